@@ -1,0 +1,48 @@
+/** Processes as a port. Commands are argv arrays, never shell strings. */
+
+export type RunOptions = {
+  /** Written to standard input, which is then closed. */
+  input?: string | Uint8Array;
+  /** Added to a minimal environment (PATH, LANG=C.UTF-8). */
+  env?: Readonly<Record<string, string>>;
+  cwd?: string;
+  /** Killed with SIGKILL after this; default 60 s. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+};
+
+export type RunResult = { code: number; stdout: string; stderr: string; timedOut: boolean };
+
+/**
+ * A process beyond doubt: a pid alone is re-used by the kernel.
+ * `startTicks` is field 22 of /proc/PID/stat (proc(5)), `bootId` /proc/sys/kernel/random/boot_id.
+ */
+export type ProcessIdentity = { pid: number; startTicks: number; bootId: string };
+
+export type Processes = {
+  /** Runs to the end; a program that cannot be started gives code 127 with the reason in stderr. Never throws for an exit code. */
+  run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Starts a process that outlives us (own session, output appended to `outputPath`); resolves once it is spawned. */
+  spawnDetached(
+    argv: readonly string[],
+    options: { outputPath: string; env?: Readonly<Record<string, string>>; cwd?: string },
+  ): Promise<{ identity: ProcessIdentity; exited: Promise<number> }>;
+  /** The identity of a live process; undefined when there is none or it is a zombie (state Z or X). */
+  identify(pid: number): Promise<ProcessIdentity | undefined>;
+  /** True when this very process lives. */
+  isAlive(identity: ProcessIdentity): Promise<boolean>;
+  /** Re-reads the identity, then signals; false when this process is gone. */
+  signal(
+    identity: ProcessIdentity,
+    name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' | 'SIGHUP',
+  ): Promise<boolean>;
+  /** The full path of a program in PATH (/sbin and /usr/sbin included), or undefined. */
+  which(program: string): Promise<string | undefined>;
+};
+
+/** What a failed command said, shortened for a condition message. */
+export function explainFailure(argv: readonly string[], result: RunResult): string {
+  const text = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-3).join(' ').slice(0, 400);
+  const how = result.timedOut ? 'timed out' : `exited with ${result.code}`;
+  return `${argv[0] ?? ''} ${how}${text === '' ? '' : `: ${text}`}`;
+}

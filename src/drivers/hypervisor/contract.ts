@@ -1,0 +1,155 @@
+/**
+ * What a hypervisor driver is: plain requests in, facts out, nothing of Kubernetes. Every method may be called again after any
+ * crash; `kill` and `remove` are repeated until the guest is Off. One driver object serves one host.
+ */
+import type { ProcessIdentity } from '../../base/processes.ts';
+import type { NicAttachment } from '../network/contract.ts';
+import type { VolumeAttachment } from '../storage/contract.ts';
+
+/** Which guest, and where its files are. Nothing else of the guest lies outside `directory` except its volumes. */
+export type GuestHandle = {
+  /** 13 lower-case base32 characters of the uuid: file, socket, cgroup and LXC names. */
+  id: string;
+  uuid: string;
+  /** For people: shown in process titles and inside the guest. */
+  name: string;
+  /** The guest's state directory on this host, absolute; it moves as a whole. */
+  directory: string;
+};
+
+/**
+ * What stands of a guest on this host.
+ * - Off: no process of it exists (its cgroup is empty, its recorded process is gone). `ended` says how the last run came to its end,
+ *   until `remove` or the next `start`; absent when it never ran or was ended by `kill` or an answered `shutdown` and acknowledged.
+ * - Prelaunch: the process exists but no instruction of the guest has run (QEMU -S); start was interrupted.
+ * - Unmanageable: processes of the guest exist but do not answer or are not what the record says. Never start, never call it stopped.
+ */
+export type GuestObservation =
+  | { state: 'Off'; ended?: GuestEnd; detail?: string }
+  | {
+      state: 'Prelaunch' | 'Running' | 'Paused';
+      process: ProcessIdentity;
+      startedAt: string;
+      agentConnected?: boolean;
+    }
+  | { state: 'Unmanageable'; reason: string; message: string };
+
+/** PoweredOff: the guest shut itself down (or followed a shutdown request); Crashed: its process died; HostRebooted: so did the host. */
+export type GuestEnd = 'PoweredOff' | 'Crashed' | 'HostRebooted';
+
+/** A difference between what runs and what is asked for. `path` mirrors the resource's spec without `spec.`: `cpu.cores`, `disks[data].cache`. */
+export type PendingChange = {
+  path: string;
+  from: string;
+  to: string;
+  class: 'Live' | 'Restart' | 'Migrate' | 'Recreate';
+};
+
+export type HypervisorFacts = {
+  available: boolean;
+  /** Constant in CamelCase and what to do, when not available (`QemuMissing`, ...). */
+  reason?: string;
+  message?: string;
+  version?: string;
+  /** QEMU only: what guests run on, and why not KVM. */
+  accelerator?: 'kvm' | 'tcg';
+  acceleratorReason?: string;
+};
+
+export type HypervisorDriver<Request, Hardware> = {
+  readonly name: string;
+  facts(): Promise<HypervisorFacts>;
+  /**
+   * Resolves everything that must never change by itself (versioned machine type, addresses, ids): pure. With `pinned` from the host's
+   * record those values are kept and only what is new is added.
+   */
+  resolve(request: Request, pinned: Hardware | undefined, facts: HypervisorFacts): Hardware;
+  /** The plan as text, one option per line: for golden tests, logs and `describe`. Pure. */
+  describe(guest: GuestHandle, request: Request, hardware: Hardware, facts: HypervisorFacts): string;
+  observe(guest: GuestHandle): Promise<GuestObservation>;
+  /**
+   * Brings an Off or Prelaunch guest to Running. `gate` is awaited after everything is prepared and immediately before the first guest
+   * instruction can run; it throws to forbid, then nothing is left running. Throws ReasonedError. Running already: returns at once.
+   */
+  start(guest: GuestHandle, request: Request, hardware: Hardware, gate: () => Promise<void>): Promise<void>;
+  /** Applies what can change in a running guest and returns what cannot, compared with what really runs; [] when equal or Off. */
+  update(guest: GuestHandle, request: Request): Promise<PendingChange[]>;
+  /** Asks the guest to shut down (ACPI, SIGPWR) and returns at once; repeatable. */
+  shutdown(guest: GuestHandle): Promise<void>;
+  /** Ends the guest by force; resolves only when no process of it is left. The end does not count as Crashed. */
+  kill(guest: GuestHandle): Promise<void>;
+  pause(guest: GuestHandle): Promise<void>;
+  resume(guest: GuestHandle): Promise<void>;
+  /** Removes sockets, logs, cgroups and run state of an Off guest (volumes are not the driver's); nothing there is no error. */
+  remove(guest: GuestHandle): Promise<void>;
+  /** Ids of all guests with a living process on this host by looking at cgroups and sockets, recorded or not. */
+  discover(): Promise<string[]>;
+  /** Calls back with a guest's id when its state may have changed (event, process exit). Returns the end of it. */
+  watch(listener: (id: string) => void): () => void;
+  /** Lets go of connections; guests run on. */
+  close(): Promise<void>;
+};
+
+export type CpuRequest = { sockets: number; cores: number; threads: number; model?: string };
+
+export type DiskRequest = {
+  name: string;
+  bus: 'virtio' | 'scsi';
+  readOnly: boolean;
+  cache?: 'none' | 'writeback' | 'directsync';
+  serial?: string;
+  /** Lower boots first; absent: not bootable unless no disk has one (then the first). */
+  bootOrder?: number;
+  /** Wanted size in bytes: a larger one is announced to the running guest (block_resize) after the volume has grown. */
+  sizeBytes: number;
+  volume: VolumeAttachment;
+};
+
+export type NicRequest = {
+  name: string;
+  mac: string;
+  model: 'virtio' | 'e1000e' | 'rtl8139';
+  linkState: 'Up' | 'Down';
+  mtu?: number;
+  attachment: NicAttachment;
+};
+
+/** A virtual machine as QEMU is to run it. */
+export type MachineRequest = {
+  machine: 'q35' | 'pc';
+  cpu: CpuRequest;
+  memoryBytes: number;
+  firmware: 'BIOS' | 'UEFI';
+  disks: readonly DiskRequest[];
+  networks: readonly NicRequest[];
+  guestAgent: boolean;
+  display: 'VNC' | 'None';
+};
+
+/** Hardware pinned at the first start and recorded: later plans start from it. */
+export type MachineHardware = {
+  /** Versioned: pc-q35-7.2. */
+  machineType: string;
+  cpuModel: string;
+  /** Device id -> PCI address or bus slot (`rp3`, `scsi0:1`). */
+  addresses: Readonly<Record<string, string>>;
+};
+
+/** Where a guest's console sockets are on this host. */
+export type MachineSockets = { qmp: string; qmp2: string; serial: string; vnc: string; guestAgent: string };
+
+/** A system container as LXC is to run it. */
+export type ContainerRequest = {
+  hostname: string;
+  unprivileged: boolean;
+  /** First host id of the container's 65,536 uids and gids; ignored when privileged. */
+  idBase: number;
+  cpu: { cores?: number; limit?: number };
+  memoryBytes?: number;
+  swapBytes?: number;
+  pidsLimit?: number;
+  rootfs: VolumeAttachment;
+  networks: readonly Omit<NicRequest, 'model' | 'linkState'>[];
+};
+
+export type ContainerHardware = { idBase: number };

@@ -1,0 +1,103 @@
+/**
+ * What a storage pool driver is. One object serves one pool on one host. Volumes know their owner; a half-made volume or image is
+ * never visible; every method may be repeated after a crash.
+ */
+
+export type VolumeKind = 'Disk' | 'Filesystem';
+
+/** Who a volume belongs to: never taken or removed for another. */
+export type VolumeOwner = { guestUuid: string; guest: string; disk: string };
+
+export type VolumeFacts = {
+  /** `<guest id>-<disk name>`. */
+  id: string;
+  kind: VolumeKind;
+  format: 'raw' | 'qcow2' | 'directory';
+  owner: VolumeOwner;
+  /** Size the guest sees; 0 for a Filesystem without a limit. */
+  sizeBytes: number;
+  /** Bytes really used in the pool. */
+  usedBytes: number;
+};
+
+/** How a hypervisor reaches a volume. `shift`: container ids lie as 0-65535 and are mapped at mount, or are already shifted by idBase. */
+export type VolumeAttachment =
+  | { type: 'File'; path: string; format: 'raw' | 'qcow2' }
+  | { type: 'Directory'; path: string; shift: 'Idmapped' | { shiftedBy: number } };
+
+export type PoolFacts = {
+  healthy: boolean;
+  reason?: string;
+  message?: string;
+  totalBytes: number;
+  usedBytes: number;
+  /** Sum of the sizes promised to volumes. */
+  allocatedBytes: number;
+};
+
+export type PoolCapabilities = {
+  formats: readonly ('raw' | 'qcow2')[];
+  kinds: readonly VolumeKind[];
+  resize: boolean;
+  snapshot: boolean;
+  clone: boolean;
+  thin: boolean;
+};
+
+export type ImageFacts = {
+  name: string;
+  kind: 'Disk' | 'ContainerRootfs';
+  format: 'raw' | 'qcow2' | 'tar' | 'directory';
+  virtualSizeBytes: number;
+  usedBytes: number;
+  /** `sha256:<hex>` of the stored file. */
+  checksum: string;
+  /** What it was made from: a changed source makes it again. */
+  sourceHash: string;
+};
+
+export type VolumeRequest = {
+  id: string;
+  owner: VolumeOwner;
+  kind: VolumeKind;
+  format: 'raw' | 'qcow2';
+  /** Disk: required. */
+  sizeBytes?: number;
+  /** Absent: blank. The image must be of the volume's kind and in this pool. */
+  image?: string;
+  /** Filesystem for an unprivileged container: first host id, where shifting on disk is needed. */
+  idBase?: number;
+};
+
+export type StoragePool = {
+  readonly capabilities: PoolCapabilities;
+  facts(): Promise<PoolFacts>;
+  list(): Promise<VolumeFacts[]>;
+  observe(id: string): Promise<VolumeFacts | undefined>;
+  /**
+   * Makes the volume unless it exists with this owner. Throws ReasonedError: VolumeOwnedByOther, PoolFull (with the bytes that are missing),
+   * ImageMissing, ImageBroken, SizeTooSmall.
+   */
+  create(request: VolumeRequest, signal: AbortSignal): Promise<VolumeFacts>;
+  /** Grows; smaller throws ReasonedError VolumeCannotShrink (stalled). The guest is told by its hypervisor. `running`: the volume is open in a guest. */
+  resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
+  attach(id: string): Promise<VolumeAttachment>;
+  /** Nothing there is no error; another owner throws VolumeOwnedByOther. */
+  remove(id: string, owner: { guestUuid: string }): Promise<void>;
+  images(): Promise<ImageFacts[]>;
+  /** A directory inside the pool (same file system) for making one image; emptied at start-up. */
+  stageImage(name: string): Promise<string>;
+  /** Checks what was made in the staging directory, records and publishes it atomically under its name. */
+  publishImage(image: {
+    name: string;
+    kind: ImageFacts['kind'];
+    sourceHash: string;
+    /** File or directory inside the staging directory. */
+    file: string;
+  }): Promise<ImageFacts>;
+  removeImage(name: string): Promise<void>;
+};
+
+/** A pool of type Directory: `path` is absolute and already checked against the host's allow-list. */
+export type DirectoryPoolConfig = { type: 'Directory'; name: string; path: string };
+export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };

@@ -1,0 +1,24 @@
+/** The journal: where commits become durable and history is kept. One engine serves the store over any journal. */
+import type { Change, Entry } from './contract.ts';
+
+/** A change with the whole entry it replaced, which reading at an older revision needs. */
+export type LoggedChange = Change & { before?: Entry };
+
+/** All changes of one commit; they share its revision. */
+export type CommitRecord = { revision: number; changes: readonly LoggedChange[] };
+
+export type Journal = {
+  /**
+   * Makes the commits durable in one step, all or none. Throws StoreFullError when nothing was written and later writes may
+   * succeed; after any other error what is on disk is unknown and the engine stops writing.
+   */
+  append(commits: readonly CommitRecord[]): Promise<void>;
+  /** Commits after `revision`, oldest first. */
+  commitsAfter(revision: number): Iterable<CommitRecord>;
+  /** Forgets commits up to `revision`, and durably that it did. */
+  trim(revision: number): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** What a journal holds when the store opens. */
+export type Loaded = { entries: Iterable<Entry>; revision: number; compactedRevision: number };

@@ -14,11 +14,6 @@ const setElementOrder = '$setElementOrder/';
 
 /** How the values of one field merge; taken from the schema extensions. */
 type FieldRule = ListRule & { schema: KindSchema | undefined; merge: boolean; replace: boolean };
-  schema: KindSchema | undefined;
-  merge: boolean;
-  retainKeys: boolean;
-  mergeKey?: string;
-};
 
 /**
  * The object with the patch laid over it. Throws PatchError 400 for a malformed directive and 422 for a patch that

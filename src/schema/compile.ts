@@ -1,0 +1,34 @@
+/** A schema compiled once and used for each request: the door to this room. */
+import type { CompiledSchema, FieldError, JsonSchema } from './contract.ts';
+import { applyDefaults } from './defaults.ts';
+import { compileNode } from './node.ts';
+import { pruneResource } from './prune.ts';
+import { validateValue } from './validate.ts';
+
+/** Errors of one type in an answer: a list of 1000 wrong items is one mistake, and answers must stay small. */
+const errorsPerType = 10;
+
+/** Makes a schema ready. Throws SchemaError, with the path in the schema, for a pattern or a CEL rule that does not compile. */
+export function compileSchema(schema: JsonSchema): CompiledSchema {
+  const root = compileNode(schema);
+  return {
+    schema,
+    prune: (object) => pruneResource(root, object),
+    applyDefaults: (object) => applyDefaults(root, object),
+    validate: (object, options = {}) => {
+      const errors: FieldError[] = [];
+      validateValue(root, object, options.old, '', errors);
+      return capped(errors);
+    },
+  };
+}
+
+function capped(errors: FieldError[]): FieldError[] {
+  if (errors.length <= errorsPerType) return errors;
+  const counts = new Map<string, number>();
+  return errors.filter(({ type }) => {
+    const count = (counts.get(type) ?? 0) + 1;
+    counts.set(type, count);
+    return count <= errorsPerType;
+  });
+}

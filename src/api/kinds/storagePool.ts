@@ -1,0 +1,106 @@
+/** StoragePool: where volumes and images lie on hosts. */
+import {
+  bytes,
+  conditions,
+  flag,
+  mapList,
+  object,
+  objectName,
+  observedGeneration,
+  oneOf,
+  type Static,
+  setList,
+  Type,
+  text,
+} from '../fields.ts';
+import { defineKind } from '../kind.ts';
+import type { KubeObject } from '../meta.ts';
+
+const spec = object('What the pool is.', {
+  type: oneOf(['Directory'], 'Kind of storage.'),
+  directory: Type.Optional(
+    object('A directory of each host.', {
+      path: Type.Optional(
+        text("Absolute path, named in the host's allow-list. Absent: a directory of the agent's own.", 256, {
+          pattern: '^/([^/\\x00]+/?)*$',
+        }),
+      ),
+    }),
+  ),
+  hosts: Type.Optional(
+    setList(objectName('Name of a Host.'), 512, 'Hosts that have the pool; all when absent.'),
+  ),
+  allowedNamespaces: Type.Optional(
+    setList(
+      objectName('Name of a namespace.'),
+      256,
+      'Namespaces whose guests may use the pool; all when absent.',
+    ),
+  ),
+});
+
+const status = object('What the pool offers.', {
+  observedGeneration,
+  conditions,
+  capacity: Type.Optional(
+    object('Sums over the hosts.', {
+      total: Type.Optional(bytes('Size of the file systems.')),
+      used: Type.Optional(text('Bytes in use.', 20)),
+      allocated: Type.Optional(text('Bytes promised to volumes.', 20)),
+    }),
+  ),
+  capabilities: Type.Optional(
+    object('What the storage can do.', {
+      snapshot: flag('Snapshots.'),
+      clone: flag('Clones.'),
+      thin: flag('Space is taken when written.'),
+      resize: flag('Volumes can grow.'),
+      formats: Type.Optional(setList(text('Format.', 16), 8, 'Disk formats.')),
+    }),
+  ),
+  hosts: Type.Optional(
+    mapList(
+      object('The pool on one host.', {
+        name: objectName('Name of the Host.'),
+        state: oneOf(['Healthy', 'Unhealthy', 'Unknown'], 'Whether it can be used there.'),
+        message: Type.Optional(text('Why not.', 1024)),
+      }),
+      ['name'],
+      512,
+      'Hosts that have the pool.',
+    ),
+  ),
+});
+
+export type StoragePoolSpec = Static<typeof spec>;
+export type StoragePoolStatus = Static<typeof status>;
+export type StoragePool = KubeObject<StoragePoolSpec, StoragePoolStatus>;
+
+export const StoragePool = defineKind<StoragePool>({
+  kind: 'StoragePool',
+  plural: 'storagepools',
+  namespaced: false,
+  shortNames: ['pool'],
+  description: 'Storage of hosts for volumes and images.',
+  spec,
+  status,
+  columns: [
+    { name: 'Type', type: 'string', jsonPath: '.spec.type', description: 'Kind of storage.' },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      description: 'Usable on all its hosts.',
+    },
+    { name: 'Total', type: 'string', jsonPath: '.status.capacity.total', description: 'Size.' },
+    { name: 'Used', type: 'string', jsonPath: '.status.capacity.used', description: 'In use.' },
+    {
+      name: 'Allocated',
+      type: 'string',
+      jsonPath: '.status.capacity.allocated',
+      description: 'Promised to volumes.',
+      priority: 1,
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+  ],
+});

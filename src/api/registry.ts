@@ -1,0 +1,21 @@
+/** All kinds of Vireo, in the order they are listed everywhere. */
+import type { KindDefinition } from './kind.ts';
+import { Container } from './kinds/container.ts';
+import { Host } from './kinds/host.ts';
+import { Image } from './kinds/image.ts';
+import { Operation } from './kinds/operation.ts';
+import { StoragePool } from './kinds/storagePool.ts';
+import { VirtualMachine } from './kinds/virtualMachine.ts';
+
+export const kinds: readonly KindDefinition[] = [
+  VirtualMachine,
+  Container,
+  StoragePool,
+  Image,
+  Host,
+  Operation,
+].map((kind) => kind as KindDefinition);
+
+export function kindNamed(kind: string): KindDefinition | undefined {
+  return kinds.find((known) => known.kind === kind);
+}

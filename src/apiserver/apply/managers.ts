@@ -1,0 +1,94 @@
+/** metadata.managedFields after every write that is no server-side apply: create, update, JSON, merge and strategic patch. */
+import type { JsonSchema } from '../../schema/contract.ts';
+import { equalJson, type KubeObject, type ManagedFieldsEntry } from '../object.ts';
+import { reconcileWithSchema } from './collect.ts';
+import { capUpdateOwners, decodeOwners, encodeOwners, type Owners, setFields } from './owners.ts';
+import { recordUpdate, unwritableFields, withoutTopLevel } from './ownership.ts';
+import { type FieldType, rootType } from './typing.ts';
+
+/** One write. `after` is the object as it will be stored, with the managedFields the client sent, if any. */
+export type UpdateInput = {
+  schema: JsonSchema;
+  /** The stored object; absent when the write creates it. */
+  before?: KubeObject;
+  after: KubeObject;
+  /** The field manager of the request; `unknown` when empty. */
+  manager: string;
+  subresource?: string;
+  /** RFC 3339, whole seconds. */
+  time: string;
+};
+
+/**
+ * The new managedFields; empty when the object's fields are not tracked. A client that sends managedFields rewrites
+ * them, and `[]` or `[{}]` ends the tracking until the next apply; entries that cannot be understood are ignored.
+ */
+export function updateManagedFields(input: UpdateInput): ManagedFieldsEntry[] {
+  const { before, after } = input;
+  const type = rootType(input.schema);
+  const owners = startingOwners(input);
+  if (owners.size === 0 && before !== undefined) return [];
+  reconcileOwners(type, owners);
+  const unwritable = unwritableFields(type, { ...before, ...after }, input.subresource);
+  const writer = {
+    manager: input.manager === '' ? 'unknown' : input.manager,
+    operation: 'Update' as const,
+    apiVersion: after.apiVersion,
+    ...(input.subresource ? { subresource: input.subresource } : {}),
+  };
+  recordUpdate(
+    type,
+    {
+      before: withoutTopLevel(before ?? emptyLike(after), unwritable),
+      after: withoutTopLevel(after, unwritable),
+      writer,
+      time: input.time,
+    },
+    owners,
+  );
+  capUpdateOwners(owners);
+  return keepTimes(encodeOwners(owners), before, after);
+}
+
+/** An object of the same kind with nothing in it: what a creation is compared with. */
+export function emptyLike(object: KubeObject): KubeObject {
+  return { apiVersion: object.apiVersion, kind: object.kind, metadata: {} };
+}
+
+/** Brings all sets to the present schema, see reconcileWithSchema. */
+export function reconcileOwners(type: FieldType, owners: Owners): void {
+  for (const owner of [...owners.values()]) setFields(owners, owner, reconcileWithSchema(type, owner.fields));
+}
+
+/** The managers to start from: what the client sent where it may, else what is stored. */
+function startingOwners(input: UpdateInput): Owners {
+  const stored = () => decodeOwners(input.before?.metadata.managedFields) ?? new Map();
+  // A subresource never rewrites managedFields.
+  if (input.subresource) return stored();
+  const sent = input.after.metadata.managedFields;
+  if (isReset(sent)) return new Map();
+  const owners = decodeOwners(sent);
+  return owners === undefined || owners.size === 0 ? stored() : owners;
+}
+
+function isReset(entries: ManagedFieldsEntry[] | null | undefined): boolean {
+  if (!Array.isArray(entries)) return false;
+  return entries.length === 0 || (entries.length === 1 && equalJson(entries[0], {}));
+}
+
+/** A write that changes nothing but times of entries shall not become a write at all. */
+function keepTimes(
+  entries: ManagedFieldsEntry[],
+  before: KubeObject | undefined,
+  after: KubeObject,
+): ManagedFieldsEntry[] {
+  const old = before?.metadata.managedFields;
+  if (before === undefined || old === undefined || !equalJson(entries.map(timeless), old.map(timeless)))
+    return entries;
+  return equalJson(withoutTopLevel(before, []), withoutTopLevel(after, [])) ? old : entries;
+}
+
+function timeless(entry: ManagedFieldsEntry): ManagedFieldsEntry {
+  const { time: _, ...rest } = entry;
+  return rest;
+}

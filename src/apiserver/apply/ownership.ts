@@ -1,0 +1,101 @@
+/** How ownership follows a change of an object: whoever changes a value takes the field from the others. */
+import type { KubeObject } from '../object.ts';
+import { type Comparison, compareValues, isSame } from './compare.ts';
+import { difference, type FieldSet, intersection, isEmptySet, pathSet, union } from './fieldset.ts';
+import { type Owner, type OwnerName, type Owners, ownerKey, setFields } from './owners.ts';
+import { type FieldType, isNamedField } from './typing.ts';
+
+/** Fields by which the server identifies an object or counts its changes: no manager ever owns them. */
+export const systemFields: FieldSet = [
+  ['f:apiVersion'],
+  ['f:kind'],
+  ['f:metadata'],
+  ...[
+    'name',
+    'namespace',
+    'creationTimestamp',
+    'selfLink',
+    'uid',
+    'clusterName',
+    'generation',
+    'managedFields',
+    'resourceVersion',
+  ].map((name) => ['f:metadata', `f:${name}`]),
+]
+  .map(pathSet)
+  .reduce(union);
+
+/**
+ * The top-level fields that a request to this subresource cannot write: status through the main resource, all but
+ * status through `status`. Objects are compared and applied without them, as the server keeps the stored ones.
+ */
+export function unwritableFields(
+  type: FieldType,
+  object: KubeObject,
+  subresource: string | undefined,
+): string[] {
+  if (subresource === undefined || subresource === '') return isNamedField(type, 'status') ? ['status'] : [];
+  if (subresource !== 'status') return [];
+  return Object.keys(object).filter((name) => !['apiVersion', 'kind', 'metadata', 'status'].includes(name));
+}
+
+/** An object without the given top-level fields and without managedFields, which nobody manages. */
+export function withoutTopLevel(object: KubeObject, names: readonly string[]): KubeObject {
+  const { managedFields: _, ...metadata } = object.metadata;
+  const kept = Object.entries(object).filter(([name]) => !names.includes(name));
+  const result: Record<string, unknown> = Object.fromEntries(kept);
+  return { ...result, apiVersion: object.apiVersion, kind: object.kind, metadata };
+}
+
+/** Fields of other managers that the change touches, per manager: what server-side apply calls conflicts. */
+export function touchedFields(
+  owners: Owners,
+  comparison: Comparison,
+  except?: string,
+): Map<string, FieldSet> {
+  const changed = union(comparison.modified, comparison.added);
+  const result = new Map<string, FieldSet>();
+  for (const [key, owner] of owners) {
+    if (key === except) continue;
+    const touched = intersection(owner.fields, changed);
+    if (!isEmptySet(touched)) result.set(key, touched);
+  }
+  return result;
+}
+
+/** Takes changed and removed fields from all managers but one. */
+export function releaseFields(owners: Owners, comparison: Comparison, except?: string): void {
+  const touched = touchedFields(owners, comparison, except);
+  for (const [key, owner] of [...owners]) {
+    if (key === except) continue;
+    const taken = touched.get(key);
+    const kept = taken === undefined ? owner.fields : difference(owner.fields, taken);
+    setFields(owners, owner, difference(kept, comparison.removed));
+  }
+}
+
+/**
+ * Records a change made by anything but server-side apply: the writer now owns what it changed or added. Its entry
+ * keeps its time when it changed nothing.
+ */
+export function recordUpdate(
+  type: FieldType,
+  change: { before: KubeObject; after: KubeObject; writer: OwnerName; time: string },
+  owners: Owners,
+): void {
+  const comparison = compareValues(type, change.before, change.after);
+  if (isSame(comparison)) return;
+  releaseFields(owners, comparison);
+  const written = difference(union(comparison.modified, comparison.added), systemFields);
+  if (isEmptySet(written)) return;
+  const key = ownerKey(change.writer);
+  const previous = owners.get(key);
+  const fields = previous === undefined ? written : union(previous.fields, written);
+  const owner: Owner = { ...change.writer, fields, time: change.time };
+  owners.set(key, previous?.source === undefined ? owner : { ...owner, source: previous.source });
+}
+
+/** The set of paths of one manager without those nobody owns. */
+export function ownable(fields: FieldSet): FieldSet {
+  return difference(fields, systemFields);
+}

@@ -1,0 +1,109 @@
+/** What makes a kind more than its schema: how it is prepared, checked and shown. One value of `Kind` for each built-in kind. */
+import type { FieldError, JsonSchema } from '../../schema/contract.ts';
+import { type NameCheck, subdomainErrors } from '../metadata/names.ts';
+import type { KubeObject } from '../object.ts';
+import { objectFields } from '../openapi/objectmeta.ts';
+import type { KindSchema, ResourceInfo, Verb } from '../resource.ts';
+import { ageColumn, type Column, nameColumn } from '../table/columns.ts';
+
+/** The rules of a kind beyond its schema. The functions that prepare change the object in place. */
+export type Behaviour = {
+  /** What a name may be. */
+  nameErrors: NameCheck;
+  /** True when metadata.generation counts the changes of everything but metadata and status. */
+  generation: boolean;
+  /** True when an update without resourceVersion means "whatever stands there". */
+  unconditionalUpdate: boolean;
+  /** Fills in what the server decides at creation. `time` is now, as metav1.Time. */
+  prepareCreate?: (object: KubeObject, time: string) => void;
+  /** Takes back what an update may not touch. */
+  prepareUpdate?: (object: KubeObject, old: KubeObject, time: string) => void;
+  /** What schema cannot say. `old` is there at updates. */
+  validate?: (object: KubeObject, old?: KubeObject) => FieldError[];
+  /** Marks the object as being deleted, beside metadata.deletionTimestamp. */
+  prepareDelete?: (object: KubeObject) => void;
+  /** Reasons beside metadata.finalizers why the object must stay for now. */
+  heldBy?: (object: KubeObject) => readonly string[];
+  /** How objects differ in storage, for a kind that is a view of another. */
+  view?: View;
+};
+
+/** A second form of one stored object. */
+export type View = {
+  /** The resource that stores. */
+  of: { group: string; plural: string; version: string; kind: string };
+  toStorage: (object: KubeObject) => KubeObject;
+  fromStorage: (object: KubeObject) => KubeObject;
+};
+
+/** A kind the server is built with. */
+export type Kind = { resource: ResourceInfo; behaviour: Behaviour; columns: readonly Column[] };
+
+/** All verbs. */
+export const allVerbs: readonly Verb[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+
+/** What a built-in kind says of itself; the rest follows. */
+export type KindDescription = {
+  group: string;
+  version: string;
+  kind: string;
+  plural: string;
+  singular?: string;
+  shortNames?: readonly string[];
+  categories?: readonly string[];
+  namespaced: boolean;
+  /** One sentence for `kubectl explain`. */
+  description: string;
+  /** The fields beside apiVersion, kind and metadata. */
+  fields: { [name: string]: KindSchema };
+  required?: readonly string[];
+  status?: boolean;
+  selectableFields?: readonly string[];
+  behaviour?: Partial<Behaviour>;
+  columns?: readonly Column[];
+};
+
+/** A built-in kind from its description. */
+export function kind(description: KindDescription): Kind {
+  const schema: KindSchema = {
+    type: 'object',
+    description: description.description,
+    properties: { ...objectFields, ...description.fields },
+    ...(description.required === undefined ? {} : { required: description.required }),
+  };
+  return {
+    resource: {
+      group: description.group,
+      version: description.version,
+      kind: description.kind,
+      listKind: `${description.kind}List`,
+      plural: description.plural,
+      singular: description.singular ?? description.kind.toLowerCase(),
+      shortNames: description.shortNames ?? [],
+      categories: description.categories ?? [],
+      namespaced: description.namespaced,
+      verbs: allVerbs,
+      schema: schema as JsonSchema,
+      subresources: description.status === true ? { status: true } : {},
+      printerColumns: [],
+      selectableFields: description.selectableFields ?? [],
+      builtin: true,
+    },
+    behaviour: {
+      nameErrors: subdomainErrors,
+      generation: false,
+      unconditionalUpdate: true,
+      ...description.behaviour,
+    },
+    columns: description.columns ?? [nameColumn, ageColumn],
+  };
+}

@@ -1,0 +1,154 @@
+/** ValidatingAdmissionPolicy and its binding: stored and shown; what they say is not yet enforced. */
+import { isRecord, type KubeObject } from '../object.ts';
+import type { KindSchema } from '../resource.ts';
+import { ageColumn, column, nameColumn } from '../table/columns.ts';
+import { kind } from './kind.ts';
+import { conditions, keyedBy, labelSelector, listOf, record, setOf, text } from './schema.ts';
+
+const group = 'admissionregistration.k8s.io';
+const version = 'v1';
+const names = (description: string) => listOf(text('A name; "*" stands for all.'), description);
+
+const ruleFields: { [name: string]: KindSchema } = {
+  apiGroups: names('The groups.'),
+  apiVersions: names('The versions.'),
+  operations: names('CREATE, UPDATE, DELETE, CONNECT or *.'),
+  resources: names('The resources, with subresources after a slash.'),
+  resourceNames: names('The objects; empty means all.'),
+  scope: text('Cluster, Namespaced or *.'),
+};
+
+const matchResources = record('Which requests are looked at.', {
+  namespaceSelector: labelSelector('The namespaces.'),
+  objectSelector: labelSelector('The objects.'),
+  resourceRules: listOf(record('A rule.', ruleFields), 'Rules that choose requests.'),
+  excludeResourceRules: listOf(record('A rule.', ruleFields), 'Rules that leave requests out.'),
+  matchPolicy: text('Exact or Equivalent.'),
+});
+
+const expression = (description: string) => text(description);
+
+function specOf(object: KubeObject): Record<string, unknown> {
+  return isRecord(object.spec) ? object.spec : {};
+}
+
+/** The ValidatingAdmissionPolicy kind. */
+export const admissionPolicyKind = kind({
+  group,
+  version,
+  kind: 'ValidatingAdmissionPolicy',
+  plural: 'validatingadmissionpolicies',
+  namespaced: false,
+  description: 'ValidatingAdmissionPolicy accepts or refuses requests by CEL expressions.',
+  status: true,
+  fields: {
+    spec: record('The policy.', {
+      paramKind: record('The kind of the parameters.', {
+        apiVersion: text('Group and version.'),
+        kind: text('The kind.'),
+      }),
+      matchConstraints: matchResources,
+      validations: listOf(
+        record(
+          'One check.',
+          {
+            expression: expression('True when the request may pass.'),
+            message: text('Said when it may not.'),
+            messageExpression: expression('Makes the message.'),
+            reason: text('The reason in the answer.'),
+          },
+          { required: ['expression'] },
+        ),
+        'All must hold.',
+      ),
+      failurePolicy: text('Fail or Ignore.'),
+      auditAnnotations: listOf(
+        record('An annotation of the audit log.', {
+          key: text('Its key.'),
+          valueExpression: expression('Its value.'),
+        }),
+        'What is written to the audit log.',
+      ),
+      matchConditions: keyedBy(
+        'name',
+        record(
+          'A condition.',
+          { name: text('Its name.'), expression: expression('True when the policy applies.') },
+          { required: ['name', 'expression'] },
+        ),
+        'All must hold for the policy to apply.',
+      ),
+      variables: keyedBy(
+        'name',
+        record(
+          'A variable.',
+          { name: text('Its name.'), expression: expression('Its value.') },
+          { required: ['name', 'expression'] },
+        ),
+        'Values other expressions may use.',
+      ),
+    }),
+    status: record('What was found in the policy.', {
+      observedGeneration: { type: 'integer', format: 'int64', description: 'The generation looked at.' },
+      typeChecking: record('Type checks.', {
+        expressionWarnings: listOf(
+          record('A warning.', { fieldRef: text('Where.'), warning: text('What.') }),
+          'Warnings.',
+        ),
+      }),
+      conditions: conditions('The state of the policy.'),
+    }),
+  },
+  behaviour: {
+    generation: true,
+    prepareCreate: (object) => {
+      object.spec = { failurePolicy: 'Fail', ...specOf(object) };
+    },
+  },
+  columns: [
+    nameColumn,
+    column('Validations', (object) => {
+      const { validations } = specOf(object);
+      return Array.isArray(validations) ? validations.length : 0;
+    }),
+    column('ParamKind', (object) => {
+      const { paramKind } = specOf(object);
+      return isRecord(paramKind) ? `${paramKind.apiVersion}/${paramKind.kind}` : '<unset>';
+    }),
+    ageColumn,
+  ],
+});
+
+/** The ValidatingAdmissionPolicyBinding kind. */
+export const admissionBindingKind = kind({
+  group,
+  version,
+  kind: 'ValidatingAdmissionPolicyBinding',
+  plural: 'validatingadmissionpolicybindings',
+  namespaced: false,
+  description: 'ValidatingAdmissionPolicyBinding says where a policy applies and with which parameters.',
+  fields: {
+    spec: record('The binding.', {
+      policyName: text('The policy.'),
+      paramRef: record('The parameters.', {
+        name: text('The object.'),
+        namespace: text('Its namespace.'),
+        selector: labelSelector('Objects by labels instead of a name.'),
+        parameterNotFoundAction: text('Allow or Deny.'),
+      }),
+      matchResources,
+      validationActions: setOf(text('Deny, Warn or Audit.'), 'What a failed check leads to.'),
+    }),
+  },
+  behaviour: { generation: true },
+  columns: [
+    nameColumn,
+    column('PolicyName', (object) => String(specOf(object).policyName ?? '')),
+    column('ParamRef', (object) => {
+      const { paramRef } = specOf(object);
+      if (!isRecord(paramRef)) return '<unset>';
+      return paramRef.namespace === undefined ? `${paramRef.name}` : `${paramRef.namespace}/${paramRef.name}`;
+    }),
+    ageColumn,
+  ],
+});

@@ -1,0 +1,95 @@
+/** The columns of `kubectl get`: given in code by built-in kinds, compiled from JSONPaths for custom resources. */
+import type { KubeObject } from '../object.ts';
+import type { PrinterColumn, ResourceInfo } from '../resource.ts';
+import { compileJsonPath, type JsonPath, selectJsonPath } from '../selection/jsonpath.ts';
+import { ageOf } from './age.ts';
+
+/** A value of a cell: what JSON has for it. */
+export type Cell = string | number | boolean | null;
+
+/** meta.k8s.io TableColumnDefinition. */
+export type ColumnDefinition = {
+  name: string;
+  type: string;
+  format: string;
+  description: string;
+  priority: number;
+};
+
+/** A column that can fill its cell. */
+export type Column = { definition: ColumnDefinition; cell: (object: KubeObject, nowMs: number) => Cell };
+
+/** A column of a built-in kind. */
+export function column(
+  name: string,
+  cell: (object: KubeObject, nowMs: number) => Cell,
+  options: { type?: string; priority?: number; description?: string } = {},
+): Column {
+  return {
+    definition: {
+      name,
+      type: options.type ?? 'string',
+      format: name === 'Name' ? 'name' : '',
+      description: options.description ?? '',
+      priority: options.priority ?? 0,
+    },
+    cell,
+  };
+}
+
+/** The first column of nearly every kind. */
+export const nameColumn = column('Name', (object) => object.metadata.name ?? '', {
+  description: 'Name must be unique within a namespace.',
+});
+
+/** How long ago the object was created. */
+export const ageColumn = column('Age', (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs), {
+  description: 'CreationTimestamp is the time at which this object was created.',
+});
+
+/** The moment of creation, as RBAC kinds and CRDs show it. */
+export const createdAtColumn = column('Created At', (object) => object.metadata.creationTimestamp ?? '');
+
+/** The columns of a custom resource: its name, then those it declares, or its age. */
+export function customColumns(resource: Pick<ResourceInfo, 'printerColumns'>): Column[] {
+  const declared = resource.printerColumns.map(customColumn);
+  return [nameColumn, ...(declared.length === 0 ? [ageColumn] : declared)];
+}
+
+function customColumn(printer: PrinterColumn): Column {
+  const path = compileJsonPath(printer.jsonPath);
+  return {
+    definition: {
+      name: printer.name,
+      type: printer.type,
+      format: printer.format ?? '',
+      description:
+        printer.description ?? `Custom resource definition column (in JSONPath format): ${printer.jsonPath}`,
+      priority: printer.priority ?? 0,
+    },
+    cell: (object, nowMs) => customCell(printer.type, path, object, nowMs),
+  };
+}
+
+function customCell(type: PrinterColumn['type'], path: JsonPath, object: KubeObject, nowMs: number): Cell {
+  const values = selectJsonPath(path, object).filter((value) => value !== null && value !== undefined);
+  const first = values[0];
+  if (first === undefined) return type === 'date' ? '<unknown>' : null;
+  switch (type) {
+    case 'date':
+      return ageOf(first, nowMs);
+    case 'integer':
+      return typeof first === 'number' ? Math.trunc(first) : null;
+    case 'number':
+      return typeof first === 'number' ? first : null;
+    case 'boolean':
+      return typeof first === 'boolean' ? first : null;
+    default:
+      return values.map(textOf).join(' ');
+  }
+}
+
+/** kubectl's JSONPath printer: strings as they are, everything else as JSON. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,84 @@
+/** From the bytes of a body to plain JSON values, and which media types a request takes. */
+import { isRecord, setOwn } from '../object.ts';
+import { badRequest, unsupportedMediaType } from '../status.ts';
+import { scanJson } from './duplicates.ts';
+
+/** A decoded body. `duplicates` are the paths of keys written twice. */
+export type Decoded = { value: unknown; duplicates: string[] };
+
+/** Deeper nesting than any real object has is refused before it can exhaust the stack. */
+const depthLimit = 500;
+/** Values in one YAML document, aliases counted each time; 3 MiB of JSON cannot hold more. */
+const nodeLimit = 1_000_000;
+
+/** Media types of whole objects. */
+export const objectTypes = ['application/json', 'application/yaml'] as const;
+
+/** The media type of a Content-Type header, lower case, without parameters; `fallback` when there is none. */
+export function mediaType(header: string | undefined, fallback: string): string {
+  return header === undefined ? fallback : (header.split(';')[0] ?? '').trim().toLowerCase();
+}
+
+/** Decodes a body that is a whole object; throws 415 for other types and 400 for broken text. */
+export async function decodeBody(bytes: Buffer, contentType: string | undefined): Promise<Decoded> {
+  const type = mediaType(contentType, 'application/json');
+  if (type === 'application/json') return decodeJson(bytes);
+  if (type === 'application/yaml') return decodeYaml(bytes);
+  throw unsupportedMediaType(objectTypes);
+}
+
+/** Decodes JSON, seeing repeated keys. */
+export function decodeJson(bytes: Buffer): Decoded {
+  const text = bytes.toString('utf8');
+  const { depth, duplicates } = scanJson(text);
+  if (depth > depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`);
+  try {
+    return { value: JSON.parse(text), duplicates };
+  } catch (error) {
+    throw badRequest(`the body of the request is no JSON: ${messageOf(error)}`);
+  }
+}
+
+/** Decodes one YAML document (which JSON is too); the parser is loaded only when a client really sends YAML. */
+export async function decodeYaml(bytes: Buffer): Promise<Decoded> {
+  const first = bytes.find((byte) => byte > 0x20);
+  if (first === 0x7b) return decodeJson(bytes);
+  const { load, CORE_SCHEMA, mergeTag } = await import('js-yaml');
+  try {
+    const value: unknown = load(bytes.toString('utf8'), { schema: CORE_SCHEMA.withTags([mergeTag]) });
+    return { value: plain(value, { nodes: nodeLimit }, 0), duplicates: [] };
+  } catch (error) {
+    throw badRequest(`error converting YAML to JSON: ${messageOf(error)}`);
+  }
+}
+
+/** The value as an object of the API: apiVersion and kind are strings or absent. */
+export function asObject(value: unknown): Record<string, unknown> {
+  if (!isRecord(value))
+    throw badRequest("couldn't get version/kind; json parse error: the body is no object");
+  for (const field of ['apiVersion', 'kind']) {
+    if (value[field] !== undefined && typeof value[field] !== 'string') {
+      throw badRequest(`couldn't get version/kind; json parse error: ${field} is no string`);
+    }
+  }
+  return value;
+}
+
+/**
+ * Turns what YAML has beyond JSON (NaN, shared nodes) into plain values. A few aliases of aliases can stand for
+ * billions of nodes, so their number is bounded before they are copied.
+ */
+function plain(value: unknown, budget: { nodes: number }, depth: number): unknown {
+  if (--budget.nodes < 0 || depth > depthLimit) throw new Error('too many or too deeply nested values');
+  if (Array.isArray(value)) return value.map((item) => plain(item, budget, depth + 1));
+  if (isRecord(value)) {
+    const result: Record<string, unknown> = {};
+    for (const [key, member] of Object.entries(value)) setOwn(result, key, plain(member, budget, depth + 1));
+    return result;
+  }
+  return typeof value === 'number' && !Number.isFinite(value) ? null : (value ?? null);
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+}

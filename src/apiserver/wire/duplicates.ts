@@ -1,0 +1,74 @@
+/**
+ * What JSON.parse does not tell of a text: keys written twice in one object (it keeps the last silently,
+ * `fieldValidation=Strict` must see them) and how deep the nesting goes (before it can exhaust the stack).
+ */
+
+/** `duplicates` are paths like `spec.disks[0].name`, in order, at most 16. */
+export type JsonScan = { duplicates: string[]; depth: number };
+
+const duplicateLimit = 16;
+
+/** One open object or array while scanning. */
+type Frame = { array: boolean; path: string; index: number; keys: Set<string>; key: string };
+
+/** Reads a text once, without building values. On a text that is no JSON the answer means nothing. */
+export function scanJson(text: string): JsonScan {
+  const duplicates: string[] = [];
+  const stack: Frame[] = [];
+  let depth = 0;
+  let expectKey = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const frame = stack[stack.length - 1];
+    if (code === 0x22) {
+      const end = endOfString(text, at);
+      if (expectKey && frame !== undefined) enterKey(frame, keyOf(text.slice(at + 1, end)), duplicates);
+      expectKey = false;
+      at = end;
+    } else if (code === 0x7b || code === 0x5b) {
+      expectKey = code === 0x7b;
+      stack.push({ array: !expectKey, path: pathInto(frame), index: 0, keys: new Set(), key: '' });
+      depth = Math.max(depth, stack.length);
+    } else if (code === 0x7d || code === 0x5d) {
+      stack.pop();
+      expectKey = false;
+    } else if (code === 0x2c && frame !== undefined) {
+      if (frame.array) frame.index++;
+      else expectKey = true;
+    }
+  }
+  return { duplicates, depth };
+}
+
+/** The same key may be spelled with and without escapes. */
+function keyOf(raw: string): string {
+  if (!raw.includes('\\')) return raw;
+  try {
+    return String(JSON.parse(`"${raw}"`));
+  } catch {
+    return raw;
+  }
+}
+
+function enterKey(frame: Frame, key: string, found: string[]): void {
+  if (frame.keys.has(key) && found.length < duplicateLimit) found.push(join(frame.path, key));
+  frame.keys.add(key);
+  frame.key = key;
+}
+
+function pathInto(frame: Frame | undefined): string {
+  if (frame === undefined) return '';
+  return frame.array ? `${frame.path}[${frame.index}]` : join(frame.path, frame.key);
+}
+
+function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
+}
+
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text.charCodeAt(at) !== 0x22) {
+    at += text.charCodeAt(at) === 0x5c ? 2 : 1;
+  }
+  return at;
+}

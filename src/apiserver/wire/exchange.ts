@@ -1,0 +1,149 @@
+/** One request and its answer, the same over HTTP/1.1 and HTTP/2. Knows nothing of the API. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { badRequest, tooLarge } from '../status.ts';
+
+/** The request as node gives it. */
+export type RawRequest = IncomingMessage | Http2ServerRequest;
+/** The answer as node gives it. */
+export type RawResponse = ServerResponse | Http2ServerResponse;
+
+/** Bodies above this are refused with 413, as kube-apiserver does (MaxRequestBodyBytes). */
+export const bodyLimitBytes = 3 * 1024 * 1024;
+
+/** A response that goes on: a watch or a long list. */
+export type Sink = {
+  /** False when the client does not keep up: wait for `drained` before the next write. */
+  write(chunk: Uint8Array | string): boolean;
+  /** Calls once the client has taken what was written, or is gone. */
+  drained(then: () => void): void;
+  end(): void;
+  /** Breaks the connection, so that a half-written answer cannot pass as a whole one. */
+  destroy(): void;
+  /** True once nothing can be written any more. */
+  readonly closed: boolean;
+  /** Calls once when the response is over, for whatever reason. */
+  closedThen(then: () => void): void;
+};
+
+/** One request being answered. */
+export type Exchange = {
+  readonly method: string;
+  /** The path as sent, without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  header(name: string): string | undefined;
+  /** Reads the body; throws 413 above the limit. */
+  body(): Promise<Buffer>;
+  /** Adds a `Warning: 299` header (RFC 9111); kubectl prints it. */
+  warn(text: string): void;
+  /** Sets a header of the answer. */
+  setHeader(name: string, value: string): void;
+  /** Answers as a whole. */
+  send(code: number, type: string, body: Uint8Array | string): void;
+  /** Starts an answer that goes on. */
+  open(code: number, type: string): Sink;
+};
+
+/** Wraps node's request and response. */
+export function createExchange(request: RawRequest, response: RawResponse): Exchange {
+  const url = request.url ?? '/';
+  const at = url.indexOf('?');
+  const warnings: string[] = [];
+  const head = (code: number, headers: Record<string, string>): void => {
+    if (warnings.length > 0) response.setHeader('warning', warnings);
+    response.writeHead(code, headers);
+  };
+  return {
+    method: request.method ?? 'GET',
+    path: at < 0 ? url : url.slice(0, at),
+    query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)),
+    header: (name) => {
+      const value = request.headers[name];
+      return Array.isArray(value) ? value.join(',') : value;
+    },
+    body: () => readBody(request),
+    warn: (text) => {
+      const line = `299 - ${quote(text)}`;
+      if (!warnings.includes(line)) warnings.push(line);
+    },
+    setHeader: (name, value) => {
+      response.setHeader(name, value);
+    },
+    send: (code, type, body) => {
+      const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+      head(code, { 'content-type': type, 'content-length': String(length) });
+      response.end(body);
+    },
+    open: (code, type) => {
+      head(code, { 'content-type': type });
+      return createSink(response);
+    },
+  };
+}
+
+/** RFC 9111 warn-text: a quoted string without control characters; headers are latin-1 at most. */
+function quote(text: string): string {
+  const clean = text.replace(/[^\x20-\x7e]/g, '?').slice(0, 1024);
+  return `"${clean.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+/** Both kinds of response share these; the union's overloads cannot be called as they are. */
+type Writable = {
+  write(chunk: Uint8Array | string): boolean;
+  end(): void;
+  destroy(): void;
+  once(event: 'drain' | 'close', listener: () => void): void;
+  removeListener(event: 'drain' | 'close', listener: () => void): void;
+};
+
+function createSink(response: RawResponse): Sink {
+  const stream = response as Writable;
+  let closed = false;
+  stream.once('close', () => {
+    closed = true;
+  });
+  return {
+    write: (chunk) => !closed && stream.write(chunk),
+    drained: (then) => {
+      const once = () => {
+        stream.removeListener('drain', once);
+        stream.removeListener('close', once);
+        then();
+      };
+      if (closed) return then();
+      stream.once('drain', once);
+      stream.once('close', once);
+    },
+    end: () => stream.end(),
+    destroy: () => stream.destroy(),
+    get closed() {
+      return closed;
+    },
+    closedThen: (then) => {
+      if (closed) then();
+      else stream.once('close', then);
+    },
+  };
+}
+
+function readBody(request: RawRequest): Promise<Buffer> {
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > bodyLimitBytes) return Promise.reject(tooLarge(bodyLimitBytes));
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > bodyLimitBytes) {
+        request.pause();
+        reject(tooLarge(bodyLimitBytes));
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    request.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    request.once('aborted', () => reject(badRequest('the request was broken off')));
+    request.once('error', () => reject(badRequest('the request was broken off')));
+  });
+}

@@ -1,0 +1,40 @@
+/** Unix sockets behind the Sockets port. */
+import { createConnection } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import type { Sockets } from '../../base/sockets.ts';
+
+/** sun_path holds 108 bytes (unix(7)) and Node.js 20 cuts silently: `.../web2` then reaches `.../web1`. */
+const LONGEST_PATH_BYTES = 100;
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+function socketError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** The real sockets. A connection keeps an error listener: who listens to `close` learns of its end, and nothing crashes. */
+export function realSockets(clock: Clock): Sockets {
+  return {
+    connectUnix: (path, options = {}) =>
+      new Promise((resolve, reject) => {
+        const bytes = Buffer.byteLength(path);
+        if (bytes > LONGEST_PATH_BYTES) {
+          const limit = `${LONGEST_PATH_BYTES} bytes are the limit`;
+          reject(socketError('ENAMETOOLONG', `socket path of ${bytes} bytes, ${limit}: ${path}`));
+          return;
+        }
+        const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+        const socket = createConnection({ path });
+        const cancel = clock.after(timeoutMs, () => {
+          socket.destroy(socketError('ETIMEDOUT', `no connection to ${path} within ${timeoutMs} ms`));
+        });
+        socket.on('error', (error) => {
+          cancel();
+          reject(error);
+        });
+        socket.once('connect', () => {
+          cancel();
+          resolve(socket);
+        });
+      }),
+  };
+}

@@ -1,29 +1,42 @@
-/** A guest's own control group, on cgroup v1 (all mounted controllers) and v2 alike. Paths below the mount are `<root>/<id>`. */
+/**
+ * A guest's own control group, on cgroup v1 (all mounted hierarchies) and v2 alike. Paths below the mount are `<root>/<id>`; an `id` may
+ * name a group below the guest's with slashes (`<guest>/payload`).
+ */
 
 export type CgroupLimits = {
   /** CPUs' worth of time, 1.5 = one and a half; absent: unlimited. */
   cpuLimit?: number;
+  /** Absent: unlimited. */
   memoryBytes?: number;
+  /** Swap on top of the memory; absent: unlimited. Ignored where the kernel does not account swap. */
   swapBytes?: number;
+  /** Processes and threads; absent: unlimited. */
   pids?: number;
 };
 
 export type Cgroups = {
-  readonly version: 1 | 2;
+  /** 0: this host gives us no control groups; guests are known by process identity only and limits are refused. */
+  readonly version: 0 | 1 | 2;
   /** `<root>` as given, for example `vireo/h1`. */
   readonly root: string;
+  /** Makes the group in every hierarchy; it existing already is no error. */
   create(id: string): Promise<void>;
   /** Moves a process in, in every hierarchy. */
   enter(id: string, pid: number): Promise<void>;
-  /** All pids in the group and below it, in any hierarchy; [] when it does not exist. */
+  /** All pids in the group and below it, in any hierarchy, rising; [] when it does not exist. */
   members(id: string): Promise<number[]>;
   /** Sets limits now, in the order the kernel accepts (memory+swap before memory when raising). Throws ReasonedError with the file and cause. */
   limit(id: string, limits: CgroupLimits): Promise<void>;
+  /** The limits the kernel holds now; an absent field is unlimited. Memory is in whole pages, as the kernel rounds it down. */
+  limits(id: string): Promise<CgroupLimits>;
+  /** Resolves once every member stands still. */
   freeze(id: string): Promise<void>;
   thaw(id: string): Promise<void>;
-  /** SIGKILLs all members until none is left. */
-  killAll(id: string): Promise<void>;
-  /** Removes the empty group with its children; not empty throws. */
+  /** True while the group is frozen or about to be; false when it does not exist. */
+  isFrozen(id: string): Promise<boolean>;
+  /** SIGKILLs all members, frozen ones too, until none is left. Throws ReasonedError ProcessesRemain after `timeoutMs` (30 s). */
+  killAll(id: string, options?: { timeoutMs?: number }): Promise<void>;
+  /** Removes the empty group with its children; not empty throws ReasonedError CgroupBusy; nothing there is no error. */
   remove(id: string): Promise<void>;
   /** Ids that have a group under the root. */
   list(): Promise<string[]>;

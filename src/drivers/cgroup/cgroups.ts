@@ -1,0 +1,79 @@
+/** The host's control groups for guests: finds out what is mounted and puts tree, limits and freezer together. */
+import { ReasonedError } from '../../base/outcome.ts';
+import type { World } from '../../base/world.ts';
+import type { Cgroups } from './contract.ts';
+import { createFreezer } from './freezer.ts';
+import type { Hierarchies } from './hierarchy.ts';
+import { parseHierarchies } from './hierarchy.ts';
+import { errorCode, writeControl } from './kernelfile.ts';
+import type { LimitDirectories } from './limits.ts';
+import { v1Limits, v2Limits } from './limits.ts';
+import { createTree } from './tree.ts';
+
+type CgroupWorld = Pick<World, 'files' | 'clock' | 'processes'>;
+
+/**
+ * Opens the group `root` (relative to the mounts, for example `vireo/h1`), making it where it is missing. Throws ReasonedError
+ * CgroupsUnavailable (stalled) when none is mounted or we may not write: then `createNoCgroups` is what is left.
+ */
+export async function createCgroups(options: { world: CgroupWorld; root: string }): Promise<Cgroups> {
+  const { world, root } = options;
+  const hierarchies = parseHierarchies((await world.files.readText('/proc/self/mounts')) ?? '');
+  const { version } = hierarchies;
+  if (version === 0) throw unavailable('no control groups are mounted; mount cgroup2 on /sys/fs/cgroup');
+  const tree = createTree(world, hierarchies.all, checkedPath(root));
+  await tree.create(root).catch((error: unknown) => {
+    throw unavailable(
+      `cannot make control group ${root} (${errorCode(error) ?? String(error)}); run as root`,
+    );
+  });
+  const freezer = createFreezer(world, hierarchies, tree);
+  const limits = version === 1 ? v1Limits : v2Limits;
+  const pathOf = (id: string) => `${root}/${checkedPath(id)}`;
+
+  return {
+    version,
+    root,
+    create: async (id) => tree.create(pathOf(id)),
+    enter: async (id, pid) => {
+      for (const { mount } of hierarchies.all) {
+        await writeControl(world.files, `${mount}/${pathOf(id)}/cgroup.procs`, String(pid), 'CgroupRefused');
+      }
+    },
+    members: async (id) => tree.members(pathOf(id)),
+    limit: async (id, wanted) => limits.set(world.files, limitDirectories(hierarchies, pathOf(id)), wanted),
+    limits: async (id) => limits.get(world.files, limitDirectories(hierarchies, pathOf(id))),
+    freeze: async (id) => freezer.freeze(pathOf(id)),
+    thaw: async (id) => freezer.thaw(pathOf(id)),
+    isFrozen: async (id) => freezer.isFrozen(pathOf(id)),
+    killAll: async (id, given) => freezer.killAll(pathOf(id), given?.timeoutMs ?? 30_000),
+    remove: async (id) => tree.remove(pathOf(id)),
+    list: () => tree.children(root),
+    removeRoot: async () => {
+      if ((await tree.children(root)).length === 0) await tree.remove(root);
+    },
+  };
+}
+
+function limitDirectories(hierarchies: Hierarchies, path: string): LimitDirectories {
+  const directories: LimitDirectories = {};
+  for (const name of ['cpu', 'memory', 'pids'] as const) {
+    const home = hierarchies.all.find((one) =>
+      hierarchies.version === 2 ? one.unified : one.controllers.includes(name),
+    );
+    if (home !== undefined) directories[name] = `${home.mount}/${path}`;
+  }
+  return directories;
+}
+
+/** Ids become paths: each segment starts with a letter or digit, so that neither `..` nor an absolute path can be meant. */
+function checkedPath(path: string): string {
+  if (/^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)*$/.test(path)) return path;
+  throw new ReasonedError('InvalidName', `${JSON.stringify(path)} cannot name a control group`, {
+    stalled: true,
+  });
+}
+
+function unavailable(message: string): ReasonedError {
+  return new ReasonedError('CgroupsUnavailable', message, { stalled: true });
+}

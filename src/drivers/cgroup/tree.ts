@@ -1,0 +1,151 @@
+/**
+ * The directories of control groups: making, walking, listing and removing them in every hierarchy at once. Guests can make groups of any
+ * name inside their own, so nothing here tells a group from a control file by its name alone.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Files } from '../../base/files.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { Hierarchy } from './hierarchy.ts';
+import { errorCode, readControl, writeControl } from './kernelfile.ts';
+
+export type Tree = {
+  create(path: string): Promise<void>;
+  members(path: string): Promise<number[]>;
+  remove(path: string): Promise<void>;
+  /** Names of the groups directly below `path`, in any hierarchy. */
+  children(path: string): Promise<string[]>;
+  /** The directory of `path` and all below it in one hierarchy, parents first; [] when it does not exist. */
+  walk(hierarchy: Hierarchy, path: string): Promise<string[]>;
+};
+
+/** `root` is the group whose directory listing teaches which names are control files: no guest can make groups there. */
+export function createTree(
+  world: { files: Files; clock: Clock },
+  all: readonly Hierarchy[],
+  root: string,
+): Tree {
+  const { files, clock } = world;
+  const controlNames = new Map<Hierarchy, Set<string>>();
+
+  async function groupsIn(hierarchy: Hierarchy, directory: string): Promise<string[]> {
+    const known = controlNames.get(hierarchy) ?? new Set();
+    const candidates = (await files.list(directory)).filter((name) => !known.has(name));
+    const stats = await Promise.all(candidates.map((name) => files.stat(`${directory}/${name}`)));
+    if (directory === `${hierarchy.mount}/${root}`) {
+      const control = candidates.filter((_, at) => stats[at]?.kind === 'File');
+      controlNames.set(hierarchy, new Set([...known, ...control]));
+    }
+    return candidates.filter((_, at) => stats[at]?.kind === 'Directory');
+  }
+
+  async function walkFrom(hierarchy: Hierarchy, directory: string): Promise<string[]> {
+    const below = await groupsIn(hierarchy, directory);
+    const deeper = await Promise.all(below.map((name) => walkFrom(hierarchy, `${directory}/${name}`)));
+    return [directory, ...deeper.flat()];
+  }
+
+  async function walk(hierarchy: Hierarchy, path: string): Promise<string[]> {
+    const directory = `${hierarchy.mount}/${path}`;
+    if ((await files.stat(directory)) === undefined) return [];
+    if (!controlNames.has(hierarchy)) await groupsIn(hierarchy, `${hierarchy.mount}/${root}`);
+    return walkFrom(hierarchy, directory);
+  }
+
+  async function membersIn(hierarchy: Hierarchy, path: string): Promise<number[]> {
+    const directories = await walk(hierarchy, path);
+    return (await Promise.all(directories.map((directory) => readPids(files, directory)))).flat();
+  }
+
+  return {
+    walk,
+    create: async (path) => {
+      await Promise.all(all.map((hierarchy) => createIn(files, hierarchy, path)));
+    },
+    members: async (path) => {
+      const found = await Promise.all(all.map((hierarchy) => membersIn(hierarchy, path)));
+      return [...new Set(found.flat())].sort((a, b) => a - b);
+    },
+    remove: async (path) => {
+      for (const hierarchy of all) {
+        for (const directory of (await walk(hierarchy, path)).reverse())
+          await removeGroup(files, clock, directory);
+      }
+    },
+    children: async (path) => {
+      const found = await Promise.all(
+        all.map((hierarchy) => groupsIn(hierarchy, `${hierarchy.mount}/${path}`)),
+      );
+      return [...new Set(found.flat())].sort();
+    },
+  };
+}
+
+/** Pids in one group. A v2 guest may have made it threaded, where cgroup.procs answers EOPNOTSUPP and only thread ids are told. */
+async function readPids(files: Files, directory: string): Promise<number[]> {
+  const text = await readControl(files, `${directory}/cgroup.procs`).catch((error: unknown) => {
+    if (errorCode(error) !== 'EOPNOTSUPP') throw error;
+    return readControl(files, `${directory}/cgroup.threads`);
+  });
+  const pids = (text ?? '')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number);
+  if (pids.includes(0)) {
+    // The kernel prints 0 for a process that our own pid namespace cannot name: it must not pass for an empty group.
+    throw new ReasonedError('ForeignProcess', `${directory} holds a process of another pid namespace`);
+  }
+  return pids;
+}
+
+/** Makes each level and gives it what a process needs to enter: CPUs on v1 cpuset, hierarchical memory, controllers on v2. */
+async function createIn(files: Files, hierarchy: Hierarchy, path: string): Promise<void> {
+  let parent = hierarchy.mount;
+  for (const segment of path.split('/')) {
+    const directory = `${parent}/${segment}`;
+    if (hierarchy.unified) await delegateControllers(files, parent);
+    await files.makeDirectory(directory);
+    if (hierarchy.controllers.includes('cpuset')) await inheritCpus(files, parent, directory);
+    if (hierarchy.controllers.includes('memory')) await accountBelow(files, directory);
+    parent = directory;
+  }
+}
+
+/** A new v1 cpuset has no CPUs, and entering it fails with ENOSPC until it has (cpuset(7)). */
+async function inheritCpus(files: Files, parent: string, directory: string): Promise<void> {
+  for (const name of ['cpuset.cpus', 'cpuset.mems']) {
+    if ((await readControl(files, `${directory}/${name}`)) !== '') continue;
+    const value = await readControl(files, `${parent}/${name}`);
+    if (value) await writeControl(files, `${directory}/${name}`, value, 'CgroupRefused');
+  }
+}
+
+/** Before kernel 5.11 a v1 memory group counted only itself, so that limits on the guest's group missed the groups below. */
+async function accountBelow(files: Files, directory: string): Promise<void> {
+  if ((await readControl(files, `${directory}/memory.use_hierarchy`)) !== '0') return;
+  await writeControl(files, `${directory}/memory.use_hierarchy`, '1', 'CgroupRefused');
+}
+
+/** v2: children have the files of a controller only when the parent hands it on. One the parent lacks is noticed when a limit needs it. */
+async function delegateControllers(files: Files, directory: string): Promise<void> {
+  const offered = (await readControl(files, `${directory}/cgroup.controllers`))?.split(' ') ?? [];
+  const enabled = (await readControl(files, `${directory}/cgroup.subtree_control`))?.split(' ') ?? [];
+  for (const name of ['cpu', 'memory', 'pids']) {
+    if (!offered.includes(name) || enabled.includes(name)) continue;
+    await writeControl(files, `${directory}/cgroup.subtree_control`, `+${name}`, 'CgroupRefused');
+  }
+}
+
+/** The kernel lets go of a group a little after its last process: EBUSY is asked again for a second before it counts. */
+async function removeGroup(files: Files, clock: Clock, directory: string): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await files.remove(directory);
+    } catch (error) {
+      const busy = ['EBUSY', 'ENOTEMPTY'].includes(errorCode(error) ?? '');
+      if (!busy) throw error;
+      if (attempt === 20)
+        throw new ReasonedError('CgroupBusy', `${directory} still has processes or groups`, { cause: error });
+      await clock.sleep(50);
+    }
+  }
+}

@@ -22,7 +22,7 @@ export type ConfigMap = {
   apiVersion: string;
   kind: string;
   metadata: ObjectMeta;
-  spec: never;
+  spec: undefined;
   data?: Record<string, string>;
 };
 export const ConfigMap: KindRef<ConfigMap> = {
@@ -48,7 +48,7 @@ export type Event = {
   apiVersion: string;
   kind: string;
   metadata: ObjectMeta;
-  spec: never;
+  spec: undefined;
   involvedObject: {
     apiVersion: string;
     kind: string;

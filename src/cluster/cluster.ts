@@ -1,0 +1,165 @@
+/** Wires the cluster controllers of the manager role: informers with their indexes, triggers, and which controller sees what. */
+import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
+import { Lease } from '../api/core.ts';
+import { Container } from '../api/kinds/container.ts';
+import { Host } from '../api/kinds/host.ts';
+import { Image } from '../api/kinds/image.ts';
+import { Operation } from '../api/kinds/operation.ts';
+import { StoragePool } from '../api/kinds/storagePool.ts';
+import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
+import type { KindRef } from '../api/meta.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Informer } from '../client/contract.ts';
+import type { Manager, Trigger } from '../runtime/contract.ts';
+import { trigger } from '../runtime/trigger.ts';
+import { demandOf, type Guest } from './guests.ts';
+import { hostController } from './hosts/hosts.ts';
+import { imageController } from './images/images.ts';
+import type { ClusterIdentity } from './incarnation/incarnation.ts';
+import { operationController } from './operations/operations.ts';
+import { createLedger } from './placement/ledger.ts';
+import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
+import { poolController } from './pools/pools.ts';
+
+export type ClusterOptions = { manager: Manager; clock: Clock; cluster(): ClusterIdentity };
+
+/** Adds placement, hosts, pools, images and operations to a manager that is about to run as leader. */
+export function addClusterControllers({ manager, clock, cluster }: ClusterOptions): void {
+  const { informers } = manager;
+  const machines = informers.informer(VirtualMachine, { indexes: guestIndexes });
+  const containers = informers.informer(Container, { indexes: guestIndexes });
+  const hosts = informers.informer(Host, {
+    indexes: {
+      guest: (host) => (host.status?.guests ?? []).map((guest) => guest.uuid),
+      pool: (host) => (host.status?.pools ?? []).map((pool) => pool.name),
+      image: (host) => (host.status?.images ?? []).map((image) => image.name),
+    },
+  });
+  const pools = informers.informer(StoragePool);
+  const images = informers.informer(Image, { indexes: { pool: (image) => [image.spec.pool] } });
+  const operations = informers.informer(Operation, {
+    indexes: {
+      guest: ({ metadata, spec }) => [
+        `${spec.guest.kind}/${metadata.namespace ?? 'default'}/${spec.guest.name}`,
+      ],
+    },
+  });
+  const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
+
+  const ledger = createLedger();
+  machines.onChange((change) => ledger.observe(`VirtualMachine/${change.key}`, change));
+  containers.onChange((change) => ledger.observe(`Container/${change.key}`, change));
+
+  const using = (index: 'pool' | 'image') => (name: string) => [
+    ...machines.byIndex(index, name).map(guestKey),
+    ...containers.byIndex(index, name).map(guestKey),
+  ];
+  const sources: PlacementSources = { hosts, pools, images, operations, ledger, cluster };
+  addPlacement(VirtualMachine, machines);
+  addPlacement(Container, containers);
+  manager.add(hostController({ hosts, leases, ledger, clock }));
+  manager.add(poolController({ pools, hosts, images, guestsUsing: using('pool') }, poolTriggers()));
+  manager.add(imageController({ images, pools, hosts, guestsUsing: using('image') }, imageTriggers()));
+  manager.add(
+    operationController(
+      {
+        operations,
+        guest: (kind, key) => (kind === 'VirtualMachine' ? machines.get(key) : containers.get(key)),
+      },
+      [operationsOfGuests(machines, operations), operationsOfGuests(containers, operations)],
+    ),
+  );
+
+  function addPlacement<T extends Guest>(kind: KindRef<T>, guests: Informer<T>): void {
+    const unplaced = () => guestsWithoutHost(guests);
+    const ofOperation = trigger(operations, ({ before, after }) =>
+      guestOfOperation(kind.kind, after ?? before),
+    );
+    const triggers = [
+      trigger(hosts, unplaced),
+      trigger(pools, unplaced),
+      trigger(images, unplaced),
+      ofOperation,
+    ];
+    manager.add(placementController(kind, guests, sources, triggers));
+  }
+
+  function poolTriggers(): Trigger[] {
+    return [
+      trigger(hosts, ({ before, after }) => named(before?.status?.pools, after?.status?.pools)),
+      trigger(machines, ({ before, after }) => releasedBy(before, after, (guest) => demandOf(guest).pools)),
+      trigger(containers, ({ before, after }) => releasedBy(before, after, (guest) => demandOf(guest).pools)),
+      trigger(images, ({ before, after }) =>
+        after === undefined && before !== undefined ? [before.spec.pool] : [],
+      ),
+    ];
+  }
+
+  function imageTriggers(): Trigger[] {
+    return [
+      trigger(hosts, ({ before, after }) => named(before?.status?.images, after?.status?.images)),
+      trigger(machines, ({ before, after }) => releasedBy(before, after, (guest) => demandOf(guest).images)),
+      trigger(containers, ({ before, after }) =>
+        releasedBy(before, after, (guest) => demandOf(guest).images),
+      ),
+      trigger(pools, ({ before, after }) =>
+        before === undefined || after === undefined
+          ? images.byIndex('pool', (after ?? before)?.metadata.name ?? '').map((image) => image.metadata.name)
+          : [],
+      ),
+    ];
+  }
+}
+
+const guestIndexes = {
+  unplaced: (guest: Guest) => (guest.status?.placement === undefined ? ['yes'] : []),
+  pool: (guest: Guest) => demandOf(guest).pools,
+  image: (guest: Guest) => demandOf(guest).images,
+};
+
+function guestsWithoutHost<T extends Guest>(guests: Informer<T>): string[] {
+  return guests.byIndex('unplaced', 'yes').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+}
+
+function guestOfOperation(kind: string, operation: Operation | undefined): string[] {
+  if (operation === undefined || operation.spec.guest.kind !== kind) return [];
+  return [`${operation.metadata.namespace}/${operation.spec.guest.name}`];
+}
+
+/** Names in the two lists whose entries differ: only those objects have news. */
+function named(
+  before: readonly { name: string }[] | undefined,
+  after: readonly { name: string }[] | undefined,
+): string[] {
+  const old = new Map((before ?? []).map((entry) => [entry.name, JSON.stringify(entry)]));
+  const changed = (after ?? [])
+    .filter((entry) => old.get(entry.name) !== JSON.stringify(entry))
+    .map(({ name }) => name);
+  const present = new Set((after ?? []).map(({ name }) => name));
+  return [...changed, ...[...old.keys()].filter((name) => !present.has(name))];
+}
+
+/** What a guest named until it went away. */
+function releasedBy<T extends Guest>(
+  before: T | undefined,
+  after: T | undefined,
+  pick: (guest: T) => readonly string[],
+): string[] {
+  return before !== undefined && after === undefined ? [...pick(before)] : [];
+}
+
+function operationsOfGuests<T extends Guest>(guests: Informer<T>, operations: Informer<Operation>): Trigger {
+  return trigger(guests, ({ before, after }) => {
+    if (
+      before !== undefined &&
+      after !== undefined &&
+      before.status?.placement?.host === after.status?.placement?.host
+    )
+      return [];
+    const guest = after ?? before;
+    if (guest === undefined) return [];
+    return operations
+      .byIndex('guest', guestKey(guest))
+      .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+  });
+}

@@ -1,0 +1,66 @@
+/** What placement and the other cluster controllers need to know of a guest of either kind. Pure. */
+
+import type { GuestSpec, GuestStatus } from '../api/guest.ts';
+import type { GuestName } from '../api/identity.ts';
+import type { Container, ContainerSpec } from '../api/kinds/container.ts';
+import type { VirtualMachine, VirtualMachineSpec } from '../api/kinds/virtualMachine.ts';
+import type { KubeObject, Stored } from '../api/meta.ts';
+import { parseBytes, parseCpus } from '../base/quantity.ts';
+
+export type Guest = VirtualMachine | Container;
+export type StoredGuest = Stored<VirtualMachine> | Stored<Container>;
+/** A guest seen without its kind's own fields. */
+export type AnyGuest = KubeObject<GuestSpec, GuestStatus>;
+
+/** What a guest asks of a host. */
+export type Demand = {
+  kind: GuestName['kind'];
+  cpus: number;
+  memoryBytes: number;
+  pools: readonly string[];
+  images: readonly string[];
+  bridges: readonly string[];
+};
+
+export function isMachine(guest: Guest): guest is VirtualMachine {
+  return guest.kind === 'VirtualMachine';
+}
+
+export function nameOf(guest: Guest): GuestName {
+  return {
+    kind: isMachine(guest) ? 'VirtualMachine' : 'Container',
+    namespace: guest.metadata.namespace ?? 'default',
+    name: guest.metadata.name,
+  };
+}
+
+export function demandOf(guest: Guest): Demand {
+  return isMachine(guest) ? machineDemand(guest.spec) : containerDemand(guest.spec);
+}
+
+function machineDemand(spec: VirtualMachineSpec): Demand {
+  const disks = spec.disks ?? [];
+  return {
+    kind: 'VirtualMachine',
+    cpus: (spec.cpu?.sockets ?? 1) * (spec.cpu?.cores ?? 1) * (spec.cpu?.threads ?? 1),
+    memoryBytes: parseBytes(spec.memory.size),
+    pools: distinct(disks.map((disk) => disk.pool)),
+    images: distinct(disks.flatMap((disk) => disk.source?.image?.name ?? [])),
+    bridges: distinct((spec.networks ?? []).flatMap((nic) => nic.bridge?.name ?? [])),
+  };
+}
+
+function containerDemand(spec: ContainerSpec): Demand {
+  return {
+    kind: 'Container',
+    cpus: spec.cpu?.limit === undefined ? (spec.cpu?.cores ?? 0) : parseCpus(spec.cpu.limit),
+    memoryBytes: spec.memory === undefined ? 0 : parseBytes(spec.memory),
+    pools: [spec.rootfs.pool],
+    images: [spec.image],
+    bridges: distinct((spec.networks ?? []).flatMap((nic) => nic.bridge?.name ?? [])),
+  };
+}
+
+function distinct(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}

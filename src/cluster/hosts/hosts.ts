@@ -1,0 +1,127 @@
+/**
+ * Watches over hosts from outside: a Host whose Lease is no longer renewed is Offline and not Ready, whatever it last said of itself.
+ * Ages are measured on this process's own clock from the moment a renewal was seen; two machines' clocks are never compared.
+ */
+import { HOST_LEASE_SECONDS, hostLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { Lease } from '../../api/core.ts';
+import { Host, type HostStatus } from '../../api/kinds/host.ts';
+import type { Condition, Stored } from '../../api/meta.ts';
+import type { Clock } from '../../base/clock.ts';
+import { done, waiting } from '../../base/outcome.ts';
+import { formatBytes } from '../../base/quantity.ts';
+import type { Informer } from '../../client/contract.ts';
+import { setCondition } from '../../runtime/conditions.ts';
+import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import { trigger } from '../../runtime/trigger.ts';
+import type { Allocation, Ledger } from '../placement/ledger.ts';
+
+/** Sums of what is promised are written at most this often for a host. */
+const ALLOCATED_EVERY_MS = 2_000;
+const LEASE_PREFIX = hostLeaseName('');
+
+export type HostSources = { hosts: Informer<Host>; leases: Informer<Lease>; ledger: Ledger; clock: Clock };
+
+export function hostController(sources: HostSources): Controller<Host> {
+  const { hosts, leases, ledger, clock } = sources;
+  const renewals = new Map<string, { renewTime: string; at: number }>();
+  const lastSums = new Map<string, number>();
+
+  leases.onChange(({ after }) => {
+    const renewTime = after?.spec.renewTime;
+    if (after === undefined || typeof renewTime !== 'string') return;
+    const known = renewals.get(after.metadata.name);
+    if (known?.renewTime !== renewTime)
+      renewals.set(after.metadata.name, { renewTime, at: clock.monotonic() });
+  });
+
+  function remaining(host: string): number {
+    const seen = renewals.get(hostLeaseName(host));
+    return seen === undefined ? 0 : seen.at + HOST_LEASE_SECONDS * 1000 - clock.monotonic();
+  }
+
+  /** The sums, or undefined while they were written just now: a burst of placements must not be a burst of writes. */
+  function sumsDue(host: string): Allocation | undefined {
+    const at = clock.monotonic();
+    if (at - (lastSums.get(host) ?? Number.NEGATIVE_INFINITY) < ALLOCATED_EVERY_MS) return undefined;
+    lastSums.set(host, at);
+    return ledger.allocated(host);
+  }
+
+  async function reconcile({ object: host, now }: Pass<Host>): Promise<PassResult<Host>> {
+    const left = remaining(host.metadata.name);
+    const sums = sumsDue(host.metadata.name);
+    const status = statusOf(host, { online: left > 0, now, ...(sums === undefined ? {} : { sums }) });
+    const next = Math.min(
+      left > 0 ? left + 50 : Number.POSITIVE_INFINITY,
+      sums === undefined ? ALLOCATED_EVERY_MS : Infinity,
+    );
+    return { outcome: Number.isFinite(next) ? waiting('Watching', '', next) : done, status };
+  }
+
+  return {
+    name: 'hosts',
+    kind: Host,
+    informer: hosts,
+    writes: [
+      'status.state',
+      'status.allocated',
+      'status.conditions[Ready]',
+      'status.conditions[Schedulable]',
+    ],
+    access: [{ kind: Lease, verbs: ['get', 'list', 'watch'], namespace: SYSTEM_NAMESPACE }],
+    triggers: [
+      trigger(leases, ({ before, after }) => hostsToLookAt(after ?? before, hosts)),
+      { subscribe: (enqueue) => ledger.onChange(enqueue) },
+    ],
+    reconcile,
+  };
+}
+
+/** A renewal of an Online host changes nothing (its pass looks again when the Lease would run out); any other is news. */
+function hostsToLookAt(lease: Stored<Lease> | undefined, hosts: Informer<Host>): string[] {
+  if (lease === undefined || !lease.metadata.name.startsWith(LEASE_PREFIX)) return [];
+  const name = lease.metadata.name.slice(LEASE_PREFIX.length);
+  return hosts.get(name)?.status?.state === 'Online' ? [] : [name];
+}
+
+function statusOf(
+  host: Stored<Host>,
+  facts: { online: boolean; now: number; sums?: Allocation },
+): HostStatus {
+  const at = {
+    now: facts.now,
+    ...(host.metadata.generation === undefined ? {} : { generation: host.metadata.generation }),
+  };
+  let conditions = setCondition([...(host.status?.conditions ?? [])], readiness(host, facts.online), at);
+  conditions = setCondition(conditions, schedulable(host), at);
+  const { sums } = facts;
+  return {
+    ...host.status,
+    conditions,
+    state: facts.online ? 'Online' : 'Offline',
+    ...(sums === undefined
+      ? {}
+      : { allocated: { cpu: Math.ceil(sums.cpus), memory: formatBytes(sums.memoryBytes) } }),
+  };
+}
+
+function readiness(
+  host: Stored<Host>,
+  online: boolean,
+): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+  if (!online) {
+    const message =
+      'the agent of this host does not renew its Lease: see that vireo runs there and reaches the API server';
+    return { type: 'Ready', status: 'False', reason: 'LeaseExpired', message };
+  }
+  const agent = host.status?.conditions?.find((condition) => condition.type === 'AgentReady');
+  if (agent?.status === 'True') return { type: 'Ready', status: 'True', reason: 'AgentReady', message: '' };
+  const message = agent?.message ?? 'the agent has not reported yet';
+  return { type: 'Ready', status: 'False', reason: agent?.reason ?? 'NotReported', message };
+}
+
+function schedulable(host: Stored<Host>): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+  return host.spec.unschedulable === true
+    ? { type: 'Schedulable', status: 'False', reason: 'Unschedulable', message: 'spec.unschedulable is true' }
+    : { type: 'Schedulable', status: 'True', reason: 'Schedulable', message: '' };
+}

@@ -1,0 +1,70 @@
+/**
+ * The cluster's identity, made once, and its incarnation, raised by each new leader: a host that has seen a higher one knows that the
+ * API was rolled back, and starts nothing.
+ */
+import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { ConfigMap, Namespace } from '../../api/core.ts';
+import type { Random } from '../../base/random.ts';
+import { ApiError, type Client } from '../../client/contract.ts';
+
+export type ClusterIdentity = { id: string; incarnation: number };
+
+const REF = { name: CLUSTER_CONFIG_MAP, namespace: SYSTEM_NAMESPACE };
+
+/**
+ * Makes namespace and ConfigMap where they are missing, else raises the incarnation above what is stored and above `atLeast` (the highest
+ * a host has reported). Compare-and-swap: of two leaders that overlap each gets a number of its own.
+ */
+export async function raiseIncarnation(
+  client: Client,
+  random: Random,
+  atLeast = 0,
+): Promise<ClusterIdentity> {
+  await ensureNamespace(client);
+  for (;;) {
+    try {
+      const stored = await client.find(ConfigMap, REF);
+      if (stored === undefined) return await firstIncarnation(client, random, atLeast);
+      const id = stored.data?.id ?? newClusterId(random);
+      const incarnation = Math.max(Number(stored.data?.incarnation ?? '0') || 0, atLeast) + 1;
+      const patch = {
+        metadata: { resourceVersion: stored.metadata.resourceVersion },
+        data: { id, incarnation: String(incarnation) },
+      };
+      await client.mergePatch(ConfigMap, REF, patch);
+      return { id, incarnation };
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 409) continue;
+      throw error;
+    }
+  }
+}
+
+async function firstIncarnation(client: Client, random: Random, atLeast: number): Promise<ClusterIdentity> {
+  const identity = { id: newClusterId(random), incarnation: atLeast + 1 };
+  await client.create(ConfigMap, {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: REF,
+    spec: undefined,
+    data: { id: identity.id, incarnation: String(identity.incarnation) },
+  });
+  return identity;
+}
+
+async function ensureNamespace(client: Client): Promise<void> {
+  if ((await client.find(Namespace, { name: SYSTEM_NAMESPACE })) !== undefined) return;
+  const namespace: Namespace = {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: SYSTEM_NAMESPACE },
+    spec: {},
+  };
+  await client.create(Namespace, namespace).catch((error: unknown) => {
+    if (!(error instanceof ApiError && error.code === 409)) throw error;
+  });
+}
+
+function newClusterId(random: Random): string {
+  return Buffer.from(random.bytes(16)).toString('hex');
+}

@@ -1,0 +1,164 @@
+/**
+ * Gives every guest that wants to run a host, by one compare-and-swap of status.placement, and finalizes guests that never had
+ * one. Once placed, a guest is its agent's; this controller does not touch it again.
+ */
+import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import type { GuestStatus } from '../../api/guest.ts';
+import { guestUuid } from '../../api/identity.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { Image } from '../../api/kinds/image.ts';
+import type { Operation } from '../../api/kinds/operation.ts';
+import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { KindRef, Stored } from '../../api/meta.ts';
+import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
+import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
+import { demandOf, type Guest, nameOf } from '../guests.ts';
+import type { ClusterIdentity } from '../incarnation/incarnation.ts';
+import { chooseHost } from './choose.ts';
+import { findGuest, withoutInventory } from './inventory.ts';
+import type { Ledger } from './ledger.ts';
+import { brokenReference } from './references.ts';
+import { placedStatus, unplacedStatus } from './status.ts';
+
+export type PlacementSources = {
+  hosts: Informer<Host>;
+  pools: Informer<StoragePool>;
+  images: Informer<Image>;
+  /** Has the index `guest`: `<kind>/<namespace>/<name>`. */
+  operations: Informer<Operation>;
+  ledger: Ledger;
+  cluster(): ClusterIdentity;
+};
+
+export function placementController<T extends Guest>(
+  kind: KindRef<T>,
+  informer: Informer<T>,
+  sources: PlacementSources,
+  triggers: readonly Trigger[],
+): Controller<T> {
+  return {
+    name: `placement-${kind.kind.toLowerCase()}`,
+    kind,
+    informer,
+    writes: ['status.placement', 'status.conditions[Scheduled]'],
+    access: [{ kind, verbs: ['patch', 'update'], subresource: 'finalizers' }],
+    selects: (guest) => guest.status?.placement === undefined,
+    triggers,
+    concurrency: 8,
+    reconcile: (pass) => place(pass, kind, sources),
+  };
+}
+
+/** One pass over a guest without a host. */
+async function place<T extends Guest>(
+  pass: Pass<T>,
+  kind: KindRef<T>,
+  sources: PlacementSources,
+): Promise<PassResult<T>> {
+  const guest = pass.object;
+  if (guest.status?.placement !== undefined) return { outcome: done };
+  const found = search(guest, sources);
+  if (found.at === 'several') {
+    return unplaced(
+      pass,
+      stalled('RunsTwice', `hosts ${found.hosts.join(' and ')} both run this guest: stop one by hand`),
+    );
+  }
+  if (found.at === 'host') return claim(pass, found.host, found.epoch, sources);
+  if (guest.metadata.deletionTimestamp !== undefined) return finalize(pass, kind, sources);
+  if (!wantsToRun(guest, sources)) return unplaced(pass, done);
+  const blocked = rolledBack(sources) ?? missingInventory(guest, sources);
+  if (blocked !== undefined) return unplaced(pass, blocked);
+
+  const demand = demandOf(guest);
+  const broken = brokenReference(demand, nameOf(guest).namespace, {
+    pool: (name) => sources.pools.get(name),
+    image: (name) => sources.images.get(name),
+  });
+  if (broken !== undefined) return unplaced(pass, waiting(broken.reason, broken.message, 600_000));
+
+  const candidates = sources.hosts
+    .list()
+    .map((host) => ({ host, allocated: sources.ledger.allocated(host.metadata.name) }));
+  const choice = chooseHost(candidates, guest.spec, demand);
+  if ('reason' in choice) return unplaced(pass, waiting(choice.reason, choice.message, 60_000));
+  return claim(pass, choice.host, 1, sources);
+}
+
+function search(guest: Guest, { hosts, cluster }: PlacementSources) {
+  const uuid = guestUuid(cluster().id, nameOf(guest));
+  return findGuest(uuid, hosts.byIndex('guest', uuid));
+}
+
+/** The ledger counts the claim at once; the committer's compare-and-swap decides whether it stands. */
+function claim<T extends Guest>(
+  pass: Pass<T>,
+  host: string,
+  epoch: number,
+  { ledger }: PlacementSources,
+): PassResult<T> {
+  ledger.assume(guestKey(pass.object), pass.object, host);
+  pass.event('Normal', 'Scheduled', `placed on ${host}`);
+  return { outcome: done, status: placedStatus(pass.object, { host, epoch, now: pass.now }) as T['status'] };
+}
+
+function unplaced<T extends Guest>(pass: Pass<T>, outcome: Outcome): PassResult<T> {
+  const status: GuestStatus = unplacedStatus(pass.object, outcome, pass.now);
+  return { outcome, status: status as T['status'] };
+}
+
+/** Nobody has anything of this guest: its finalizer may go. */
+async function finalize<T extends Guest>(
+  pass: Pass<T>,
+  kind: KindRef<T>,
+  sources: PlacementSources,
+): Promise<PassResult<T>> {
+  const { metadata } = pass.object;
+  if (!metadata.finalizers?.includes(GUEST_FINALIZER)) return { outcome: done };
+  const silent = withoutInventory(sources.hosts.list(), sources.cluster().incarnation);
+  if (silent.length > 0) {
+    return unplaced(pass, waiting('DeletionBlocked', `waiting for the inventory of ${silent.join(', ')}`));
+  }
+  const finalizers = metadata.finalizers.filter((name) => name !== GUEST_FINALIZER);
+  const patch = { metadata: { resourceVersion: metadata.resourceVersion, finalizers } };
+  await pass.client.mergePatch(kind, metadata, patch, { signal: pass.signal });
+  return { outcome: done };
+}
+
+function wantsToRun(guest: Guest, { operations }: PlacementSources): boolean {
+  if (guest.spec.runStrategy === 'Halted') return false;
+  if (guest.spec.runStrategy !== 'Manual') return true;
+  return operations
+    .byIndex('guest', guestKey(guest))
+    .some((operation) => operation.spec.action === 'Start' && operation.status?.completedAt === undefined);
+}
+
+/** A host has seen a later control plane than this one: the API was restored from an older copy. */
+function rolledBack({ hosts, cluster }: PlacementSources): Outcome | undefined {
+  const { incarnation } = cluster();
+  const ahead = hosts.list().filter((host) => (host.status?.incarnation ?? 0) > incarnation);
+  if (ahead.length === 0) return undefined;
+  const names = ahead.map((host) => host.metadata.name).join(', ');
+  return waiting(
+    'ControlPlaneRolledBack',
+    `${names} has seen a later control plane: waiting until every host has reported`,
+  );
+}
+
+/** A guest that was started before may still be somewhere: every host must have said what it has. */
+function missingInventory(guest: Guest, { hosts, cluster }: PlacementSources): Outcome | undefined {
+  if (guest.metadata.annotations?.[STARTED_ANNOTATION] === undefined) return undefined;
+  const silent = withoutInventory(hosts.list(), cluster().incarnation);
+  if (silent.length === 0) return undefined;
+  return waiting(
+    'WaitingForInventory',
+    `started before; waiting until ${silent.join(', ')} has reported what it runs`,
+  );
+}
+
+/** Key of a guest in indexes and in the ledger, over both kinds. */
+export function guestKey(guest: Guest | Stored<Guest>): string {
+  const { kind, namespace, name } = nameOf(guest);
+  return `${kind}/${namespace}/${name}`;
+}

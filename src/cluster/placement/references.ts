@@ -1,0 +1,49 @@
+/** Whether what a guest names exists and admits its namespace: asked before a host is chosen, so that the reason names the field. Pure. */
+import type { Image } from '../../api/kinds/image.ts';
+import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { Demand } from '../guests.ts';
+
+export type Lookup = {
+  pool(name: string): StoragePool | undefined;
+  image(name: string): Image | undefined;
+};
+
+/** The first reference that cannot be used yet, as a reason and a message; undefined when all can. */
+export function brokenReference(
+  demand: Demand,
+  namespace: string,
+  lookup: Lookup,
+): { reason: string; message: string } | undefined {
+  for (const name of demand.pools) {
+    const pool = lookup.pool(name);
+    if (pool === undefined) {
+      return {
+        reason: 'StoragePoolNotFound',
+        message: `StoragePool "${name}" does not exist; the guest goes on when it is created`,
+      };
+    }
+    if (!admits(pool.spec.allowedNamespaces, namespace)) return notAllowed('StoragePool', name, namespace);
+  }
+  for (const name of demand.images) {
+    const image = lookup.image(name);
+    if (image === undefined) {
+      return {
+        reason: 'ImageNotFound',
+        message: `Image "${name}" does not exist; the guest goes on when it is created`,
+      };
+    }
+    if (!admits(image.spec.allowedNamespaces, namespace)) return notAllowed('Image', name, namespace);
+  }
+  return undefined;
+}
+
+function admits(allowed: readonly string[] | undefined, namespace: string): boolean {
+  return allowed === undefined || allowed.length === 0 || allowed.includes(namespace);
+}
+
+function notAllowed(kind: string, name: string, namespace: string) {
+  return {
+    reason: 'NotAllowedInNamespace',
+    message: `${kind} "${name}" may not be used from namespace ${namespace}: see its spec.allowedNamespaces`,
+  };
+}

@@ -1,0 +1,112 @@
+/** Sums up what hosts report of a StoragePool, and keeps a pool that is still in use from going away. */
+import { IN_USE_FINALIZER } from '../../api/cluster.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { Image } from '../../api/kinds/image.ts';
+import { StoragePool, type StoragePoolStatus } from '../../api/kinds/storagePool.ts';
+import type { Stored } from '../../api/meta.ts';
+import { done, waiting } from '../../base/outcome.ts';
+import { parseBytes, roundBytes } from '../../base/quantity.ts';
+import type { Informer } from '../../client/contract.ts';
+import type { Controller, Trigger } from '../../runtime/contract.ts';
+import { jobConditions } from '../readiness.ts';
+
+export type PoolSources = {
+  pools: Informer<StoragePool>;
+  /** Has the index `pool`. */
+  hosts: Informer<Host>;
+  /** Has the index `pool`. */
+  images: Informer<Image>;
+  /** Keys of guests that name this pool. */
+  guestsUsing(pool: string): string[];
+};
+
+type Report = NonNullable<NonNullable<Host['status']>['pools']>[number] & { host: string; online: boolean };
+
+export function poolController(sources: PoolSources, triggers: readonly Trigger[]): Controller<StoragePool> {
+  return {
+    name: 'pools',
+    kind: StoragePool,
+    informer: sources.pools,
+    writes: ['status'],
+    finalizer: IN_USE_FINALIZER,
+    triggers,
+    reconcile: async ({ object: pool, now }) => ({
+      outcome: done,
+      status: poolStatus(pool, reportsOf(pool, sources), now),
+    }),
+    remove: async ({ object: pool }) => {
+      const users = usersOf(pool, sources);
+      if (users.length === 0) return { outcome: done };
+      return { outcome: waiting('InUse', `in use by ${users.slice(0, 5).join(', ')}`, 60_000) };
+    },
+  };
+}
+
+function usersOf(pool: Stored<StoragePool>, { images, guestsUsing }: PoolSources): string[] {
+  const name = pool.metadata.name;
+  return [
+    ...guestsUsing(name),
+    ...images.byIndex('pool', name).map((image) => `Image/${image.metadata.name}`),
+  ];
+}
+
+function reportsOf(pool: Stored<StoragePool>, { hosts }: PoolSources): Report[] {
+  return hosts
+    .byIndex('pool', pool.metadata.name)
+    .flatMap((host) =>
+      (host.status?.pools ?? [])
+        .filter((report) => report.name === pool.metadata.name)
+        .map((report) => ({ ...report, host: host.metadata.name, online: host.status?.state === 'Online' })),
+    )
+    .toSorted((a, b) => (a.host < b.host ? -1 : 1));
+}
+
+/** The whole status from the hosts' reports. Pure. */
+export function poolStatus(
+  pool: Stored<StoragePool>,
+  reports: readonly Report[],
+  now: number,
+): StoragePoolStatus {
+  const sum = (pick: (report: Report) => string | undefined) =>
+    reports.reduce((total, report) => total + parseBytes(pick(report) ?? '0'), 0);
+  const first = reports[0];
+  const total = sum((report) => report.total);
+  return {
+    ...(pool.metadata.generation === undefined ? {} : { observedGeneration: pool.metadata.generation }),
+    conditions: jobConditions(pool, readiness(reports), now),
+    ...(total === 0
+      ? {}
+      : {
+          capacity: {
+            total: roundBytes(total),
+            used: roundBytes(sum((report) => report.used)),
+            allocated: roundBytes(sum((report) => report.allocated)),
+          },
+        }),
+    ...(first === undefined
+      ? {}
+      : {
+          capabilities: {
+            snapshot: first.snapshot,
+            clone: first.clone,
+            thin: first.thin,
+            resize: first.resize,
+          },
+        }),
+    hosts: reports.map((report) => ({
+      name: report.host,
+      state: !report.online ? 'Unknown' : report.healthy ? 'Healthy' : 'Unhealthy',
+      ...(report.message === undefined ? {} : { message: report.message }),
+    })),
+  };
+}
+
+function readiness(reports: readonly Report[]) {
+  if (reports.length === 0) {
+    return waiting('NoHostHasPool', 'no host has reported this pool yet');
+  }
+  const bad = reports.find((report) => !report.healthy);
+  if (bad !== undefined)
+    return waiting(bad.reason ?? 'Unhealthy', `${bad.host}: ${bad.message ?? 'cannot be used'}`);
+  return done;
+}

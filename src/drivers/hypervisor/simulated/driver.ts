@@ -1,0 +1,170 @@
+/**
+ * Guests that exist only in a file: three hosts on a laptop without KVM or root, and fast tests of everything above the drivers. It keeps the
+ * contract of the real drivers, crash by crash; an idle guest costs no timer and no CPU.
+ */
+import { type Clock, timestamp } from '../../../base/clock.ts';
+import type { Files } from '../../../base/files.ts';
+import { ReasonedError } from '../../../base/outcome.ts';
+import { compareRequests } from '../changes.ts';
+import type { GuestEnd, GuestHandle, GuestObservation, HypervisorDriver } from '../contract.ts';
+import type { SimulatedKind } from './kinds.ts';
+import { createSimulatedLives } from './lives.ts';
+import { createSimulatedTable, type SimulatedGuest } from './table.ts';
+
+/** How long things take, in milliseconds; 0 when absent. */
+export type SimulatedLatency = { startMs?: number; shutdownMs?: number; killMs?: number };
+
+/** What goes wrong with one guest. */
+export type SimulatedFault = {
+  /** So many starts fail before one succeeds. */
+  failStarts?: number;
+  /** A shutdown request is heard and not followed. */
+  ignoreShutdown?: boolean;
+  /** It crashes so many milliseconds after each start. */
+  crashAfterMs?: number;
+};
+
+/** Faults by guest id or name, `*` for all others. Read at each use: the owner may change it at any time. */
+export type SimulatedFaults = Record<string, SimulatedFault>;
+
+export type SimulatedOptions<Request, Hardware> = {
+  world: { clock: Clock; files: Pick<Files, 'readText' | 'writeAtomic'> };
+  kind: SimulatedKind<Request, Hardware>;
+  /** Absolute; lies in the agent's state directory. */
+  stateFile: string;
+  latency?: SimulatedLatency;
+  faults?: Readonly<SimulatedFaults>;
+};
+
+/** A simulated hypervisor, and what happens to its guests from outside. */
+export type SimulatedHypervisor<Request, Hardware> = HypervisorDriver<Request, Hardware> & {
+  /** Ends a running guest as if its process had died (Crashed) or it had powered itself off. */
+  end(id: string, how: GuestEnd): Promise<void>;
+  /** Ends all running guests as a reboot of the host does. */
+  rebootHost(): Promise<void>;
+};
+
+/** The simulated driver for one kind of guest on one simulated host. */
+export function createSimulatedHypervisor<Request, Hardware>(
+  options: SimulatedOptions<Request, Hardware>,
+): SimulatedHypervisor<Request, Hardware> {
+  const { kind, latency = {}, faults = {} } = options;
+  const { clock, files } = options.world;
+  const listeners = new Set<(id: string) => void>();
+  const changed = (id: string) => {
+    for (const listener of listeners) listener(id);
+  };
+  const lives = createSimulatedLives(clock, createSimulatedTable(files, options.stateFile), changed);
+  const starting = new Map<string, Promise<void>>();
+  const failures = new Map<string, number>();
+  const faultOf = (guest: GuestHandle) => faults[guest.id] ?? faults[guest.name] ?? faults['*'] ?? {};
+  const take = async (ms: number | undefined) => {
+    if (ms !== undefined && ms > 0) await clock.sleep(ms);
+  };
+
+  const launch = async (guest: GuestHandle, request: Request, gate: () => Promise<void>) => {
+    if ((await lives.living(guest.id)) !== undefined) return;
+    const fault = faultOf(guest);
+    await take(latency.startMs);
+    const failed = failures.get(guest.id) ?? 0;
+    if (failed < (fault.failStarts ?? 0)) {
+      failures.set(guest.id, failed + 1);
+      throw new ReasonedError('SimulatedStartFailure', 'the start of this simulated guest was told to fail');
+    }
+    await gate();
+    const begun = await lives.begin({ id: guest.id, uuid: guest.uuid, request });
+    if (fault.crashAfterMs !== undefined) lives.endLater(begun, fault.crashAfterMs, 'Crashed');
+  };
+
+  return {
+    name: kind.name,
+    facts: async () => kind.facts,
+    resolve: (request, pinned) => kind.resolve(request, pinned),
+    describe: (guest, request, hardware) =>
+      [`guest ${guest.name}`, ...textLines(request), ...textLines(hardware)].join('\n'),
+    observe: async (guest) => {
+      const known = await lives.current(guest.id);
+      if (known !== undefined && known.state !== 'Off') return standing(known.state, known, kind);
+      if (starting.has(guest.id)) {
+        return { state: 'Prelaunch', process: identity(0), startedAt: timestamp(clock) };
+      }
+      return known?.ended === undefined ? { state: 'Off' } : { state: 'Off', ended: known.ended };
+    },
+    start: (guest, request, _hardware, gate) => {
+      const underWay = starting.get(guest.id);
+      if (underWay !== undefined) return underWay;
+      const work = launch(guest, request, gate).finally(() => starting.delete(guest.id));
+      starting.set(guest.id, work);
+      return work;
+    },
+    update: async (guest, request) => {
+      const known = await lives.living(guest.id);
+      if (known === undefined) return [];
+      const changes = compareRequests(known.request, request, kind.rules);
+      const pending = changes.filter((change) => change.class !== 'Live');
+      if (changes.length > 0 && pending.length === 0) await lives.change({ ...known, request });
+      return pending;
+    },
+    shutdown: async (guest) => {
+      const known = await lives.living(guest.id);
+      if (known === undefined || known.stopsAtMs !== undefined || faultOf(guest).ignoreShutdown) return;
+      const shutdownMs = latency.shutdownMs ?? 0;
+      if (shutdownMs === 0) return lives.end(guest.id, 'PoweredOff');
+      await lives.change({ ...known, stopsAtMs: clock.now() + shutdownMs });
+      lives.endLater(known, shutdownMs, 'PoweredOff');
+    },
+    kill: async (guest) => {
+      await starting.get(guest.id)?.catch(() => undefined);
+      if ((await lives.living(guest.id)) !== undefined) await take(latency.killMs);
+      await lives.end(guest.id, undefined);
+    },
+    pause: async (guest) => {
+      const known = await lives.living(guest.id);
+      if (known?.state === 'Running') await lives.change({ ...known, state: 'Paused' });
+    },
+    resume: async (guest) => {
+      const known = await lives.living(guest.id);
+      if (known?.state === 'Paused') await lives.change({ ...known, state: 'Running' });
+    },
+    remove: async (guest) => {
+      if ((await lives.living(guest.id)) !== undefined) {
+        throw new ReasonedError('GuestStillRuns', `${guest.name} still runs: kill it before removing it`);
+      }
+      failures.delete(guest.id);
+      await lives.forget(guest.id);
+    },
+    discover: () => lives.all(),
+    watch: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => lives.close(),
+    end: (id, how) => lives.end(id, how),
+    rebootHost: async () => {
+      await Promise.all((await lives.all()).map((id) => lives.end(id, 'HostRebooted')));
+    },
+  };
+}
+
+function standing<Request, Hardware>(
+  state: 'Running' | 'Paused',
+  guest: SimulatedGuest,
+  kind: SimulatedKind<Request, Hardware>,
+): GuestObservation {
+  const agentConnected = kind.agentConnected(guest.request as Request);
+  return {
+    state,
+    process: identity(guest.startTicks),
+    startedAt: guest.startedAt,
+    ...(agentConnected === undefined ? {} : { agentConnected }),
+  };
+}
+
+/** No process stands behind a simulated guest: pid 0, told apart by the number of its start; the same after the agent's restart. */
+function identity(startTicks: number) {
+  return { pid: 0, startTicks, bootId: 'simulated' };
+}
+
+function textLines(value: unknown): string[] {
+  return JSON.stringify(value, undefined, 1).split('\n');
+}

@@ -110,7 +110,7 @@ function ownerFaults({ ownerReferences = [] }: ObjectMeta): FieldError[] {
     invalid(
       'metadata.ownerReferences',
       names,
-      'Only one reference can have Controller set to true. Found "true" in references for ' + names,
+      `Only one reference can have Controller set to true. Found "true" in references for ${names}`,
     ),
   ];
 }

@@ -1,0 +1,30 @@
+/** All kinds the server is built with, in the order of discovery. */
+import { serviceAccountKind } from './account.ts';
+import { configMapKind, secretKind } from './data.ts';
+import { definitionKind, type NameLookup } from './definition.ts';
+import { eventKind, newEventKind } from './event.ts';
+import type { Kind } from './kind.ts';
+import { leaseKind } from './lease.ts';
+import { namespaceKind } from './namespace.ts';
+import { admissionBindingKind, admissionPolicyKind } from './policy.ts';
+import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from './rbac.ts';
+
+/** The built-in kinds. `lookup` tells definitions whose names are taken. */
+export function builtinKinds(lookup: NameLookup): Kind[] {
+  return [
+    configMapKind,
+    eventKind,
+    namespaceKind,
+    secretKind,
+    serviceAccountKind,
+    definitionKind(lookup),
+    newEventKind,
+    clusterRoleBindingKind,
+    clusterRoleKind,
+    roleBindingKind,
+    roleKind,
+    leaseKind,
+    admissionBindingKind,
+    admissionPolicyKind,
+  ];
+}

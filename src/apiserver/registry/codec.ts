@@ -1,0 +1,69 @@
+/**
+ * Between objects and the bytes in the store. Stored bytes begin with apiVersion, kind and metadata and hold no
+ * resourceVersion: it is the revision of the write, put in when they are read. So an answer is two pieces of bytes
+ * joined, without parsing or serialising anything, wherever the stored form is the served one.
+ */
+import type { Served } from '../catalog/served.ts';
+import type { KubeObject } from '../object.ts';
+
+const metadataStart = Buffer.from('"metadata":{');
+
+/** A stored value with the revision of its last write. */
+export type Stored = { value: Uint8Array; modRevision: number };
+
+/** The bytes of an object for the store. */
+export function encode(served: Served, object: KubeObject): Buffer {
+  const { apiVersion: _version, kind: _kind, metadata, ...rest } = toStorage(served, object);
+  const { resourceVersion: _revision, ...meta } = metadata;
+  return Buffer.from(JSON.stringify({ ...served.stored, metadata: meta, ...rest }));
+}
+
+function toStorage(served: Served, object: KubeObject): KubeObject {
+  return served.behaviour.view === undefined ? object : served.behaviour.view.toStorage(object);
+}
+
+/** The object as the served version has it; pruned and defaulted where it is older than the schema. */
+export function decode(served: Served, stored: Stored): KubeObject {
+  const object = parse(stored);
+  if (stored.modRevision > served.staleUpTo) return renamed(served, object);
+  const { view } = served.behaviour;
+  const converted = renamed(served, view === undefined ? object : view.fromStorage(object));
+  const compiled = served.compiled();
+  compiled.prune(converted);
+  compiled.applyDefaults(converted);
+  return converted;
+}
+
+function parse({ value, modRevision }: Stored): KubeObject {
+  const object = JSON.parse(bufferOf(value).toString('utf8')) as KubeObject;
+  object.metadata.resourceVersion = String(modRevision);
+  return object;
+}
+
+function renamed(served: Served, object: KubeObject): KubeObject {
+  object.apiVersion = served.apiVersion;
+  object.kind = served.resource.kind;
+  return object;
+}
+
+/** The JSON of the object as clients get it. */
+export function wireForm(served: Served, stored: Stored): Buffer {
+  if (stored.modRevision <= served.staleUpTo) return Buffer.from(JSON.stringify(decode(served, stored)));
+  const { head, rest } = splice(served, stored);
+  return Buffer.concat([Buffer.from(head), rest]);
+}
+
+/** The same in two pieces; only for values whose stored form is the served one. */
+function splice(served: Served, { value, modRevision }: Stored): { head: string; rest: Buffer } {
+  const bytes = bufferOf(value);
+  const { apiVersion, resource } = served;
+  return {
+    head: `{"apiVersion":"${apiVersion}","kind":"${resource.kind}","metadata":{"resourceVersion":"${modRevision}",`,
+    rest: bytes.subarray(bytes.indexOf(metadataStart) + metadataStart.length),
+  };
+}
+
+/** A view of the same memory with Buffer's methods. */
+export function bufferOf(value: Uint8Array): Buffer {
+  return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+}

@@ -20,6 +20,7 @@ import {
   decodeOwners,
   encodeOwners,
   type Owner,
+  type OwnerName,
   type Owners,
   ownerKey,
   setFields,
@@ -112,7 +113,7 @@ function merge(type: FieldType, input: ApplyInput, live: KubeObject, force: bool
   releaseFields(owners, comparison, key);
   const changed = !equalJson(before, object);
   const time = changed ? input.time : last?.time;
-  keepOwner(owners, { ...self, ...(time === undefined ? {} : { time }) }, last);
+  setFields(owners, { ...self, ...(time === undefined ? {} : { time }) }, ownable(self.fields));
   return { ok: true, object, owners };
 }
 
@@ -121,15 +122,17 @@ function startingOwners(type: FieldType, input: ApplyInput, before: KubeObject):
   const owners = decodeOwners(input.live?.metadata.managedFields) ?? new Map<string, Owner>();
   reconcileOwners(type, owners);
   if (owners.size === 0 && input.live !== undefined) {
-    const writer = { manager: beforeFirstApply, operation: 'Update', apiVersion: before.apiVersion } as const;
-    recordUpdate(type, { before: emptyLike(before), after: before, writer, time: input.time }, owners);
+    const { subresource, time } = input;
+    const writer: OwnerName = {
+      manager: beforeFirstApply,
+      operation: 'Update',
+      apiVersion: before.apiVersion,
+      ...(subresource ? { subresource } : {}),
+    };
+    const after = withoutTopLevel(before, unwritableFields(type, before, subresource));
+    recordUpdate(type, { before: emptyLike(before), after, writer, time }, owners);
   }
   return owners;
-}
-
-function keepOwner(owners: Owners, self: Owner, last: Owner | undefined): void {
-  const source = last?.source === undefined ? {} : { source: last.source };
-  setFields(owners, { ...self, ...source }, ownable(self.fields));
 }
 
 /**
@@ -140,12 +143,12 @@ function prune(type: FieldType, merged: unknown, owners: Owners, last: FieldSet 
   if (last === undefined || isEmptySet(last)) return merged;
   const ofLast = withNamedParents(type, last);
   const all = withNamedParents(type, collectFields(type, merged));
-  const untouched = withNamedParents(type, collectFields(type, removeFields(type, merged, ofLast)));
+  const untouched = withNamedParents(type, collectFields(type, removeFields(type, merged, ofLast, 'null')));
   const owned = withNamedParents(type, allOwned(owners));
-  const kept = removeFields(type, merged, difference(all, union(untouched, owned)));
+  const kept = removeFields(type, merged, difference(all, union(untouched, owned)), 'null');
   const remaining = withNamedParents(type, collectFields(type, kept));
   // Only what this manager applied itself may go: fields that nobody owns stay.
-  return removeFields(type, merged, intersection(difference(all, remaining), ofLast));
+  return removeFields(type, merged, intersection(difference(all, remaining), ofLast), 'empty');
 }
 
 function refuse(owners: Owners, touched: Map<string, FieldSet>): Refused {

@@ -5,6 +5,7 @@ import { emptySet, type FieldSet, fieldSet, isEmptySet, leafSet } from './fields
 import {
   type FieldType,
   isAtomic,
+  isHollow,
   isNamedField,
   itemElement,
   itemType,
@@ -27,7 +28,7 @@ export function collectFields(type: FieldType, value: unknown): FieldSet {
 
 function collectEntry(type: FieldType, name: string, value: unknown): [string, FieldSet] {
   const below = collectFields(lenientEntryType(type, name), value);
-  const hollow = value === null || (isRecord(value) && Object.keys(value).length === 0);
+  const hollow = isHollow(value) && !Array.isArray(value);
   const owned = below.owned || hollow || !isNamedField(type, name);
   return [fieldElement(name), withOwned(below, owned)];
 }

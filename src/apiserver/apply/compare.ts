@@ -2,7 +2,16 @@
 import { equalJson, isRecord } from '../object.ts';
 import { fieldElement } from './element.ts';
 import { differenceBelow, emptySet, type FieldSet, fieldSet, isEmptySet, leafSet } from './fieldset.ts';
-import { type FieldType, isAtomic, itemElement, itemType, lenientEntryType, shapeOf } from './typing.ts';
+import {
+  entryOf,
+  type FieldType,
+  isAtomic,
+  isHollow,
+  itemElement,
+  itemType,
+  lenientEntryType,
+  shapeOf,
+} from './typing.ts';
 
 /** What changed between two values. A map or list that appears counts itself and everything in it as added. */
 export type Comparison = {
@@ -63,7 +72,7 @@ function compareEntries(type: FieldType, before: unknown, after: unknown): Part[
   const right = isRecord(after) ? after : {};
   return [...new Set([...Object.keys(left), ...Object.keys(right)])].map((name) => [
     fieldElement(name),
-    compareValues(lenientEntryType(type, name), own(left, name), own(right, name)),
+    compareValues(lenientEntryType(type, name), entryOf(left, name), entryOf(right, name)),
   ]);
 }
 
@@ -119,13 +128,4 @@ function compareReshaped(type: FieldType, before: unknown, after: unknown): Comp
 
 function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
-}
-
-function isHollow(value: unknown): boolean {
-  if (!isPresent(value)) return true;
-  return Array.isArray(value) ? value.length === 0 : isRecord(value) && Object.keys(value).length === 0;
-}
-
-function own(object: Record<string, unknown>, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
 }

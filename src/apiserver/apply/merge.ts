@@ -1,6 +1,15 @@
 /** Merging an applied configuration into a live object: what the configuration names wins, the rest stays. */
 import { cloneJson, isRecord, setOwn } from '../object.ts';
-import { type FieldType, isAtomic, itemElement, itemType, lenientEntryType, shapeOf } from './typing.ts';
+import {
+  entryOf,
+  type FieldType,
+  isAtomic,
+  isHollow,
+  itemElement,
+  itemType,
+  lenientEntryType,
+  shapeOf,
+} from './typing.ts';
 
 /** The merge of two values of one type; undefined stands for absent, also as the result. Shares nothing with its arguments. */
 export function mergeValues(type: FieldType, live: unknown, applied: unknown): unknown {
@@ -16,7 +25,7 @@ function mergeEntries(type: FieldType, live: unknown, applied: unknown): Record<
   const right = isRecord(applied) ? applied : {};
   const result: Record<string, unknown> = {};
   for (const name of new Set([...Object.keys(left), ...Object.keys(right)])) {
-    const value = mergeValues(lenientEntryType(type, name), own(left, name), own(right, name));
+    const value = mergeValues(lenientEntryType(type, name), entryOf(left, name), entryOf(right, name));
     if (value !== undefined) setOwn(result, name, value);
   }
   return result;
@@ -63,13 +72,4 @@ function itemsOf(type: FieldType, list: unknown): { element: string; item: unkno
     const found = itemElement(type, item);
     return { element: 'element' in found ? found.element : `i:${index}`, item };
   });
-}
-
-function isHollow(value: unknown): boolean {
-  if (value === undefined || value === null) return true;
-  return Array.isArray(value) ? value.length === 0 : isRecord(value) && Object.keys(value).length === 0;
-}
-
-function own(object: Record<string, unknown>, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
 }

@@ -2,7 +2,7 @@
 import type { KubeObject } from '../object.ts';
 import { type Comparison, compareValues, isSame } from './compare.ts';
 import { difference, type FieldSet, intersection, isEmptySet, pathSet, union } from './fieldset.ts';
-import { type Owner, type OwnerName, type Owners, ownerKey, setFields } from './owners.ts';
+import { type OwnerName, type Owners, ownerKey, setFields } from './owners.ts';
 import { type FieldType, isNamedField } from './typing.ts';
 
 /** Fields by which the server identifies an object or counts its changes: no manager ever owns them. */
@@ -91,8 +91,7 @@ export function recordUpdate(
   const key = ownerKey(change.writer);
   const previous = owners.get(key);
   const fields = previous === undefined ? written : union(previous.fields, written);
-  const owner: Owner = { ...change.writer, fields, time: change.time };
-  owners.set(key, previous?.source === undefined ? owner : { ...owner, source: previous.source });
+  owners.set(key, { ...change.writer, fields, time: change.time });
 }
 
 /** The set of paths of one manager without those nobody owns. */

@@ -49,6 +49,17 @@ export function isAtomic(type: FieldType, shape: Shape): boolean {
   return listKeys(type) === undefined;
 }
 
+/** True for what has no parts: absent, null, an empty map or list. Such a value is compared and merged as one piece. */
+export function isHollow(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return Array.isArray(value) ? value.length === 0 : isRecord(value) && Object.keys(value).length === 0;
+}
+
+/** An own entry of a map: never one of the prototype, whatever the key. */
+export function entryOf(map: Record<string, unknown>, key: string): unknown {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
 /** The type of a map's entry; undefined when the schema declares no such field. */
 export function entryType(type: FieldType, name: string): FieldType | undefined {
   const { schema, open } = type;

@@ -9,8 +9,8 @@ import {
   type Write,
   type WriteResult,
 } from './contract.ts';
-import { scanPast } from './history.ts';
-import type { CommitRecord, Journal, Loaded } from './journal.ts';
+import { type History, scanPast } from './history.ts';
+import type { CommitRecord, Journal } from './journal.ts';
 import { checkWrites, entryAfter, type Plan, planCommit } from './plan.ts';
 import { createBatchQueue } from './queue.ts';
 import { createTable } from './table.ts';
@@ -26,13 +26,12 @@ type Job = {
 type Listener = (changes: readonly Change[]) => void;
 
 /**
- * Opens a store on `journal`, starting from what it `loaded`. Reading or compacting at a revision that does not exist yet throws a
+ * Opens a store on `journal` with the `history` it holds. Reading or compacting at a revision that does not exist yet throws a
  * RangeError; `changesAfter` never splits a commit, so it may return more than `limit` by the rest of one.
  */
-export function createEngine(journal: Journal, loaded: Loaded): Store {
-  const table = createTable(loaded.entries);
+export function createEngine(journal: Journal, history: History): Store {
+  const table = createTable(history.entries());
   const listeners = new Set<Listener>();
-  let { revision, compactedRevision } = loaded;
   let broken: Error | undefined;
   let closed = false;
   let trimming: Promise<void> = Promise.resolve();
@@ -59,7 +58,7 @@ export function createEngine(journal: Journal, loaded: Loaded): Store {
   function planBatch(batch: readonly Job[]): { job: Job; plan: Plan }[] {
     const ahead = new Map<string, Entry | undefined>();
     const lookup = (key: string) => (ahead.has(key) ? ahead.get(key) : table.get(key));
-    let next = revision + 1;
+    let next = history.revision() + 1;
     return batch.flatMap((job) => {
       try {
         const plan = planCommit(job.writes, next, lookup);
@@ -77,39 +76,42 @@ export function createEngine(journal: Journal, loaded: Loaded): Store {
 
   function settle(job: Job, plan: Plan): void {
     if (plan.ok) publish(plan.commit);
-    job.resolve(plan.ok ? { ok: true, revision } : plan);
+    job.resolve(plan.ok ? { ok: true, revision: history.revision() } : plan);
   }
 
-  function publish({ revision: committed, changes }: CommitRecord): void {
+  function publish(commit: CommitRecord): void {
+    const { changes } = commit;
     if (changes.length === 0) return;
+    history.add(commit);
     for (const change of changes) {
       const entry = entryAfter(change);
       if (entry) table.set(entry);
       else table.delete(change.key);
     }
-    revision = committed;
     for (const listener of [...listeners]) if (listeners.has(listener)) notify(listener, changes);
   }
 
   function checkNotCompacted(at: number): void {
-    if (at < compactedRevision) throw new CompactedError(compactedRevision);
+    if (at < history.compactedRevision()) throw new CompactedError(history.compactedRevision());
   }
 
   function checkNotFuture(at: number): void {
-    if (at > revision) throw new RangeError(`revision ${at} is newer than the newest, ${revision}`);
+    const newest = history.revision();
+    if (at > newest) throw new RangeError(`revision ${at} is newer than the newest, ${newest}`);
   }
 
   return {
-    revision: () => revision,
-    compactedRevision: () => compactedRevision,
+    revision: history.revision,
+    compactedRevision: history.compactedRevision,
     get: (key) => table.get(key),
     count: (prefix) => table.count(prefix),
-    range: ({ prefix, after, limit, revision: at }: RangeOptions) => {
-      if (at === undefined || at === revision) return take(table.scan(prefix, after), limit);
-      checkNotCompacted(at);
-      checkNotFuture(at);
-      const later = durable(journal.commitsAfter(at), revision);
-      return take(scanPast(table, later, prefix, after), limit);
+    range: ({ prefix, after, limit, revision }: RangeOptions) => {
+      if (revision === undefined || revision === history.revision()) {
+        return take(table.scan(prefix, after), limit);
+      }
+      checkNotCompacted(revision);
+      checkNotFuture(revision);
+      return take(scanPast(table, history.after(revision), prefix, after), limit);
     },
     commit: async (writes) => {
       if (closed) throw new Error('the store is closed');
@@ -119,9 +121,9 @@ export function createEngine(journal: Journal, loaded: Loaded): Store {
     changesAfter: (since, limit) => {
       checkNotCompacted(since);
       const changes: Change[] = [];
-      for (const commit of durable(journal.commitsAfter(since), revision)) {
-        changes.push(...commit.changes);
+      for (const commit of history.after(since)) {
         if (changes.length >= limit) break;
+        changes.push(...commit.changes);
       }
       return changes;
     },
@@ -132,8 +134,8 @@ export function createEngine(journal: Journal, loaded: Loaded): Store {
     },
     compact: async (upTo) => {
       checkNotFuture(upTo);
-      if (upTo <= compactedRevision) return;
-      compactedRevision = upTo;
+      if (upTo <= history.compactedRevision()) return;
+      history.trim(upTo);
       trimming = trimming.catch(() => undefined).then(() => journal.trim(upTo));
       await trimming;
     },
@@ -144,14 +146,6 @@ export function createEngine(journal: Journal, loaded: Loaded): Store {
       await journal.close();
     },
   };
-}
-
-/** Commits up to the newest acknowledged one: a journal may show what is written and not yet flushed. */
-function* durable(commits: Iterable<CommitRecord>, newest: number): Iterable<CommitRecord> {
-  for (const commit of commits) {
-    if (commit.revision > newest) return;
-    yield commit;
-  }
 }
 
 function take(entries: Iterable<Entry>, limit: number | undefined): { entries: Entry[]; more: boolean } {

@@ -1,13 +1,70 @@
-/** Reads of the past: the present with later changes taken back. */
+/** History: the state at the compacted revision and every commit since; with it the past is read and watches resume. */
 import type { Entry } from './contract.ts';
 import type { CommitRecord } from './journal.ts';
 import { compareKeys } from './keys.ts';
+import { entryAfter } from './plan.ts';
 import type { Table } from './table.ts';
 
-/** Entries under `prefix` after key `after`, in order, as they stood before `later` (all commits since then) happened. */
+export type History = {
+  compactedRevision(): number;
+  /** The newest revision. */
+  revision(): number;
+  /** Adds the commit that follows the newest one. */
+  add(commit: CommitRecord): void;
+  /** Commits after `revision`, oldest first. */
+  after(revision: number): readonly CommitRecord[];
+  /** Moves the start of history up to `revision`. */
+  trim(revision: number): void;
+  /** The entries as they stood at the compacted revision. */
+  base(): readonly Entry[];
+  /** The newest entries. */
+  entries(): Iterable<Entry>;
+};
+
+/** History that starts at `compactedRevision` with the entries `base`. */
+export function createHistory(base: Iterable<Entry>, compactedRevision: number): History {
+  const start = new Map<string, Entry>();
+  for (const entry of base) start.set(entry.key, entry);
+  let compacted = compactedRevision;
+  let commits: CommitRecord[] = [];
+
+  // Revisions have no gaps, so a commit's place follows from its revision.
+  const placeAfter = (revision: number): number => Math.max(0, revision - compacted);
+
+  return {
+    compactedRevision: () => compacted,
+    revision: () => compacted + commits.length,
+    add: (commit) => {
+      commits.push(commit);
+    },
+    after: (revision) => commits.slice(placeAfter(revision)),
+    trim: (revision) => {
+      const place = placeAfter(revision);
+      for (const commit of commits.slice(0, place)) replay(start, commit);
+      commits = commits.slice(place);
+      compacted = Math.max(compacted, revision);
+    },
+    base: () => [...start.values()],
+    entries: () => {
+      const newest = new Map(start);
+      for (const commit of commits) replay(newest, commit);
+      return newest.values();
+    },
+  };
+}
+
+function replay(state: Map<string, Entry>, { changes }: CommitRecord): void {
+  for (const change of changes) {
+    const entry = entryAfter(change);
+    if (entry) state.set(change.key, entry);
+    else state.delete(change.key);
+  }
+}
+
+/** Entries under `prefix` after key `after`, in order, as they stood before the commits `later` (all since then) happened. */
 export function* scanPast(
   table: Table,
-  later: Iterable<CommitRecord>,
+  later: readonly CommitRecord[],
   prefix: string,
   after?: string,
 ): Iterable<Entry> {

@@ -1,4 +1,4 @@
-/** The journal: where commits become durable and history is kept. One engine serves the store over any journal. */
+/** The journal: where commits become durable. One engine serves the store over any journal, so memory and disk cannot differ. */
 import type { Change, Entry } from './contract.ts';
 
 /** A change with the whole entry it replaced, which reading at an older revision needs. */
@@ -13,12 +13,7 @@ export type Journal = {
    * succeed; after any other error what is on disk is unknown and the engine stops writing.
    */
   append(commits: readonly CommitRecord[]): Promise<void>;
-  /** Commits after `revision`, oldest first. */
-  commitsAfter(revision: number): Iterable<CommitRecord>;
-  /** Forgets commits up to `revision`, and durably that it did. */
+  /** Remembers durably that history up to `revision` may be forgotten, and gives its room back when that is worth it. */
   trim(revision: number): Promise<void>;
   close(): Promise<void>;
 };
-
-/** What a journal holds when the store opens. */
-export type Loaded = { entries: Iterable<Entry>; revision: number; compactedRevision: number };

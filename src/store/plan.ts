@@ -3,6 +3,9 @@ import type { Entry, Write, WriteConflict } from './contract.ts';
 import type { CommitRecord, LoggedChange } from './journal.ts';
 import { checkKey } from './keys.ts';
 
+/** The values of one commit together, in bytes: far beyond any object, far below what one frame of the file can hold. */
+const maxCommitBytes = 64 * 1024 * 1024;
+
 export type Plan = { ok: true; commit: CommitRecord } | WriteConflict;
 
 /** Throws a RangeError for keys that are not allowed or named twice; done before a commit is queued. */
@@ -28,6 +31,10 @@ export function planCommit(
     }
   }
   const changes = writes.flatMap((write) => planChange(write, revision, lookup(write.key)));
+  const bytes = changes.reduce((sum, change) => sum + (change.type === 'put' ? change.value.length : 0), 0);
+  if (bytes > maxCommitBytes) {
+    throw new RangeError(`a commit of ${bytes} bytes is larger than the ${maxCommitBytes} allowed`);
+  }
   return { ok: true, commit: { revision, changes } };
 }
 

@@ -1,0 +1,106 @@
+/**
+ * The store in a directory: everything in memory for reading, every commit in a checksummed file before it is acknowledged.
+ * A process killed at any point loses nothing it has acknowledged.
+ */
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Store } from './contract.ts';
+import { createEngine } from './engine.ts';
+import { createFile, createFileJournal, syncDirectory } from './file-journal.ts';
+import { createHistory } from './history.ts';
+import type { Journal } from './journal.ts';
+import { loadFile } from './load.ts';
+import { lockDirectory, type Release } from './lock.ts';
+
+/** The store's file in its directory. */
+const fileName = 'store.vir';
+
+export type FileStoreOptions = {
+  /** Made when missing. On a local file system: others do not keep the promises of fsync(2) and rename(2). */
+  directory: string;
+  /** Takes the directory's lock for as long as the store is open. Default true; false when the caller holds it already. */
+  lock?: boolean;
+};
+
+/**
+ * Opens the store of a directory, an empty one when there is none. Throws ReasonedError `DataDirectoryInUse` when another process has
+ * it, `StoreDamaged` when the file is not what was written, `StoreFormatUnknown` when a newer version wrote it.
+ */
+export async function openFileStore({ directory, lock = true }: FileStoreOptions): Promise<Store> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const guard = lock ? await lockFor(directory) : undefined;
+  try {
+    return await openLocked(directory, guard);
+  } catch (error) {
+    await guard?.release();
+    throw error;
+  }
+}
+
+async function openLocked(directory: string, guard: Guard | undefined): Promise<Store> {
+  const path = join(directory, fileName);
+  // A rewrite that a crash cut short.
+  await rm(`${path}.new`, { force: true });
+  const handle = (await openExisting(path)) ?? (await createEmpty(path, directory));
+  try {
+    const { history, goodBytes } = await loadFile(handle, path);
+    // What a crash left of a write that was never acknowledged.
+    await handle.truncate(goodBytes);
+    await handle.datasync();
+    const journal = createFileJournal({ path, handle, history, goodBytes });
+    return createEngine(guard ? guarded(journal, guard) : journal, history);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+async function openExisting(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function createEmpty(path: string, directory: string): Promise<FileHandle> {
+  const { handle } = await createFile(path, createHistory([], 1));
+  await syncDirectory(directory);
+  return handle;
+}
+
+/** Throws once the lock is lost: another process may have opened the file. */
+type Guard = { check(): void; release: Release };
+
+async function lockFor(directory: string): Promise<Guard> {
+  let lost = false;
+  const release = await lockDirectory(directory, () => {
+    lost = true;
+  });
+  const check = (): void => {
+    if (lost) {
+      throw new Error(
+        `the lock of ${directory} is lost (its flock process was ended): nothing is written any more`,
+      );
+    }
+  };
+  return { check, release };
+}
+
+function guarded(journal: Journal, { check, release }: Guard): Journal {
+  return {
+    append: async (commits) => {
+      check();
+      await journal.append(commits);
+    },
+    trim: async (revision) => {
+      check();
+      await journal.trim(revision);
+    },
+    close: async () => {
+      await journal.close();
+      await release();
+    },
+  };
+}

@@ -1,0 +1,167 @@
+/** Reads the store's file from its beginning: the base, the commits after it, and where the last whole frame ends. */
+import type { FileHandle } from 'node:fs/promises';
+import { ReasonedError } from '../base/outcome.ts';
+import { decodeMessage, type Message, type StoredCommit } from './codec.ts';
+import type { Entry } from './contract.ts';
+import { findFrame, parseFrame } from './frames.ts';
+import { createHistory, type History } from './history.ts';
+import type { LoggedChange } from './journal.ts';
+
+/** The layout this version writes and reads. */
+export const fileFormat = 1;
+
+const chunkBytes = 4 * 1024 * 1024;
+
+/** `goodBytes`: where the next frame goes; what lies beyond was never acknowledged. */
+export type LoadedFile = { history: History; goodBytes: number };
+
+/** Throws ReasonedError `StoreDamaged` (or `StoreFormatUnknown`) when the file is not what was written. */
+export async function loadFile(handle: FileHandle, path: string): Promise<LoadedFile> {
+  const replay = createReplay(path);
+  const goodBytes = await readFrames(handle, path, (payload) => replay.message(decode(path, payload)));
+  return { history: replay.finish(), goodBytes };
+}
+
+/** Calls `use` for each frame in order; returns the end of the last one. */
+async function readFrames(
+  handle: FileHandle,
+  path: string,
+  use: (payload: Uint8Array) => void,
+): Promise<number> {
+  let offset = 0;
+  let window: Buffer = Buffer.alloc(0);
+  let wanted = chunkBytes;
+  for (;;) {
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.allocUnsafe(wanted),
+      0,
+      wanted,
+      offset + window.length,
+    );
+    window = Buffer.concat([window, buffer.subarray(0, bytesRead)]);
+    let start = 0;
+    let parsed = parseFrame(window, start);
+    while (parsed.type === 'frame') {
+      use(parsed.payload);
+      start = parsed.end;
+      parsed = parseFrame(window, start);
+    }
+    offset += start;
+    window = window.subarray(start);
+    if (parsed.type === 'broken' || bytesRead === 0) {
+      await refuseDamage(handle, path, offset);
+      return offset;
+    }
+    wanted = Math.max(chunkBytes, parsed.type === 'more' ? parsed.needed - window.length : 0);
+  }
+}
+
+/**
+ * What follows `offset` is no frame. A crash in the middle of the last write leaves only that; when a whole frame follows, something
+ * acknowledged was lost, and starting with a part of the truth could start guests twice.
+ */
+async function refuseDamage(handle: FileHandle, path: string, offset: number): Promise<void> {
+  const { size } = await handle.stat();
+  const rest = Buffer.alloc(size - offset);
+  await handle.read(rest, 0, rest.length, offset);
+  const next = findFrame(rest, 0);
+  if (next !== undefined) {
+    throw damaged(path, `bytes ${offset} to ${offset + next} are not what was written`);
+  }
+}
+
+function decode(path: string, payload: Uint8Array): Message {
+  try {
+    return decodeMessage(payload);
+  } catch (error) {
+    throw damaged(path, `a frame cannot be read (${String(error)})`);
+  }
+}
+
+function damaged(path: string, detail: string): ReasonedError {
+  return new ReasonedError(
+    'StoreDamaged',
+    `${path} is damaged: ${detail}. Keep a copy of the file, check the disk, and restore the store from a backup`,
+    { stalled: true },
+  );
+}
+
+function createReplay(path: string) {
+  const base: Entry[] = [];
+  let compactedRevision: number | undefined;
+  let history: History | undefined;
+  const state = new Map<string, Entry>();
+
+  const addCommit = ({ revision, changes }: StoredCommit): void => {
+    if (history === undefined || revision !== history.revision() + 1) {
+      throw damaged(path, `revision ${revision} does not follow ${history?.revision() ?? 'the base'}`);
+    }
+    history.add({ revision, changes: changes.map((change) => replayChange(state, change, revision)) });
+  };
+
+  return {
+    message: (message: Message): void => {
+      switch (message.type) {
+        case 'header':
+          if (message.format !== fileFormat) throw unknownFormat(path, message.format);
+          compactedRevision = message.compactedRevision;
+          break;
+        case 'base':
+          base.push(...message.entries);
+          break;
+        case 'baseEnd':
+          if (compactedRevision === undefined) throw damaged(path, 'it has no header');
+          history = createHistory(base, compactedRevision);
+          for (const entry of base) state.set(entry.key, entry);
+          break;
+        case 'commits':
+          for (const commit of message.commits) addCommit(commit);
+          break;
+        case 'compacted':
+          if (history === undefined || message.revision > history.revision()) {
+            throw damaged(path, `it forgets revision ${message.revision}, which it does not have`);
+          }
+          history.trim(message.revision);
+          break;
+        default:
+          message satisfies never;
+      }
+    },
+    finish: (): History => {
+      if (history === undefined) throw damaged(path, 'its beginning is not whole');
+      return history;
+    },
+  };
+}
+
+function replayChange(
+  state: Map<string, Entry>,
+  change: StoredCommit['changes'][number],
+  revision: number,
+): LoggedChange {
+  const { key } = change;
+  const before = state.get(key);
+  if ('deleted' in change) {
+    state.delete(key);
+    const previous = before?.value ?? new Uint8Array();
+    return { type: 'delete', key, revision, previous, ...(before && { before }) };
+  }
+  const createRevision = before?.createRevision ?? revision;
+  state.set(key, { key, value: change.value, createRevision, modRevision: revision });
+  return {
+    type: 'put',
+    key,
+    revision,
+    value: change.value,
+    createRevision,
+    ...(before && { previous: before.value, before }),
+  };
+}
+
+function unknownFormat(path: string, format: number): ReasonedError {
+  return new ReasonedError(
+    'StoreFormatUnknown',
+    `${path} has format ${format}, this version of Vireo reads ${fileFormat}: start the version that wrote it`,
+    { stalled: true },
+  );
+}

@@ -1,0 +1,217 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CompactedError, type Store } from '../../../src/store/contract.ts';
+import { openFileStore } from '../../../src/store/file.ts';
+import { describeStore } from './suite.ts';
+
+const directories: string[] = [];
+const newDirectory = async (): Promise<string> => {
+  const directory = await mkdtemp(join(tmpdir(), 'vireo-store-'));
+  directories.push(directory);
+  return directory;
+};
+
+afterEach(async () => {
+  for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
+});
+
+describeStore('the store in a directory', async () =>
+  openFileStore({ directory: await newDirectory(), lock: false }),
+);
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const put = (store: Store, key: string, value: string) => store.commit([{ key, put: bytes(value) }]);
+
+describe('a store that is opened again', () => {
+  let directory: string;
+  const open_ = () => openFileStore({ directory, lock: false });
+  const file = () => join(directory, 'store.vir');
+
+  beforeEach(async () => {
+    directory = await newDirectory();
+  });
+
+  test('has its entries, revisions and history', async () => {
+    const first = await open_();
+    await put(first, '/a', 'one');
+    await put(first, '/a', 'two');
+    await put(first, '/b', 'one');
+    await first.commit([{ key: '/b', delete: true }]);
+    const before = { entries: first.range({ prefix: '' }), changes: first.changesAfter(1, 100) };
+    await first.close();
+
+    const second = await open_();
+    expect(second.revision()).toBe(5);
+    expect(second.range({ prefix: '' })).toEqual(before.entries);
+    expect(second.changesAfter(1, 100)).toEqual(before.changes);
+    expect(second.range({ prefix: '', revision: 2 }).entries).toHaveLength(1);
+    expect(await put(second, '/c', 'x')).toEqual({ ok: true, revision: 6 });
+    await second.close();
+  });
+
+  test('still knows what was compacted', async () => {
+    const first = await open_();
+    await put(first, '/a', 'one');
+    await put(first, '/a', 'two');
+    await first.compact(3);
+    await first.close();
+    const second = await open_();
+    expect(second.compactedRevision()).toBe(3);
+    expect(() => second.changesAfter(2, 1)).toThrow(CompactedError);
+    expect(second.get('/a')?.createRevision).toBe(2);
+    await second.close();
+  });
+
+  test('has grown smaller after compaction, with nothing lost', async () => {
+    const first = await open_();
+    const large = 'x'.repeat(100_000);
+    for (let round = 0; round < 100; round++) await put(first, `/k${round % 3}`, `${round}${large}`);
+    const grown = (await stat(file())).size;
+    await first.compact(first.revision());
+    expect((await stat(file())).size).toBeLessThan(grown / 10);
+    await put(first, '/after', 'x');
+    const entries = first.range({ prefix: '' });
+    await first.close();
+    const second = await open_();
+    expect(second.range({ prefix: '' })).toEqual(entries);
+    expect(second.revision()).toBe(102);
+    await second.close();
+  });
+
+  test('drops the torn end of a write that was never acknowledged', async () => {
+    const first = await open_();
+    await put(first, '/a', 'one');
+    const good = (await stat(file())).size;
+    await put(first, '/b', 'one');
+    await first.close();
+    for (const cut of [1, 12, 20]) {
+      const whole = await readFile(file());
+      await truncate(file(), good + cut);
+      const second = await open_();
+      expect(second.revision()).toBe(2);
+      await second.close();
+      expect((await stat(file())).size).toBe(good);
+      await writeFile(file(), whole);
+    }
+  });
+
+  test('is refused when something acknowledged is damaged, with the place and what to do', async () => {
+    const first = await open_();
+    await put(first, '/a', 'one');
+    const place = (await stat(file())).size;
+    await put(first, '/b', 'two');
+    await put(first, '/c', 'three');
+    await first.close();
+    for (const offset of [place, place + 5, place + 14]) {
+      const whole = await readFile(file());
+      const handle = await open(file(), 'r+');
+      await handle.write(Buffer.from([0xff]), 0, 1, offset);
+      await handle.close();
+      await expect(open_()).rejects.toMatchObject({ reason: 'StoreDamaged', stalled: true });
+      await expect(open_()).rejects.toThrow(
+        new RegExp(`bytes ${place} to \\d+ are not what was written.*backup`),
+      );
+      await writeFile(file(), whole);
+    }
+  });
+
+  test('is refused when its beginning is gone or it is another file', async () => {
+    await writeFile(file(), '');
+    await expect(open_()).rejects.toMatchObject({ reason: 'StoreDamaged' });
+    await writeFile(file(), 'SQLite format 3');
+    await expect(open_()).rejects.toMatchObject({ reason: 'StoreDamaged' });
+  });
+
+  test('reads a file larger than one reading step', async () => {
+    const first = await open_();
+    const large = 'y'.repeat(1_000_000);
+    await Promise.all(Array.from({ length: 12 }, (_, index) => put(first, `/k${index}`, large)));
+    await first.close();
+    const second = await open_();
+    expect(second.count('')).toBe(12);
+    expect(second.get('/k11')?.value).toHaveLength(1_000_000);
+    await second.close();
+  });
+});
+
+/** A process of its own that writes and says on its output what was acknowledged. */
+const writer = (directory: string, prefix: readonly string[] = []) =>
+  spawn(
+    prefix[0] ?? process.execPath,
+    [
+      ...(prefix.length > 0 ? [...prefix.slice(1), process.execPath] : []),
+      '--import',
+      'tsx',
+      fileURLToPath(new URL('./writer.ts', import.meta.url)),
+      directory,
+    ],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+
+describe('a store whose process is killed', () => {
+  test('has every acknowledged write, and its lock is free', async () => {
+    const directory = await newDirectory();
+    for (let round = 0; round < 3; round++) {
+      const child = writer(directory);
+      let acknowledged = '';
+      for await (const chunk of child.stdout) {
+        acknowledged += String(chunk);
+        if (acknowledged.length > 2000 * (round + 1)) child.kill('SIGKILL');
+      }
+      const lines = acknowledged.split('\n').slice(0, -1);
+      expect(lines.length).toBeGreaterThan(10);
+      const store = await openWhenFree(directory);
+      for (const line of lines) {
+        const [key = '', revision] = line.split(' ');
+        expect(store.get(key)?.modRevision).toBe(Number(revision));
+      }
+      await store.close();
+    }
+  });
+});
+
+describe('a store whose disk is full', () => {
+  test('refuses the write, goes on reading, and writes again when there is room', async () => {
+    const directory = await newDirectory();
+    // The limit on a file's size stands for the full disk: the same failing write(2), without root.
+    const child = writer(directory, ['prlimit', '--fsize=300000:unlimited']);
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += String(chunk);
+      // The child stops at the first refusal and waits for its limit to be lifted.
+      if (output.includes('full\n') && child.stdin.writable) {
+        spawn('prlimit', ['--pid', String(child.pid), '--fsize=unlimited']).once('exit', () =>
+          child.stdin.end('go on\n'),
+        );
+      }
+    });
+    await once(child, 'exit');
+    const lines = output.split('\n').slice(0, -1);
+    expect(lines.at(-2)).toBe('full');
+    const store = await openWhenFree(directory);
+    const acknowledged = lines.filter((line) => line.startsWith('/'));
+    for (const line of acknowledged) {
+      const [key = '', revision] = line.split(' ');
+      expect(store.get(key)?.modRevision).toBe(Number(revision));
+    }
+    expect(store.count('/')).toBe(acknowledged.length);
+    await store.close();
+  });
+});
+
+/** The kernel frees a killed process's lock a moment after its end. */
+async function openWhenFree(directory: string): Promise<Store> {
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    try {
+      return await openFileStore({ directory });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}

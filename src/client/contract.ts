@@ -88,7 +88,7 @@ export type Client = {
     options: ListOptions & { resourceVersion: string; bookmarks?: boolean },
   ): AsyncIterable<WatchEvent<T>>;
   /** GET of any path of the server, for /version, /readyz and the like; the body as text. */
-  raw(path: string, options?: RequestOptions): Promise<{ code: number; body: string }>;
+  raw(path: string, options?: RequestOptions & { accept?: string }): Promise<{ code: number; body: string }>;
   close(): Promise<void>;
 };
 

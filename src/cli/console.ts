@@ -1,0 +1,69 @@
+/** `vireo console KIND/NAME`: joins this terminal with a guest's serial console on this host. Ctrl-] leaves. */
+import type { Duplex } from 'node:stream';
+import { Container } from '../api/kinds/container.ts';
+import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
+import type { Client } from '../client/contract.ts';
+
+const LEAVE = 0x1d;
+
+export type Terminal = {
+  input: NodeJS.ReadableStream & { setRawMode?(on: boolean): unknown; isTTY?: boolean };
+  output: NodeJS.WritableStream;
+};
+
+export type ConsoleTarget = { kind: 'VirtualMachine' | 'Container'; namespace: string; name: string };
+
+/** `vm/demo`, `virtualmachine/demo`, `ct/web`, `container/web`; throws with the forms it takes. */
+export function parseTarget(text: string, namespace: string): ConsoleTarget {
+  const [kind = '', name = ''] = text.split('/');
+  const lower = kind.toLowerCase();
+  if (['vm', 'virtualmachine', 'virtualmachines'].includes(lower) && name !== '') {
+    return { kind: 'VirtualMachine', namespace, name };
+  }
+  if (['ct', 'container', 'containers'].includes(lower) && name !== '')
+    return { kind: 'Container', namespace, name };
+  throw new Error(`"${text}" is no guest: write vm/NAME or ct/NAME`);
+}
+
+/** Where the console of the guest is, from its status. Throws when it does not run. */
+export async function consolePath(client: Client, target: ConsoleTarget): Promise<string> {
+  const ref = { name: target.name, namespace: target.namespace };
+  const guest =
+    target.kind === 'VirtualMachine'
+      ? await client.get(VirtualMachine, ref)
+      : await client.get(Container, ref);
+  const path = guest.status?.console?.serial;
+  if (path !== undefined) return path;
+  throw new Error(
+    `${target.kind} ${target.name} has no console: its phase is ${guest.status?.phase ?? 'Pending'}`,
+  );
+}
+
+/** Copies both ways until the guest closes the line, the input ends or Ctrl-] is typed. */
+export function joinConsole(line: Duplex, { input, output }: Terminal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const raw = input.isTTY === true && input.setRawMode !== undefined;
+    if (raw) input.setRawMode?.(true);
+    const end = (error?: Error) => {
+      input.removeListener('data', type);
+      if (raw) input.setRawMode?.(false);
+      input.pause();
+      line.destroy();
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const type = (chunk: Buffer | string) => {
+      const bytes = Buffer.from(chunk);
+      if (bytes.includes(LEAVE)) end();
+      else line.write(bytes);
+    };
+    input.on('data', type);
+    input.once('end', () => end());
+    line.on('data', (chunk: Buffer) => output.write(chunk));
+    line.once('close', () => end());
+    line.once('error', end);
+    input.resume();
+    // A prompt that was printed before we came is asked for again.
+    line.write('\n');
+  });
+}

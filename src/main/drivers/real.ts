@@ -1,0 +1,40 @@
+/** The real drivers of a host: QEMU, LXC, the Linux network, directories, images made with the distribution's tools. */
+import { join } from 'node:path';
+import type { AgentDrivers } from '../../agent/agent.ts';
+import type { AgentConfig } from '../../agent/config.ts';
+import type { World } from '../../base/world.ts';
+import { createCgroups } from '../../drivers/cgroup/cgroups.ts';
+import { createLxcDriver } from '../../drivers/hypervisor/lxc/driver.ts';
+import { ensureIdRange, removeIdRange } from '../../drivers/hypervisor/lxc/idrange.ts';
+import { createQemuDriver } from '../../drivers/hypervisor/qemu/driver.ts';
+import { createImageBuilder } from '../../drivers/image/builder.ts';
+import { createLinuxNetwork } from '../../drivers/network/linux/network.ts';
+import { openDirectoryPool } from '../../drivers/storage/directory/pool.ts';
+
+export type HostPlaces = { stateDirectory: string; runDirectory: string; cgroupRoot: string; scope: string };
+
+export async function realDrivers(
+  places: HostPlaces,
+  config: AgentConfig,
+  world: World,
+): Promise<AgentDrivers> {
+  const cgroups = await createCgroups({ world, root: places.cgroupRoot });
+  return {
+    machines: createQemuDriver({ world, cgroups, runDirectory: places.runDirectory }),
+    containers: createLxcDriver({ world, cgroups, lxcPath: join(places.stateDirectory, 'lxc') }),
+    network: createLinuxNetwork({
+      world,
+      config: {
+        scope: places.scope.slice(0, 4),
+        stateDirectory: join(places.stateDirectory, 'network'),
+        runDirectory: places.runDirectory,
+        allowedBridges: config.bridges,
+        natSubnet: config.natSubnet,
+      },
+    }),
+    openPool: ({ name, path }) => openDirectoryPool({ world, config: { type: 'Directory', name, path } }),
+    images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
+    ensureIdRange: (base, count) => ensureIdRange({ files: world.files }, { base, count }),
+    removeIdRange: (base, count) => removeIdRange({ files: world.files }, { base, count }),
+  };
+}

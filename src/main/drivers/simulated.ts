@@ -1,0 +1,31 @@
+/** Drivers of a host that exists only on paper: no KVM, no root, the same contracts. */
+import { join } from 'node:path';
+import type { AgentDrivers } from '../../agent/agent.ts';
+import type { World } from '../../base/world.ts';
+import { createSimulatedHypervisor } from '../../drivers/hypervisor/simulated/driver.ts';
+import { simulatedContainers, simulatedMachines } from '../../drivers/hypervisor/simulated/kinds.ts';
+import { createSimulatedImageBuilder } from '../../drivers/image/simulated.ts';
+import { createSimulatedNetwork } from '../../drivers/network/simulated/network.ts';
+import { createSimulatedPool } from '../../drivers/storage/simulated/pool.ts';
+
+const POOL_BYTES = 4 * 2 ** 40;
+
+export async function simulatedDrivers(stateDirectory: string, world: World): Promise<AgentDrivers> {
+  const state = (name: string) => join(stateDirectory, 'simulated', name);
+  return {
+    machines: createSimulatedHypervisor({
+      world,
+      kind: simulatedMachines,
+      stateFile: state('machines.json'),
+    }),
+    containers: createSimulatedHypervisor({
+      world,
+      kind: simulatedContainers,
+      stateFile: state('containers.json'),
+    }),
+    network: createSimulatedNetwork({ world, stateFile: state('network.json') }),
+    openPool: ({ name, path }) =>
+      createSimulatedPool({ world, config: { type: 'Simulated', name, path, totalBytes: POOL_BYTES } }),
+    images: createSimulatedImageBuilder({ world }),
+  };
+}

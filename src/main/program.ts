@@ -1,0 +1,146 @@
+/** The command line: what `vireo` can be told, and which role or command answers. Everything heavy is loaded by the one that needs it. */
+import { resolve } from 'node:path';
+import process from 'node:process';
+import { Command, InvalidArgumentError } from 'commander';
+import type { World } from '../base/world.ts';
+import { defaultDataDirectory, layoutOf } from './layout.ts';
+import { processLifetime } from './lifetime.ts';
+import { version } from './version.ts';
+
+/** Makes the program. `script` is this executable, for starting child roles. */
+export function createProgram(world: World, script: string): Command {
+  const program = new Command('vireo')
+    .description('Virtual machines and containers as Kubernetes resources.')
+    .version(version)
+    .showHelpAfterError()
+    .enablePositionalOptions();
+  addServers(program, world, script);
+  addCommands(program, world, script);
+  return program;
+}
+
+function addServers(program: Command, world: World, script: string): void {
+  program
+    .command('up')
+    .description('everything on one machine: API server, manager and agent, in the foreground')
+    .option('--data-dir <dir>', 'where all state lies', defaultDataDirectory())
+    .option('--listen <host:port>', 'address of the API server', address, { host: '127.0.0.1', port: 6443 })
+    .option('--kubeconfig <file>', 'kubeconfig to write for the administrator (default: DATA-DIR/kubeconfig)')
+    .option('--simulate <hosts>', 'so many hosts that exist only on paper; needs no root', count, 0)
+    .option('--host <name>', 'name of this host (default: its host name)')
+    .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
+    .action(async (options) => {
+      const { runUp } = await import('./roles/up.ts');
+      const layout = layoutOf(options.dataDir, options.kubeconfig);
+      const { host, port } = options.listen;
+      await runUp(
+        { ...options, layout, listen: `${host}:${port}`, script },
+        processLifetime({ supervised: false }),
+        world,
+      );
+    });
+  program
+    .command('apiserver')
+    .description('the embedded Kubernetes API server alone')
+    .requiredOption('--data-dir <dir>', 'where its store, keys and certificates lie')
+    .option('--listen <host:port>', 'address to listen on', address, { host: '127.0.0.1', port: 6443 })
+    .requiredOption('--kubeconfig <file>', 'kubeconfig to write for the administrator')
+    .option('--supervised', 'end when standard input ends')
+    .action(async ({ dataDir, listen, kubeconfig, supervised }) => {
+      const { runApiserver } = await import('./roles/apiserver.ts');
+      const options = { dataDirectory: resolve(dataDir), listen, kubeconfig: resolve(kubeconfig) };
+      await runApiserver(options, processLifetime({ supervised: supervised === true }), world);
+    });
+  program
+    .command('manager')
+    .description('the cluster controllers, leader-elected, against any Kubernetes API server')
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .action(async ({ kubeconfig }) => {
+      const { runStandaloneManager } = await import('./roles/manager.ts');
+      await runStandaloneManager({ kubeconfig }, processLifetime({ supervised: false }), world);
+    });
+  program
+    .command('agent')
+    .description('the agent of this host, against any Kubernetes API server')
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .option('--state-dir <dir>', 'records, pools and images of this host', '/var/lib/vireo/agent')
+    .option('--run-dir <dir>', 'sockets (default: derived from --state-dir)')
+    .option('--cgroup <path>', 'control group of the guests (default: derived from --state-dir)')
+    .option('--host <name>', 'name of this host (default: its host name)')
+    .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
+    .option('--simulate <hosts>', 'so many hosts that exist only on paper', count, 0)
+    .option('--supervised', 'end when standard input ends')
+    .action(async ({ stateDir, runDir, cgroup, config, supervised, ...rest }) => {
+      const { runAgent } = await import('./roles/agent.ts');
+      const options = {
+        ...rest,
+        stateDirectory: resolve(stateDir),
+        ...(runDir === undefined ? {} : { runDirectory: resolve(runDir) }),
+        ...(cgroup === undefined ? {} : { cgroupRoot: cgroup }),
+        ...(config === undefined ? {} : { configFile: config }),
+      };
+      await runAgent(options, processLifetime({ supervised: supervised === true }), world);
+    });
+}
+
+function addCommands(program: Command, world: World, script: string): void {
+  program
+    .command('down')
+    .description('remove the guests, networks and state of a data directory')
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
+    .option('--yes', 'do not ask')
+    .action(async ({ dataDir, yes }) => {
+      const { runDown } = await import('./roles/down.ts');
+      process.exitCode = await runDown({ layout: layoutOf(dataDir), yes: yes === true }, world);
+    });
+  program
+    .command('console')
+    .description('join the serial console of a guest on this host; Ctrl-] leaves')
+    .argument('<kind/name>', 'vm/NAME or ct/NAME')
+    .option('-n, --namespace <name>', 'namespace of the guest', 'default')
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .option('--data-dir <dir>', 'whose kubeconfig to use when none is named', defaultDataDirectory())
+    .action(async (target, { namespace, kubeconfig, dataDir }) => {
+      const { runConsole } = await import('./roles/console.ts');
+      await runConsole({ target, namespace, kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig }, world);
+    });
+  program
+    .command('validate')
+    .description('check manifests as the API server would, with file and line, without one')
+    .requiredOption('-f, --filename <path>', 'file or directory')
+    .action(async ({ filename }) => {
+      const { runValidate } = await import('./roles/validate.ts');
+      process.exitCode = await runValidate(filename, world);
+    });
+  program
+    .command('quickstart', { hidden: true })
+    .description('what `npm start` runs: up, samples applied, shown until they are Ready')
+    .requiredOption('--samples <dir>', 'manifests to apply')
+    .requiredOption('--data-dir <dir>', 'where all state lies')
+    .option('--listen <host:port>', 'address of the API server', address, { host: '127.0.0.1', port: 6443 })
+    .option('--simulate <hosts>', 'so many hosts that exist only on paper', count, 0)
+    .option('--once', 'remove the guests again and exit')
+    .action(async (options) => {
+      const { runQuickstart } = await import('./roles/quickstart.ts');
+      process.exitCode = await runQuickstart(
+        { ...options, script },
+        processLifetime({ supervised: false }),
+        world,
+      );
+    });
+}
+
+function address(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65535)
+    throw new InvalidArgumentError('write HOST:PORT, such as 127.0.0.1:6443');
+  return { host: match[1] ?? (match[2] === '' || match[2] === undefined ? '0.0.0.0' : match[2]), port };
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 100)
+    throw new InvalidArgumentError('write a number from 1 to 100');
+  return value;
+}

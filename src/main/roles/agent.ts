@@ -1,0 +1,118 @@
+/** `vireo agent`: makes this host match what is placed on it; with `--simulate N`, N hosts that exist only on paper. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type AgentDrivers, createAgent } from '../../agent/agent.ts';
+import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
+import type { World } from '../../base/world.ts';
+import { createClient } from '../../client/client.ts';
+import type { Kubeconfig } from '../../client/kubeconfig.ts';
+import { createManager } from '../../runtime/engine.ts';
+import { findKubeconfig } from '../connect.ts';
+import { realDrivers } from '../drivers/real.ts';
+import { simulatedDrivers } from '../drivers/simulated.ts';
+import { realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
+import { defaultRunDirectory, scopeOf } from '../layout.ts';
+import type { Lifetime } from '../lifetime.ts';
+import { version } from '../version.ts';
+
+export type AgentOptions = {
+  kubeconfig?: string;
+  stateDirectory: string;
+  runDirectory?: string;
+  cgroupRoot?: string;
+  configFile?: string;
+  host?: string;
+  simulate: number;
+};
+
+/** Where the allow-list is looked for when --config does not name it. */
+const DEFAULT_CONFIG = '/etc/vireo/agent.yaml';
+
+export async function runAgent(options: AgentOptions, lifetime: Lifetime, world: World): Promise<void> {
+  const kubeconfig = await findKubeconfig(options.kubeconfig, world);
+  const agents =
+    options.simulate > 0
+      ? Array.from({ length: options.simulate }, (_, index) =>
+          simulatedAgent(options, index + 1, kubeconfig, world),
+        )
+      : [realAgent(options, kubeconfig, world)];
+  const started = await Promise.all(agents);
+  const running = Promise.all(started.map((agent) => agent.run(lifetime.signal)));
+  await Promise.race([Promise.all(started.map((agent) => agent.registered)), running]);
+  if (!lifetime.signal.aborted) process.stdout.write('ready agent\n');
+  await running;
+}
+
+async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: World) {
+  const scope = scopeOf(options.stateDirectory);
+  const config = await readConfig(options.configFile, world);
+  const places = {
+    stateDirectory: options.stateDirectory,
+    runDirectory: options.runDirectory ?? defaultRunDirectory(options.stateDirectory),
+    cgroupRoot: options.cgroupRoot ?? `vireo/${scope}`,
+    scope,
+  };
+  const drivers = await realDrivers(places, config, world);
+  const host = options.host ?? hostNameOf(hostname());
+  return makeAgent(host, options.stateDirectory, kubeconfig, config, drivers, realHostFacts(world), world);
+}
+
+async function simulatedAgent(options: AgentOptions, index: number, kubeconfig: Kubeconfig, world: World) {
+  const host = `${options.host ?? 'simulated'}-${index}`;
+  const stateDirectory = join(options.stateDirectory, host);
+  const drivers = await simulatedDrivers(stateDirectory, world);
+  return makeAgent(
+    host,
+    stateDirectory,
+    kubeconfig,
+    defaultAgentConfig,
+    drivers,
+    simulatedHostFacts(host),
+    world,
+  );
+}
+
+function makeAgent(
+  host: string,
+  stateDirectory: string,
+  kubeconfig: Kubeconfig,
+  config: AgentConfig,
+  drivers: AgentDrivers,
+  hostFacts: Parameters<typeof createAgent>[0]['hostFacts'],
+  world: World,
+) {
+  const log = world.log.child({ host });
+  const hostWorld = { ...world, log };
+  const client = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
+  // Leases have a connection of their own: a large list must not delay a renewal.
+  const leaseClient = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
+  const manager = createManager({ client, world: hostWorld, component: 'vireo-agent', host });
+  return createAgent({
+    host,
+    stateDirectory,
+    client,
+    leaseClient,
+    manager,
+    world: hostWorld,
+    config,
+    version,
+    drivers,
+    hostFacts,
+  });
+}
+
+async function readConfig(file: string | undefined, world: World): Promise<AgentConfig> {
+  const text = await world.files.readText(file ?? DEFAULT_CONFIG);
+  if (text === undefined && file !== undefined) throw new Error(`${file}: there is no such file`);
+  return text === undefined ? defaultAgentConfig : parseAgentConfig(text, file ?? DEFAULT_CONFIG);
+}
+
+/** A machine's name as the name of a Host object. */
+function hostNameOf(name: string): string {
+  const plain = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]/g, '-')
+    .replaceAll(/^[-.]+|[-.]+$/g, '');
+  return plain === '' ? 'localhost' : plain.slice(0, 63);
+}

@@ -1,0 +1,61 @@
+/** `vireo down`: removes guests, networks and state of one data directory, without needing its API server. */
+import process from 'node:process';
+import { createInterface } from 'node:readline/promises';
+import { defaultAgentConfig } from '../../agent/config.ts';
+import { removeEverything } from '../../agent/removal.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { World } from '../../base/world.ts';
+import { lockDirectory } from '../../store/lock.ts';
+import { realDrivers } from '../drivers/real.ts';
+import { isRoot, type Layout } from '../layout.ts';
+
+export type DownOptions = { layout: Layout; yes: boolean };
+
+/** The exit code: 0 when everything is gone, 1 when it was not wanted or something is left. */
+export async function runDown({ layout, yes }: DownOptions, world: World): Promise<number> {
+  const { files } = world;
+  if ((await files.stat(layout.dataDirectory)) === undefined) {
+    process.stdout.write(`${layout.dataDirectory} does not exist: nothing to remove\n`);
+    return 0;
+  }
+  if (!(await looksLikeOurs(layout, world))) {
+    throw new ReasonedError(
+      'NotADataDirectory',
+      `${layout.dataDirectory} is no data directory of vireo: it is left alone`,
+    );
+  }
+  if (!yes && !(await confirmed(layout))) return 1;
+  const release = await lockDirectory(`${layout.apiserver}/store`);
+  try {
+    if (isRoot() && (await files.stat(`${layout.agent}/guests`)) !== undefined) {
+      const places = {
+        stateDirectory: layout.agent,
+        runDirectory: layout.runDirectory,
+        cgroupRoot: layout.cgroupRoot,
+        scope: layout.scope,
+      };
+      const drivers = await realDrivers(places, defaultAgentConfig, world);
+      await removeEverything({ ...places, drivers, world });
+      await drivers.close();
+    }
+  } finally {
+    await release();
+  }
+  await files.removeTree(layout.runDirectory);
+  await files.removeTree(layout.dataDirectory);
+  process.stdout.write(`removed ${layout.dataDirectory}\n`);
+  return 0;
+}
+
+async function looksLikeOurs(layout: Layout, { files }: World): Promise<boolean> {
+  const present = await Promise.all([layout.apiserver, layout.agent].map((path) => files.stat(path)));
+  return present.some((stat) => stat?.kind === 'Directory');
+}
+
+async function confirmed(layout: Layout): Promise<boolean> {
+  const question = `Remove all guests, their volumes, networks and state of ${layout.dataDirectory}? Write yes: `;
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await prompt.question(question);
+  prompt.close();
+  return answer.trim() === 'yes';
+}

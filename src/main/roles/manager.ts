@@ -1,0 +1,57 @@
+/** `vireo manager`: leader-elected cluster controllers against any Kubernetes API server. */
+import { hostname } from 'node:os';
+import process from 'node:process';
+import { SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import type { World } from '../../base/world.ts';
+import type { Client } from '../../client/contract.ts';
+import { addClusterControllers } from '../../cluster/cluster.ts';
+import { type ClusterIdentity, raiseIncarnation } from '../../cluster/incarnation/incarnation.ts';
+import { createManager } from '../../runtime/engine.ts';
+import { runAsLeader } from '../../runtime/leader.ts';
+import { connect } from '../connect.ts';
+import type { Lifetime } from '../lifetime.ts';
+
+export type ManagerOptions = { client: Client; identity: string };
+
+/** `ready` resolves when this process leads and its controllers run; `ended` when all has come to its end. */
+export function runManager(
+  { client, identity }: ManagerOptions,
+  lifetime: Lifetime,
+  world: World,
+): { ready: Promise<void>; ended: Promise<void> } {
+  let markReady = () => {};
+  const ready = new Promise<void>((resolve) => {
+    markReady = resolve;
+  });
+
+  async function lead(signal: AbortSignal): Promise<void> {
+    const cluster: ClusterIdentity = await raiseIncarnation(client, world.random);
+    world.log.info('leading', { incarnation: cluster.incarnation });
+    const manager = createManager({ client, world, component: 'vireo-manager' });
+    addClusterControllers({ manager, clock: world.clock, cluster: () => cluster });
+    const running = manager.run(signal);
+    await Promise.race([manager.informers.synced(signal), running]);
+    markReady();
+    await running;
+  }
+
+  const ended = runAsLeader(
+    { client, world, namespace: SYSTEM_NAMESPACE, name: 'vireo-manager', identity },
+    lead,
+    lifetime.signal,
+  );
+  return { ready, ended };
+}
+
+/** `vireo manager`: runs until the lifetime ends or leadership is lost. */
+export async function runStandaloneManager(
+  options: { kubeconfig?: string },
+  lifetime: Lifetime,
+  world: World,
+): Promise<void> {
+  const client = await connect(options.kubeconfig, 'vireo-manager', world);
+  const { ready, ended } = runManager({ client, identity: `${hostname()}-${process.pid}` }, lifetime, world);
+  await Promise.race([ready, ended]);
+  if (!lifetime.signal.aborted) process.stdout.write('ready manager\n');
+  await ended.finally(() => client.close());
+}

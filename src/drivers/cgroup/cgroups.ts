@@ -8,6 +8,7 @@ import { parseHierarchies } from './hierarchy.ts';
 import { errorCode, writeControl } from './kernelfile.ts';
 import type { LimitDirectories } from './limits.ts';
 import { v1Limits, v2Limits } from './limits.ts';
+import type { Tree } from './tree.ts';
 import { createTree } from './tree.ts';
 
 type CgroupWorld = Pick<World, 'files' | 'clock' | 'processes'>;
@@ -29,6 +30,8 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
   });
   const freezer = createFreezer(world, hierarchies, tree);
   const limits = version === 1 ? v1Limits : v2Limits;
+  const swapDirectory = limitDirectories(hierarchies, root).memory;
+  const accountsSwap = (await world.files.stat(`${swapDirectory}/${limits.swapFile}`)) !== undefined;
   const pathOf = (id: string) => `${root}/${checkedPath(id)}`;
 
   return {
@@ -42,6 +45,7 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
     },
     members: async (id) => tree.members(pathOf(id)),
     limit: async (id, wanted) => limits.set(world.files, limitDirectories(hierarchies, pathOf(id)), wanted),
+    settings: (wanted) => limits.settings(wanted, accountsSwap),
     limits: async (id) => limits.get(world.files, limitDirectories(hierarchies, pathOf(id))),
     freeze: async (id) => freezer.freeze(pathOf(id)),
     thaw: async (id) => freezer.thaw(pathOf(id)),
@@ -49,10 +53,18 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
     killAll: async (id, given) => freezer.killAll(pathOf(id), given?.timeoutMs ?? 30_000),
     remove: async (id) => tree.remove(pathOf(id)),
     list: () => tree.children(root),
-    removeRoot: async () => {
-      if ((await tree.children(root)).length === 0) await tree.remove(root);
-    },
+    removeRoot: () => removeRoot(tree, root),
   };
+}
+
+/** The parents too, where no other host of this machine has groups in them: nothing of ours is to stay. */
+async function removeRoot(tree: Tree, root: string): Promise<void> {
+  const segments = root.split('/');
+  for (let depth = segments.length; depth > 0; depth -= 1) {
+    const path = segments.slice(0, depth).join('/');
+    if ((await tree.children(path)).length > 0 || (await tree.members(path)).length > 0) return;
+    await tree.remove(path);
+  }
 }
 
 function limitDirectories(hierarchies: Hierarchies, path: string): LimitDirectories {

@@ -14,6 +14,9 @@ export type CgroupLimits = {
   pids?: number;
 };
 
+/** One control file, as `memory.max`, and what is written to it. */
+export type CgroupSetting = { file: string; value: string };
+
 export type Cgroups = {
   /** 0: this host gives us no control groups; guests are known by process identity only and limits are refused. */
   readonly version: 0 | 1 | 2;
@@ -27,6 +30,11 @@ export type Cgroups = {
   members(id: string): Promise<number[]>;
   /** Sets limits now, in the order the kernel accepts (memory+swap before memory when raising). Throws ReasonedError with the file and cause. */
   limit(id: string, limits: CgroupLimits): Promise<void>;
+  /**
+   * The control files and values that hold these limits, for a program that makes the group itself (LXC): in an order that can be written
+   * to a new group, without those this host does not have for swap. Pure.
+   */
+  settings(limits: CgroupLimits): CgroupSetting[];
   /** The limits the kernel holds now; an absent field is unlimited. Memory is in whole pages, as the kernel rounds it down. */
   limits(id: string): Promise<CgroupLimits>;
   /** Resolves once every member stands still. */
@@ -40,6 +48,6 @@ export type Cgroups = {
   remove(id: string): Promise<void>;
   /** Ids that have a group under the root. */
   list(): Promise<string[]>;
-  /** Removes the root itself when empty. */
+  /** Removes the root when it is empty, and its parents when nobody else uses them. */
   removeRoot(): Promise<void>;
 };

@@ -1,7 +1,7 @@
 /** Limits of CPU time, memory, swap and processes as the control files of cgroup v1 and v2 spell them. */
 import type { Files } from '../../base/files.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { CgroupLimits } from './contract.ts';
+import type { CgroupLimits, CgroupSetting } from './contract.ts';
 import { readControl, writeControl } from './kernelfile.ts';
 
 /** Where each limited controller's files of one group are; on v2 all three are the same directory. */
@@ -9,6 +9,9 @@ export type LimitDirectories = { cpu?: string; memory?: string; pids?: string };
 
 /** How one version of the kernel interface sets and tells limits. */
 export type LimitInterface = {
+  /** The file whose presence says that swap is accounted. */
+  swapFile: string;
+  settings(limits: CgroupLimits, accountsSwap: boolean): CgroupSetting[];
   set(files: Files, at: LimitDirectories, limits: CgroupLimits): Promise<void>;
   get(files: Files, at: LimitDirectories): Promise<CgroupLimits>;
 };
@@ -19,6 +22,14 @@ const v1UnlimitedBytes = 2 ** 62;
 
 /** The kernel's interface files for v1: https://docs.kernel.org/admin-guide/cgroup-v1/memory.html */
 export const v1Limits: LimitInterface = {
+  swapFile: 'memory.memsw.limit_in_bytes',
+  settings: ({ cpuLimit, memoryBytes, swapBytes, pids }, accountsSwap) => [
+    ...setting('cpu.cfs_period_us', cpuLimit && periodUs),
+    ...setting('cpu.cfs_quota_us', cpuLimit && quotaUs(cpuLimit)),
+    ...setting('memory.limit_in_bytes', memoryBytes),
+    ...setting('memory.memsw.limit_in_bytes', accountsSwap ? sumOf(memoryBytes, swapBytes) : undefined),
+    ...setting('pids.max', pids),
+  ],
   set: async (files, at, limits) => {
     const quota = limits.cpuLimit === undefined ? '-1' : String(quotaUs(limits.cpuLimit));
     if (limits.cpuLimit !== undefined) {
@@ -46,6 +57,13 @@ export const v1Limits: LimitInterface = {
 
 /** The kernel's interface files for v2: https://docs.kernel.org/admin-guide/cgroup-v2.html */
 export const v2Limits: LimitInterface = {
+  swapFile: 'memory.swap.max',
+  settings: ({ cpuLimit, memoryBytes, swapBytes, pids }, accountsSwap) => [
+    ...setting('cpu.max', cpuLimit && `${quotaUs(cpuLimit)} ${periodUs}`),
+    ...setting('memory.max', memoryBytes),
+    ...setting('memory.swap.max', accountsSwap ? swapBytes : undefined),
+    ...setting('pids.max', pids),
+  ],
   set: async (files, at, limits) => {
     const quota = limits.cpuLimit === undefined ? 'max' : String(quotaUs(limits.cpuLimit));
     await put(files, at.cpu, 'cpu.max', `${quota} ${periodUs}`, limits.cpuLimit !== undefined);
@@ -74,15 +92,23 @@ export const v2Limits: LimitInterface = {
   },
 };
 
+function setting(file: string, value: string | number | undefined): CgroupSetting[] {
+  return value === undefined ? [] : [{ file, value: String(value) }];
+}
+
+function sumOf(memoryBytes: number | undefined, swapBytes: number | undefined): number | undefined {
+  return memoryBytes === undefined || swapBytes === undefined ? undefined : memoryBytes + swapBytes;
+}
+
 /** CPUs' worth of time as microseconds per period; the kernel refuses less than 1 ms. */
-export function quotaUs(cpuLimit: number): number {
+function quotaUs(cpuLimit: number): number {
   return Math.max(1000, Math.round(cpuLimit * periodUs));
 }
 
 /** The kernel refuses memory above memory+swap at every moment: when memory+swap grows it goes first, when it shrinks it goes last. */
 async function setV1Memory(files: Files, directory: string | undefined, limits: CgroupLimits): Promise<void> {
   const { memoryBytes, swapBytes } = limits;
-  const total = memoryBytes === undefined || swapBytes === undefined ? undefined : memoryBytes + swapBytes;
+  const total = sumOf(memoryBytes, swapBytes);
   const memory = () =>
     put(files, directory, 'memory.limit_in_bytes', String(memoryBytes ?? -1), memoryBytes !== undefined);
   const withSwap = () => put(files, directory, 'memory.memsw.limit_in_bytes', String(total ?? -1), false);

@@ -44,6 +44,7 @@ export function createNoCgroups(options: { world: Pick<World, 'processes' | 'clo
     limit: async (_, limits) => {
       if (hasLimit(limits)) throw refused('limits');
     },
+    settings: () => [],
     limits: async () => ({}),
     freeze: async () => {
       throw refused('freezing');

@@ -1,0 +1,131 @@
+/** What stands of a container on this host, told from /proc, its control groups, the record and LXC's log; it starts no program. */
+import type { ProcessIdentity } from '../../../base/processes.ts';
+import type { GuestEnd, GuestHandle, GuestObservation } from '../contract.ts';
+import type { LxcContext } from './context.ts';
+import { readBootId } from './context.ts';
+import { readEnd } from './end.ts';
+import { containerPaths, payloadGroup } from './paths.ts';
+import type { Presence } from './presence.ts';
+import { findPresence, recordedPresence } from './presence.ts';
+import type { RunRecord } from './record.ts';
+
+/** A container between two states is looked at again for this long before that is what we say. */
+const settleMs = 3_000;
+/** A guest that reboots in a loop must not fill the host's disk with LXC's log. */
+const maxLogBytes = 2 ** 20;
+
+export async function observe(context: LxcContext, guest: GuestHandle): Promise<GuestObservation> {
+  const record = await context.records.read(guest);
+  const presence = await presenceOf(context, guest, record);
+  switch (presence.type) {
+    case 'Nothing': {
+      const ended = await endOf(context, guest, record);
+      return ended === undefined ? { state: 'Off' } : { state: 'Off', ended };
+    }
+    case 'Running':
+      return observeRunning(context, guest, record, presence);
+    case 'MonitorLost':
+      context.watchers.track(guest.id, presence.pids);
+      return unmanageable(
+        'MonitorLost',
+        `LXC's monitor died while the container runs on (pids ${presence.pids.slice(0, 5).join(', ')}); stop it by force`,
+      );
+    case 'Changing':
+      return unmanageable(
+        'Changing',
+        'the container is starting or stopping and does not come to an end of it',
+      );
+  }
+}
+
+async function presenceOf(
+  { world, cgroups }: LxcContext,
+  guest: GuestHandle,
+  record: RunRecord | undefined,
+): Promise<Presence> {
+  const recorded = await recordedPresence(world, cgroups, guest.id, record);
+  if (recorded !== undefined) return recorded;
+  const until = world.clock.monotonic() + settleMs;
+  for (;;) {
+    const presence = await findPresence(world, cgroups, guest.id);
+    if (presence.type !== 'Changing' || world.clock.monotonic() > until) return presence;
+    await world.clock.sleep(20);
+  }
+}
+
+async function observeRunning(
+  context: LxcContext,
+  guest: GuestHandle,
+  record: RunRecord | undefined,
+  { init, monitor }: { init: ProcessIdentity; monitor: ProcessIdentity },
+): Promise<GuestObservation> {
+  context.watchers.track(guest.id, [init.pid, monitor.pid]);
+  const known = record?.init?.pid === init.pid && record.init.startTicks === init.startTicks;
+  const startedAt = known ? record.startedAt : await startTime(context, init);
+  if (!known) await context.locks.whenFree(guest.id, () => adopt(context, guest, init, monitor, startedAt));
+  const frozen = await context.cgroups.isFrozen(payloadGroup(guest.id));
+  return { state: frozen ? 'Paused' : 'Running', process: init, startedAt };
+}
+
+/** Records a container that was found by its control group: we were interrupted while starting it, or it rebooted itself. */
+async function adopt(
+  context: LxcContext,
+  guest: GuestHandle,
+  init: ProcessIdentity,
+  monitor: ProcessIdentity,
+  startedAt: string,
+): Promise<void> {
+  const { records, world } = context;
+  const record = await records.read(guest);
+  if (record === undefined) return;
+  const { ended: _, ...run } = record;
+  await records.write(guest, { ...run, init, monitor, startedAt });
+  const { log } = containerPaths(guest);
+  if (((await world.files.stat(log))?.sizeBytes ?? 0) > maxLogBytes) await world.files.writeInPlace(log, '');
+}
+
+/** The end is settled in the record once, because the log may be gone or overwritten later. */
+async function endOf(
+  context: LxcContext,
+  guest: GuestHandle,
+  record: RunRecord | undefined,
+): Promise<GuestEnd | undefined> {
+  const { world } = context;
+  if (record === undefined || record.killed === true) return undefined;
+  if (record.ended !== undefined) return record.ended;
+  const log = (await world.files.readText(containerPaths(guest).log)) ?? '';
+  const sameBoot = record.bootId === (await readBootId(world));
+  const ended =
+    readEnd(log, sameBoot) ?? (record.init === undefined ? undefined : sameBoot ? 'Crashed' : 'HostRebooted');
+  if (ended === undefined) return undefined;
+  await context.locks.whenFree(guest.id, () => settle(context, guest, record, ended));
+  return ended;
+}
+
+async function settle(
+  { records, cgroups, world }: LxcContext,
+  guest: GuestHandle,
+  seen: RunRecord,
+  ended: GuestEnd,
+): Promise<void> {
+  // A start or a kill may have come in between: then what we saw is of a run that no longer counts.
+  if (JSON.stringify(await records.read(guest)) !== JSON.stringify(seen)) return;
+  await records.write(guest, { ...seen, ended });
+  await cgroups.remove(guest.id).catch((error: unknown) => {
+    world.log.warn('control groups of an ended container stay for now', {
+      id: guest.id,
+      error: String(error),
+    });
+  });
+}
+
+/** From the kernel's clock: field 22 of /proc/PID/stat counts from boot in 1/100 s (proc(5), USER_HZ). */
+async function startTime({ world }: LxcContext, init: ProcessIdentity): Promise<string> {
+  const uptimeSeconds = Number(((await world.files.readText('/proc/uptime')) ?? '0').split(' ')[0]);
+  const bootMs = world.clock.now() - uptimeSeconds * 1000;
+  return `${new Date(bootMs + init.startTicks * 10).toISOString().slice(0, 19)}Z`;
+}
+
+function unmanageable(reason: string, message: string): GuestObservation {
+  return { state: 'Unmanageable', reason, message };
+}

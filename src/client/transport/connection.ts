@@ -1,0 +1,31 @@
+/** What the two HTTP versions have in common: a connection that carries requests until it is no longer usable. */
+import type { Readable } from 'node:stream';
+
+export type HttpRequest = {
+  method: string;
+  path: string;
+  headers: Readonly<Record<string, string>>;
+  body?: string;
+};
+
+/** The answer's head; the body follows. Destroying the body gives up the rest of the answer. */
+export type HttpResponse = {
+  code: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: Readable;
+};
+
+export type Connection = {
+  /** Resolves with the head of the answer. An aborted signal ends the exchange, its body included. */
+  exchange(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse>;
+  usable(): boolean;
+  close(): void;
+};
+
+/** The request certainly did not reach the server's logic: sending it once more is safe for every method. */
+export class NotSentError extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : 'the request was not sent', { cause });
+    this.name = 'NotSentError';
+  }
+}

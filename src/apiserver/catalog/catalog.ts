@@ -2,7 +2,7 @@
 import type { Log } from '../../base/log.ts';
 import type { Change, Store } from '../../store/contract.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
-import type { KubeObject } from '../object.ts';
+import { equalJson, type KubeObject } from '../object.ts';
 import { asDefinition, type Definition, type DefinitionNames } from './definition.ts';
 import { prefixOf } from './keys.ts';
 import { type Served, servedKind, servedVersions } from './served.ts';
@@ -25,7 +25,8 @@ export type Catalog = {
 
 const definitionsPrefix = prefixOf('apiextensions.k8s.io', 'customresourcedefinitions');
 
-type Known = { definition: Definition; served: Served[] };
+/** `since` is the revision from which the definition has had this spec. */
+type Known = { definition: Definition; since: number; served: Served[] };
 
 /** Reads all definitions and follows their changes; a change counts before the write that made it is answered. */
 export function createCatalog(store: Store, log: Log): Catalog {
@@ -46,11 +47,10 @@ export function createCatalog(store: Store, log: Log): Catalog {
     try {
       const definition = asDefinition(JSON.parse(Buffer.from(value).toString('utf8')) as KubeObject);
       const old = known.get(key);
-      if (old !== undefined && servesTheSame(old.definition, definition)) {
-        known.set(key, { ...old, definition });
-        return [];
-      }
-      known.set(key, { definition, served: servedVersions(definition, revision) });
+      const same = old !== undefined && servesTheSame(old.definition, definition);
+      const since = same ? old.since : revision;
+      known.set(key, { definition, since, served: servedVersions(definition, since) });
+      if (same) return [];
     } catch (error) {
       log.error('a stored definition cannot be read; its resource is not served', {
         key,
@@ -112,18 +112,27 @@ function indexKey({ group, version, plural }: { group: string; version: string; 
   return `${group}/${version}/${plural}`;
 }
 
-/** Status writes do not touch what is served, so watches of the resource may go on. */
+/** Status writes and the begin of a deletion do not change what is served, so watches of the resource go on. */
 function servesTheSame(old: Definition, definition: Definition): boolean {
   const established = ({ status }: Definition) =>
     status?.conditions?.find((item) => item.type === 'Established')?.status;
   return (
     old.metadata.uid === definition.metadata.uid &&
-    old.metadata.generation === definition.metadata.generation &&
+    equalJson(old.spec, definition.spec) &&
     established(old) === established(definition)
   );
 }
 
-function clash(names: DefinitionNames, taken: DefinitionNames): string | undefined {
+/** The names of a definition or of a built-in kind. */
+type NameSet = {
+  plural: string;
+  kind: string;
+  singular?: string | undefined;
+  listKind?: string | undefined;
+  shortNames?: readonly string[] | undefined;
+};
+
+function clash(names: NameSet, taken: NameSet): string | undefined {
   const mine = [names.plural, names.singular, ...(names.shortNames ?? [])];
   const theirs = new Set([taken.plural, taken.singular, ...(taken.shortNames ?? [])]);
   const name = mine.find((item) => item !== undefined && theirs.has(item));

@@ -1,0 +1,180 @@
+/** Lists: all objects of a selection as they stood at one revision, read in slices so that nothing else waits long. */
+import { setImmediate as breathe } from 'node:timers/promises';
+import { CompactedError, type Entry } from '../../store/contract.ts';
+import type { Served } from '../catalog/served.ts';
+import { expired, invalid, revisionTooLarge } from '../status.ts';
+import type { ListMeta } from '../table/table.ts';
+import { decode } from './codec.ts';
+import type { Context } from './context.ts';
+import { decodeContinue, encodeContinue } from './continue.ts';
+import type { Selection } from './selection.ts';
+
+/** The options of a list. */
+export type ListOptions = {
+  limit?: number;
+  continue?: string;
+  resourceVersion?: string;
+  match?: 'Exact' | 'NotOlderThan';
+};
+
+/** A list about to be read. */
+export type Listing = {
+  revision: number;
+  prefix: string;
+  after?: string;
+  limit?: number;
+  /** Objects after this page, if known from the pages before. */
+  remaining?: number;
+};
+
+/** Entries read without giving way to others: about a millisecond of work. */
+const slice = 200;
+
+const tooOld =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+
+/** Decides at which revision to read; throws 400, 410, 422 and 504. */
+export function planList(
+  context: Context,
+  served: Served,
+  selection: Selection,
+  options: ListOptions,
+): Listing {
+  const now = context.store.revision();
+  const prefix = scopePrefix(served, selection);
+  const limit = options.limit === undefined || options.limit === 0 ? {} : { limit: options.limit };
+  if (options.continue) {
+    const token = decodeContinue(options.continue);
+    const after = served.prefix + token.after;
+    if (token.revision >= 0 && token.revision < context.store.compactedRevision()) {
+      throw expired(tooOld, encodeContinue({ revision: -1, after: token.after }));
+    }
+    const revision = token.revision < 0 ? now : token.revision;
+    if (revision > now) throw revisionTooLarge(revision, now);
+    return {
+      revision,
+      prefix,
+      after,
+      ...limit,
+      ...(token.remaining === undefined ? {} : { remaining: token.remaining }),
+    };
+  }
+  return { revision: revisionFor(context, options, now), prefix, ...limit };
+}
+
+function revisionFor(context: Context, options: ListOptions, now: number): number {
+  const asked = revisionOf(options.resourceVersion);
+  if (asked === undefined || asked === 0) return now;
+  if (asked > now) throw revisionTooLarge(asked, now);
+  const exact = options.match === 'Exact' || (options.match === undefined && (options.limit ?? 0) > 0);
+  if (!exact) return now;
+  if (asked < context.store.compactedRevision())
+    throw expired(`The resourceVersion for the provided list is too old.`);
+  return asked;
+}
+
+/** A resourceVersion as a number; undefined when there is none; throws 422 for anything else. */
+export function revisionOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
+  throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+    {
+      type: 'FieldValueInvalid',
+      field: 'resourceVersion',
+      message: `Invalid value: ${JSON.stringify(text)}: must be a number`,
+    },
+  ]);
+}
+
+/** The keys a selection can be about. A name without a namespace still needs the whole resource. */
+function scopePrefix({ prefix, resource }: Served, { namespace, name }: Selection): string {
+  if (!resource.namespaced) return prefix + (name ?? '');
+  return namespace === undefined ? prefix : `${prefix}${namespace}/${name ?? ''}`;
+}
+
+/** The name an entry must have, where the prefix alone does not say it. */
+function belongs(entry: Entry, selection: Selection): boolean {
+  const { name } = selection;
+  return name === undefined || entry.key.endsWith(`/${name}`);
+}
+
+/** The entries of the list in slices. The return value is the metadata that a limited page ends with. */
+export async function* readList(
+  context: Context,
+  served: Served,
+  selection: Selection,
+  listing: Listing,
+): AsyncGenerator<Entry[], ListMeta> {
+  const { revision, prefix, limit } = listing;
+  let { after } = listing;
+  let taken = 0;
+  const metadata: ListMeta = { resourceVersion: String(revision) };
+  for (;;) {
+    const found = readSlice(
+      context,
+      { prefix, revision, limit: slice, ...(after === undefined ? {} : { after }) },
+      served,
+    );
+    const last = found.entries[found.entries.length - 1];
+    const wanted = found.entries.filter(
+      (entry) =>
+        belongs(entry, selection) &&
+        (selection.matches === undefined || selection.matches(decode(served, entry))),
+    );
+    const page = limit === undefined ? wanted : wanted.slice(0, limit - taken);
+    taken += page.length;
+    yield page;
+    if (limit !== undefined && taken >= limit && (page.length < wanted.length || found.more)) {
+      const end = page[page.length - 1] ?? last;
+      return { ...metadata, ...pageEnd(context, served, selection, listing, end, taken) };
+    }
+    if (!found.more || last === undefined) return metadata;
+    after = last.key;
+    await breathe();
+  }
+}
+
+function readSlice(
+  context: Context,
+  options: { prefix: string; revision: number; limit: number; after?: string },
+  served: Served,
+): { entries: Entry[]; more: boolean } {
+  try {
+    return context.store.range(options);
+  } catch (error) {
+    if (!(error instanceof CompactedError)) throw error;
+    const after = (options.after ?? served.prefix).slice(served.prefix.length);
+    throw expired(tooOld, encodeContinue({ revision: -1, after }));
+  }
+}
+
+function pageEnd(
+  context: Context,
+  served: Served,
+  selection: Selection,
+  listing: Listing,
+  end: Entry | undefined,
+  taken: number,
+): ListMeta {
+  const countable = selection.matches === undefined && selection.name === undefined;
+  const total =
+    listing.remaining ?? (listing.after === undefined ? context.store.count(listing.prefix) : undefined);
+  const left = countable && total !== undefined ? Math.max(1, total - taken) : undefined;
+  const after = (end?.key ?? served.prefix).slice(served.prefix.length);
+  const token = { revision: listing.revision, after, ...(left === undefined ? {} : { remaining: left }) };
+  return {
+    continue: encodeContinue(token),
+    ...(left === undefined ? {} : { remainingItemCount: left }),
+  };
+}
+
+/** A whole selection as it is now, for work inside the server. */
+export function readAll(context: Context, served: Served, selection: Selection): Entry[] {
+  const { entries } = context.store.range({ prefix: scopePrefix(served, selection) });
+  return entries.filter(
+    (entry) =>
+      belongs(entry, selection) &&
+      (selection.matches === undefined || selection.matches(decode(served, entry))),
+  );
+}

@@ -1,0 +1,120 @@
+/** Deletion: at once, or, while finalizers hold the object, by marking it and leaving the rest to whoever set them. */
+import { timestamp } from '../../base/clock.ts';
+import type { Entry } from '../../store/contract.ts';
+import { keyOf } from '../catalog/keys.ts';
+import type { Served } from '../catalog/served.ts';
+import { equalJson, type KubeObject } from '../object.ts';
+import { conflict, deleted, modified, notFound, type Status } from '../status.ts';
+import { decode, encode, wireForm } from './codec.ts';
+import type { Context, Place } from './context.ts';
+import { isReleased } from './update.ts';
+import type { Written } from './written.ts';
+
+/** What happens to the objects that this one owns. */
+export type Propagation = 'Background' | 'Foreground' | 'Orphan';
+
+/** metav1.DeleteOptions as far as they matter here. */
+export type DeleteOptions = {
+  dryRun: boolean;
+  propagation?: Propagation;
+  uid?: string;
+  resourceVersion?: string;
+};
+
+/** The finalizers by which the garbage collector does what was asked. */
+export const orphanFinalizer = 'orphan';
+export const foregroundFinalizer = 'foregroundDeletion';
+
+/** A Status when the object is gone, the object while it is held. */
+export type Removed = { gone: true; status: Status; object: KubeObject } | ({ gone: false } & Written);
+
+const tries = 32;
+
+/** Deletes the object at `place`; throws 404 and 409. */
+export async function remove(context: Context, place: Place, options: DeleteOptions): Promise<Removed> {
+  const { served, namespace, name } = place;
+  const key = keyOf(served.prefix, namespace, name);
+  for (let count = 0; count < tries; count++) {
+    const entry = context.store.get(key);
+    if (entry === undefined) throw notFound(served.resource, name);
+    const removed = await attempt(context, served, entry, options);
+    if (removed !== undefined) return removed;
+  }
+  throw conflict(served.resource, name, modified);
+}
+
+async function attempt(
+  context: Context,
+  served: Served,
+  entry: Entry,
+  options: DeleteOptions,
+): Promise<Removed | undefined> {
+  const old = decode(served, entry);
+  checkPreconditions(served, old, options);
+  const object = marked(context, served, old, options);
+  if (isReleased(served, object)) {
+    if (!options.dryRun) {
+      const result = await context.store.commit([
+        { key: entry.key, expect: entry.modRevision, delete: true },
+      ]);
+      if (!result.ok) return undefined;
+    }
+    const status = deleted(served.resource, old.metadata.name ?? '', old.metadata.uid ?? '');
+    return { gone: true, status, object: old };
+  }
+  if (object === old) return { gone: false, code: 200, object: old, wire: () => wireForm(served, entry) };
+  if (options.dryRun) {
+    return { gone: false, code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
+  }
+  const value = encode(served, object);
+  const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, put: value }]);
+  if (!result.ok) return undefined;
+  const modRevision = result.revision;
+  object.metadata.resourceVersion = String(modRevision);
+  return { gone: false, code: 200, object, wire: () => wireForm(served, { value, modRevision }) };
+}
+
+function checkPreconditions({ resource }: Served, { metadata }: KubeObject, options: DeleteOptions): void {
+  const name = metadata.name ?? '';
+  if (options.uid !== undefined && options.uid !== metadata.uid) {
+    throw conflict(
+      resource,
+      name,
+      `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${metadata.uid}`,
+    );
+  }
+  if (options.resourceVersion !== undefined && options.resourceVersion !== metadata.resourceVersion) {
+    throw conflict(
+      resource,
+      name,
+      `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
+    );
+  }
+}
+
+/** The object with all marks of a deletion; the same value when it has them already. */
+function marked(context: Context, served: Served, old: KubeObject, options: DeleteOptions): KubeObject {
+  const finalizers = wantedFinalizers(old.metadata.finalizers ?? [], options.propagation);
+  const same = equalJson(finalizers, old.metadata.finalizers ?? []);
+  if (old.metadata.deletionTimestamp !== undefined && same) return old;
+  const { finalizers: _old, ...metadata } = old.metadata;
+  const object: KubeObject = {
+    ...old,
+    metadata: {
+      ...metadata,
+      ...(finalizers.length === 0 ? {} : { finalizers }),
+      deletionTimestamp: metadata.deletionTimestamp ?? timestamp(context.clock),
+      deletionGracePeriodSeconds: 0,
+      ...(metadata.generation === undefined ? {} : { generation: metadata.generation + 1 }),
+    },
+  };
+  served.behaviour.prepareDelete?.(object);
+  return object;
+}
+
+function wantedFinalizers(old: readonly string[], propagation: Propagation | undefined): string[] {
+  if (propagation === undefined) return [...old];
+  const others = old.filter((name) => name !== orphanFinalizer && name !== foregroundFinalizer);
+  if (propagation === 'Orphan') return [...others, orphanFinalizer];
+  return propagation === 'Foreground' ? [...others, foregroundFinalizer] : others;
+}

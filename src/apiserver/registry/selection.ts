@@ -1,0 +1,43 @@
+/** Which objects of a resource a list, watch or deletecollection is about. */
+import type { Served } from '../catalog/served.ts';
+import type { KubeObject } from '../object.ts';
+import { demanded, type FieldSelector, matchesFields, parseFieldSelector } from '../selection/fields.ts';
+import { type LabelSelector, matchesLabels, parseLabelSelector } from '../selection/labels.ts';
+
+/** A selection. What selectors demand of namespace and name by equality is told apart: it needs no look into objects. */
+export type Selection = {
+  namespace: string | undefined;
+  name: string | undefined;
+  /** Absent when every object of the namespace and name is meant. */
+  matches: ((object: KubeObject) => boolean) | undefined;
+};
+
+/** Reads the selectors of a request on `namespace` (undefined: all) and `name` (undefined: all); throws 400. */
+export function selectionOf(
+  served: Served,
+  scope: { namespace: string | undefined; name: string | undefined },
+  query: URLSearchParams,
+): Selection {
+  const labels = parseLabelSelector(query.get('labelSelector') ?? '');
+  const fields = parseFieldSelector(query.get('fieldSelector') ?? '', served.selectable);
+  const rest = fields.filter(({ field, equal }) => !(equal && isIdentity(field)));
+  const name = scope.name ?? demanded(fields, 'metadata.name');
+  const namespace =
+    scope.namespace ?? (served.resource.namespaced ? demanded(fields, 'metadata.namespace') : undefined);
+  const contradicts = fields.some(
+    ({ field, equal, value }) =>
+      equal &&
+      ((field === 'metadata.name' && value !== name) ||
+        (field === 'metadata.namespace' && value !== (namespace ?? ''))),
+  );
+  return { namespace, name, matches: contradicts ? () => false : predicateOf(labels, rest) };
+}
+
+function isIdentity(field: string): boolean {
+  return field === 'metadata.name' || field === 'metadata.namespace';
+}
+
+function predicateOf(labels: LabelSelector, fields: FieldSelector): Selection['matches'] {
+  if (labels.length === 0 && fields.length === 0) return undefined;
+  return (object) => matchesLabels(labels, object.metadata.labels) && matchesFields(fields, object);
+}

@@ -1,0 +1,176 @@
+/** Updates of every sort: the new state is made from the stored one, prepared, checked, and written if nobody was faster. */
+import { timestamp } from '../../base/clock.ts';
+import type { Entry } from '../../store/contract.ts';
+import { keyOf } from '../catalog/keys.ts';
+import type { Served } from '../catalog/served.ts';
+import { cloneJson, type KubeObject, type ObjectMeta } from '../object.ts';
+import { conflict, invalid, modified, notFound } from '../status.ts';
+import { decode, encode, wireForm } from './codec.ts';
+import type { Context, Place, WriteOptions } from './context.ts';
+import { checkValid, isUnchanged, recordManager, specChanged } from './settle.ts';
+import type { Written } from './written.ts';
+
+/** How the new state comes about. It gets its own copy of the stored object. */
+export type Revision = {
+  next: (old: KubeObject) => KubeObject | Promise<KubeObject>;
+  subresource?: 'status' | 'finalize';
+  /** True when `next` has recorded field owners itself (server-side apply). */
+  managed?: boolean;
+};
+
+/** Other writers are met again and again only by an object everybody writes; then the client shall decide. */
+const tries = 32;
+
+/** Updates the object at `place`; throws 404, 409 or 422, and whatever `next` throws. */
+export async function update(
+  context: Context,
+  place: Place,
+  revision: Revision,
+  options: WriteOptions,
+): Promise<Written> {
+  const { served, namespace, name } = place;
+  const key = keyOf(served.prefix, namespace, name);
+  for (let count = 0; count < tries; count++) {
+    const entry = context.store.get(key);
+    if (entry === undefined) throw notFound(served.resource, name);
+    const written = await attempt(context, served, entry, revision, options);
+    if (written !== undefined) return written;
+  }
+  throw conflict(served.resource, name, modified);
+}
+
+/** One try; undefined when another write came between. */
+async function attempt(
+  context: Context,
+  served: Served,
+  entry: Entry,
+  revision: Revision,
+  options: WriteOptions,
+): Promise<Written | undefined> {
+  const old = decode(served, entry);
+  const proposed = await revision.next(cloneJson(old));
+  checkIdentity(served, proposed.metadata, old.metadata);
+  const object = prepare(context, served, proposed, old, revision, options);
+  checkValid(served, object, old);
+  const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
+  if (isUnchanged(object, old)) return unchanged();
+  if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
+  return isReleased(served, object) ? finish(context, entry, object) : store(context, served, entry, object);
+}
+
+async function store(
+  context: Context,
+  served: Served,
+  entry: Entry,
+  object: KubeObject,
+): Promise<Written | undefined> {
+  const value = encode(served, object);
+  const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, put: value }]);
+  if (!result.ok) return undefined;
+  const modRevision = result.revision;
+  object.metadata.resourceVersion = String(modRevision);
+  return { code: 200, object, wire: () => wireForm(served, { value, modRevision }) };
+}
+
+/** The last finalizer of a deleted object has gone: it goes too. */
+async function finish(context: Context, entry: Entry, object: KubeObject): Promise<Written | undefined> {
+  const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, delete: true }]);
+  if (!result.ok) return undefined;
+  return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
+}
+
+/** True for an object that is being deleted and that nothing holds any more. */
+export function isReleased({ behaviour }: Served, object: KubeObject): boolean {
+  const { deletionTimestamp, finalizers = [] } = object.metadata;
+  const held = finalizers.length + (behaviour.heldBy?.(object).length ?? 0);
+  return deletionTimestamp !== undefined && held === 0;
+}
+
+function checkIdentity({ resource, behaviour }: Served, metadata: ObjectMeta, old: ObjectMeta): void {
+  const name = old.name ?? '';
+  if (metadata.uid && metadata.uid !== old.uid) {
+    throw conflict(
+      resource,
+      name,
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.uid}`,
+    );
+  }
+  if (!metadata.resourceVersion || metadata.resourceVersion === '0') {
+    if (behaviour.unconditionalUpdate) return;
+    const message = 'Invalid value: 0x0: must be specified for an update';
+    throw invalid(resource, name, [
+      { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', message },
+    ]);
+  }
+  if (metadata.resourceVersion !== old.resourceVersion) throw conflict(resource, name, modified);
+}
+
+function prepare(
+  context: Context,
+  served: Served,
+  proposed: KubeObject,
+  old: KubeObject,
+  { subresource, managed }: Revision,
+  options: WriteOptions,
+): KubeObject {
+  const object = restrict(served, proposed, old, subresource);
+  object.metadata = keepSystemFields(object.metadata, old.metadata);
+  if (subresource !== 'finalize') {
+    served.behaviour.prepareUpdate?.(object, old, timestamp(context.clock));
+  }
+  if (!managed) {
+    const change = { before: old, after: object, ...(subresource === undefined ? {} : { subresource }) };
+    recordManager(context, served, change, options);
+  }
+  if (served.behaviour.generation && specChanged(served, object, old)) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  return object;
+}
+
+/** A write to the object leaves status alone, a write to status everything else. */
+function restrict(
+  served: Served,
+  proposed: KubeObject,
+  old: KubeObject,
+  subresource: Revision['subresource'],
+): KubeObject {
+  const { status: newStatus, ...rest } = proposed;
+  const { status: oldStatus, ...oldRest } = old;
+  if (subresource === 'status') {
+    const { managedFields } = proposed.metadata;
+    const { managedFields: _old, ...metadata } = old.metadata;
+    return {
+      ...oldRest,
+      metadata: { ...metadata, ...(managedFields === undefined ? {} : { managedFields }) },
+      ...(newStatus === undefined ? {} : { status: newStatus }),
+    };
+  }
+  const status = served.resource.subresources.status === true ? oldStatus : newStatus;
+  return {
+    ...rest,
+    metadata: proposed.metadata,
+    apiVersion: old.apiVersion,
+    kind: old.kind,
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+/** What only the server writes. */
+function keepSystemFields(metadata: ObjectMeta, old: ObjectMeta): ObjectMeta {
+  const kept: ObjectMeta = { ...metadata };
+  for (const field of [
+    'uid',
+    'creationTimestamp',
+    'generation',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generateName',
+    'resourceVersion',
+    'selfLink',
+  ] as const) {
+    delete kept[field];
+    if (old[field] !== undefined) Object.assign(kept, { [field]: old[field] });
+  }
+  return kept;
+}

@@ -1,0 +1,195 @@
+/** Reads the options of requests from their query (and the body of a delete); malformed ones are refused with a Status. */
+import type { FieldError } from '../../schema/contract.ts';
+import { forbidden, invalid as invalidValue, unsupported } from '../../schema/errors.ts';
+import { isRecord } from '../object.ts';
+import type { WriteOptions } from '../registry/context.ts';
+import type { ListOptions } from '../registry/list.ts';
+import type { DeleteOptions, Propagation } from '../registry/remove.ts';
+import { type ApiError, badRequest, invalid } from '../status.ts';
+import { asObject, decodeBody } from '../wire/decode.ts';
+import type { Exchange } from '../wire/exchange.ts';
+
+const managerLimit = 128;
+
+function refuse(kind: string, error: FieldError): ApiError {
+  return invalid({ group: 'meta.k8s.io', kind }, '', [error]);
+}
+
+/** The options of create, update and patch. `kind` is CreateOptions, UpdateOptions or PatchOptions. */
+export function writeOptions(exchange: Exchange, kind: string): WriteOptions {
+  const { query } = exchange;
+  const fieldValidation = query.get('fieldValidation') || 'Warn';
+  if (fieldValidation !== 'Ignore' && fieldValidation !== 'Warn' && fieldValidation !== 'Strict') {
+    throw refuse(kind, unsupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn']));
+  }
+  checkManager(query.get('fieldManager'), kind);
+  return {
+    dryRun: dryRunOf(query.getAll('dryRun'), kind),
+    fieldManager: query.get('fieldManager') || managerOf(exchange.header('user-agent')),
+    fieldValidation,
+    warn: exchange.warn,
+  };
+}
+
+function checkManager(manager: string | null, kind: string): void {
+  if (manager !== null && manager.length > managerLimit) {
+    throw refuse(kind, {
+      type: 'FieldValueTooLong',
+      field: 'fieldManager',
+      message: `Too long: may not be more than ${managerLimit} bytes`,
+    });
+  }
+}
+
+/** Without a fieldManager the program in the User-Agent stands for it. */
+function managerOf(userAgent: string | undefined): string {
+  const program = (userAgent ?? '').split('/')[0]?.slice(0, managerLimit) ?? '';
+  return program === '' ? 'unknown' : program;
+}
+
+function dryRunOf(values: readonly string[], kind: string): boolean {
+  const wrong = values.find((value) => value !== 'All');
+  if (wrong !== undefined) throw refuse(kind, unsupported('dryRun', wrong, ['All']));
+  return values.length > 0;
+}
+
+/** A whole number of the query; undefined when absent. */
+function integerOf(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === '') return undefined;
+  if (!/^-?\d{1,15}$/.test(text)) {
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax (${name})`);
+  }
+  return Number(text);
+}
+
+/** A truth value of the query as Go reads it. */
+export function truthOf(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  return !['0', 'f', 'false', 'F', 'FALSE', 'False'].includes(text);
+}
+
+/** The options of list (apimachinery, ValidateListOptions). */
+export function listOptions(query: URLSearchParams): ListOptions {
+  const limit = integerOf(query, 'limit');
+  const resourceVersion = query.get('resourceVersion') ?? '';
+  const match = query.get('resourceVersionMatch') ?? '';
+  const token = query.get('continue') ?? '';
+  if (limit !== undefined && limit < 0) {
+    throw refuse('ListOptions', invalidValue('limit', limit, 'must be greater than or equal to 0'));
+  }
+  checkMatch(match, resourceVersion, token);
+  if (token !== '' && resourceVersion !== '' && resourceVersion !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  return {
+    ...(limit === undefined ? {} : { limit }),
+    ...(token === '' ? {} : { continue: token }),
+    ...(resourceVersion === '' ? {} : { resourceVersion }),
+    ...(match === 'Exact' || match === 'NotOlderThan' ? { match } : {}),
+  };
+}
+
+function checkMatch(match: string, resourceVersion: string, token: string): void {
+  if (match === '') return;
+  const field = 'resourceVersionMatch';
+  if (resourceVersion === '') {
+    throw refuse(
+      'ListOptions',
+      forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+    );
+  }
+  if (token !== '') {
+    throw refuse(
+      'ListOptions',
+      forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'),
+    );
+  }
+  if (match !== 'Exact' && match !== 'NotOlderThan') {
+    throw refuse('ListOptions', unsupported(field, match, ['Exact', 'NotOlderThan', '']));
+  }
+  if (match === 'Exact' && resourceVersion === '0') {
+    throw refuse(
+      'ListOptions',
+      forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
+    );
+  }
+}
+
+/** The options of watch. */
+export type WatchOptions = {
+  resourceVersion: string;
+  bookmarks: boolean;
+  /** A streaming list: the present state first, then a bookmark that says so. */
+  sendInitialEvents: boolean | undefined;
+  timeoutSeconds: number | undefined;
+};
+
+/** Reads them; throws 422 for combinations that mean nothing. */
+export function watchOptions(query: URLSearchParams): WatchOptions {
+  const sendInitialEvents = truthOf(query, 'sendInitialEvents');
+  const match = query.get('resourceVersionMatch') ?? '';
+  const field = sendInitialEvents === undefined ? 'resourceVersionMatch' : 'sendInitialEvents';
+  if (sendInitialEvents === undefined && match !== '') {
+    throw refuse(
+      'ListOptions',
+      forbidden(field, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'),
+    );
+  }
+  if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
+    throw refuse(
+      'ListOptions',
+      forbidden(
+        'resourceVersionMatch',
+        'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+      ),
+    );
+  }
+  const timeoutSeconds = integerOf(query, 'timeoutSeconds');
+  return {
+    resourceVersion: query.get('resourceVersion') ?? '',
+    bookmarks: truthOf(query, 'allowWatchBookmarks') ?? false,
+    sendInitialEvents,
+    timeoutSeconds: timeoutSeconds !== undefined && timeoutSeconds > 0 ? timeoutSeconds : undefined,
+  };
+}
+
+/** The options of delete and deletecollection: in the body as DeleteOptions, else in the query. */
+export async function deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
+  const bytes = await exchange.body();
+  const body =
+    bytes.length === 0 ? {} : asObject((await decodeBody(bytes, exchange.header('content-type'))).value);
+  if (body.kind !== undefined && body.kind !== '' && body.kind !== 'DeleteOptions') {
+    throw badRequest(`expected DeleteOptions in the body, got ${body.kind}`);
+  }
+  const dryRun = Array.isArray(body.dryRun) ? body.dryRun.map(String) : exchange.query.getAll('dryRun');
+  const preconditions = isRecord(body.preconditions) ? body.preconditions : {};
+  const propagation = propagationOf(body, exchange.query);
+  return {
+    dryRun: dryRunOf(dryRun, 'DeleteOptions'),
+    ...(propagation === undefined ? {} : { propagation }),
+    ...(typeof preconditions.uid === 'string' ? { uid: preconditions.uid } : {}),
+    ...(typeof preconditions.resourceVersion === 'string'
+      ? { resourceVersion: preconditions.resourceVersion }
+      : {}),
+  };
+}
+
+function propagationOf(body: Record<string, unknown>, query: URLSearchParams): Propagation | undefined {
+  const value = body.propagationPolicy ?? query.get('propagationPolicy') ?? '';
+  const orphan = body.orphanDependents ?? truthOf(query, 'orphanDependents');
+  if (value !== '' && orphan !== undefined) {
+    throw refuse(
+      'DeleteOptions',
+      invalidValue('propagationPolicy', value, 'orphanDependents and deletionPropagation cannot be both set'),
+    );
+  }
+  if (orphan !== undefined) return orphan === true ? 'Orphan' : 'Background';
+  if (value === '') return undefined;
+  if (value === 'Background' || value === 'Foreground' || value === 'Orphan') return value;
+  throw refuse(
+    'DeleteOptions',
+    unsupported('propagationPolicy', value, ['Foreground', 'Background', 'Orphan']),
+  );
+}

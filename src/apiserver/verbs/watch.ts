@@ -1,0 +1,229 @@
+/** The watch verb: events as a stream of lines, with bookmarks, in the form the client asked for. */
+import { CompactedError } from '../../store/contract.ts';
+import type { Served } from '../catalog/served.ts';
+import type { KubeObject } from '../object.ts';
+import { decode, wireForm } from '../registry/codec.ts';
+import type { Context } from '../registry/context.ts';
+import { readList, revisionOf } from '../registry/list.ts';
+import type { Selection } from '../registry/selection.ts';
+import { expired, revisionTooLarge } from '../status.ts';
+import { partialOf, type TableOptions, tableOf } from '../table/table.ts';
+import { type EventType, eventLine, type WatchEvent } from '../watch/events.ts';
+import { startWatcher, type Watcher } from '../watch/watcher.ts';
+import type { Exchange, Sink } from '../wire/exchange.ts';
+import { type Form, tableOptions } from './answer.ts';
+import type { WatchOptions } from './options.ts';
+
+/** How often a quiet watch tells how far it has come. */
+const bookmarkMs = 60_000;
+/** A client that takes nothing for so long is cut off; it comes back with the revision it has seen. */
+const stallMs = 60_000;
+/** Watches end by themselves after 30 to 60 minutes when the client sets no limit, so that load can spread. */
+const defaultTimeoutMs = 1_800_000;
+
+const initialEndAnnotation = 'k8s.io/initial-events-end';
+
+/** The watches that are open, so that they can be ended. */
+export type OpenWatches = {
+  add(watch: { served: Served; end: () => void }): () => void;
+  /** Ends the watches of resources that are no longer served as they were. */
+  endOf(replaced: readonly Served[]): void;
+  endAll(): void;
+};
+
+/** Keeps account of open watches. */
+export function createOpenWatches(): OpenWatches {
+  const open = new Set<{ served: Served; end: () => void }>();
+  return {
+    add: (watch) => {
+      open.add(watch);
+      return () => open.delete(watch);
+    },
+    endOf: (replaced) => {
+      for (const watch of [...open]) if (replaced.includes(watch.served)) watch.end();
+    },
+    endAll: () => {
+      for (const watch of [...open]) watch.end();
+    },
+  };
+}
+
+/** Answers a watch; resolves once it is over. Throws 410 and 504 before anything is written. */
+export async function serveWatch(
+  context: Context,
+  exchange: Exchange,
+  served: Served,
+  selection: Selection,
+  options: WatchOptions,
+  form: Form,
+  open: OpenWatches,
+): Promise<void> {
+  const now = context.store.revision();
+  const asked = revisionOf(options.resourceVersion) ?? 0;
+  if (asked > now) throw revisionTooLarge(asked, now);
+  const initial = options.sendInitialEvents ?? asked === 0;
+  const from = initial ? now : asked === 0 ? now : asked;
+  const writer = createWriter(served, form);
+  const sink = exchange.open(200, 'application/json');
+  if (from < context.store.compactedRevision()) {
+    sink.write(errorLine(from, context.store.compactedRevision()));
+    return sink.end();
+  }
+  if (initial && !(await sendInitial(context, sink, served, selection, from, writer))) return;
+  if (options.sendInitialEvents && options.bookmarks) sink.write(writer.bookmark(from, true));
+  await follow({ context, sink, served, selection, options, writer, open }, from);
+}
+
+/** The present state as ADDED events; false when the client has gone or the history ran away underneath. */
+async function sendInitial(
+  context: Context,
+  sink: Sink,
+  served: Served,
+  selection: Selection,
+  revision: number,
+  writer: Writer,
+): Promise<boolean> {
+  const listing = { revision, prefix: scope(served, selection) };
+  try {
+    for await (const entries of readList(context, served, selection, listing)) {
+      for (const entry of entries) {
+        const line = writer.initial(
+          () => wireForm(served, entry),
+          () => decode(served, entry),
+        );
+        if (!sink.write(line)) await new Promise<void>((resolve) => sink.drained(resolve));
+        if (sink.closed) return false;
+      }
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof CompactedError) sink.write(errorLine(revision, error.compactedRevision));
+    sink.destroy();
+    return false;
+  }
+}
+
+function scope({ prefix, resource }: Served, { namespace }: Selection): string {
+  return resource.namespaced && namespace !== undefined ? `${prefix}${namespace}/` : prefix;
+}
+
+type Following = {
+  context: Context;
+  sink: Sink;
+  served: Served;
+  selection: Selection;
+  options: WatchOptions;
+  writer: Writer;
+  open: OpenWatches;
+};
+
+function follow(
+  { context, sink, served, selection, options, writer, open }: Following,
+  from: number,
+): Promise<void> {
+  const { clock, random } = context;
+  return new Promise((resolve) => {
+    let blocked = false;
+    let cancelStall = () => {};
+    let watcher: Watcher | undefined;
+
+    const write = (line: Uint8Array): boolean => {
+      const flowing = sink.write(line);
+      if (!flowing && !blocked) wait();
+      return flowing;
+    };
+    const wait = () => {
+      blocked = true;
+      cancelStall = clock.after(stallMs, () => sink.destroy());
+      sink.drained(() => {
+        cancelStall();
+        blocked = false;
+        watcher?.resume();
+      });
+    };
+    const end = () => {
+      const position = watcher?.position();
+      if (options.bookmarks && position !== undefined && !sink.closed)
+        sink.write(writer.bookmark(position, false));
+      watcher?.close();
+      sink.end();
+    };
+    const bookmark = () => {
+      const position = watcher?.position();
+      if (position !== undefined && !blocked) write(writer.bookmark(position, false));
+      cancelBookmark = clock.after(bookmarkMs, bookmark);
+    };
+
+    let cancelBookmark = options.bookmarks ? clock.after(bookmarkMs, bookmark) : () => {};
+    const timeoutMs =
+      options.timeoutSeconds === undefined
+        ? defaultTimeoutMs * (1 + random.float())
+        : options.timeoutSeconds * 1000;
+    const cancelTimeout = clock.after(timeoutMs, end);
+    const forget = open.add({ served, end });
+    watcher = startWatcher(context.hub, served, selection, from, {
+      event: (type, event) => write(writer.event(type, event)),
+      expired: (compacted) => {
+        sink.write(errorLine(from, compacted));
+        sink.end();
+      },
+    });
+    sink.closedThen(() => {
+      for (const stop of [cancelBookmark, cancelTimeout, cancelStall, forget]) stop();
+      watcher?.close();
+      resolve();
+    });
+  });
+}
+
+function errorLine(asked: number, compacted: number): Buffer {
+  const { status } = expired(`too old resource version: ${asked} (${compacted})`);
+  return eventLine('ERROR', JSON.stringify(status));
+}
+
+/** Makes the lines of one watch. */
+type Writer = {
+  initial(wire: () => Uint8Array, object: () => KubeObject): Buffer;
+  event(type: EventType, event: WatchEvent): Buffer;
+  bookmark(revision: number, endsInitialEvents: boolean): Buffer;
+};
+
+function createWriter(served: Served, form: Form): Writer {
+  const table = form.shape === 'Table' ? createRows(tableOptions(served, form)) : undefined;
+  const shape = (object: KubeObject): string =>
+    JSON.stringify(table === undefined ? partialOf(object, form.version) : table(object));
+  const plain = form.shape === 'Object';
+  return {
+    initial: (wire, object) => eventLine('ADDED', plain ? wire() : shape(object())),
+    event: (type, event) => {
+      if (plain) return event.line(type, served);
+      return eventLine(type, shape(eventObject(type, event, served)));
+    },
+    bookmark: (revision, endsInitialEvents) => {
+      const metadata = {
+        resourceVersion: String(revision),
+        creationTimestamp: null,
+        ...(endsInitialEvents ? { annotations: { [initialEndAnnotation]: 'true' } } : {}),
+      };
+      const object = { kind: served.resource.kind, apiVersion: served.apiVersion, metadata };
+      return eventLine('BOOKMARK', plain ? JSON.stringify(object) : shape(object));
+    },
+  };
+}
+
+function eventObject(type: EventType, event: WatchEvent, served: Served): KubeObject {
+  const object = type === 'DELETED' ? event.previous(served) : event.current(served);
+  return object ?? { apiVersion: served.apiVersion, kind: served.resource.kind, metadata: {} };
+}
+
+/** Only the first table of a watch says what its columns are. */
+function createRows(options: TableOptions): (object: KubeObject) => unknown {
+  let first = true;
+  return (object) => {
+    const { resourceVersion } = object.metadata;
+    const metadata = resourceVersion === undefined ? {} : { resourceVersion };
+    const table = tableOf([object], metadata, { ...options, withDefinitions: first });
+    first = false;
+    return table;
+  };
+}

@@ -1,7 +1,10 @@
 /** A schema compiled once and used for each request: the door to this room. */
+import { compileRuleTree, validateRules } from './celrules.ts';
 import type { CompiledSchema, FieldError, JsonSchema } from './contract.ts';
 import { applyDefaults } from './defaults.ts';
+import { invalid } from './errors.ts';
 import { compileNode } from './node.ts';
+import { rootPath } from './paths.ts';
 import { pruneResource } from './prune.ts';
 import { validateValue } from './validate.ts';
 
@@ -11,6 +14,7 @@ const errorsPerType = 10;
 /** Makes a schema ready. Throws SchemaError, with the path in the schema, for a pattern or a CEL rule that does not compile. */
 export function compileSchema(schema: JsonSchema): CompiledSchema {
   const root = compileNode(schema);
+  const rules = compileRuleTree(root);
   return {
     schema,
     prune: (object) => pruneResource(root, object),
@@ -18,10 +22,31 @@ export function compileSchema(schema: JsonSchema): CompiledSchema {
     validate: (object, options = {}) => {
       const errors: FieldError[] = [];
       validateValue(root, object, options.old, '', errors);
+      if (rules && errors.some(blocksRules)) errors.push(rulesNotChecked);
+      else if (rules) validateRules(rules, object, options.old, '', errors);
       return capped(errors);
     },
   };
 }
+
+/** Rules are written for objects of the right shape; kube-apiserver does not judge them on others either. */
+function blocksRules({ type }: FieldError): boolean {
+  return blockingTypes.has(type);
+}
+
+const blockingTypes: ReadonlySet<FieldError['type']> = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
+
+const rulesNotChecked = invalid(
+  rootPath,
+  null,
+  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+);
 
 function capped(errors: FieldError[]): FieldError[] {
   if (errors.length <= errorsPerType) return errors;

@@ -6,6 +6,11 @@ import { isObject, type JsonObject } from './values.ts';
 /** The fields every resource has; the server checks them itself. */
 const resourceFields: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
 
+/** True for the fields of every resource, which no schema needs to name. */
+export function isResourceField(name: string): boolean {
+  return resourceFields.has(name);
+}
+
 /** Removes unknown fields of a whole resource in place; returns their paths, sorted. */
 export function pruneResource(root: SchemaNode, object: unknown): string[] {
   const removed: string[] = [];

@@ -1,0 +1,96 @@
+/**
+ * Turns JSON values into what rules see: integers as BigInt, times and durations as such, field names escaped. A part that needs
+ * none of it is passed on as it is, so that rules over texts cost no copy.
+ */
+import type { SchemaNode } from '../node.ts';
+import { isObject, type JsonObject, setField } from '../values.ts';
+import { celName } from './names.ts';
+
+export type Converter = (value: unknown) => unknown;
+
+/** What the formats with a meaning in CEL become; `duration` comes from the environment, which owns that type. */
+export type FormatConverters = { duration: (text: string) => unknown };
+
+/** The conversion of values of `node`; undefined when they are passed on unchanged. */
+export function compileConverter(node: SchemaNode, formats: FormatConverters): Converter | undefined {
+  const { schema } = node;
+  if (schema['x-kubernetes-int-or-string'] === true) return whenInteger;
+  switch (schema.type) {
+    case 'integer':
+      return whenInteger;
+    case 'string':
+      return compileText(schema.format, formats);
+    case 'array':
+      return compileList(node, formats);
+    case 'object':
+      return compileObject(node, formats);
+    case undefined:
+    case '':
+      return convertUnknown;
+    default:
+      return undefined;
+  }
+}
+
+function whenInteger(value: unknown): unknown {
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
+}
+
+function compileText(format: string | undefined, formats: FormatConverters): Converter | undefined {
+  const onText =
+    (convert: (text: string) => unknown): Converter =>
+    (value) =>
+      typeof value === 'string' ? convert(value) : value;
+  switch (format) {
+    case 'date':
+    case 'date-time':
+      return onText((text) => new Date(text));
+    case 'byte':
+      return onText((text) => new Uint8Array(Buffer.from(text, 'base64')));
+    case 'duration':
+      return onText(formats.duration);
+    default:
+      return undefined;
+  }
+}
+
+function compileList(node: SchemaNode, formats: FormatConverters): Converter | undefined {
+  const item = node.items ? compileConverter(node.items, formats) : convertUnknown;
+  return item && ((value) => (Array.isArray(value) ? value.map(item) : value));
+}
+
+function compileObject(node: SchemaNode, formats: FormatConverters): Converter | undefined {
+  const fields = new Map<string, Converter>();
+  const aliases = new Map<string, string>();
+  for (const [name, child] of node.properties) {
+    const convert = compileConverter(child, formats);
+    if (convert) fields.set(name, convert);
+    const alias = celName(name);
+    if (alias !== undefined && alias !== name) aliases.set(name, alias);
+  }
+  const additional = node.additional ? compileConverter(node.additional, formats) : undefined;
+  const others = node.keepsUnknown ? convertUnknown : additional;
+  if (fields.size === 0 && aliases.size === 0 && !others) return undefined;
+  return (value) => {
+    if (!isObject(value)) return value;
+    const converted: JsonObject = {};
+    for (const name of Object.keys(value)) {
+      const convert = fields.get(name) ?? (node.properties.has(name) ? undefined : others);
+      const field = convert ? convert(value[name]) : value[name];
+      setField(converted, name, field);
+      const alias = aliases.get(name);
+      if (alias !== undefined) setField(converted, alias, field);
+    }
+    return converted;
+  };
+}
+
+/** Values of which the schema says nothing: whole numbers are integers, as kube-apiserver reads them. */
+export function convertUnknown(value: unknown): unknown {
+  if (typeof value === 'number') return whenInteger(value);
+  if (Array.isArray(value)) return value.map(convertUnknown);
+  if (!isObject(value)) return value;
+  const converted: JsonObject = {};
+  for (const [name, field] of Object.entries(value)) setField(converted, name, convertUnknown(field));
+  return converted;
+}

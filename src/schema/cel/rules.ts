@@ -1,0 +1,148 @@
+/** Compiles the rules of a schema: static checks when the schema is installed, a function to call at each request. */
+import type { Environment, TypeCheckResult } from '@marcbachmann/cel-js';
+import type { JsonSchema, ValidationRule } from '../contract.ts';
+import { SchemaError } from '../node.ts';
+import { childPath } from '../paths.ts';
+import { readFieldPath } from './field-path.ts';
+import { safeMatches } from './strings.ts';
+import { declareType } from './types.ts';
+
+/** What a rule is given: converted values. `oldSelf` is an optional for rules with optionalOldSelf. */
+export type Scope = { self: unknown; oldSelf?: unknown };
+
+export type CompiledRule = {
+  rule: ValidationRule;
+  /** Names oldSelf, so it is judged on updates only unless its oldSelf is optional. */
+  isTransition: boolean;
+  /** Throws when the expression fails. */
+  holds(scope: Scope): unknown;
+  /** The message made by messageExpression; undefined when there is none or it fails. */
+  message?(scope: Scope): string | undefined;
+  /** Appended to the path of the value that the rule stands at. */
+  fieldPath: string;
+};
+
+/** Compiles the rules at one place; throws SchemaError naming the rule for one that cannot be right. */
+export function compileRules(
+  environment: Environment,
+  schema: JsonSchema,
+  path: string,
+  isResource: boolean,
+): CompiledRule[] {
+  const rules = schema['x-kubernetes-validations'] ?? [];
+  if (rules.length === 0) return [];
+  const typed = environment.clone();
+  const type = declareType(typed, schema, isResource);
+  return rules.map((rule, index) => {
+    const rulePath = childPath(path, `x-kubernetes-validations[${index}]`);
+    const old = rule.optionalOldSelf ? 'optional<dyn>' : 'dyn';
+    const variables = environment.clone().registerVariable('self', 'dyn').registerVariable('oldSelf', old);
+    const typedOld = rule.optionalOldSelf ? `optional<${type}>` : type;
+    const checker = typed.clone().registerVariable('self', type).registerVariable('oldSelf', typedOld);
+    const compile = (source: string, at: string, result: string) =>
+      compileExpression(variables, checker, source, childPath(rulePath, at), result);
+    const holds = compile(rule.rule, 'rule', 'bool');
+    const message =
+      rule.messageExpression === undefined
+        ? undefined
+        : compile(rule.messageExpression, 'messageExpression', 'string');
+    return {
+      rule,
+      isTransition: holds.names.has('oldSelf'),
+      holds: holds.run,
+      ...(message && { message: (scope: Scope) => tryMessage(message.run, scope) }),
+      fieldPath: readFieldPath(rule.fieldPath, schema, rulePath),
+    };
+  });
+}
+
+function tryMessage(run: (scope: Scope) => unknown, scope: Scope): string | undefined {
+  try {
+    const text = run(scope);
+    return typeof text === 'string' && text.trim() !== '' && !text.includes('\n') ? text.trim() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type Expression = { run: (scope: Scope) => unknown; names: ReadonlySet<string> };
+
+function compileExpression(
+  environment: Environment,
+  checker: Environment,
+  source: string,
+  path: string,
+  result: string,
+): Expression {
+  try {
+    const safe = withSafeMatches(environment, source);
+    const run = environment.parse(safe);
+    const checked = run.check();
+    if (!checked.valid) throw checked.error ?? new Error('it does not compile');
+    if (checked.type !== result && checked.type !== 'dyn') {
+      throw new Error(`must evaluate to ${result}, not ${checked.type}`);
+    }
+    checkTyped(checker.check(safe), result);
+    return { run, names: identifiers(run.ast) };
+  } catch (error) {
+    throw new SchemaError(path, `compilation failed: ${firstLine(error)}: ${source}`, error);
+  }
+}
+
+/**
+ * The library knows fewer overloads for declared types than kube-apiserver; of its judgement only a field that does not exist and a
+ * wrong result are certain.
+ */
+function checkTyped({ valid, type, error }: TypeCheckResult, result: string): void {
+  if (valid && type !== result && type !== 'dyn') throw new Error(`must evaluate to ${result}, not ${type}`);
+  if (!valid && errorCode(error) === 'no_such_key') {
+    throw new Error(`undefined field '${firstLine(error).replace(/^No such key: /, '')}'`);
+  }
+}
+
+/** Renames `.matches(` where it is a call, in the source: what stands in string literals stays. */
+function withSafeMatches(environment: Environment, source: string): string {
+  const places: number[] = [];
+  visit(environment.parse(source).ast, (node) => {
+    if (node.op === 'rcall' && node.args[0] === 'matches') {
+      places.push(source.indexOf('matches', rangeEnd(node.args[1])));
+    }
+  });
+  return places
+    .sort((a, b) => b - a)
+    .reduce((text, at) => `${text.slice(0, at)}${safeMatches}${text.slice(at + 'matches'.length)}`, source);
+}
+
+type Node = { op: string; args: readonly unknown[] };
+
+function visit(value: unknown, use: (node: Node) => void): void {
+  if (Array.isArray(value)) {
+    for (const item of value) visit(item, use);
+  } else if (typeof value === 'object' && value !== null && 'op' in value && 'args' in value) {
+    const { op, args } = value;
+    use({ op: String(op), args: Array.isArray(args) ? args : [args] });
+    visit(args, use);
+  }
+}
+
+function rangeEnd(node: unknown): number {
+  return typeof node === 'object' && node !== null && 'end' in node ? Number(node.end) : 0;
+}
+
+function identifiers(ast: unknown): Set<string> {
+  const names = new Set<string>();
+  visit(ast, ({ op, args }) => {
+    if (op === 'id') names.add(String(args[0]));
+  });
+  return names;
+}
+
+/** The library draws the place of an error below its message; answers hold one line. */
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0] ?? '';
+}
+
+function errorCode(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
+}

@@ -54,6 +54,22 @@ export type HypervisorFacts = {
   /** QEMU only: what guests run on, and why not KVM. */
   accelerator?: 'kvm' | 'tcg';
   acceleratorReason?: string;
+  /** QEMU only: what plans are made from. */
+  qemu?: QemuFacts;
+};
+
+/** The QEMU of this host. */
+export type QemuFacts = {
+  /** Absolute path of the emulator. */
+  program: string;
+  /** The newest versioned type of each chipset: pc-q35-7.2. */
+  machineTypes: Readonly<Record<MachineRequest['machine'], string>>;
+  /** OVMF's code and the empty variables to copy; absent: not installed. */
+  uefi?: { code: string; variables: string };
+  /** Whether guests start under the seccomp filter. */
+  sandbox: boolean;
+  /** Whether the kernel moves packets between taps and guests itself. */
+  vhostNet: boolean;
 };
 
 export type HypervisorDriver<Request, Hardware> = {

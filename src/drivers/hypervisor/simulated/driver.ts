@@ -3,13 +3,12 @@
  * contract of the real drivers, crash by crash; an idle guest costs no timer and no CPU.
  */
 import { type Clock, timestamp } from '../../../base/clock.ts';
-import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import { compareRequests } from '../changes.ts';
 import type { GuestEnd, GuestHandle, GuestObservation, HypervisorDriver } from '../contract.ts';
 import type { SimulatedKind } from './kinds.ts';
 import { createSimulatedLives } from './lives.ts';
-import { createSimulatedTable, type SimulatedGuest } from './table.ts';
+import { createSimulatedTable, type SimulatedGuest, type TableFiles } from './table.ts';
 
 /** How long things take, in milliseconds; 0 when absent. */
 export type SimulatedLatency = { startMs?: number; shutdownMs?: number; killMs?: number };
@@ -28,7 +27,7 @@ export type SimulatedFault = {
 export type SimulatedFaults = Record<string, SimulatedFault>;
 
 export type SimulatedOptions<Request, Hardware> = {
-  world: { clock: Clock; files: Pick<Files, 'readText' | 'writeAtomic'> };
+  world: { clock: Clock; files: TableFiles };
   kind: SimulatedKind<Request, Hardware>;
   /** Absolute; lies in the agent's state directory. */
   stateFile: string;

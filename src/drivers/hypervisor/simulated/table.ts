@@ -2,6 +2,7 @@
  * The simulated guests of one host in one file, so that they outlive the agent as real ones do. One line of JSON for each guest; changes that
  * arrive while a write is under way go together into the next one, so a thousand starts do not become a thousand rewrites.
  */
+import { dirname } from 'node:path';
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { GuestEnd } from '../contract.ts';
@@ -23,6 +24,9 @@ export type SimulatedGuest = {
   stopsAtMs?: number;
 };
 
+/** What a table needs of the file system. */
+export type TableFiles = Pick<Files, 'readText' | 'writeAtomic' | 'makeDirectory'>;
+
 export type SimulatedTable = {
   /** Reads the file at the first call. Throws ReasonedError SimulatedStateBroken when it is no state file. */
   guests(): Promise<ReadonlyMap<string, SimulatedGuest>>;
@@ -33,10 +37,7 @@ export type SimulatedTable = {
 };
 
 /** A table kept in `path` (absolute). One process at a time may hold it. */
-export function createSimulatedTable(
-  files: Pick<Files, 'readText' | 'writeAtomic'>,
-  path: string,
-): SimulatedTable {
+export function createSimulatedTable(files: TableFiles, path: string): SimulatedTable {
   let loading: Promise<Map<string, SimulatedGuest>> | undefined;
   const lines = new Map<string, string>();
   let writing: Promise<void> | undefined;
@@ -44,6 +45,7 @@ export function createSimulatedTable(
 
   const load = async () => {
     const guests = new Map<string, SimulatedGuest>();
+    await files.makeDirectory(dirname(path));
     for (const line of ((await files.readText(path)) ?? '').split('\n')) {
       if (line === '') continue;
       const guest = parse(line, path);

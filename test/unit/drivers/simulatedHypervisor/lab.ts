@@ -1,5 +1,4 @@
 /** A simulated host in memory: a file system that outlives driver objects, a clock the test owns, and requests to start from. */
-import type { Files } from '../../../../src/base/files.ts';
 import type {
   ContainerRequest,
   GuestHandle,
@@ -12,6 +11,7 @@ import {
 } from '../../../../src/drivers/hypervisor/simulated/driver.ts';
 import type { SimulatedKind } from '../../../../src/drivers/hypervisor/simulated/kinds.ts';
 import { simulatedMachines } from '../../../../src/drivers/hypervisor/simulated/kinds.ts';
+import type { TableFiles } from '../../../../src/drivers/hypervisor/simulated/table.ts';
 import { createFakeClock } from '../../../world/fakeClock.ts';
 
 export const machineRequest: MachineRequest = {
@@ -56,11 +56,12 @@ export function simulatedGuest(name: string): GuestHandle {
   return { id: name.padEnd(13, 'x'), uuid: `uuid-of-${name}`, name, directory: `/state/guests/${name}` };
 }
 
-/** The two calls the simulated driver makes, on a map; `writes` counts what went to disk. */
-export function memoryFiles(): Pick<Files, 'readText' | 'writeAtomic'> & { writes(): number } {
+/** The calls the simulated driver makes, on a map; `writes` counts what went to disk. */
+export function memoryFiles(): TableFiles & { writes(): number } {
   const contents = new Map<string, string>();
   let writes = 0;
   return {
+    makeDirectory: async () => {},
     readText: async (path) => contents.get(path),
     writeAtomic: async (path, data) => {
       await new Promise((resolve) => setImmediate(resolve));

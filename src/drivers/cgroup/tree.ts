@@ -110,13 +110,18 @@ async function createIn(files: Files, hierarchy: Hierarchy, path: string): Promi
   }
 }
 
-/** A new v1 cpuset has no CPUs, and entering it fails with ENOSPC until it has (cpuset(7)). */
+/**
+ * A new v1 cpuset has no CPUs, and entering it fails with ENOSPC until it has (cpuset(7)). Groups that others make below, as LXC does, get
+ * theirs from the kernel by cgroup.clone_children.
+ */
 async function inheritCpus(files: Files, parent: string, directory: string): Promise<void> {
   for (const name of ['cpuset.cpus', 'cpuset.mems']) {
     if ((await readControl(files, `${directory}/${name}`)) !== '') continue;
     const value = await readControl(files, `${parent}/${name}`);
     if (value) await writeControl(files, `${directory}/${name}`, value, 'CgroupRefused');
   }
+  if ((await readControl(files, `${directory}/cgroup.clone_children`)) !== '0') return;
+  await writeControl(files, `${directory}/cgroup.clone_children`, '1', 'CgroupRefused');
 }
 
 /** Before kernel 5.11 a v1 memory group counted only itself, so that limits on the guest's group missed the groups below. */

@@ -20,7 +20,10 @@ export type LxcDriver = HypervisorDriver<ContainerRequest, ContainerHardware>;
 export type LxcDriverOptions = {
   world: World;
   cgroups: Cgroups;
-  /** A directory of this host's own, absolute; short, because LXC makes socket names of it. */
+  /**
+   * A directory of this host's own, absolute; short, because LXC makes socket names of it. Every user must be able to pass through its
+   * parents (mode 0711): LXC looks at it as the container's root and refuses the start otherwise.
+   */
   lxcPath: string;
 };
 

@@ -7,17 +7,24 @@ import type { GuestEnd } from '../contract.ts';
  * holds no start of a container, so none ever ran. Nothing logged after a start: the monitor died first, by a crash or with the host.
  */
 export function readEnd(log: string, sameBoot: boolean): GuestEnd | undefined {
-  const started = [...log.matchAll(/ - Started "[^"]*" with pid "(\d+)"/g)].at(-1);
-  if (started === undefined) return undefined;
-  const pid = started[1];
-  const after = log.slice(started.index);
-  if (endedInOrder(after, pid)) return 'PoweredOff';
+  const run = lastRun(log);
+  const pid = startLine.exec(run)?.[1];
+  if (pid === undefined) return undefined;
+  if (endedInOrder(run, pid)) return 'PoweredOff';
   return sameBoot ? 'Crashed' : 'HostRebooted';
+}
+
+const startLine = /^.* - Started "[^"]*" with pid "(\d+)".*$/m;
+
+/** The log from the last start on; a container that rebooted itself has one for each time. Empty when none ever started. */
+export function lastRun(log: string): string {
+  const started = [...log.matchAll(new RegExp(startLine, 'gm'))].at(-1);
+  return started === undefined ? '' : log.slice(started.index);
 }
 
 const powerOffSignal = '2';
 
-function endedInOrder(log: string, pid: string | undefined): boolean {
+function endedInOrder(log: string, pid: string): boolean {
   const signal = new RegExp(`Child <${pid}> ended on signal \\S+\\((\\d+)\\)`).exec(log)?.[1];
   if (signal !== undefined) return signal === powerOffSignal;
   if (new RegExp(`Child <${pid}> ended on error`).test(log)) return false;

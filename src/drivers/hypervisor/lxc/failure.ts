@@ -17,6 +17,12 @@ const causes: readonly Cause[] = [
     message: ([, range]) => `${range}: it is missing in /etc/subuid or /etc/subgid`,
   },
   {
+    pattern: /Could not access (\S+)\. Please grant it x access/,
+    reason: 'LxcPathClosed',
+    stalled: true,
+    message: ([, path]) => `${path} must let the container's root pass through; chmod 711 it`,
+  },
+  {
     pattern: /Failed to attach "([^"]+)" to bridge "([^"]+)"/,
     reason: 'BridgeMissing',
     stalled: false,

@@ -1,9 +1,10 @@
 /** What stands of a container on this host, told from /proc, its control groups, the record and LXC's log; it starts no program. */
+import type { Files } from '../../../base/files.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
 import type { GuestEnd, GuestHandle, GuestObservation } from '../contract.ts';
 import type { LxcContext } from './context.ts';
 import { readBootId } from './context.ts';
-import { readEnd } from './end.ts';
+import { lastRun, readEnd } from './end.ts';
 import { containerPaths, payloadGroup } from './paths.ts';
 import type { Presence } from './presence.ts';
 import { findPresence, recordedPresence } from './presence.ts';
@@ -80,8 +81,13 @@ async function adopt(
   if (record === undefined) return;
   const { ended: _, ...run } = record;
   await records.write(guest, { ...run, init, monitor, startedAt });
-  const { log } = containerPaths(guest);
-  if (((await world.files.stat(log))?.sizeBytes ?? 0) > maxLogBytes) await world.files.writeInPlace(log, '');
+  await shortenLog(world.files, containerPaths(guest).log);
+}
+
+/** Keeps the present run, whose start tells later how it ended. LXC appends, so that what it writes next goes behind. */
+async function shortenLog(files: Files, path: string): Promise<void> {
+  if (((await files.stat(path))?.sizeBytes ?? 0) <= maxLogBytes) return;
+  await files.writeInPlace(path, lastRun((await files.readText(path)) ?? ''));
 }
 
 /** The end is settled in the record once, because the log may be gone or overwritten later. */

@@ -29,7 +29,7 @@ export async function start(
 ): Promise<void> {
   const before = await observe(context, guest);
   if (before.state === 'Unmanageable') throw new ReasonedError(before.reason, before.message);
-  if (before.state !== 'Off') return;
+  if (before.state !== 'Off') return takeBackKill(context, guest);
   const record = await prepare(context, guest, request, hardware);
   try {
     await gate();
@@ -39,6 +39,12 @@ export async function start(
     throw error;
   }
   await complete(context, guest, record);
+}
+
+/** A kill that was interrupted before its first signal no longer counts: the next end is the guest's own. */
+async function takeBackKill({ records }: LxcContext, guest: GuestHandle): Promise<void> {
+  const record = await records.read(guest);
+  if (record?.killed === true) await records.write(guest, { ...record, killed: false });
 }
 
 /**
@@ -58,7 +64,7 @@ async function prepare(
   await requireRootfs(context, request);
   await Promise.all(request.networks.map((network) => awaitFreeLink(context, network.attachment)));
   await files.makeDirectory(paths.folder, { mode: 0o700 });
-  await files.makeDirectory(context.lxcPath);
+  await files.makeDirectory(context.lxcPath, { mode: 0o711 });
   await records.forget(guest);
   await files.remove(paths.log);
   await files.writeAtomic(paths.config, config, { mode: 0o600 });

@@ -4,7 +4,7 @@ import { ApiError } from './contract.ts';
 import type { Kubeconfig } from './kubeconfig.ts';
 import { connect } from './transport/connect.ts';
 import type { Connection, HttpRequest, HttpResponse } from './transport/connection.ts';
-import { NotSentError } from './transport/connection.ts';
+import { chunksOf, NotSentError } from './transport/connection.ts';
 
 export type TransportRequest = {
   method: string;
@@ -71,7 +71,7 @@ function createPool(options: TransportOptions): { connection(): Promise<Connecti
 
 async function textOf(response: HttpResponse): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response.body) chunks.push(chunk as Buffer);
+  for await (const chunk of chunksOf(response)) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');
 }
 
@@ -111,7 +111,7 @@ function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     const stop = (): void => reject(signal.reason);
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });
 }
 

@@ -5,6 +5,7 @@ import { eventOf, linesOf, objectOf } from './answers.ts';
 import type { ListOptions, WatchEvent } from './contract.ts';
 import { ApiError } from './contract.ts';
 import { pathOf, selection } from './paths.ts';
+import { chunksOf } from './transport/connection.ts';
 import type { Transport } from './transport.ts';
 
 /** A watch silent for this long is given up: servers send bookmarks about every minute. */
@@ -60,16 +61,16 @@ export async function* watchOver<T extends KubeObject>(
     stream.end(why);
   });
   const fed = async function* (): AsyncGenerator<Buffer> {
-    for await (const chunk of stream.body) {
+    for await (const chunk of chunksOf(stream)) {
       watchdog.feed();
-      yield chunk as Buffer;
+      yield chunk;
     }
   };
   try {
     if (stream.code !== 200) {
-      let text = '';
-      for await (const line of linesOf(fed())) text += line;
-      objectOf({ code: stream.code, headers: stream.headers, text });
+      const chunks: Buffer[] = [];
+      for await (const chunk of fed()) chunks.push(chunk);
+      objectOf({ code: stream.code, headers: stream.headers, text: Buffer.concat(chunks).toString('utf8') });
     }
     for await (const line of linesOf(fed())) yield eventOf<T>(line);
   } catch (error) {

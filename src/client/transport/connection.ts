@@ -13,7 +13,15 @@ export type HttpResponse = {
   code: number;
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: Readable;
+  /** Asked after the body's end: false when the connection broke and the end is none. */
+  isComplete(): boolean;
 };
+
+/** The body's bytes. Throws when it was cut: Node.js ends the stream of a broken connection like a complete one. */
+export async function* chunksOf(response: Pick<HttpResponse, 'body' | 'isComplete'>): AsyncGenerator<Buffer> {
+  for await (const chunk of response.body) yield chunk as Buffer;
+  if (!response.isComplete()) throw new Error('the connection broke in the middle of the answer');
+}
 
 export type Connection = {
   /** Resolves with the head of the answer. An aborted signal ends the exchange, its body included. */

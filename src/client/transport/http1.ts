@@ -19,7 +19,8 @@ export function http1Connection(server: URL, tls: ConnectionOptions): Connection
         const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
         const options = { agent, method, headers: { ...headers, ...length }, signal };
         const request = send(new URL(path, server.origin), options, (response) => {
-          resolve({ code: response.statusCode ?? 0, headers: response.headers, body: response });
+          const isComplete = (): boolean => response.complete;
+          resolve({ code: response.statusCode ?? 0, headers: response.headers, body: response, isComplete });
         });
         request.on('error', (error) => reject(signal.aborted ? signal.reason : error));
         request.end(body);

@@ -51,7 +51,9 @@ function exchange(
       reject(new Error('the connection closed before the answer'));
     });
     stream.once('response', (headers) => {
-      resolve({ code: headers[':status'] ?? 0, headers, body: stream });
+      const isComplete = (): boolean =>
+        !stream.aborted && stream.rstCode === http2.constants.NGHTTP2_NO_ERROR;
+      resolve({ code: headers[':status'] ?? 0, headers, body: stream, isComplete });
     });
     if (request.body !== undefined) stream.end(request.body);
   });

@@ -130,7 +130,7 @@ function startingOwners(type: FieldType, input: ApplyInput, before: KubeObject):
       ...(subresource ? { subresource } : {}),
     };
     const after = withoutTopLevel(before, unwritableFields(type, before, subresource));
-    recordUpdate(type, { before: emptyLike(before), after, writer, time }, owners);
+    recordUpdate(owners, { comparison: compareValues(type, emptyLike(before), after), writer, time });
   }
   return owners;
 }

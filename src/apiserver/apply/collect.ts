@@ -1,7 +1,7 @@
 /** Field sets of values: which paths an applied configuration names, and how stored sets follow a changed schema. */
 import { isRecord } from '../object.ts';
 import { fieldElement } from './element.ts';
-import { emptySet, type FieldSet, fieldSet, isEmptySet, leafSet } from './fieldset.ts';
+import { emptySet, type FieldSet, fieldSet, isEmptySet, leafSet, mapChildren } from './fieldset.ts';
 import {
   type FieldType,
   isAtomic,
@@ -47,30 +47,24 @@ function collectItems(type: FieldType, items: unknown[]): FieldSet {
 
 /** The set plus the named fields above its members: what is removed together with them when nothing else remains. */
 export function withNamedParents(type: FieldType, set: FieldSet): FieldSet {
-  const children = [...set.children].map(([element, child]): [string, FieldSet] => {
-    const name = element.slice(2);
-    const isField = element.startsWith('f:');
-    const childType = isField ? lenientEntryType(type, name) : itemType(type);
-    const below = withNamedParents(childType, child);
-    const parent = isField && child.children.size > 0 && isNamedField(type, name);
-    return [element, withOwned(below, below.owned || parent)];
+  return mapChildren(set, (element, child) => {
+    const below = withNamedParents(elementType(type, element), child);
+    const parent =
+      child.children.size > 0 && element.startsWith('f:') && isNamedField(type, element.slice(2));
+    return withOwned(below, below.owned || parent);
   });
-  return fieldSet(set.owned, children);
 }
 
 /** The set under a schema that has since turned a map or list atomic: then the whole is owned, and nothing below. */
 export function reconcileWithSchema(type: FieldType, set: FieldSet): FieldSet {
   if (set.children.size === 0 || type.schema === undefined) return set;
-  const shape = [...set.children.keys()].some((element) => element.startsWith('f:')) ? 'map' : 'list';
-  if (isAtomic(type, shape)) return leafSet;
-  let changed = false;
-  const children = [...set.children].map(([element, child]): [string, FieldSet] => {
-    const childType = shape === 'map' ? lenientEntryType(type, element.slice(2)) : itemType(type);
-    const result = reconcileWithSchema(childType, child);
-    if (result !== child) changed = true;
-    return [element, result];
-  });
-  return changed ? fieldSet(set.owned, children) : set;
+  const [first] = set.children.keys();
+  if (isAtomic(type, first?.startsWith('f:') ? 'map' : 'list')) return leafSet;
+  return mapChildren(set, (element, child) => reconcileWithSchema(elementType(type, element), child));
+}
+
+function elementType(type: FieldType, element: string): FieldType {
+  return element.startsWith('f:') ? lenientEntryType(type, element.slice(2)) : itemType(type);
 }
 
 function withOwned(set: FieldSet, owned: boolean): FieldSet {

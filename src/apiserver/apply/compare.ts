@@ -70,13 +70,20 @@ type Part = readonly [string, Comparison];
 function compareEntries(type: FieldType, before: unknown, after: unknown): Part[] {
   const left = isRecord(before) ? before : {};
   const right = isRecord(after) ? after : {};
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])].map((name) => [
-    fieldElement(name),
-    compareValues(lenientEntryType(type, name), entryOf(left, name), entryOf(right, name)),
-  ]);
+  const parts: Part[] = [];
+  const visit = (name: string) => {
+    const entries = [entryOf(left, name), entryOf(right, name)] as const;
+    const part = compareValues(lenientEntryType(type, name), ...entries);
+    if (part !== same) parts.push([fieldElement(name), part]);
+  };
+  for (const name of Object.keys(left)) visit(name);
+  for (const name of Object.keys(right)) if (!Object.hasOwn(left, name)) visit(name);
+  return parts;
 }
 
 function compareItems(type: FieldType, before: unknown, after: unknown): Part[] {
+  // Most lists are the same: then the elements need not be spelt.
+  if (equalJson(before, after)) return [];
   const left = itemsByElement(type, before);
   const right = itemsByElement(type, after);
   return [...new Set([...left.keys(), ...right.keys()])].map((element) => {
@@ -104,17 +111,13 @@ function itemsByElement(type: FieldType, items: unknown): Map<string, unknown[]>
 
 function assemble(self: Comparison, parts: Part[]): Comparison {
   const changed = parts.filter(([, part]) => part !== same);
-  const level = (pick: (comparison: Comparison) => FieldSet) =>
-    fieldSet(
-      pick(self).owned,
-      changed.map(([element, part]): [string, FieldSet] => [element, pick(part)]),
-    );
   if (changed.length === 0) return self;
-  return {
-    added: level((part) => part.added),
-    modified: level((part) => part.modified),
-    removed: level((part) => part.removed),
-  };
+  const level = (kind: keyof Comparison) =>
+    fieldSet(
+      self[kind].owned,
+      changed.map(([element, part]): [string, FieldSet] => [element, part[kind]]),
+    );
+  return { added: level('added'), modified: level('modified'), removed: level('removed') };
 }
 
 /** A value that became a map, list or scalar where it was none: the place is modified, its parts came and went. */

@@ -5,6 +5,8 @@
  */
 import { isRecord } from '../object.ts';
 
+const escapedByGo = /[<>&\u2028\u2029]/;
+
 /** The element of a field or map entry. */
 export function fieldElement(name: string): string {
   return `f:${name}`;
@@ -21,8 +23,13 @@ export function keyElement(keys: readonly (readonly [string, unknown])[]): strin
   return `k:{${sorted.map(([name, value]) => `${encode(name)}:${encode(value)}`).join(',')}}`;
 }
 
+/** Elements that cannot be spelt in another way, which nearly all are; the others are parsed and written anew. */
+const plainElement =
+  /^(?:f:.*|v:(?:"[\w./-]*"|[1-9]\d{0,14})|k:\{"[\w.-]+":(?:"[\w./-]*"|[1-9]\d{0,14})\})$/s;
+
 /** The one spelling of an element that came from outside; undefined when it is none. */
 export function canonicalElement(element: string): string | undefined {
+  if (plainElement.test(element)) return element;
   const rest = element.slice(2);
   switch (element.slice(0, 2)) {
     case 'f:':
@@ -59,10 +66,15 @@ function elementText(element: string): string {
 
 /** JSON with the characters escaped that Go's encoder escapes: other servers then read and write the same bytes. */
 function encode(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[<>&\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const text = JSON.stringify(value);
+  if (!escapedByGo.test(text)) return text;
+  return [...text]
+    .map((character) => (escapedByGo.test(character) ? escaped(character) : character))
+    .join('');
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function decode(text: string): unknown {

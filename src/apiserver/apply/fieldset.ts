@@ -24,7 +24,7 @@ export function isEmptySet(set: FieldSet): boolean {
 export function fieldSet(owned: boolean, children: Iterable<readonly [string, FieldSet]>): FieldSet {
   const kept = new Map<string, FieldSet>();
   for (const [element, child] of children) if (!isEmptySet(child)) kept.set(element, child);
-  return kept.size === 0 ? (owned ? leafSet : emptySet) : { owned, children: kept };
+  return level(owned, kept);
 }
 
 /** The set with one path: all its elements, outermost first. */
@@ -47,23 +47,37 @@ export function union(a: FieldSet, b: FieldSet): FieldSet {
 /** Members of both sets. */
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   if (a === b) return a;
-  return combine(a, b, a.owned && b.owned, () => emptySet, intersection);
+  const children = new Map<string, FieldSet>();
+  const [few, many] = a.children.size < b.children.size ? [a, b] : [b, a];
+  for (const [element, child] of few.children) {
+    const other = many.children.get(element);
+    const shared = other === undefined ? emptySet : intersection(child, other);
+    if (!isEmptySet(shared)) children.set(element, shared);
+  }
+  return level(a.owned && b.owned, children);
 }
 
 /** Members of `a` that are none of `b`; a member of `b` says nothing about the paths below it. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(a, b, a.owned && !b.owned, (child) => child, difference);
+  return subtract(a, b, difference);
 }
 
 /** Members of `a` that are none of `b` and not below a member of `b`. */
 export function differenceBelow(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(
-    a,
-    b,
-    a.owned && !b.owned,
-    (child) => child,
-    (child, excluded) => (excluded.owned ? emptySet : differenceBelow(child, excluded)),
-  );
+  return subtract(a, b, (child, excluded) => (excluded.owned ? emptySet : differenceBelow(child, excluded)));
+}
+
+/** The set with each child replaced; the set itself when all stay the same. */
+export function mapChildren(
+  set: FieldSet,
+  replace: (element: string, child: FieldSet) => FieldSet,
+): FieldSet {
+  let children: Map<string, FieldSet> | undefined;
+  for (const [element, child] of set.children) {
+    const result = replace(element, child);
+    if (result !== child) children = replaced(children ?? new Map(set.children), element, result);
+  }
+  return children === undefined ? set : level(set.owned, children);
 }
 
 /** True when both have the same members. */
@@ -86,20 +100,30 @@ export function pathsOf(set: FieldSet, prefix: readonly string[] = []): string[]
   ];
 }
 
-function combine(
+/** Looks only at what `b` names: most differences take little from much. */
+function subtract(
   a: FieldSet,
   b: FieldSet,
-  owned: boolean,
-  onlyLeft: (child: FieldSet) => FieldSet,
-  both: (left: FieldSet, right: FieldSet) => FieldSet,
+  below: (child: FieldSet, excluded: FieldSet) => FieldSet,
 ): FieldSet {
-  let changed = owned !== a.owned;
-  const children: [string, FieldSet][] = [];
-  for (const [element, child] of a.children) {
-    const other = b.children.get(element);
-    const result = other === undefined ? onlyLeft(child) : both(child, other);
-    if (result !== child) changed = true;
-    children.push([element, result]);
+  let children: Map<string, FieldSet> | undefined;
+  for (const [element, excluded] of b.children) {
+    const child = a.children.get(element);
+    if (child === undefined) continue;
+    const result = below(child, excluded);
+    if (result !== child) children = replaced(children ?? new Map(a.children), element, result);
   }
-  return changed ? fieldSet(owned, children) : a;
+  const owned = a.owned && !b.owned;
+  return children === undefined && owned === a.owned ? a : level(owned, children ?? a.children);
+}
+
+function replaced(children: Map<string, FieldSet>, element: string, child: FieldSet): Map<string, FieldSet> {
+  if (isEmptySet(child)) children.delete(element);
+  else children.set(element, child);
+  return children;
+}
+
+function level(owned: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet {
+  if (children.size === 0) return owned ? leafSet : emptySet;
+  return { owned, children };
 }

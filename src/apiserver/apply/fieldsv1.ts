@@ -1,7 +1,7 @@
 /** Field sets to and from FieldsV1, the tree in metadata.managedFields: `{"f:spec": {".": {}, "f:cpu": {}}}`. */
 import { type FieldsV1, isRecord } from '../object.ts';
 import { canonicalElement } from './element.ts';
-import { emptySet, type FieldSet, fieldSet } from './fieldset.ts';
+import { emptySet, type FieldSet, leafSet } from './fieldset.ts';
 
 /** Deeper trees than any object are garbage, and would only exhaust the stack. */
 const maxDepth = 200;
@@ -29,7 +29,9 @@ function decodeLevel(
 ): FieldSet | undefined {
   if (depth > maxDepth) return undefined;
   const keys = Object.keys(level);
-  const children: [string, FieldSet][] = [];
+  // A path with nothing below it is a member itself; with something below, the dot says so.
+  if (keys.length === 0) return isElement ? leafSet : emptySet;
+  const children = new Map<string, FieldSet>();
   for (const key of keys) {
     if (key === '.') continue;
     const element = canonicalElement(key);
@@ -37,10 +39,11 @@ function decodeLevel(
     if (element === undefined || !isRecord(below)) return undefined;
     const child = decodeLevel(below, true, depth + 1);
     if (child === undefined) return undefined;
-    children.push([element, child]);
+    children.set(element, child);
   }
-  // A path with nothing below it is a member itself; with something below, the dot says so.
-  return fieldSet(isElement && (keys.length === 0 || Object.hasOwn(level, '.')), children);
+  const owned = isElement && Object.hasOwn(level, '.');
+  if (children.size === 0) return owned ? leafSet : emptySet;
+  return { owned, children };
 }
 
 /** Fields, then keys, then values, then indices; numbers among values by size. */

@@ -2,7 +2,15 @@
 import type { JsonSchema } from '../../schema/contract.ts';
 import { equalJson, type KubeObject, type ManagedFieldsEntry } from '../object.ts';
 import { reconcileWithSchema } from './collect.ts';
-import { capUpdateOwners, decodeOwners, encodeOwners, type Owners, setFields } from './owners.ts';
+import { type Comparison, compareValues, isSame } from './compare.ts';
+import {
+  capUpdateOwners,
+  decodeOwners,
+  encodeOwners,
+  type OwnerName,
+  type Owners,
+  setFields,
+} from './owners.ts';
 import { recordUpdate, unwritableFields, withoutTopLevel } from './ownership.ts';
 import { type FieldType, rootType } from './typing.ts';
 
@@ -24,30 +32,41 @@ export type UpdateInput = {
  * them, and `[]` or `[{}]` ends the tracking until the next apply; entries that cannot be understood are ignored.
  */
 export function updateManagedFields(input: UpdateInput): ManagedFieldsEntry[] {
-  const { before, after } = input;
+  const { before, after, time } = input;
   const type = rootType(input.schema);
+  const comparison = compareWritable(type, input);
+  // The usual write of a controller that has nothing new to say: nothing is decoded for it.
+  if (before !== undefined && isSame(comparison) && !rewrites(input))
+    return before.metadata.managedFields ?? [];
   const owners = startingOwners(input);
   if (owners.size === 0 && before !== undefined) return [];
   reconcileOwners(type, owners);
-  const unwritable = unwritableFields(type, { ...before, ...after }, input.subresource);
-  const writer = {
+  const writer: OwnerName = {
     manager: input.manager === '' ? 'unknown' : input.manager,
-    operation: 'Update' as const,
+    operation: 'Update',
     apiVersion: after.apiVersion,
     ...(input.subresource ? { subresource: input.subresource } : {}),
   };
-  recordUpdate(
-    type,
-    {
-      before: withoutTopLevel(before ?? emptyLike(after), unwritable),
-      after: withoutTopLevel(after, unwritable),
-      writer,
-      time: input.time,
-    },
-    owners,
-  );
+  recordUpdate(owners, { comparison, writer, time });
   capUpdateOwners(owners);
   return keepTimes(encodeOwners(owners), before, after);
+}
+
+function compareWritable(type: FieldType, { before, after, subresource }: UpdateInput): Comparison {
+  const names = { ...before, ...after };
+  const unwritable = unwritableFields(type, names, subresource);
+  return compareValues(
+    type,
+    withoutTopLevel(before ?? emptyLike(after), unwritable),
+    withoutTopLevel(after, unwritable),
+  );
+}
+
+/** True when the client sent managedFields that are not the stored ones. A subresource never rewrites them. */
+function rewrites({ before, after, subresource }: UpdateInput): boolean {
+  const sent = after.metadata.managedFields;
+  if (subresource || sent === undefined || sent === null) return false;
+  return !equalJson(sent, before?.metadata.managedFields);
 }
 
 /** An object of the same kind with nothing in it: what a creation is compared with. */
@@ -63,8 +82,7 @@ export function reconcileOwners(type: FieldType, owners: Owners): void {
 /** The managers to start from: what the client sent where it may, else what is stored. */
 function startingOwners(input: UpdateInput): Owners {
   const stored = () => decodeOwners(input.before?.metadata.managedFields) ?? new Map();
-  // A subresource never rewrites managedFields.
-  if (input.subresource) return stored();
+  if (!rewrites(input)) return stored();
   const sent = input.after.metadata.managedFields;
   if (isReset(sent)) return new Map();
   const owners = decodeOwners(sent);

@@ -1,7 +1,15 @@
 /** How ownership follows a change of an object: whoever changes a value takes the field from the others. */
 import type { KubeObject } from '../object.ts';
-import { type Comparison, compareValues, isSame } from './compare.ts';
-import { difference, type FieldSet, intersection, isEmptySet, pathSet, union } from './fieldset.ts';
+import type { Comparison } from './compare.ts';
+import {
+  difference,
+  equalSets,
+  type FieldSet,
+  intersection,
+  isEmptySet,
+  pathSet,
+  union,
+} from './fieldset.ts';
 import { type OwnerName, type Owners, ownerKey, setFields } from './owners.ts';
 import { type FieldType, isNamedField } from './typing.ts';
 
@@ -79,19 +87,20 @@ export function releaseFields(owners: Owners, comparison: Comparison, except?: s
  * keeps its time when it changed nothing.
  */
 export function recordUpdate(
-  type: FieldType,
-  change: { before: KubeObject; after: KubeObject; writer: OwnerName; time: string },
   owners: Owners,
+  change: { comparison: Comparison; writer: OwnerName; time: string },
 ): void {
-  const comparison = compareValues(type, change.before, change.after);
-  if (isSame(comparison)) return;
+  const { comparison, writer, time } = change;
+  const key = ownerKey(writer);
+  const stored = owners.get(key);
   releaseFields(owners, comparison);
   const written = difference(union(comparison.modified, comparison.added), systemFields);
   if (isEmptySet(written)) return;
-  const key = ownerKey(change.writer);
   const previous = owners.get(key);
   const fields = previous === undefined ? written : union(previous.fields, written);
-  owners.set(key, { ...change.writer, fields, time: change.time });
+  // Most writes change values only; then the stored encoding still holds.
+  const same = stored !== undefined && equalSets(stored.fields, fields);
+  owners.set(key, same ? { ...stored, time } : { ...writer, fields, time });
 }
 
 /** The set of paths of one manager without those nobody owns. */

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import type { World } from '../../../src/base/world.ts';
 import { createCgroups } from '../../../src/drivers/cgroup/cgroups.ts';
 import type { Cgroups } from '../../../src/drivers/cgroup/contract.ts';
 import type {
@@ -11,10 +12,11 @@ import type {
   GuestHandle,
 } from '../../../src/drivers/hypervisor/contract.ts';
 import type { LxcDriver } from '../../../src/drivers/hypervisor/lxc/driver.ts';
-import { createLxcDriver } from '../../../src/drivers/hypervisor/lxc/driver.ts';
+import { consoleCommand, createLxcDriver } from '../../../src/drivers/hypervisor/lxc/driver.ts';
 import { ensureIdRange, removeIdRange } from '../../../src/drivers/hypervisor/lxc/idrange.ts';
 import { realWorld } from '../../../src/main/world/world.ts';
 import type { HypervisorLab } from '../../contract/hypervisor/suite.ts';
+import type { TestHost } from './network.ts';
 import { makeBusyboxRootfs } from './rootfs.ts';
 
 const run = promisify(execFile);
@@ -29,10 +31,17 @@ export type ContainerLab = HypervisorLab<ContainerRequest, ContainerHardware> & 
   /** Runs a program inside and gives what it prints. */
   inside(guest: GuestHandle, ...argv: string[]): Promise<string>;
   pidOf(guest: GuestHandle, who: 'init' | 'monitor'): Promise<number>;
+  /** What LXC would do without any of our checks, with the configuration of the last start. */
+  startByHand(guest: GuestHandle): Promise<unknown>;
+  /** Types a line on the console and gives what came back. */
+  console(guest: GuestHandle, line: string): Promise<string>;
+  emptyRootfs: string;
+  /** What could be left on the machine: control groups, mounts, links. */
+  traces(): Promise<unknown>;
 };
 
-export async function containerLab(): Promise<ContainerLab> {
-  const world = realWorld({ logLevel: 'error' });
+export async function containerLab(options: { inHost?: TestHost } = {}): Promise<ContainerLab> {
+  const world = worldOf(options.inHost);
   const base = await mkdtemp('/tmp/vireo-lxc-');
   await chmod(base, 0o711);
   const root = `vireo-e2e-${randomBytes(4).toString('hex')}/h1`;
@@ -40,6 +49,7 @@ export async function containerLab(): Promise<ContainerLab> {
   const lxcPath = `${base}/lxc`;
   await ensureIdRange(world, { base: idBase, count: 65_536 });
   await mkdir(`${base}/rootfs`, { mode: 0o700 });
+  await mkdir(`${base}/rootfs/empty`);
   await makeBusyboxRootfs(`${base}/rootfs/shared`);
 
   const request: ContainerRequest = {
@@ -87,6 +97,22 @@ export async function containerLab(): Promise<ContainerLab> {
     },
     inside,
     pidOf,
+    startByHand: (one) => {
+      const { directory } = one;
+      return run('lxc-start', ['-n', one.id, '-P', lxcPath, '-f', `${directory}/lxc/config`]);
+    },
+    console: async (one, line) => {
+      const command = consoleCommand(lxcPath, one.id).join(' ');
+      const typed = `(sleep 0.3; printf '\\n${line}\\n'; sleep 0.7; printf '\\001q') | script -qec '${command}' /dev/null`;
+      return (await run('sh', ['-c', typed])).stdout;
+    },
+    emptyRootfs: `${base}/rootfs/empty`,
+    traces: async () => ({
+      groups: await cgroups.list(),
+      mounts: (await readFile('/proc/self/mounts', 'utf8')).split('\n').filter((line) => line.includes(base)),
+      links: await readdir('/sys/class/net'),
+      files: await readdir(lxcPath).catch(() => []),
+    }),
     crash: async (one) => {
       process.kill(await pidOf(one, 'init'), 'SIGKILL');
     },
@@ -104,6 +130,16 @@ export async function containerLab(): Promise<ContainerLab> {
       await removeIdRange(world, { base: idBase, count: 65_536 });
       await rm(base, { recursive: true, force: true });
     },
+  };
+}
+
+/** The machine's world, or that of a host in a network namespace, where all programs run inside it. */
+function worldOf(host: TestHost | undefined): World {
+  const world = realWorld({ logLevel: 'error' });
+  if (host === undefined) return world;
+  return {
+    ...world,
+    processes: { ...world.processes, run: (argv, given) => world.processes.run(host.on(argv), given) },
   };
 }
 

@@ -6,7 +6,7 @@ import type { LxcContext } from './context.ts';
 import { observe } from './observe.ts';
 import { containerPaths, payloadGroup } from './paths.ts';
 
-/** After its container the monitor takes down network and control groups, which is some 20 ms. */
+/** After its container the monitor takes down network and control groups, which takes some 20 ms. */
 const monitorTimeoutMs = 3_000;
 
 /**
@@ -32,8 +32,9 @@ export async function kill(context: LxcContext, guest: GuestHandle): Promise<voi
   if (record?.init !== undefined) await world.processes.signal(record.init, 'SIGKILL');
   await cgroups.killAll(payloadGroup(guest.id));
   const until = world.clock.monotonic() + monitorTimeoutMs;
-  while ((await cgroups.members(guest.id)).length > 0 && world.clock.monotonic() < until) {
-    await world.clock.sleep(10);
+  // It then leaves its group for the pivot and runs hooks, of which lxcfs brings one that sleeps half a second: not waited for.
+  while ((await cgroups.members(`${guest.id}/monitor`)).length > 0 && world.clock.monotonic() < until) {
+    await world.clock.sleep(5);
   }
   await cgroups.killAll(guest.id);
   await cgroups.remove(guest.id);

@@ -26,6 +26,7 @@ import {
   setFields,
 } from './owners.ts';
 import {
+  type Endpoint,
   ownable,
   recordUpdate,
   releaseFields,
@@ -37,7 +38,7 @@ import { removeFields } from './remove.ts';
 import { type FieldType, rootType } from './typing.ts';
 
 /** One apply request. */
-export type ApplyInput = {
+export type ApplyInput = Endpoint & {
   schema: JsonSchema;
   /** The stored object; absent when the apply creates it. */
   live?: KubeObject;
@@ -45,7 +46,6 @@ export type ApplyInput = {
   /** The field manager of the request; must not be empty. */
   manager: string;
   force: boolean;
-  subresource?: string;
   /** RFC 3339, whole seconds. */
   time: string;
 };
@@ -91,7 +91,7 @@ function checkRequest(type: FieldType, { applied, live }: ApplyInput): void {
 }
 
 function merge(type: FieldType, input: ApplyInput, live: KubeObject, force: boolean): Merged {
-  const unwritable = unwritableFields(type, input.applied, input.subresource);
+  const unwritable = unwritableFields(type, input.applied, input);
   const before = withoutTopLevel(live, []);
   const config = withoutTopLevel(input.applied, unwritable);
   const owners = startingOwners(type, input, before);
@@ -129,7 +129,7 @@ function startingOwners(type: FieldType, input: ApplyInput, before: KubeObject):
       apiVersion: before.apiVersion,
       ...(subresource ? { subresource } : {}),
     };
-    const after = withoutTopLevel(before, unwritableFields(type, before, subresource));
+    const after = withoutTopLevel(before, unwritableFields(type, before, input));
     recordUpdate(owners, { comparison: compareValues(type, emptyLike(before), after), writer, time });
   }
   return owners;

@@ -11,18 +11,17 @@ import {
   type Owners,
   setFields,
 } from './owners.ts';
-import { recordUpdate, unwritableFields, withoutTopLevel } from './ownership.ts';
+import { type Endpoint, recordUpdate, unwritableFields, withoutTopLevel } from './ownership.ts';
 import { type FieldType, rootType } from './typing.ts';
 
 /** One write. `after` is the object as it will be stored, with the managedFields the client sent, if any. */
-export type UpdateInput = {
+export type UpdateInput = Endpoint & {
   schema: JsonSchema;
   /** The stored object; absent when the write creates it. */
   before?: KubeObject;
   after: KubeObject;
   /** The field manager of the request; `unknown` when empty. */
   manager: string;
-  subresource?: string;
   /** RFC 3339, whole seconds. */
   time: string;
 };
@@ -52,9 +51,9 @@ export function updateManagedFields(input: UpdateInput): ManagedFieldsEntry[] {
   return keepTimes(encodeOwners(owners), before, after);
 }
 
-function compareWritable(type: FieldType, { before, after, subresource }: UpdateInput): Comparison {
-  const names = { ...before, ...after };
-  const unwritable = unwritableFields(type, names, subresource);
+function compareWritable(type: FieldType, input: UpdateInput): Comparison {
+  const { before, after } = input;
+  const unwritable = unwritableFields(type, { ...before, ...after }, input);
   return compareValues(
     type,
     withoutTopLevel(before ?? emptyLike(after), unwritable),

@@ -33,16 +33,21 @@ export const systemFields: FieldSet = [
   .map(pathSet)
   .reduce(union);
 
+/** Through which door a write came. */
+export type Endpoint = {
+  subresource?: string;
+  /** Whether the kind serves `status` on its own; without a word, whether its schema names status. */
+  servesStatus?: boolean;
+};
+
 /**
- * The top-level fields that a request to this subresource cannot write: status through the main resource, all but
- * status through `status`. Objects are compared and applied without them, as the server keeps the stored ones.
+ * The top-level fields that a request to this endpoint cannot write: status through the main resource where it is a
+ * subresource, all but status through `status`. Objects are compared and applied without them, as the server keeps
+ * the stored ones.
  */
-export function unwritableFields(
-  type: FieldType,
-  object: KubeObject,
-  subresource: string | undefined,
-): string[] {
-  if (subresource === undefined || subresource === '') return isNamedField(type, 'status') ? ['status'] : [];
+export function unwritableFields(type: FieldType, object: KubeObject, endpoint: Endpoint): string[] {
+  const { subresource = '', servesStatus = isNamedField(type, 'status') } = endpoint;
+  if (subresource === '') return servesStatus ? ['status'] : [];
   if (subresource !== 'status') return [];
   return Object.keys(object).filter((name) => !['apiVersion', 'kind', 'metadata', 'status'].includes(name));
 }

@@ -114,6 +114,13 @@ describe('server-side apply', () => {
     expect(JSON.stringify(after.metadata.managedFields)).not.toContain('f:status');
   });
 
+  it('applies status like any field where the kind does not serve it on its own', () => {
+    const config = guest({ cpu: 2 }, { status: { phase: 'Up' } });
+    const after = applied({ applied: config, servesStatus: false });
+    expect(after.status).toEqual({ phase: 'Up' });
+    expect(JSON.stringify(after.metadata.managedFields)).toContain('f:phase');
+  });
+
   it('lives with fields that an older schema let in', () => {
     const live = applied({ applied: guest({ cpu: 2 }) });
     const old = { ...live, spec: { cpu: 2, gone: { a: [1] } } };

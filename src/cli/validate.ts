@@ -60,9 +60,11 @@ function objectProblems(manifest: Manifest, kind: KindDefinition, schema: Compil
     .prune(object)
     .map((path) => problem(manifest, segments(path), `${path}: unknown field`));
   schema.applyDefaults(object);
+  // `<nil>` only says that CEL rules wait for the errors before it.
   const errors = schema
     .validate(object)
-    .map((error) => problem(manifest, segments(error.field), `${error.field}: ${error.message}`));
+    .filter(({ field }) => field !== '<nil>')
+    .map(({ field, message }) => problem(manifest, segments(field), `${field}: ${message}`));
   const { metadata } = object as Head;
   if (typeof metadata?.name !== 'string')
     errors.push(problem(manifest, ['metadata'], 'metadata.name: Required value'));

@@ -7,7 +7,7 @@ import type { Stored } from '../../api/meta.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
-import { jobConditions } from '../readiness.ts';
+import { conditionsFor } from '../readiness.ts';
 
 export type ImageSources = {
   images: Informer<Image>;
@@ -64,7 +64,7 @@ export function imageStatus(
   const made = reports.find((report) => report.state === 'Available');
   return {
     ...(image.metadata.generation === undefined ? {} : { observedGeneration: image.metadata.generation }),
-    conditions: jobConditions(image, outcome, now),
+    conditions: conditionsFor(image, outcome, now),
     ...(made?.format === undefined ? {} : { format: made.format }),
     ...(made?.virtualSize === undefined ? {} : { virtualSize: made.virtualSize }),
     ...(made?.checksum === undefined ? {} : { checksum: made.checksum }),

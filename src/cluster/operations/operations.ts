@@ -9,7 +9,7 @@ import { done, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import type { StoredGuest } from '../guests.ts';
-import { jobConditions } from '../readiness.ts';
+import { conditionsFor } from '../readiness.ts';
 
 export type OperationSources = {
   operations: Informer<Operation>;
@@ -96,7 +96,7 @@ function wait(
   afterMs: number,
 ): PassResult<Operation> {
   const outcome = waiting(reason, message, Math.max(afterMs, 1_000));
-  const conditions = jobConditions(pass.object, outcome, pass.now);
+  const conditions = conditionsFor(pass.object, outcome, pass.now);
   return { outcome, status: { ...pass.object.status, phase: 'Pending', conditions } };
 }
 
@@ -110,7 +110,7 @@ function end(pass: Pass<Operation>, phase: Phase, reason: string, message: strin
     phase,
     message,
     completedAt: `${new Date(pass.now).toISOString().slice(0, 19)}Z`,
-    conditions: jobConditions(pass.object, outcome, pass.now),
+    conditions: conditionsFor(pass.object, outcome, pass.now),
   };
   return { outcome: done, status };
 }

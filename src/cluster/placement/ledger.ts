@@ -39,33 +39,32 @@ export function createLedger(): Ledger {
     for (const listener of listeners) listener(entry.host);
   }
 
-  /** A guest counts once: by what the watch shows, else by what was assumed. */
-  function replace(map: Map<string, Entry>, id: string, entry: Entry | undefined): void {
+  /** A guest counts once: by what the watch shows, else by what was assumed. `change` alters the two maps. */
+  function rebook(id: string, change: () => void): void {
     const before = observed.get(id) ?? assumed.get(id);
-    if (entry === undefined) map.delete(id);
-    else map.set(id, entry);
+    change();
     const after = observed.get(id) ?? assumed.get(id);
-    if (
+    const same =
       before?.host === after?.host &&
       before?.cpus === after?.cpus &&
-      before?.memoryBytes === after?.memoryBytes
-    )
-      return;
+      before?.memoryBytes === after?.memoryBytes;
+    if (same) return;
     book(before, -1);
     book(after, 1);
   }
 
   return {
     allocated: (host) => sums.get(host) ?? { cpus: 0, memoryBytes: 0, guests: 0 },
-    observe: (id, change) => {
-      const host = change.after?.status?.placement?.host;
-      const entry =
-        change.after === undefined || host === undefined ? undefined : entryOf(change.after, host);
-      if (entry !== undefined || change.after === undefined) assumed.delete(id);
-      replace(observed, id, entry);
-    },
-    assume: (id, guest, host) => replace(assumed, id, entryOf(guest, host)),
-    forget: (id) => replace(assumed, id, undefined),
+    observe: (id, { after }) =>
+      rebook(id, () => {
+        const host = after?.status?.placement?.host;
+        if (after === undefined || host === undefined) observed.delete(id);
+        else observed.set(id, entryOf(after, host));
+        // A claim on its way still counts while the watch shows the guest without a host.
+        if (after === undefined || host !== undefined) assumed.delete(id);
+      }),
+    assume: (id, guest, host) => rebook(id, () => assumed.set(id, entryOf(guest, host))),
+    forget: (id) => rebook(id, () => assumed.delete(id)),
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

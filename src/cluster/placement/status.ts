@@ -1,38 +1,31 @@
 /** The status of a guest that has no host yet, or gets one in this pass. Pure: guest and outcome in, whole status out. */
 import type { GuestPhase, GuestStatus } from '../../api/guest.ts';
-import type { Condition, Stored } from '../../api/meta.ts';
-import type { Outcome } from '../../base/outcome.ts';
-import { removeCondition, setCondition } from '../../runtime/conditions.ts';
+import type { Stored } from '../../api/meta.ts';
+import { type Outcome, waiting } from '../../base/outcome.ts';
+import { readiness, setCondition } from '../../runtime/conditions.ts';
 import type { Guest } from '../guests.ts';
 
-type Aspect = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+const STOPPED = { status: 'True', reason: 'Stopped', message: 'the guest is stopped, as declared' } as const;
 
+/** Placed: the claim, and Ready False until the host has taken over. */
 export function placedStatus(
   guest: Stored<Guest>,
-  placement: { host: string; epoch: number; now: number },
+  { host, epoch, now }: { host: string; epoch: number; now: number },
 ): GuestStatus {
-  const since = new Date(placement.now).toISOString().replace(/\.\d+Z$/, 'Z');
-  const aspects: Aspect[] = [
-    { type: 'Scheduled', status: 'True', reason: 'Placed', message: '' },
-    { type: 'Ready', status: 'False', reason: 'Scheduled', message: 'the host takes over' },
-    { type: 'Reconciling', status: 'True', reason: 'Scheduled', message: 'the host takes over' },
-  ];
-  return {
-    ...guest.status,
-    ...seen(guest),
+  const since = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const scheduled = { type: 'Scheduled', status: 'True', reason: 'Placed', message: '' } as const;
+  return withConditions(guest, scheduled, waiting('Scheduled', 'the host takes over'), now, {
     phase: guest.status?.phase ?? 'Pending',
-    placement: { host: placement.host, epoch: placement.epoch, since },
-    conditions: withAspects(guest, aspects, ['Stalled'], placement.now),
-  };
+    placement: { host, epoch, since },
+  });
 }
 
+/** Without a host: stopped as declared, or why it waits. */
 export function unplacedStatus(guest: Stored<Guest>, outcome: Outcome, now: number): GuestStatus {
-  return {
-    ...guest.status,
-    ...seen(guest),
-    phase: phaseOf(guest, outcome),
-    conditions: conditionsOf(guest, outcome, now),
-  };
+  const { reason, message } =
+    outcome.type === 'done' ? { reason: 'NotNeeded', message: STOPPED.message } : outcome;
+  const scheduled = { type: 'Scheduled', status: 'False', reason, message } as const;
+  return withConditions(guest, scheduled, outcome, now, { phase: phaseOf(guest, outcome) });
 }
 
 function phaseOf(guest: Stored<Guest>, outcome: Outcome): GuestPhase {
@@ -40,42 +33,20 @@ function phaseOf(guest: Stored<Guest>, outcome: Outcome): GuestPhase {
   return outcome.type === 'done' ? 'Stopped' : 'Pending';
 }
 
-function conditionsOf(guest: Stored<Guest>, outcome: Outcome, now: number): Condition[] {
-  if (outcome.type === 'done') {
-    const message = 'the guest is stopped, as declared';
-    const aspects: Aspect[] = [
-      { type: 'Scheduled', status: 'False', reason: 'NotNeeded', message },
-      { type: 'Ready', status: 'True', reason: 'Stopped', message },
-    ];
-    return withAspects(guest, aspects, ['Reconciling', 'Stalled'], now);
-  }
-  const { reason, message } = outcome;
-  const aspects: Aspect[] = [
-    { type: 'Scheduled', status: 'False', reason, message },
-    { type: 'Ready', status: 'False', reason, message },
-    { type: outcome.type === 'stalled' ? 'Stalled' : 'Reconciling', status: 'True', reason, message },
-  ];
-  return withAspects(guest, aspects, [outcome.type === 'stalled' ? 'Reconciling' : 'Stalled'], now);
-}
-
-function withAspects(
+function withConditions(
   guest: Stored<Guest>,
-  aspects: readonly Aspect[],
-  without: readonly string[],
+  scheduled: Parameters<typeof setCondition>[1],
+  outcome: Outcome,
   now: number,
-): Condition[] {
-  const at = { now, ...seen(guest) };
-  let conditions: Condition[] = [...(guest.status?.conditions ?? [])];
-  for (const type of without) conditions = removeCondition(conditions, type);
-  for (const aspect of aspects) {
-    conditions = setCondition(conditions, aspect, {
-      now,
-      ...(at.observedGeneration === undefined ? {} : { generation: at.observedGeneration }),
-    });
-  }
-  return conditions;
-}
-
-function seen(guest: Stored<Guest>): { observedGeneration?: number } {
-  return guest.metadata.generation === undefined ? {} : { observedGeneration: guest.metadata.generation };
+  rest: Pick<GuestStatus, 'phase' | 'placement'>,
+): GuestStatus {
+  const { generation } = guest.metadata;
+  const context = { now, generation };
+  const conditions = setCondition([...(guest.status?.conditions ?? [])], scheduled, context);
+  return {
+    ...guest.status,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...rest,
+    conditions: readiness(conditions, outcome, STOPPED, context),
+  };
 }

@@ -8,7 +8,7 @@ import { done, waiting } from '../../base/outcome.ts';
 import { parseBytes, roundBytes } from '../../base/quantity.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
-import { jobConditions } from '../readiness.ts';
+import { conditionsFor } from '../readiness.ts';
 
 export type PoolSources = {
   pools: Informer<StoragePool>;
@@ -73,7 +73,7 @@ export function poolStatus(
   const total = sum((report) => report.total);
   return {
     ...(pool.metadata.generation === undefined ? {} : { observedGeneration: pool.metadata.generation }),
-    conditions: jobConditions(pool, readiness(reports), now),
+    conditions: conditionsFor(pool, readiness(reports), now),
     ...(total === 0
       ? {}
       : {

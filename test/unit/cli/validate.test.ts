@@ -1,0 +1,62 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { validateManifests } from '../../../src/cli/validate.ts';
+import { realWorld } from '../../../src/main/world/world.ts';
+
+const { files } = realWorld({ logLevel: 'error' });
+const HEAD = 'apiVersion: vireo.dev/v1alpha1\nkind: VirtualMachine\nmetadata: {name: a}\n';
+
+describe('vireo validate', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'vireo-validate-'));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  /** `line: message` for each problem in one file. */
+  async function problems(yaml: string): Promise<string[]> {
+    await writeFile(join(directory, 'a.yaml'), yaml);
+    const report = await validateManifests(files, directory);
+    return report.problems.map(({ line, message }) => `${line}: ${message}`);
+  }
+
+  it('finds nothing wrong with the samples', async () => {
+    const report = await validateManifests(files, resolve(import.meta.dirname, '../../../manifests/samples'));
+    expect(report).toMatchObject({ problems: [], checked: 5 });
+  });
+
+  it('names an unknown field with its line', async () => {
+    expect(await problems(`${HEAD}spec:\n  memory: {size: 1Gi}\n  memroy: 1\n`)).toEqual([
+      '6: spec.memroy: unknown field',
+    ]);
+  });
+
+  it('points into a list', async () => {
+    const yaml = `${HEAD}spec:\n  memory: {size: 1Gi}\n  disks:\n    - {name: a, pool: p, size: 1Gi}\n    - name: b\n      size: 1Gi\n`;
+    expect(await problems(yaml)).toEqual(['8: spec.disks[1].pool: Required value']);
+  });
+
+  it('applies CEL rules', async () => {
+    const yaml = `${HEAD}spec:\n  memory: {size: 1Gi}\n  networks:\n    - {name: eth0, nat: {}, user: {}}\n`;
+    expect(await problems(yaml)).toEqual([
+      expect.stringContaining('exactly one of bridge, nat, user must be set'),
+    ]);
+  });
+
+  it('finds the same object twice, and broken YAML', async () => {
+    const yaml = `${HEAD}spec: {memory: {size: 1Gi}}\n---\n${HEAD}spec: {memory: {size: 1Gi}}\n`;
+    expect(await problems(yaml)).toEqual([
+      expect.stringMatching(/^8: the same object stands in .*a\.yaml:3$/),
+    ]);
+    expect(await problems('a: [1\n')).toHaveLength(1);
+  });
+
+  it('passes over other groups and refuses unknown kinds of ours', async () => {
+    expect(await problems('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n')).toEqual([]);
+    expect(await problems('apiVersion: vireo.dev/v1alpha1\nkind: Virtual\nmetadata: {name: a}\n')).toEqual([
+      expect.stringMatching(/^2: there is no kind Virtual/),
+    ]);
+  });
+});

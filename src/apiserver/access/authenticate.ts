@@ -3,8 +3,8 @@ import type { User } from './user.ts';
 
 /** What a client shows of itself. */
 export type Evidence = {
-  /** The subject of the verified client certificate; absent without one. */
-  certificate?: CertificateSubject;
+  /** The subject of the client certificate, `invalid` when it is not from our authority or has expired; absent without one. */
+  certificate?: CertificateSubject | 'invalid';
   /** The value of the Authorization header. */
   authorization?: string;
 };
@@ -19,10 +19,11 @@ export type Verdict = User | 'rejected' | undefined;
 export type Authenticator = (evidence: Evidence) => Verdict | Promise<Verdict>;
 
 /** https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates */
-export const authenticateCertificate: Authenticator = ({ certificate }) =>
-  certificate === undefined || certificate.commonName === ''
-    ? undefined
-    : { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] };
+export const authenticateCertificate: Authenticator = ({ certificate }) => {
+  if (certificate === undefined) return undefined;
+  if (certificate === 'invalid' || certificate.commonName === '') return 'rejected';
+  return { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] };
+};
 
 /** A bearer token that no authenticator knows must not pass as anonymous. */
 export const rejectUnknownTokens: Authenticator = ({ authorization }) =>

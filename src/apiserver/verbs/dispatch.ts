@@ -2,6 +2,7 @@
 
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { cloneJson } from '../object.ts';
 import { bufferOf, decode, wireForm } from '../registry/codec.ts';
 import type { Context, Place } from '../registry/context.ts';
 import { create } from '../registry/create.ts';
@@ -75,7 +76,7 @@ export async function dispatch(
     deletecollection: deleteObjects,
   };
   const handler = byVerb[verb];
-  if (handler === undefined || !fits(target, verb)) {
+  if (handler === undefined || !fits(served, target, verb)) {
     throw failure(
       405,
       'MethodNotAllowed',
@@ -101,12 +102,24 @@ function findServed({ catalog }: Context, target: ResourceTarget): Served {
   throw noSuchResource();
 }
 
-function fits({ name, namespace, subresource }: ResourceTarget, verb: string): boolean {
-  if (verb === 'create') return name === undefined && subresource === undefined;
-  if (verb === 'update' || verb === 'patch')
-    return name !== undefined && !(subresource === 'finalize' && verb === 'patch');
-  if (verb === 'deletecollection') return namespace !== undefined || name === undefined;
-  return verb === 'get' ? subresource !== 'finalize' : verb !== 'delete' || subresource === undefined;
+/** Which verbs a collection, an object and its subresources have. */
+function fits({ resource }: Served, { name, namespace, subresource }: ResourceTarget, verb: string): boolean {
+  const acrossNamespaces = resource.namespaced && namespace === undefined;
+  switch (verb) {
+    case 'create':
+      return name === undefined && !acrossNamespaces;
+    case 'deletecollection':
+      return !acrossNamespaces;
+    case 'update':
+      return name !== undefined;
+    case 'delete':
+      return subresource === undefined;
+    case 'get':
+    case 'patch':
+      return name !== undefined && subresource !== 'finalize';
+    default:
+      return true;
+  }
 }
 
 function placeOf({ served, target }: Call): Place {
@@ -158,7 +171,6 @@ async function watchObjects({ context, exchange, served, target, form, open }: C
 
 async function createObject(call: Call): Promise<void> {
   const { context, exchange, served, target } = call;
-  if (served.resource.namespaced && target.namespace === undefined) throw noSuchResource();
   const options = writeOptions(exchange, 'CreateOptions');
   const decoded = await decodeBody(await exchange.body(), exchange.header('content-type'));
   const { object, faults } = readObject(served, decoded);
@@ -178,7 +190,7 @@ async function updateObject(call: Call): Promise<void> {
   const written = await update(
     context,
     placeOf(call),
-    { next: () => structuredClone(object), ...(subresource === undefined ? {} : { subresource }) },
+    { next: () => cloneJson(object), ...(subresource === undefined ? {} : { subresource }) },
     options,
   );
   return sendWritten(call, written);

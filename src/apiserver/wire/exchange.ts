@@ -43,6 +43,8 @@ export type Exchange = {
   send(code: number, type: string, body: Uint8Array | string): void;
   /** Starts an answer that goes on. */
   open(code: number, type: string): Sink;
+  /** True once the head of the answer is out: nothing else can be told any more. */
+  answered(): boolean;
 };
 
 /** Wraps node's request and response. */
@@ -77,8 +79,12 @@ export function createExchange(request: RawRequest, response: RawResponse): Exch
     },
     open: (code, type) => {
       head(code, { 'content-type': type });
-      return createSink(response);
+      // A watch may have nothing to say for long; its client waits for the head to know that it is on.
+      const stream = response as Writable;
+      stream.flushHeaders();
+      return createSink(stream);
     },
+    answered: () => response.headersSent,
   };
 }
 
@@ -90,6 +96,7 @@ function quote(text: string): string {
 
 /** Both kinds of response share these; the union's overloads cannot be called as they are. */
 type Writable = {
+  flushHeaders(): void;
   write(chunk: Uint8Array | string): boolean;
   end(): void;
   destroy(): void;
@@ -97,8 +104,7 @@ type Writable = {
   removeListener(event: 'drain' | 'close', listener: () => void): void;
 };
 
-function createSink(response: RawResponse): Sink {
-  const stream = response as Writable;
+function createSink(stream: Writable): Sink {
   let closed = false;
   stream.once('close', () => {
     closed = true;
@@ -129,18 +135,23 @@ function createSink(response: RawResponse): Sink {
 
 function readBody(request: RawRequest): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > bodyLimitBytes) return Promise.reject(tooLarge(bodyLimitBytes));
+  if (declared > bodyLimitBytes) {
+    if (declared <= 4 * bodyLimitBytes) request.resume();
+    return Promise.reject(tooLarge(bodyLimitBytes));
+  }
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > bodyLimitBytes) {
-        request.pause();
-        reject(tooLarge(bodyLimitBytes));
-      } else {
+      if (size <= bodyLimitBytes) {
         chunks.push(chunk);
+        return;
       }
+      // The rest is read and dropped so that the client gets to read the answer, but not without end.
+      chunks.length = 0;
+      reject(tooLarge(bodyLimitBytes));
+      if (size > 4 * bodyLimitBytes) request.destroy();
     });
     request.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     request.once('aborted', () => reject(badRequest('the request was broken off')));

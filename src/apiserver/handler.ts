@@ -1,0 +1,105 @@
+/** One request from its first look to its answer: what is it about, who asks, may they, and what came of it. */
+import { StoreFullError } from '../store/contract.ts';
+import type { Authenticator, Evidence } from './access/authenticate.ts';
+import type { Authorizer } from './access/authorize.ts';
+import { anonymous, type User } from './access/user.ts';
+import type { PathHandler } from './discovery/paths.ts';
+import { newUid } from './metadata/identity.ts';
+import type { Context } from './registry/context.ts';
+import { ApiError, failure, internalError, noSuchResource, storageFull, unauthorized } from './status.ts';
+import { sendStatus } from './verbs/answer.ts';
+import { dispatch, verbOf } from './verbs/dispatch.ts';
+import type { OpenWatches } from './verbs/watch.ts';
+import type { Exchange } from './wire/exchange.ts';
+import { type RequestTarget, targetOf } from './wire/target.ts';
+
+/** Answers a request; never rejects. */
+export type Handler = (exchange: Exchange, evidence: Evidence) => Promise<void>;
+
+/** The parts of the handler. */
+export type HandlerParts = {
+  context: Context;
+  authenticate: Authenticator;
+  authorize: Authorizer;
+  paths: PathHandler;
+  open: OpenWatches;
+};
+
+/** Makes the handler of all requests. */
+export function createHandler(parts: HandlerParts): Handler {
+  const { context } = parts;
+  return async (exchange, evidence) => {
+    exchange.setHeader('audit-id', newUid(context.random));
+    exchange.setHeader('cache-control', 'no-cache, private');
+    try {
+      await answer(parts, exchange, evidence);
+    } catch (error) {
+      if (exchange.answered()) return;
+      sendStatus(exchange, statusOf(error, context, exchange).status);
+    }
+  };
+}
+
+async function answer(parts: HandlerParts, exchange: Exchange, evidence: Evidence): Promise<void> {
+  const target = targetOf(exchange.path);
+  if (target === undefined) throw noSuchResource();
+  const verdict = await parts.authenticate(evidence);
+  if (verdict === 'rejected') throw unauthorized();
+  await checkAllowed(parts.authorize, verdict ?? anonymous, exchange, target);
+  if (target.type === 'resource') return dispatch(parts.context, exchange, target, parts.open);
+  if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
+    throw failure(
+      405,
+      'MethodNotAllowed',
+      'the server does not allow this method on the requested resource',
+      {},
+    );
+  }
+  return parts.paths(exchange);
+}
+
+async function checkAllowed(
+  authorize: Authorizer,
+  user: User,
+  exchange: Exchange,
+  target: RequestTarget,
+): Promise<void> {
+  const isResource = target.type === 'resource';
+  const verb = isResource ? verbOf(target, exchange.method, exchange.query) : exchange.method.toLowerCase();
+  const decision = await authorize({ user, verb, target });
+  if (decision.allowed) return;
+  if (user.name === anonymous.name) throw unauthorized();
+  throw refusal(user, verb, target, decision.reason);
+}
+
+/** 403 in kube-apiserver's words, from which people read what to put into a Role. */
+function refusal(user: User, verb: string, target: RequestTarget, reason: string): ApiError {
+  const who = `User ${JSON.stringify(user.name)} cannot ${verb}`;
+  const why = reason === '' ? '' : `: ${reason}`;
+  if (target.type === 'path') {
+    return failure(403, 'Forbidden', `forbidden: ${who} path ${JSON.stringify(target.path)}${why}`, {});
+  }
+  const { group, resource, subresource, namespace, name } = target;
+  const qualified = group === '' ? resource : `${resource}.${group}`;
+  const full = subresource === undefined ? resource : `${resource}/${subresource}`;
+  const where =
+    namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
+  const what = name === undefined ? qualified : `${qualified} ${JSON.stringify(name)}`;
+  return failure(
+    403,
+    'Forbidden',
+    `${what} is forbidden: ${who} resource ${JSON.stringify(full)} in API group ${JSON.stringify(group)} ${where}${why}`,
+    { ...(name === undefined ? {} : { name }), ...(group === '' ? {} : { group }), kind: resource },
+  );
+}
+
+function statusOf(error: unknown, { log }: Context, exchange: Exchange): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof StoreFullError) return storageFull();
+  log.error('a request failed', {
+    method: exchange.method,
+    path: exchange.path,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  return internalError();
+}

@@ -1,0 +1,135 @@
+/**
+ * The embedded Kubernetes API server: wires store, catalogue, watches, verbs and the server's own controllers behind one TLS
+ * listener. It looks like a kube-apiserver to its clients and knows no kinds but the built-in ones and those defined in it.
+ */
+import process from 'node:process';
+import type { World } from '../base/world.ts';
+import type { Store } from '../store/contract.ts';
+import { authenticateCertificate, firstOf, rejectUnknownTokens } from './access/authenticate.ts';
+import { allowAuthenticated } from './access/authorize.ts';
+import { createCatalog } from './catalog/catalog.ts';
+import type { Served } from './catalog/served.ts';
+import { createPathHandler, type ServerVersion } from './discovery/paths.ts';
+import { createHandler } from './handler.ts';
+import type { Credentials } from './pki/credentials.ts';
+import type { Context } from './registry/context.ts';
+import { createNamespaceGate } from './registry/gate.ts';
+import { endDefinitions } from './upkeep/definitions.ts';
+import { collectGarbage } from './upkeep/garbage.ts';
+import { forgetEvents, forgetHistory } from './upkeep/history.ts';
+import { createInitialNamespaces, endNamespaces } from './upkeep/namespaces.ts';
+import type { Upkeep } from './upkeep/upkeep.ts';
+import { createOpenWatches } from './verbs/watch.ts';
+import { createHub } from './watch/hub.ts';
+import { listen } from './wire/listener.ts';
+
+/** The Kubernetes version whose behaviour this server follows. */
+const kubernetesVersion = { major: '1', minor: '33', patch: '0' };
+
+/** What the server needs. */
+export type ApiServerOptions = {
+  /** Stays open when the server closes: it belongs to the caller. */
+  store: Store;
+  world: Pick<World, 'clock' | 'random' | 'log'>;
+  credentials: Pick<Credentials, 'authority' | 'server'>;
+  listen: { host: string; port: number };
+  /** The version of the program, shown behind the Kubernetes version. */
+  version: string;
+};
+
+/** A running server. */
+export type ApiServer = {
+  /** `https://host:port`, with a host that clients on this machine can reach. */
+  url: string;
+  /** Ends watches, lets answers under way finish, then stops. */
+  close(): Promise<void>;
+};
+
+/** Starts the server; resolves once it answers. Rejects when the address is taken. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { store, world, credentials } = options;
+  const catalog = createCatalog(store, world.log);
+  const hub = createHub(store);
+  const open = createOpenWatches();
+  const builtin = (group: string, plural: string) => mustFind(catalog.find(group, 'v1', plural), plural);
+  const namespaces = builtin('', 'namespaces');
+  const context: Context = { ...world, store, catalog, hub, gate: createNamespaceGate(store, namespaces) };
+  catalog.onChange((replaced) => open.endOf(replaced));
+  await createInitialNamespaces(context, namespaces);
+
+  let closing = false;
+  let address = '';
+  const handler = createHandler({
+    context,
+    open,
+    authenticate: firstOf([rejectUnknownTokens, authenticateCertificate]),
+    authorize: allowAuthenticated,
+    paths: createPathHandler({
+      catalog,
+      version: versionOf(options.version),
+      checks: {
+        ping: () => undefined,
+        store: () => undefined,
+        shutdown: () => (closing ? 'shutting down' : undefined),
+      },
+      address: () => address,
+    }),
+  });
+  const listener = await listen({
+    ...options.listen,
+    keys: {
+      certificate: credentials.server.certificate,
+      key: credentials.server.key,
+      clientCa: credentials.authority.certificate,
+    },
+    clock: world.clock,
+    log: world.log,
+    onRequest: (exchange, evidence) => void handler(exchange, evidence),
+  });
+  address = `${reachable(listener.host)}:${listener.port}`;
+  const upkeep: Upkeep[] = [
+    endNamespaces(context, namespaces),
+    endDefinitions(context, builtin('apiextensions.k8s.io', 'customresourcedefinitions')),
+    collectGarbage(context),
+    forgetHistory(context),
+    forgetEvents(context, builtin('', 'events')),
+  ];
+  return {
+    url: `https://${address}`,
+    close: async () => {
+      closing = true;
+      open.endAll();
+      await listener.close();
+      await Promise.all(upkeep.map((one) => one.close()));
+      hub.close();
+      catalog.close();
+    },
+  };
+}
+
+function mustFind(served: Served | undefined, plural: string): Served {
+  if (served === undefined) throw new Error(`the built-in resource ${plural} is missing`);
+  return served;
+}
+
+/** A listener on all addresses is reached by the loopback one. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function versionOf(version: string): ServerVersion {
+  const { major, minor, patch } = kubernetesVersion;
+  return {
+    major,
+    minor,
+    gitVersion: `v${major}.${minor}.${patch}+${version.replace(/[^0-9A-Za-z.-]/g, '-')}`,
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '',
+    goVersion: '',
+    compiler: 'node',
+    platform: `${process.platform}/${process.arch}`,
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * The garbage collector: an object whose owners are all gone goes too. What is certain is looked up in the store each time;
+ * an owner of an unknown kind counts as there, because it cannot be seen that it is gone.
+ */
+import { keyOf, partsOf } from '../catalog/keys.ts';
+import type { Served } from '../catalog/served.ts';
+import { equalJson, type KubeObject, type OwnerReference } from '../object.ts';
+import { bufferOf, decode } from '../registry/codec.ts';
+import type { Context } from '../registry/context.ts';
+import { foregroundFinalizer, orphanFinalizer, remove } from '../registry/remove.ts';
+import { update } from '../registry/update.ts';
+import { ApiError } from '../status.ts';
+import { createOwnerIndex, ownersIn } from './owners.ts';
+import { createKeyQueue } from './queue.ts';
+import { internalWrite, type Upkeep } from './upkeep.ts';
+
+const registryPrefix = '/registry/';
+/** An owner that is to wait for its dependents is looked at again although they tell when they go. */
+const againMs = 2_000;
+
+/** Starts the collector. */
+export function collectGarbage(context: Context): Upkeep {
+  const { store, catalog } = context;
+  const index = createOwnerIndex(store.range({ prefix: registryPrefix }).entries);
+  const queue = createKeyQueue('garbage collection', context, (key) => look(key));
+
+  const unsubscribe = store.subscribe((changes) => {
+    for (const change of changes) {
+      if (change.type === 'put') {
+        const owners = index.put(change.key, change.value);
+        if (owners.length > 0 || mentionsPropagation(change.value)) queue.add(change.key);
+        continue;
+      }
+      index.delete(change.key);
+      for (const { uid } of ownersIn(change.previous)) wakeOwner(uid);
+      for (const dependent of index.dependentsOf(uidIn(change.previous))) queue.add(dependent);
+    }
+  });
+
+  /** Owners that wait in the foreground, by uid: the end of a dependent may be what they wait for. */
+  const waiting = new Map<string, string>();
+  function wakeOwner(uid: string): void {
+    const key = waiting.get(uid);
+    if (key !== undefined) queue.add(key);
+  }
+
+  async function look(key: string): Promise<void> {
+    const entry = store.get(key);
+    const served = entry === undefined ? undefined : servedFor(key);
+    if (entry === undefined || served === undefined) return;
+    const object = decode(served, entry);
+    const place = { served, ...partsOf(served.prefix, key) };
+    if (object.metadata.deletionTimestamp !== undefined) return propagate(key, place, object);
+    const owners = object.metadata.ownerReferences ?? [];
+    const gone = owners.filter((owner) => isGone(owner, object.metadata.namespace));
+    if (gone.length === 0) return;
+    if (gone.length < owners.length) return dropOwners(place, gone);
+    const { uid = '', resourceVersion = '' } = object.metadata;
+    await remove(context, place, { dryRun: false, propagation: 'Background', uid, resourceVersion }).catch(
+      ignoreRace(() => queue.add(key)),
+    );
+  }
+
+  function servedFor(key: string): Served | undefined {
+    return catalog.stored().find(({ prefix }) => key.startsWith(prefix));
+  }
+
+  function isGone(owner: OwnerReference, namespace: string | undefined): boolean {
+    const served = catalog.findKind(owner.apiVersion, owner.kind);
+    if (served === undefined) return false;
+    const entry = store.get(
+      keyOf(served.prefix, served.resource.namespaced ? namespace : undefined, owner.name),
+    );
+    return entry === undefined || uidIn(entry.value) !== owner.uid;
+  }
+
+  async function dropOwners(place: Place, gone: readonly OwnerReference[]): Promise<void> {
+    const next = (old: KubeObject): KubeObject => {
+      const kept = (old.metadata.ownerReferences ?? []).filter(
+        (owner) => !gone.some((item) => equalJson(item, owner)),
+      );
+      const { ownerReferences: _all, ...metadata } = old.metadata;
+      return { ...old, metadata: kept.length === 0 ? metadata : { ...metadata, ownerReferences: kept } };
+    };
+    await update(context, place, { next }, internalWrite).catch(ignoreRace());
+  }
+
+  /** Does for a deleted owner what its finalizers ask: let the dependents go free, or take them along first. */
+  async function propagate(key: string, place: Place, object: KubeObject): Promise<void> {
+    const { uid = '', finalizers = [] } = object.metadata;
+    const dependents = index.dependentsOf(uid);
+    if (finalizers.includes(orphanFinalizer)) {
+      for (const dependent of dependents) await orphan(dependent, uid);
+      await dropFinalizer(place, orphanFinalizer);
+    }
+    if (!finalizers.includes(foregroundFinalizer)) return;
+    for (const dependent of dependents) await removeDependent(dependent, uid);
+    if (index.dependentsOf(uid).some((dependent) => blocks(dependent, uid))) {
+      waiting.set(uid, key);
+      queue.addAfter(key, againMs);
+      return;
+    }
+    waiting.delete(uid);
+    await dropFinalizer(place, foregroundFinalizer);
+  }
+
+  async function orphan(dependent: string, uid: string): Promise<void> {
+    const served = servedFor(dependent);
+    const entry = store.get(dependent);
+    if (served === undefined || entry === undefined) return;
+    const gone = ownersIn(entry.value).filter((owner) => owner.uid === uid);
+    await dropOwners({ served, ...partsOf(served.prefix, dependent) }, gone);
+  }
+
+  /** Takes a dependent along, unless another owner still wants it. */
+  async function removeDependent(dependent: string, uid: string): Promise<void> {
+    const served = servedFor(dependent);
+    const entry = store.get(dependent);
+    if (served === undefined || entry === undefined) return;
+    const { namespace } = partsOf(served.prefix, dependent);
+    const others = ownersIn(entry.value).filter((owner) => owner.uid !== uid && !isGone(owner, namespace));
+    if (others.length > 0) return orphan(dependent, uid);
+    const place = { served, ...partsOf(served.prefix, dependent) };
+    await remove(context, place, { dryRun: false, propagation: 'Foreground' }).catch(ignoreRace());
+  }
+
+  function blocks(dependent: string, uid: string): boolean {
+    const entry = store.get(dependent);
+    if (entry === undefined) return false;
+    return ownersIn(entry.value).some((owner) => owner.uid === uid && owner.blockOwnerDeletion === true);
+  }
+
+  async function dropFinalizer(place: Place, finalizer: string): Promise<void> {
+    const next = (old: KubeObject): KubeObject => ({
+      ...old,
+      metadata: {
+        ...old.metadata,
+        finalizers: (old.metadata.finalizers ?? []).filter((name) => name !== finalizer),
+      },
+    });
+    await update(context, place, { next }, internalWrite).catch(ignoreRace());
+  }
+
+  for (const { key, value } of store.range({ prefix: registryPrefix }).entries) {
+    if (ownersIn(value).length > 0 || mentionsPropagation(value)) queue.add(key);
+  }
+  return {
+    close: () => {
+      unsubscribe();
+      return queue.close();
+    },
+  };
+}
+
+type Place = { served: Served; namespace: string | undefined; name: string };
+
+function mentionsPropagation(value: Uint8Array): boolean {
+  const bytes = bufferOf(value);
+  return (
+    bytes.includes('"deletionTimestamp"') &&
+    (bytes.includes(`"${orphanFinalizer}"`) || bytes.includes(`"${foregroundFinalizer}"`))
+  );
+}
+
+function uidIn(value: Uint8Array): string {
+  const object = JSON.parse(bufferOf(value).toString('utf8')) as { metadata?: { uid?: string } };
+  return object.metadata?.uid ?? '';
+}
+
+/** Somebody else was faster: gone is what was wanted, changed means look again. */
+function ignoreRace(again: () => void = () => {}): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status.code === 404) return;
+    if (error.status.code !== 409) throw error;
+    again();
+  };
+}

@@ -1,0 +1,140 @@
+/** Ends namespaces: a terminating one is emptied, resource by resource, and goes once nothing is left in it. */
+import { timestamp } from '../../base/clock.ts';
+import { keyOf } from '../catalog/keys.ts';
+import type { Served } from '../catalog/served.ts';
+import { contentFinalizer, specFinalizers } from '../kinds/namespace.ts';
+import { isRecord, type KubeObject } from '../object.ts';
+import { decode } from '../registry/codec.ts';
+import type { Context } from '../registry/context.ts';
+import { create } from '../registry/create.ts';
+import { readAll } from '../registry/list.ts';
+import { update } from '../registry/update.ts';
+import { ApiError } from '../status.ts';
+import { removeCollection } from '../verbs/collection.ts';
+import { createKeyQueue } from './queue.ts';
+import { internalWrite, type Upkeep } from './upkeep.ts';
+
+/** The namespaces every cluster has. */
+const initialNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+/** Objects held by finalizers are looked at again when they change; this is for what no event tells. */
+const againMs = 5_000;
+
+/** Makes the first namespaces where they are missing. */
+export async function createInitialNamespaces(context: Context, namespaces: Served): Promise<void> {
+  await Promise.all(
+    initialNamespaces
+      .filter((name) => context.store.get(keyOf(namespaces.prefix, undefined, name)) === undefined)
+      .map((name) => createOne(context, namespaces, name)),
+  );
+}
+
+async function createOne(context: Context, namespaces: Served, name: string): Promise<void> {
+  const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+  try {
+    await create(context, namespaces, undefined, object, internalWrite);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status.reason === 'AlreadyExists')) throw error;
+  }
+}
+
+/** Starts the controller. */
+export function endNamespaces(context: Context, namespaces: Served): Upkeep {
+  const queue = createKeyQueue('the end of a namespace', context, (name) => endOne(name));
+
+  async function endOne(name: string): Promise<void> {
+    const place = { served: namespaces, namespace: undefined, name };
+    const entry = context.store.get(keyOf(namespaces.prefix, undefined, name));
+    if (entry === undefined) return;
+    const namespace = decode(namespaces, entry);
+    if (
+      namespace.metadata.deletionTimestamp === undefined ||
+      !specFinalizers(namespace).includes(contentFinalizer)
+    )
+      return;
+    await context.gate.drained(name);
+    const left = await empty(context, name);
+    if (left.length > 0) {
+      await update(
+        context,
+        place,
+        { next: (old) => withContent(old, left, context), subresource: 'status' },
+        internalWrite,
+      );
+      queue.addAfter(name, againMs);
+      return;
+    }
+    await update(context, place, { next: withoutContent, subresource: 'finalize' }, internalWrite);
+  }
+
+  const unfollow = context.hub.follow({
+    prefix: namespaces.prefix,
+    onEvent: (event) => {
+      const namespace = event.current(namespaces);
+      if (namespace?.metadata.deletionTimestamp !== undefined) queue.add(namespace.metadata.name ?? '');
+    },
+  });
+  for (const entry of context.store.range({ prefix: namespaces.prefix }).entries) {
+    const { metadata } = decode(namespaces, entry);
+    if (metadata.deletionTimestamp !== undefined) queue.add(metadata.name ?? '');
+  }
+  return {
+    close: () => {
+      unfollow();
+      return queue.close();
+    },
+  };
+}
+
+/** What is still there of one resource after everything has been asked to go. */
+type Remainder = { resource: string; count: number; finalizers: string[] };
+
+async function empty(context: Context, namespace: string): Promise<Remainder[]> {
+  const left: Remainder[] = [];
+  for (const served of context.catalog.stored().filter(({ resource }) => resource.namespaced)) {
+    const selection = { namespace, name: undefined, matches: undefined };
+    await removeCollection(context, served, selection, { dryRun: false, propagation: 'Background' });
+    const entries = readAll(context, served, selection);
+    if (entries.length === 0) continue;
+    const { plural, group } = served.resource;
+    left.push({
+      resource: group === '' ? plural : `${plural}.${group}`,
+      count: entries.length,
+      finalizers: entries.flatMap((entry) => decode(served, entry).metadata.finalizers ?? []),
+    });
+  }
+  return left;
+}
+
+/** Says in the namespace's conditions why it does not go. */
+function withContent(old: KubeObject, left: readonly Remainder[], context: Context): KubeObject {
+  const counts = new Map<string, number>();
+  for (const name of left.flatMap(({ finalizers }) => finalizers))
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  const content = left.map(({ resource, count }) => `${resource} has ${count} resource instances`).join(', ');
+  const holding = [...counts].map(([name, count]) => `${name} in ${count} resource instances`).join(', ');
+  const status = isRecord(old.status) ? old.status : {};
+  const before = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
+  const condition = (type: string, reason: string, message: string) => {
+    const known = before.find((item) => item.type === type && item.status === 'True');
+    const lastTransitionTime = known?.lastTransitionTime ?? timestamp(context.clock);
+    return { type, status: 'True', reason, message, lastTransitionTime };
+  };
+  const conditions = [
+    condition('NamespaceContentRemaining', 'SomeResourcesRemain', `Some resources are remaining: ${content}`),
+    ...(holding === ''
+      ? []
+      : [
+          condition(
+            'NamespaceFinalizersRemaining',
+            'SomeFinalizersRemain',
+            `Some content in the namespace has finalizers remaining: ${holding}`,
+          ),
+        ]),
+  ];
+  return { ...old, status: { ...status, conditions } };
+}
+
+function withoutContent(old: KubeObject): KubeObject {
+  const finalizers = specFinalizers(old).filter((name) => name !== contentFinalizer);
+  return { ...old, spec: { ...(isRecord(old.spec) ? old.spec : {}), finalizers } };
+}

@@ -1,0 +1,159 @@
+/** The TLS listener: HTTP/2 and HTTP/1.1 on one port, dead connections found by pings, an end in order. */
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Evidence } from '../access/authenticate.ts';
+import { createExchange, type Exchange, type RawRequest } from './exchange.ts';
+
+/** PEM texts the listener needs. Client certificates must come from `clientCa`. */
+export type ListenerKeys = { certificate: string; key: string; clientCa: string };
+
+/** Where it listens and whom it calls. */
+export type ListenerOptions = {
+  host: string;
+  /** 0 lets the system choose. */
+  port: number;
+  keys: ListenerKeys;
+  clock: Clock;
+  log: Log;
+  onRequest: (exchange: Exchange, evidence: Evidence) => void;
+};
+
+/** A running listener. */
+export type Listener = { host: string; port: number; close(): Promise<void> };
+
+/** HTTP/2 sessions whose peer has silently vanished never end by themselves (nodejs/node#44523). */
+const pingMs = 30_000;
+const pongMs = 15_000;
+/** Connections that do not end after their last answer are cut. */
+const closeMs = 3_000;
+const streamsPerSession = 1000;
+/** A body of the largest size should not wait for window updates. */
+const windowBytes = 4 * 1024 * 1024;
+
+/** Starts to listen; rejects with the system's error (EADDRINUSE...). */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { keys, onRequest, clock, log } = options;
+  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<TLSSocket>();
+  const evidence = createEvidenceReader();
+  const server = createSecureServer(
+    {
+      allowHTTP1: true,
+      cert: keys.certificate,
+      key: keys.key,
+      ca: keys.clientCa,
+      requestCert: true,
+      // Who has no certificate, or a wrong one, gets an answer that says so instead of a broken connection.
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      settings: { maxConcurrentStreams: streamsPerSession, initialWindowSize: windowBytes },
+    },
+    (request, response) => {
+      request.on('error', () => {});
+      response.on('error', () => {});
+      onRequest(createExchange(request, response), evidence(request));
+    },
+  );
+  server.on('secureConnection', (socket: TLSSocket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    const stop = keepPinging(session, clock);
+    session.setLocalWindowSize(windowBytes);
+    session.once('close', () => {
+      stop();
+      sessions.delete(session);
+    });
+  });
+  server.on('sessionError', (error) => log.debug('a connection failed', { error: String(error) }));
+  server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: String(error) }));
+  const { port } = await bind(server, options.host, options.port);
+  server.on('error', (error) => log.error('the listener failed', { error: String(error) }));
+  return {
+    host: options.host,
+    port,
+    close: () => closeAll(server, sessions, sockets, clock),
+  };
+}
+
+function bind(server: Http2SecureServer, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.removeListener('error', reject);
+      const address = server.address();
+      if (typeof address === 'object' && address !== null) resolve(address);
+      else reject(new Error('the listener has no address'));
+    });
+  });
+}
+
+function keepPinging(session: ServerHttp2Session, clock: Clock): () => void {
+  let cancelPong = () => {};
+  let cancelPing = () => {};
+  const ping = () => {
+    if (session.destroyed) return;
+    cancelPong = clock.after(pongMs, () => session.destroy());
+    try {
+      session.ping(() => {
+        cancelPong();
+        cancelPing = clock.after(pingMs, ping);
+      });
+    } catch {
+      session.destroy();
+    }
+  };
+  cancelPing = clock.after(pingMs, ping);
+  return () => {
+    cancelPing();
+    cancelPong();
+  };
+}
+
+async function closeAll(
+  server: Http2SecureServer,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  sockets: ReadonlySet<TLSSocket>,
+  clock: Clock,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const session of sessions) session.close();
+  const cancel = clock.after(closeMs, () => {
+    for (const session of sessions) session.destroy();
+    for (const socket of sockets) socket.destroy();
+  });
+  // Idle HTTP/1.1 connections would stay until their clients let go; answers under way end first.
+  for (const socket of sockets) if (isIdleHttp1(socket)) socket.destroy();
+  await closed;
+  cancel();
+}
+
+function isIdleHttp1(socket: TLSSocket): boolean {
+  return socket.alpnProtocol !== 'h2' && socket.bytesWritten > 0 && socket.writableLength === 0;
+}
+
+/** Reads what a client shows of itself; the certificate of a connection is looked at once. */
+function createEvidenceReader(): (request: RawRequest) => Evidence {
+  const known = new WeakMap<object, Evidence>();
+  return (request) => {
+    const connection = 'stream' in request ? (request.stream.session ?? request.socket) : request.socket;
+    const shown = known.get(connection) ?? certificateOf(request.socket as TLSSocket);
+    known.set(connection, shown);
+    const { authorization } = request.headers;
+    return authorization === undefined ? shown : { ...shown, authorization };
+  };
+}
+
+function certificateOf(socket: TLSSocket): Evidence {
+  const peer = socket.getPeerCertificate();
+  if (peer === null || peer.subject === undefined) return {};
+  if (!socket.authorized) return { certificate: 'invalid' };
+  const { CN, O } = peer.subject as { CN?: string | string[]; O?: string | string[] };
+  const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
+  return { certificate: { commonName: list(CN)[0] ?? '', organizations: list(O) } };
+}

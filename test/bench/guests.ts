@@ -1,0 +1,255 @@
+/** How fast a guest comes up, from the API server's 201 to running, against the same guest started by hand. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect as dial } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Container } from '../../src/api/kinds/container.ts';
+import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
+import type { Client } from '../../src/client/contract.ts';
+import { must, run, until } from '../e2e/harness/commands.ts';
+import { cgroupPids, qemuPid } from '../e2e/harness/host.ts';
+import type { Lab } from '../e2e/harness/lab.ts';
+import { type Figure, median } from './measure.ts';
+
+const ROUNDS = 7;
+/** What Vireo may add to the raw start. */
+const ALLOWANCE_MS = 60;
+
+export const BASE = `
+apiVersion: vireo.dev/v1alpha1
+kind: StoragePool
+metadata: {name: local}
+spec: {type: Directory}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Image
+metadata: {name: busybox}
+spec: {kind: ContainerRootfs, pool: local, source: {build: {recipe: BusyboxRootfs}}}
+`;
+
+function machine(name: string): VirtualMachine {
+  const spec = {
+    runStrategy: 'Always',
+    memory: { size: '64Mi' },
+    disks: [{ name: 'root', pool: 'local', size: '16Mi' }],
+  } as const;
+  return {
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'VirtualMachine',
+    metadata: { name, namespace: 'default' },
+    spec: { ...spec, disks: [...spec.disks] },
+  };
+}
+
+export function container(name: string): Container {
+  const spec = { runStrategy: 'Always', image: 'busybox', rootfs: { pool: 'local' } } as const;
+  return {
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'Container',
+    metadata: { name, namespace: 'default' },
+    spec,
+  };
+}
+
+export async function benchMachine(lab: Lab, client: Client): Promise<Figure[]> {
+  const ours: number[] = [];
+  let argv: string[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const name = `bench-vm-${round}`;
+    const sockets = await socketsBefore(lab);
+    await client.create(VirtualMachine, machine(name));
+    const created = performance.now();
+    await newMachineRuns(lab, sockets);
+    ours.push(performance.now() - created);
+    const { uuid } = (await lab.get<{ status: { uuid: string } }>('vm', name)).status;
+    argv = (await readFile(`/proc/${await qemuPid(uuid)}/cmdline`, 'utf8')).split('\0').slice(0, -1);
+    await lab.kubectl('delete', 'vm', name, '--wait');
+  }
+  const raw: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) raw.push(await rawMachine(argv));
+  const by = { name: 'same argv by hand', value: median(raw) };
+  return [
+    {
+      name: 'virtual machine: 201 to QMP running',
+      ours: median(ours),
+      unit: 'ms',
+      against: by,
+      aim: by.value + ALLOWANCE_MS,
+    },
+  ];
+}
+
+/** Directories of sockets that exist already. */
+async function socketsBefore(lab: Lab): Promise<Set<string>> {
+  return new Set(await runDirectories(lab));
+}
+
+async function runDirectories(_lab: Lab): Promise<string[]> {
+  const found: string[] = [];
+  for (const scope of await readdir('/run/vireo').catch(() => [])) {
+    for (const id of await readdir(join('/run/vireo', scope)).catch(() => []))
+      found.push(join('/run/vireo', scope, id));
+  }
+  return found;
+}
+
+async function newMachineRuns(lab: Lab, known: Set<string>): Promise<void> {
+  const directory = await soon(async () => (await runDirectories(lab)).find((path) => !known.has(path)));
+  await soon(() => qmpSaysRunning(join(directory, 'q2')));
+}
+
+async function soon<T>(look: () => Promise<T | undefined | false>): Promise<T> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const seen = await look();
+    if (seen !== undefined && seen !== false) return seen;
+    if (performance.now() > deadline) throw new Error('waited 30 s in vain');
+    await new Promise((next) => setTimeout(next, 2));
+  }
+}
+
+/** One query-status on a monitor socket; false when it cannot be asked yet. */
+function qmpSaysRunning(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = dial(path);
+    let text = '';
+    socket.on('error', () => resolve(false));
+    socket.on('data', (chunk) => {
+      text += chunk;
+      if (text.includes('"status"')) {
+        resolve(/"status": ?"running"/.test(text));
+        socket.destroy();
+      }
+    });
+    socket.on('connect', () => socket.write('{"execute":"qmp_capabilities"}\n{"execute":"query-status"}\n'));
+    socket.setTimeout(1_000, () => {
+      resolve(false);
+      socket.destroy();
+    });
+  });
+}
+
+/** The same command line with sockets of its own, started and continued by hand; milliseconds until it runs. */
+async function rawMachine(argv: readonly string[]): Promise<number> {
+  const directory = await mkdtemp(join(tmpdir(), 'vireo-raw-'));
+  const disk = join(directory, 'disk.qcow2');
+  await must(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '16M']);
+  const own = argv.map((arg) =>
+    arg.replaceAll(/\/run\/vireo\/[^/]+\/[^/,"]+/g, directory).replaceAll(/\/[^",=]*\.(qcow2|raw)/g, disk),
+  );
+  const started = performance.now();
+  const child = spawn(own[0] ?? '', own.slice(1), { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  await soon(() => continueMachine(join(directory, 'q')));
+  const took = performance.now() - started;
+  child.kill('SIGKILL');
+  await ended;
+  await rm(directory, { recursive: true });
+  return took;
+}
+
+function continueMachine(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = dial(path);
+    let text = '';
+    socket.on('error', () => resolve(false));
+    socket.on('data', (chunk) => {
+      text += chunk;
+      if (text.includes('"RESUME"') || /"status": ?"running"/.test(text)) {
+        resolve(true);
+        socket.destroy();
+      }
+    });
+    socket.on('connect', () =>
+      socket.write('{"execute":"qmp_capabilities"}\n{"execute":"cont"}\n{"execute":"query-status"}\n'),
+    );
+  });
+}
+
+export async function benchContainer(lab: Lab, client: Client): Promise<Figure[]> {
+  const ours: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const name = `bench-ct-${round}`;
+    const known = new Set(await readdir(join(lab.dataDirectory, 'agent/guests')).catch(() => []));
+    await client.create(Container, container(name));
+    const created = performance.now();
+    const id = await soon(async () =>
+      (await readdir(join(lab.dataDirectory, 'agent/guests')).catch(() => [])).find((one) => !known.has(one)),
+    );
+    await soon(() => initRuns(id));
+    ours.push(performance.now() - created);
+    await lab.kubectl('delete', 'ct', name, '--wait');
+  }
+  const by = { name: 'lxc-start + lxc-wait', value: median(await rawContainers(lab)) };
+  return [
+    {
+      name: 'container: 201 to RUNNING',
+      ours: median(ours),
+      unit: 'ms',
+      against: by,
+      aim: by.value + ALLOWANCE_MS,
+    },
+  ];
+}
+
+/** A process in the container's own pid namespace: its init runs. */
+async function initRuns(id: string): Promise<boolean> {
+  for (const pid of await cgroupPids(id)) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    if (/^NSpid:\s+\d+\s+1$/m.test(status)) return true;
+  }
+  return false;
+}
+
+/** An equal container with the same root, started by LXC's own commands. */
+async function rawContainers(lab: Lab): Promise<number[]> {
+  const root = await mkdtemp(join(tmpdir(), 'vireo-rawct-'));
+  const rootfs = (
+    await must([
+      'find',
+      join(lab.dataDirectory, 'agent/pools/local'),
+      '-maxdepth',
+      '4',
+      '-type',
+      'd',
+      '-name',
+      'sbin',
+    ])
+  ).split('\n')[0];
+  await must(['cp', '-a', join(rootfs ?? '', '..'), join(root, 'rootfs')]);
+  await writeFile(
+    join(root, 'config'),
+    `lxc.include = /usr/share/lxc/config/common.conf\nlxc.arch = x86_64\nlxc.uts.name = raw\nlxc.rootfs.path = dir:${root}/rootfs\nlxc.net.0.type = empty\n`,
+  );
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const started = performance.now();
+    await must(['lxc-start', '-P', root, '-n', 'raw', '-f', join(root, 'config')]);
+    await must(['lxc-wait', '-P', root, '-n', 'raw', '-s', 'RUNNING']);
+    times.push(performance.now() - started);
+    await run(['lxc-stop', '-P', root, '-n', 'raw', '-k']);
+  }
+  await rm(root, { recursive: true, force: true });
+  return times;
+}
+
+/** A hundred small containers out of one file, until all run. */
+export async function benchHundred(lab: Lab): Promise<Figure[]> {
+  const file = join(lab.dataDirectory, 'hundred.json');
+  const items = Array.from({ length: 100 }, (_, index) => container(`many-${index}`));
+  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  const started = performance.now();
+  const applying = lab.kubectl('apply', '-f', file);
+  await until('100 containers run', async () => (await runningContainers(lab)) >= 100, 120_000);
+  const took = (performance.now() - started) / 1000;
+  await applying;
+  await lab.kubectl('delete', '-f', file, '--wait');
+  return [{ name: '100 containers from one file, all running', ours: took, unit: 's', aim: 6 }];
+}
+
+async function runningContainers(lab: Lab): Promise<number> {
+  const ids = await readdir(join(lab.dataDirectory, 'agent/guests')).catch(() => []);
+  const procs = await Promise.all(ids.map((id) => initRuns(id)));
+  return procs.filter(Boolean).length;
+}

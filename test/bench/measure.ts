@@ -1,0 +1,70 @@
+/** Figures and how they are printed: medians, and ratios against the raw tool or the aim, side by side in one run. */
+import { readdir, readFile } from 'node:fs/promises';
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+export type Figure = {
+  name: string;
+  ours: number;
+  unit: string;
+  against?: { name: string; value: number };
+  aim: number;
+};
+
+/** One line a figure: ours, what it is compared with, the aim, and whether it is met. */
+export function printFigures(figures: readonly Figure[]): void {
+  for (const { name, ours, unit, against, aim } of figures) {
+    const ratio =
+      against === undefined
+        ? ''
+        : `  ${against.name} ${round(against.value)} ${unit}, ratio ${round(ours / against.value)}`;
+    const verdict = ours <= aim ? 'met' : 'MISSED';
+    process.stdout.write(
+      `${name.padEnd(52)} ${`${round(ours)} ${unit}`.padStart(12)}  aim <= ${round(aim)} ${unit} ${verdict}${ratio}\n`,
+    );
+  }
+}
+
+function round(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** Pids of a process and all below it. */
+export async function processTree(root: number): Promise<number[]> {
+  const parents = new Map<number, number>();
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
+    const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    parents.set(Number(entry), Number(rest[1]));
+  }
+  const tree = [root];
+  for (const pid of tree) for (const [child, parent] of parents) if (parent === pid) tree.push(child);
+  return tree;
+}
+
+/** Proportional set size of the processes, bytes (proc(5), smaps_rollup). */
+export async function pssBytes(pids: readonly number[]): Promise<number> {
+  let total = 0;
+  for (const pid of pids) {
+    const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+    total += Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024;
+  }
+  return total;
+}
+
+/** CPU seconds the processes have used so far, user and system. */
+export async function cpuSeconds(pids: readonly number[]): Promise<number> {
+  let ticks = 0;
+  for (const pid of pids) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(rest[11] ?? 0) + Number(rest[12] ?? 0);
+  }
+  return ticks / 100;
+}

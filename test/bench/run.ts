@@ -1,0 +1,94 @@
+/** `npm run bench`: every figure beside what it is compared with, measured in the same run. Needs root, QEMU, LXC and kubectl. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from '../../src/main/connect.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { until } from '../e2e/harness/commands.ts';
+import { type Lab, startLab } from '../e2e/harness/lab.ts';
+import { BASE, benchContainer, benchHundred, benchMachine, container } from './guests.ts';
+import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
+
+const IDLE_SECONDS = 20;
+const only = process.argv.slice(2);
+
+async function withLab(args: string[], work: (lab: Lab) => Promise<Figure[]>): Promise<void> {
+  const lab = await startLab({ name: 'bench', args });
+  try {
+    printFigures(await work(lab));
+  } finally {
+    await lab.dispose();
+  }
+}
+
+async function real(lab: Lab): Promise<Figure[]> {
+  const client = await connect(lab.kubeconfig, 'bench', realWorld({ logLevel: 'error' }));
+  await lab.apply(BASE);
+  await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'img/busybox', 'vhost', '--all');
+  const figures = [
+    ...(await benchMachine(lab, client)),
+    ...(await benchContainer(lab, client)),
+    ...(await benchHundred(lab)),
+  ];
+  await client.close();
+  return figures;
+}
+
+async function startUp(): Promise<void> {
+  const times: number[] = [];
+  let pss = 0;
+  for (let round = 0; round < 5; round += 1) {
+    const lab = await startLab({ name: 'bench' });
+    times.push(lab.readyAfterMs / 1000);
+    if (round === 0) {
+      await new Promise((settle) => setTimeout(settle, 5_000));
+      pss = await pssBytes(await processTree(lab.pid));
+    }
+    await lab.dispose();
+  }
+  printFigures([
+    { name: 'vireo up to ready', ours: median(times), unit: 's', aim: 1.5 },
+    { name: 'memory of all its processes when idle (PSS)', ours: pss / 2 ** 20, unit: 'MiB', aim: 220 },
+  ]);
+}
+
+async function simulated(lab: Lab): Promise<Figure[]> {
+  await lab.apply(BASE);
+  await applyMany(lab, 'idle', 100);
+  await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'ct', '--all');
+  await new Promise((settle) => setTimeout(settle, 5_000));
+  const pids = await processTree(lab.pid);
+  const before = await cpuSeconds(pids);
+  await new Promise((settle) => setTimeout(settle, IDLE_SECONDS * 1000));
+  const share = ((await cpuSeconds(pids)) - before) / IDLE_SECONDS;
+
+  const started = performance.now();
+  await applyMany(lab, 'many', 1_000);
+  await until('all 1,000 are Ready', async () => !(await notReady(lab)), 180_000);
+  const took = (performance.now() - started) / 1000;
+  return [
+    { name: 'idle CPU with 100 simulated guests', ours: share * 100, unit: '%', aim: 1 },
+    { name: '1,000 simulated guests from one file, all Ready', ours: took, unit: 's', aim: 30 },
+  ];
+}
+
+async function applyMany(lab: Lab, name: string, count: number): Promise<void> {
+  const file = join(lab.dataDirectory, `${name}.json`);
+  const items = Array.from({ length: count }, (_, index) => container(`${name}-${index}`));
+  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  await lab.kubectl('apply', '-f', file);
+}
+
+async function notReady(lab: Lab): Promise<boolean> {
+  const states = await lab.kubectl(
+    'get',
+    'ct',
+    '-o',
+    'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}',
+  );
+  const all = states.trim().split(/\s+/);
+  return all.length < 1_100 || all.some((state) => state !== 'True');
+}
+
+if (only.length === 0 || only.includes('start')) await startUp();
+if (only.length === 0 || only.includes('real')) await withLab([], real);
+if (only.length === 0 || only.includes('simulated')) await withLab(['--simulate', '3'], simulated);

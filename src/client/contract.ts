@@ -122,7 +122,7 @@ export type InformerOptions<T extends KubeObject> = {
 /** Shares one informer per (kind, selection) in a process. */
 export type Informers = {
   informer<T extends KubeObject>(kind: KindRef<T>, options?: InformerOptions<T>): Informer<T>;
-  /** Starts all informers made so far and later; ends with the signal. */
+  /** Starts all informers made so far and later; ends with the signal. A second call changes nothing. */
   start(signal: AbortSignal): void;
   /** Resolves when all informers made so far have synced. */
   synced(signal?: AbortSignal): Promise<void>;

@@ -38,7 +38,7 @@ export function createInformers(client: Client, world: Pick<World, 'clock' | 'ra
       return copy.informer satisfies Informer<T>;
     },
     start: (signal) => {
-      if (running !== undefined) throw new Error('these informers are running already');
+      if (running !== undefined) return;
       running = signal;
       for (const { run } of shared.values()) run(signal);
     },

@@ -42,6 +42,8 @@ export type Controller<T extends KubeObject> = {
   informer: Informer<T>;
   /** Paths it alone writes, such as `status.phase`; two controllers with one path fail at start-up unless `shared` names it. */
   writes: readonly string[];
+  /** Paths of `writes` that another controller of this kind declares too, with both naming them here. */
+  shared?: readonly string[];
   /** Further access for RBAC. */
   access?: readonly Access[];
   /** False: the object is not reconciled (another role's). Default: all. */
@@ -53,6 +55,7 @@ export type Controller<T extends KubeObject> = {
   finalizer?: string;
   stamp?(object: Stored<T>): Record<string, string>;
   reconcile(pass: Pass<T>): Promise<PassResult<T>>;
+  /** Without it (and without a finalizer) `reconcile` also sees objects that are being deleted. */
   remove?(pass: Pass<T>): Promise<PassResult<T>>;
   /** The object has left the informer's selection (deleted, or no longer ours): GET before doing anything. */
   gone?(
@@ -69,11 +72,29 @@ export type Controller<T extends KubeObject> = {
 };
 
 /** Made with `trigger(informer, map)` so that the change's type is checked where it is written. */
-export type Trigger = { subscribe(enqueue: (key: string) => void): () => void };
+export type Trigger = {
+  /** The kind that is read, for RBAC; absent when the trigger is none of the API's. */
+  readonly kind?: KindRef;
+  subscribe(enqueue: (key: string) => void): () => void;
+};
+
+/** What a controller says about itself without running: RBAC manifests and the check for two writers come from it. */
+export type Declaration = {
+  name: string;
+  kind: KindRef;
+  writes: readonly string[];
+  shared?: readonly string[];
+  access?: readonly Access[];
+  finalizer?: string;
+  triggers?: readonly Pick<Trigger, 'kind'>[];
+};
 
 /** The engine of one role. */
 export type Manager = {
+  /** Throws when another controller of the same kind declares a path that this one writes. */
   add<T extends KubeObject>(controller: Controller<T>): void;
+  /** What the controllers added so far declare. */
+  declarations(): readonly Declaration[];
   /** Requeues one key of a controller from outside (a QMP event, a process exit). */
   enqueue(controller: string, key: string): void;
   /** Starts informers, waits for them, runs until the signal; resolves when all passes under way have ended. */

@@ -1,0 +1,64 @@
+/** What a pass changes in a status: the smallest merge patch, with times kept where nothing turned. Pure. */
+import type { Condition } from '../api/meta.ts';
+import type { JsonObject } from '../client/patch.ts';
+import { isJsonObject, mergePatchOf } from '../client/patch.ts';
+
+function isCondition(value: unknown): value is Condition {
+  return (
+    isJsonObject(value) && typeof value.type === 'string' && typeof value.lastTransitionTime === 'string'
+  );
+}
+
+function conditionsOf(status: JsonObject): Condition[] {
+  return Array.isArray(status.conditions) ? status.conditions.filter(isCondition) : [];
+}
+
+/** The wanted conditions, each with the old time while its status is the old one. */
+function keepTimes(old: readonly Condition[], wanted: readonly unknown[]): unknown[] {
+  return wanted.map((condition) => {
+    if (!isCondition(condition)) return condition;
+    const before = old.find(({ type }) => type === condition.type);
+    if (before?.status !== condition.status) return condition;
+    return { ...condition, lastTransitionTime: before.lastTransitionTime };
+  });
+}
+
+/** undefined inside, which JSON cannot say, must not look like a difference. */
+function asJson(value: unknown): JsonObject {
+  const plain: unknown = JSON.parse(JSON.stringify(value ?? {}));
+  return isJsonObject(plain) ? plain : {};
+}
+
+/** The patch of `status` alone, or undefined when nothing differs. Names missing in `wanted` are removed. */
+export function statusPatch(observed: unknown, wanted: unknown): JsonObject | undefined {
+  const before = asJson(observed);
+  const after = asJson(wanted);
+  if (!Array.isArray(after.conditions)) return mergePatchOf(before, after);
+  return mergePatchOf(before, { ...after, conditions: keepTimes(conditionsOf(before), after.conditions) });
+}
+
+/**
+ * The paths a status patch writes, such as `status.placement.host`; for conditions one path each that differs from
+ * `observed`, such as `status.conditions.Ready`.
+ */
+export function writtenPaths(patch: JsonObject, observed: unknown): string[] {
+  const before = conditionsOf(asJson(observed));
+  const walk = (value: unknown, path: string): string[] => {
+    if (path === 'status.conditions')
+      return changedConditions(before, value).map((type) => `${path}.${type}`);
+    if (!isJsonObject(value) || Object.keys(value).length === 0) return [path];
+    return Object.entries(value).flatMap(([name, inner]) => walk(inner, `${path}.${name}`));
+  };
+  return walk(patch, 'status');
+}
+
+function changedConditions(before: readonly Condition[], value: unknown): string[] {
+  const after = Array.isArray(value) ? value.filter(isCondition) : [];
+  const text = (conditions: readonly Condition[], type: string): string =>
+    JSON.stringify(asJson(conditions.find((condition) => condition.type === type)));
+  const types = new Set([...before, ...after].map(({ type }) => type));
+  return [...types].filter((type) => {
+    const differ = mergePatchOf(JSON.parse(text(before, type)), JSON.parse(text(after, type)));
+    return differ !== undefined;
+  });
+}

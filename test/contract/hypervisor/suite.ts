@@ -16,6 +16,8 @@ export type HypervisorLab<Request, Hardware> = {
   /** A guest of this name with a directory of its own; the same for the same name. */
   guest(name: string): GuestHandle;
   request: Request;
+  /** The request of a second guest beside the first, on a volume of its own; absent: `request` serves for both. */
+  otherRequest?: Request;
   /** A request that needs a restart, and the path that is then reported. */
   changed: { request: Request; path: string };
   /** Ends the guest's processes as a crash does. */
@@ -152,7 +154,7 @@ export function describeHypervisor<Request, Hardware>(
       it('runs two guests side by side', async () => {
         const other = lab.guest('db');
         await start();
-        await driver.start(other, lab.request, hardware, open);
+        await driver.start(other, lab.otherRequest ?? lab.request, hardware, open);
         expect((await driver.discover()).sort()).toEqual([guest.id, other.id].sort());
         await driver.kill(other);
         expect(await driver.observe(other)).toEqual({ state: 'Off' });

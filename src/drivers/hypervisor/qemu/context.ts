@@ -1,0 +1,12 @@
+/** What all parts of the driver work with: the world, where things lie, who answers. */
+import type { World } from '../../../base/world.ts';
+import type { Cgroups } from '../../cgroup/contract.ts';
+import type { Monitors } from './monitors.ts';
+
+export type QemuContext = {
+  world: World;
+  cgroups: Cgroups;
+  /** Absolute; belongs to this agent alone. */
+  runDirectory: string;
+  monitors: Monitors;
+};

@@ -1,0 +1,54 @@
+/**
+ * What the driver remembers of a guest's run, as `run.json` in the guest's directory. It is written before the process is made and again
+ * right after, so that whoever finds a guest after a crash knows what it is and what it runs with.
+ */
+import type { Files } from '../../../base/files.ts';
+import type { ProcessIdentity } from '../../../base/processes.ts';
+import type { GuestEnd, GuestHandle, MachineHardware, MachineRequest } from '../contract.ts';
+
+export type RunRecord = {
+  uuid: string;
+  /** Boot of the host that the start belongs to. */
+  bootId: string;
+  /** Absent: about to be spawned, or the agent died before it could write it down. */
+  process?: ProcessIdentity;
+  /** RFC 3339. */
+  startedAt: string;
+  /** What really runs: live changes are written here too. */
+  request: MachineRequest;
+  hardware: MachineHardware;
+  /** How the run came to its end, known before the process was ended by us. */
+  ended?: GuestEnd;
+  /** Somebody asked for the end by force: no crash when the process is gone. */
+  killed?: boolean;
+};
+
+const recordPath = (guest: GuestHandle) => `${guest.directory}/run.json`;
+
+/** The record, or undefined when the guest never ran here or its run is done with. */
+export async function readRecord(files: Files, guest: GuestHandle): Promise<RunRecord | undefined> {
+  const text = await files.readText(recordPath(guest));
+  return text === undefined ? undefined : (JSON.parse(text) as RunRecord);
+}
+
+/** Durable when it resolves. */
+export async function writeRecord(files: Files, guest: GuestHandle, record: RunRecord): Promise<void> {
+  await files.writeAtomic(recordPath(guest), `${JSON.stringify(record, undefined, 1)}\n`, { mode: 0o600 });
+}
+
+export async function removeRecord(files: Files, guest: GuestHandle): Promise<void> {
+  await files.remove(recordPath(guest));
+}
+
+/** The boot this host is in. */
+export async function currentBoot(files: Files): Promise<string> {
+  return ((await files.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
+}
+
+/** How a run ended whose process is gone; undefined: nothing to tell (killed, or it never came to life). */
+export function endOf(record: RunRecord | undefined, bootId: string): GuestEnd | undefined {
+  if (record === undefined || record.killed === true) return undefined;
+  if (record.ended !== undefined) return record.ended;
+  if (record.process === undefined) return undefined;
+  return record.bootId === bootId ? 'Crashed' : 'HostRebooted';
+}

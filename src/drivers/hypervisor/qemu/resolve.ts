@@ -1,0 +1,120 @@
+/**
+ * What a machine is pinned to at its first start: versioned chipset, CPU model and the address of each device. Later plans keep all of it,
+ * because a guest that finds its disk or interface elsewhere may not boot. Pure.
+ */
+import { ReasonedError } from '../../../base/outcome.ts';
+import type {
+  DiskRequest,
+  HypervisorFacts,
+  MachineHardware,
+  MachineRequest,
+  NicRequest,
+} from '../contract.ts';
+import {
+  balloonId,
+  diskId,
+  nicId,
+  rngId,
+  rootPortCount,
+  rootPortId,
+  scsiController,
+  serialController,
+  vgaId,
+} from './plan/ids.ts';
+
+/** The hardware of this request. Throws ReasonedError QemuMissing, TooManyDevices. */
+export function resolveHardware(
+  request: MachineRequest,
+  pinned: MachineHardware | undefined,
+  facts: HypervisorFacts,
+): MachineHardware {
+  const kept = pinned !== undefined && isChipset(pinned.machineType, request.machine) ? pinned : undefined;
+  return {
+    machineType: kept?.machineType ?? newestType(request.machine, facts),
+    cpuModel: resolveCpu(request.cpu.model, kept?.cpuModel, facts),
+    addresses: resolveAddresses(request, kept?.addresses ?? {}),
+  };
+}
+
+function newestType(machine: MachineRequest['machine'], facts: HypervisorFacts): string {
+  const type = facts.qemu?.machineTypes[machine];
+  if (type !== undefined) return type;
+  throw new ReasonedError('QemuMissing', facts.message ?? 'QEMU is not usable on this host', {
+    stalled: true,
+  });
+}
+
+/** A machine that was asked to change its chipset is another machine. */
+function isChipset(machineType: string, machine: MachineRequest['machine']): boolean {
+  return machineType.startsWith('pc-q35-') === (machine === 'q35');
+}
+
+/** A model that is asked for is taken; else the pinned one; else one that the next host most likely has too. */
+function resolveCpu(wanted: string | undefined, pinned: string | undefined, facts: HypervisorFacts): string {
+  const native = facts.accelerator === 'kvm';
+  if (wanted !== undefined) return wanted.toLowerCase() === 'host' ? (native ? 'host' : 'max') : wanted;
+  return pinned ?? (native ? 'x86-64-v2' : 'max');
+}
+
+type Addresses = Readonly<Record<string, string>>;
+
+function resolveAddresses(request: MachineRequest, pinned: Addresses): Addresses {
+  const builtIn = builtInAddresses(request.machine);
+  const addresses: Record<string, string> = { ...builtIn };
+  const wishes = [...request.disks.map(diskWish(request)), ...request.networks.map(nicWish(request))];
+  for (const { id, slots } of wishes) {
+    const known = pinned[id];
+    if (known !== undefined && slots.includes(known)) addresses[id] = known;
+  }
+  for (const { id, slots } of wishes) {
+    if (addresses[id] !== undefined) continue;
+    const taken = new Set(Object.values(addresses));
+    const free = slots.find((slot) => !taken.has(slot));
+    if (free === undefined) {
+      throw new ReasonedError('TooManyDevices', `no free slot for ${id}: remove a device`, { stalled: true });
+    }
+    addresses[id] = free;
+  }
+  return addresses;
+}
+
+type Wish = { id: string; slots: readonly string[] };
+
+function diskWish(request: MachineRequest): (disk: DiskRequest) => Wish {
+  return ({ name, bus }) => ({
+    id: diskId(name),
+    slots:
+      bus === 'scsi' ? range(0, 255, (target) => `${scsiController}:${target}`) : slotsOf(request.machine),
+  });
+}
+
+/** Old models have port registers, which the root ports do not pass on: they sit beside them. */
+function nicWish(request: MachineRequest): (nic: NicRequest) => Wish {
+  return ({ name, model }) => {
+    const slots = slotsOf(request.machine);
+    const usable = model === 'virtio' ? slots : slots.filter((slot) => slot.includes(':'));
+    return { id: nicId(name), slots: usable };
+  };
+}
+
+/** Free places in the order they are given away; on q35 those that can be plugged while the guest runs come first. */
+function slotsOf(machine: MachineRequest['machine']): string[] {
+  if (machine === 'pc') return range(7, 31, (slot) => `pci.0:${slot.toString(16)}`);
+  const ports = range(0, rootPortCount - 1, rootPortId);
+  const beside = [...range(6, 15, (slot) => slot), ...range(18, 30, (slot) => slot)];
+  return [...ports, ...beside.map((slot) => `pcie.0:${slot.toString(16)}`)];
+}
+
+function builtInAddresses(machine: MachineRequest['machine']): Record<string, string> {
+  const [bus, first] = machine === 'q35' ? ['pcie.0', 1] : ['pci.0', 2];
+  const devices = [vgaId, scsiController, serialController, balloonId, rngId];
+  const controllers = devices.map((id, index) => [id, `${bus}:${first + index}`] as const);
+  if (machine === 'pc') return Object.fromEntries(controllers);
+  const port = (index: number) => `pcie.0:${(16 + (index >> 3)).toString(16)}.${index & 7}`;
+  const ports = range(0, rootPortCount - 1, (index) => [rootPortId(index), port(index)] as const);
+  return Object.fromEntries([...controllers, ...ports]);
+}
+
+function range<T>(first: number, last: number, make: (value: number) => T): T[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => make(first + index));
+}

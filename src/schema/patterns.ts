@@ -7,5 +7,5 @@ export type Pattern = (text: string) => boolean;
 /** Throws when `source` is no RE2 expression. */
 export function compilePattern(source: string): Pattern {
   const expression = RE2JS.compile(source);
-  return (text) => expression.matcher(text).find();
+  return (text) => expression.test(text);
 }

@@ -18,6 +18,13 @@ export function pruneResource(root: SchemaNode, object: unknown): string[] {
   return removed.sort();
 }
 
+/** Removes unknown fields of the value of a field in place; returns their paths below `path`, sorted. */
+export function pruneField(node: SchemaNode, value: unknown, path: string): string[] {
+  const removed: string[] = [];
+  pruneValue(node, value, path, node.embedded, removed);
+  return removed.sort();
+}
+
 function pruneValue(
   node: SchemaNode,
   value: unknown,
@@ -28,7 +35,7 @@ function pruneValue(
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) pruneItem(node, item, itemPath(path, index), removed);
   } else if (isObject(value)) {
-    for (const name of Object.keys(value)) pruneField(node, value, name, path, isResource, removed);
+    for (const name of Object.keys(value)) pruneMember(node, value, name, path, isResource, removed);
   }
 }
 
@@ -37,7 +44,7 @@ function pruneItem(list: SchemaNode, item: unknown, path: string, removed: strin
   else if (!list.keepsUnknown) pruneAll(item, path, removed);
 }
 
-function pruneField(
+function pruneMember(
   node: SchemaNode,
   object: JsonObject,
   name: string,

@@ -64,9 +64,9 @@ function validateObject(
   }
   if (node.embedded) checkEmbedded(object, path, errors);
   if (node.properties.size === 0 && !node.additional) return;
-  for (const [name, value] of Object.entries(object)) {
+  for (const name of Object.keys(object)) {
     const child = node.properties.get(name) ?? node.additional;
-    if (child) validateValue(child, value, oldField(old, name), childPath(path, name), errors);
+    if (child) validateValue(child, object[name], oldField(old, name), childPath(path, name), errors);
   }
 }
 

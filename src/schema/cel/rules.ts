@@ -3,6 +3,7 @@ import type { Environment, TypeCheckResult } from '@marcbachmann/cel-js';
 import type { JsonSchema, ValidationRule } from '../contract.ts';
 import { SchemaError } from '../node.ts';
 import { childPath } from '../paths.ts';
+import { nodeOf, visit } from './ast.ts';
 import { readFieldPath } from './field-path.ts';
 import { safeMatches } from './strings.ts';
 import { declareType } from './types.ts';
@@ -103,30 +104,14 @@ function checkTyped({ valid, type, error }: TypeCheckResult, result: string): vo
 /** Renames `.matches(` where it is a call, in the source: what stands in string literals stays. */
 function withSafeMatches(environment: Environment, source: string): string {
   const places: number[] = [];
-  visit(environment.parse(source).ast, (node) => {
-    if (node.op === 'rcall' && node.args[0] === 'matches') {
-      places.push(source.indexOf('matches', rangeEnd(node.args[1])));
+  visit(environment.parse(source).ast, ({ op, args }) => {
+    if (op === 'rcall' && args[0] === 'matches') {
+      places.push(source.indexOf('matches', nodeOf(args[1])?.end ?? 0));
     }
   });
   return places
     .sort((a, b) => b - a)
     .reduce((text, at) => `${text.slice(0, at)}${safeMatches}${text.slice(at + 'matches'.length)}`, source);
-}
-
-type Node = { op: string; args: readonly unknown[] };
-
-function visit(value: unknown, use: (node: Node) => void): void {
-  if (Array.isArray(value)) {
-    for (const item of value) visit(item, use);
-  } else if (typeof value === 'object' && value !== null && 'op' in value && 'args' in value) {
-    const { op, args } = value;
-    use({ op: String(op), args: Array.isArray(args) ? args : [args] });
-    visit(args, use);
-  }
-}
-
-function rangeEnd(node: unknown): number {
-  return typeof node === 'object' && node !== null && 'end' in node ? Number(node.end) : 0;
 }
 
 function identifiers(ast: unknown): Set<string> {

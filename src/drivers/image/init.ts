@@ -69,7 +69,7 @@ ${idle}`;
 
 /** \`/sbin/init\` of the container: LXC has mounted what is needed and named the host. */
 export function containerInit(): string {
-  return `${start}${powerHandling}${respawn}${requestAddresses}for tty in console tty1 tty2 tty3 tty4; do
+  return `${start}${powerHandling}${respawn}${requestAddresses}for tty in console tty1; do
   [ -c "/dev/$tty" ] && respawn getty -n -l /sbin/root-shell 38400 "$tty" linux &
 done
 ${idle}`;

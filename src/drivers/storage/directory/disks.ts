@@ -1,0 +1,62 @@
+/** Makes and grows disk files with qemu-img. Nothing here decides; the pool has checked owner, size and space. */
+import type { Files } from '../../../base/files.ts';
+import type { Tools } from './tools.ts';
+
+export type DiskFormat = 'raw' | 'qcow2';
+
+/** A sparse empty disk. */
+export async function makeBlankDisk(
+  tools: Tools,
+  disk: { path: string; format: DiskFormat; sizeBytes: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const argv =
+    disk.format === 'raw'
+      ? ['truncate', '-s', String(disk.sizeBytes), disk.path]
+      : ['qemu-img', 'create', '-q', '-f', 'qcow2', disk.path, String(disk.sizeBytes)];
+  await tools.run(argv, { signal });
+}
+
+/**
+ * A whole copy of an image, grown to the wanted size. Blocks are shared where the file system can; the format is always named, because a
+ * probed raw disk could pretend to be a qcow2 that reads files of the host.
+ */
+export async function makeDiskFromImage(
+  tools: Tools,
+  image: { path: string; format: DiskFormat; sizeBytes: number },
+  disk: { path: string; format: DiskFormat; sizeBytes: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const argv =
+    image.format === disk.format
+      ? ['cp', '--reflink=auto', '--sparse=always', '--', image.path, disk.path]
+      : ['qemu-img', 'convert', '-q', '-f', image.format, '-O', disk.format, image.path, disk.path];
+  await tools.run(argv, { signal });
+  if (disk.sizeBytes > image.sizeBytes) await growDisk(tools, disk, signal);
+}
+
+/** Grows the file of a disk that no guest has open; a size it has already is no error. */
+export async function growDisk(
+  tools: Tools,
+  disk: { path: string; format: DiskFormat; sizeBytes: number },
+  signal?: AbortSignal,
+): Promise<void> {
+  const argv =
+    disk.format === 'raw'
+      ? ['truncate', '-s', `>${disk.sizeBytes}`, disk.path]
+      : ['qemu-img', 'resize', '-q', '-f', 'qcow2', disk.path, String(disk.sizeBytes)];
+  await tools.run(argv, signal === undefined ? {} : { signal });
+}
+
+/** The size a guest sees, read although the disk may be open in one. */
+export async function virtualSize(
+  tools: Tools,
+  files: Files,
+  disk: { path: string; format: DiskFormat },
+): Promise<number> {
+  if (disk.format === 'raw') return (await files.stat(disk.path))?.sizeBytes ?? 0;
+  const result = await tools.run(['qemu-img', 'info', '-U', '--output=json', '-f', 'qcow2', disk.path]);
+  const info: unknown = JSON.parse(result.stdout);
+  const size = typeof info === 'object' && info !== null && 'virtual-size' in info ? info['virtual-size'] : 0;
+  return typeof size === 'number' ? size : 0;
+}

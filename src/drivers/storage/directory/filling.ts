@@ -1,0 +1,80 @@
+/** Makes the data of a new volume in a hidden directory: blank, or a whole copy of an image. */
+import type { VolumeRequest } from '../contract.ts';
+import { checkImageKind, diskSize } from '../refusals.ts';
+import type { Capacity } from './capacity.ts';
+import { makeBlankDisk, makeDiskFromImage } from './disks.ts';
+import type { Images } from './images.ts';
+import { diskName, rootfsName } from './layout.ts';
+import type { VolumeRecord } from './records.ts';
+import type { PoolRoom } from './room.ts';
+import { canMapIds, copyTree, shiftTree } from './trees.ts';
+
+/** A blank volume's own blocks. */
+const blankBytes = 1024 * 1024;
+
+/** Makes the data in the hidden directory; answers with the record that belongs to it. */
+export async function fillVolume(
+  { room, images, capacity }: { room: PoolRoom; images: Images; capacity: Capacity },
+  request: VolumeRequest,
+  to: { made: string; signal: AbortSignal },
+): Promise<VolumeRecord> {
+  const { id, owner } = request;
+  if (request.image === undefined) {
+    return capacity.reserve(blankBytes, () => fillBlank(room, request, to));
+  }
+  return images.reading(request.image, async (image, directory) => {
+    checkImageKind(image, request.kind);
+    return capacity.reserve(image.usedBytes, async () => {
+      if (image.format === 'raw' || image.format === 'qcow2') {
+        const sizeBytes = diskSize(id, request.sizeBytes, image.virtualSizeBytes);
+        const source = {
+          path: `${directory}/${diskName(image.format)}`,
+          format: image.format,
+          sizeBytes: image.virtualSizeBytes,
+        };
+        const disk = { path: `${to.made}/${diskName(request.format)}`, format: request.format, sizeBytes };
+        await makeDiskFromImage(room.tools, source, disk, to.signal);
+        return { id, owner, kind: 'Disk', format: request.format, sizeBytes, initialBytes: image.usedBytes };
+      }
+      const root = `${to.made}/${rootfsName}`;
+      await copyTree(room.tools, `${directory}/${rootfsName}`, root, to.signal);
+      return { ...(await ownTree(room, request, root, to.signal)), initialBytes: image.usedBytes };
+    });
+  });
+}
+
+async function fillBlank(
+  room: PoolRoom,
+  request: VolumeRequest,
+  to: { made: string; signal: AbortSignal },
+): Promise<VolumeRecord> {
+  const { id, owner, format } = request;
+  if (request.kind === 'Disk') {
+    const sizeBytes = diskSize(id, request.sizeBytes, undefined);
+    await makeBlankDisk(room.tools, { path: `${to.made}/${diskName(format)}`, format, sizeBytes }, to.signal);
+    return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: 0 };
+  }
+  const root = `${to.made}/${rootfsName}`;
+  await room.world.files.makeDirectory(root, { mode: 0o755 });
+  return ownTree(room, request, root, to.signal);
+}
+
+/** Leaves ids as they are where they can be mapped at mount, else shifts them for good and records by how much. */
+async function ownTree(
+  room: PoolRoom,
+  { id, owner, idBase }: VolumeRequest,
+  root: string,
+  signal: AbortSignal,
+): Promise<VolumeRecord> {
+  const record: VolumeRecord = {
+    id,
+    owner,
+    kind: 'Filesystem',
+    format: 'directory',
+    sizeBytes: 0,
+    initialBytes: 0,
+  };
+  if (idBase === undefined || (await canMapIds(room.world.files, root))) return record;
+  await shiftTree(room.tools, room.world.files, root, idBase, signal);
+  return { ...record, shiftedBy: idBase };
+}

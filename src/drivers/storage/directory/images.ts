@@ -1,0 +1,163 @@
+/** The images of a directory pool: staged, checked, published by one rename, and removed only after the last copy from them is done. */
+import type { FileStat } from '../../../base/files.ts';
+import { ReasonedError } from '../../../base/outcome.ts';
+import { imageBroken, inspectDisk, inspectRootfsArchive } from '../../image/inspect.ts';
+import type { ImageFacts } from '../contract.ts';
+import { imageMissing } from '../refusals.ts';
+import { diskName, rootfsName } from './layout.ts';
+import { imageRecordName, readImageRecord, writeRecord } from './records.ts';
+import type { PoolRoom } from './room.ts';
+import { measureTrees, unpackTree } from './trees.ts';
+
+export type Images = {
+  list(): Promise<ImageFacts[]>;
+  stage(name: string): Promise<string>;
+  publish(image: {
+    name: string;
+    kind: ImageFacts['kind'];
+    sourceHash: string;
+    file: string;
+  }): Promise<ImageFacts>;
+  remove(name: string): Promise<void>;
+  /** Runs `copy` with the image's facts and directory while the image is kept. Throws ReasonedError ImageMissing. */
+  reading<T>(name: string, copy: (image: ImageFacts, directory: string) => Promise<T>): Promise<T>;
+};
+
+/** The images of one pool. */
+export function createImages(room: PoolRoom): Images {
+  const { files } = room.world;
+  const readers = new Map<string, Set<Promise<unknown>>>();
+
+  /** A reader works on by the renamed directory, so the tree may go only after it: `cp` would skip what is gone without a word. */
+  const takeAway = async (name: string): Promise<void> => {
+    const directory = room.layout.image(name);
+    if ((await files.stat(directory)) === undefined) return;
+    const away = room.partialPath(name);
+    await files.rename(directory, away);
+    await Promise.allSettled(readers.get(name) ?? []);
+    await room.tools.removeTree(away);
+  };
+
+  return {
+    list: async () => {
+      const names = await files.list(room.layout.images);
+      const records = await Promise.all(
+        names.map((name) => readImageRecord(files, `${room.layout.images}/${name}`)),
+      );
+      return records.filter((record) => record !== undefined);
+    },
+    stage: async (name) => {
+      await room.checkPresent();
+      const directory = room.layout.stage(name);
+      await room.tools.removeTree(directory);
+      await files.makeDirectory(directory, { mode: 0o700 });
+      return directory;
+    },
+    publish: (image) =>
+      room.lock(`image ${image.name}`, async () => {
+        await room.checkPresent();
+        const made = room.partialPath(image.name);
+        try {
+          const facts = await prepare(room, image, made);
+          await takeAway(image.name);
+          await files.rename(made, room.layout.image(image.name));
+          await room.tools.removeTree(room.layout.stage(image.name));
+          return facts;
+        } finally {
+          await room.tools.removeTree(made);
+        }
+      }),
+    remove: (name) => room.lock(`image ${name}`, () => takeAway(name)),
+    reading: async (name, copy) => {
+      const directory = room.layout.image(name);
+      const image = await readImageRecord(files, directory);
+      if (image === undefined) throw imageMissing(room.name, name);
+      const work = copy(image, directory);
+      const set = readers.get(name) ?? new Set();
+      readers.set(name, set.add(work));
+      try {
+        return await work;
+      } finally {
+        set.delete(work);
+      }
+    },
+  };
+}
+
+type Publication = Parameters<Images['publish']>[0];
+
+/** Checks what was made and puts it with its record into `made`, flushed to disk. */
+async function prepare(room: PoolRoom, image: Publication, made: string): Promise<ImageFacts> {
+  const { files } = room.world;
+  const stat = await stagedFile(room, image);
+  await files.makeDirectory(made, { mode: 0o700 });
+  const content =
+    image.kind === 'Disk'
+      ? await takeDisk(room, image.file, made)
+      : await takeRootfs(room, image.file, stat.kind, made);
+  const facts: ImageFacts = {
+    name: image.name,
+    kind: image.kind,
+    ...content,
+    sourceHash: image.sourceHash,
+  };
+  await writeRecord(files, `${made}/${imageRecordName}`, facts);
+  await room.flush();
+  return facts;
+}
+
+/** The file or directory itself, which must lie in the staging directory: a link or `..` could point at any file of the host. */
+async function stagedFile(room: PoolRoom, image: Publication): Promise<FileStat> {
+  const { files } = room.world;
+  const stat = await files.stat(image.file);
+  const real = await files.realPath(image.file);
+  const stage = await files.realPath(room.layout.stage(image.name));
+  if (stat === undefined || stage === undefined || real?.startsWith(`${stage}/`) !== true) {
+    throw new ReasonedError('ImageMissing', `nothing was made for the image ${image.name}`);
+  }
+  if (stat.kind !== 'File' && stat.kind !== 'Directory')
+    throw imageBroken('an image is a file or a directory');
+  return stat;
+}
+
+type Content = Pick<ImageFacts, 'format' | 'virtualSizeBytes' | 'usedBytes' | 'checksum'>;
+
+async function takeDisk(room: PoolRoom, file: string, made: string): Promise<Content> {
+  const { format, virtualSizeBytes } = await inspectDisk(room.world, file);
+  const path = `${made}/${diskName(format)}`;
+  await room.world.files.rename(file, path);
+  const stat = await room.world.files.stat(path);
+  return { format, virtualSizeBytes, usedBytes: stat?.usedBytes ?? 0, checksum: await checksum(room, path) };
+}
+
+async function takeRootfs(room: PoolRoom, file: string, kind: string, made: string): Promise<Content> {
+  let archive = file;
+  if (kind === 'Directory') {
+    archive = `${made}/packed.tar`;
+    await room.tools.run([
+      'tar',
+      '--numeric-owner',
+      '--xattrs',
+      '--acls',
+      '--sort=name',
+      '-C',
+      file,
+      '-cf',
+      archive,
+      '.',
+    ]);
+  }
+  await inspectRootfsArchive(room.world, archive);
+  const root = `${made}/${rootfsName}`;
+  await room.world.files.makeDirectory(root, { mode: 0o755 });
+  await unpackTree(room.tools, archive, root);
+  const sum = await checksum(room, archive);
+  if (archive !== file) await room.world.files.remove(archive);
+  const usedBytes = (await measureTrees(room.tools, [root])).get(root) ?? 0;
+  return { format: 'directory', virtualSizeBytes: usedBytes, usedBytes, checksum: sum };
+}
+
+async function checksum(room: PoolRoom, path: string): Promise<string> {
+  const result = await room.tools.run(['sha256sum', '--binary', '--', path]);
+  return `sha256:${/^\\?([0-9a-f]{64})/.exec(result.stdout)?.[1] ?? ''}`;
+}

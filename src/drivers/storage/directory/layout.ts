@@ -1,0 +1,44 @@
+/**
+ * Where a directory pool keeps what. A volume or an image is a directory of its own with its record inside, so that one rename makes it
+ * visible or takes it away. All is below directories of mode 0700: container roots hold set-uid programs with the host's own ids.
+ */
+import { checkedName } from '../names.ts';
+
+export type Layout = {
+  root: string;
+  marker: string;
+  volumes: string;
+  images: string;
+  /** Images being made; emptied at open. */
+  staging: string;
+  /** Half-made and half-removed things; emptied at open. */
+  partial: string;
+  volume(id: string): string;
+  image(name: string): string;
+  stage(name: string): string;
+};
+
+/** The layout below `root`; names are checked. */
+export function layoutOf(root: string): Layout {
+  const volumes = `${root}/volumes`;
+  const images = `${root}/images`;
+  const staging = `${root}/.staging`;
+  return {
+    root,
+    marker: `${root}/pool.json`,
+    volumes,
+    images,
+    staging,
+    partial: `${root}/.partial`,
+    volume: (id) => `${volumes}/${checkedName(id)}`,
+    image: (name) => `${images}/${checkedName(name)}`,
+    stage: (name) => `${staging}/${checkedName(name)}`,
+  };
+}
+
+export const rootfsName = 'rootfs';
+
+/** The file of a disk inside its directory. */
+export function diskName(format: 'raw' | 'qcow2'): string {
+  return `disk.${format}`;
+}

@@ -1,0 +1,54 @@
+/** What the pool writes about each volume and image: JSON beside the data, the only memory the pool has. */
+
+import type { Files } from '../../../base/files.ts';
+import { ReasonedError } from '../../../base/outcome.ts';
+import type { ImageFacts, VolumeFacts } from '../contract.ts';
+
+export type VolumeRecord = Omit<VolumeFacts, 'usedBytes'> & {
+  /** Bytes the volume had when it was made: the answer until a Filesystem has been measured. */
+  initialBytes: number;
+  /** True from the wish to grow until the file is known to have the recorded size. */
+  growing?: boolean;
+  /** First host id, where ids are shifted on disk. */
+  shiftedBy?: number;
+};
+
+export const volumeRecordName = 'volume.json';
+export const imageRecordName = 'image.json';
+
+/** The record of a volume's directory: undefined without a directory; throws ReasonedError VolumeDamaged when it is not readable. */
+export async function readVolumeRecord(files: Files, directory: string): Promise<VolumeRecord | undefined> {
+  const text = await files.readText(`${directory}/${volumeRecordName}`);
+  if (text === undefined && (await files.stat(directory)) === undefined) return undefined;
+  const record = text === undefined ? undefined : parse<VolumeRecord>(text);
+  if (record?.owner?.guestUuid === undefined || (record.kind !== 'Disk' && record.kind !== 'Filesystem')) {
+    const message = `the record of the volume in ${directory} is missing or unreadable; its data is untouched: restore ${volumeRecordName} there or move the directory away`;
+    throw new ReasonedError('VolumeDamaged', message, { stalled: true });
+  }
+  return record;
+}
+
+/** The record of an image's directory; undefined when there is none or it is unreadable: an image can be made again. */
+export async function readImageRecord(files: Files, directory: string): Promise<ImageFacts | undefined> {
+  const text = await files.readText(`${directory}/${imageRecordName}`);
+  const record = text === undefined ? undefined : parse<ImageFacts>(text);
+  return typeof record?.sourceHash === 'string' ? record : undefined;
+}
+
+/** Writes a record so that it survives a crash as a whole or not at all. */
+export async function writeRecord(
+  files: Files,
+  path: string,
+  record: VolumeRecord | ImageFacts,
+): Promise<void> {
+  await files.writeAtomic(path, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 });
+}
+
+function parse<T>(text: string): (Partial<T> & T) | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}

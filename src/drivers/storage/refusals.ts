@@ -1,0 +1,70 @@
+/** The refusals every storage driver gives in the same words: reasons are constants, messages say what to do. */
+import { ReasonedError } from '../../base/outcome.ts';
+import type { ImageFacts, VolumeKind, VolumeOwner } from './contract.ts';
+
+/** The volume belongs to another guest. */
+export function ownedByOther(id: string, owner: VolumeOwner): ReasonedError {
+  return new ReasonedError(
+    'VolumeOwnedByOther',
+    `the volume ${id} belongs to disk ${owner.disk} of ${owner.guest} (${owner.guestUuid}); choose another name or delete that guest`,
+    { stalled: true },
+  );
+}
+
+/** Not stalled: space comes back when others delete. */
+export function poolFull(pool: string, missingBytes: number): ReasonedError {
+  return new ReasonedError(
+    'PoolFull',
+    `the pool ${pool} lacks ${Math.max(1, Math.ceil(missingBytes))} bytes; free or add space`,
+  );
+}
+
+/** The pool has no image of that name. */
+export function imageMissing(pool: string, image: string): ReasonedError {
+  return new ReasonedError('ImageMissing', `the pool ${pool} holds no image ${image}`);
+}
+
+/** No volume of that id is there. */
+export function volumeMissing(id: string): ReasonedError {
+  return new ReasonedError('VolumeMissing', `there is no volume ${id}`);
+}
+
+/** A disk never shrinks: the guest's file system would lose its end. */
+export function cannotShrink(id: string, sizeBytes: number, wantedBytes: number): ReasonedError {
+  return new ReasonedError(
+    'VolumeCannotShrink',
+    `the volume ${id} has ${sizeBytes} bytes and cannot shrink to ${wantedBytes}; ask for at least its size`,
+    { stalled: true },
+  );
+}
+
+/** Only disks have a size of their own. */
+export function resizeUnsupported(id: string): ReasonedError {
+  return new ReasonedError('ResizeUnsupported', `the volume ${id} is a directory without a size limit`, {
+    stalled: true,
+  });
+}
+
+/** The size a disk gets: the wanted one, or the image's. Throws ReasonedError SizeTooSmall when the image does not fit or none is known. */
+export function diskSize(
+  id: string,
+  wantedBytes: number | undefined,
+  imageBytes: number | undefined,
+): number {
+  const sizeBytes = wantedBytes ?? imageBytes;
+  if (sizeBytes === undefined || sizeBytes <= 0) {
+    throw new ReasonedError('SizeTooSmall', `the volume ${id} needs a size`, { stalled: true });
+  }
+  if (imageBytes !== undefined && sizeBytes < imageBytes) {
+    const message = `the volume ${id} is to have ${sizeBytes} bytes, its image has ${imageBytes}; ask for at least that`;
+    throw new ReasonedError('SizeTooSmall', message, { stalled: true });
+  }
+  return sizeBytes;
+}
+
+/** Throws ReasonedError ImageBroken when the image cannot become a volume of this kind. */
+export function checkImageKind(image: Pick<ImageFacts, 'name' | 'kind'>, kind: VolumeKind): void {
+  if ((image.kind === 'Disk') === (kind === 'Disk')) return;
+  const message = `the image ${image.name} is a ${image.kind} and cannot fill a ${kind}`;
+  throw new ReasonedError('ImageBroken', message, { stalled: true });
+}

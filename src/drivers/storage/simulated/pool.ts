@@ -1,0 +1,171 @@
+/**
+ * A storage pool that exists in one state file: for simulated hosts and fast tests. Volumes have sizes and owners but no data; latency and
+ * faults can be set. It keeps the same promises as a real pool, under the same suite.
+ */
+import type { World } from '../../../base/world.ts';
+import { imageBroken } from '../../image/inspect.ts';
+import { readSimulatedImage } from '../../image/simulated.ts';
+import type {
+  ImageFacts,
+  PoolCapabilities,
+  SimulatedPoolConfig,
+  StoragePool,
+  VolumeAttachment,
+  VolumeFacts,
+  VolumeRequest,
+} from '../contract.ts';
+import { createKeyedLock } from '../locks.ts';
+import { checkedName } from '../names.ts';
+import {
+  cannotShrink,
+  checkImageKind,
+  diskSize,
+  imageMissing,
+  ownedByOther,
+  poolFull,
+  resizeUnsupported,
+  volumeMissing,
+} from '../refusals.ts';
+import { openPoolState, type PoolState } from './state.ts';
+
+export type SimulatedPoolFaults = {
+  /** Nothing more fits, whatever the sizes say. */
+  full?: boolean;
+  /** Names of images that turn out to be broken when they are published. */
+  brokenImages?: readonly string[];
+};
+
+export type SimulatedPoolOptions = {
+  world: World;
+  config: SimulatedPoolConfig;
+  /** Time each change takes; default 2 ms. */
+  latencyMs?: number;
+  /** Read at each call, so that a test can turn faults on and off. */
+  faults?: () => SimulatedPoolFaults;
+};
+
+const capabilities: PoolCapabilities = {
+  formats: ['raw', 'qcow2'],
+  kinds: ['Disk', 'Filesystem'],
+  resize: true,
+  snapshot: false,
+  clone: false,
+  thin: true,
+};
+
+/** Opens the pool; its state is what an earlier one left at the same path. */
+export async function createSimulatedPool(options: SimulatedPoolOptions): Promise<StoragePool> {
+  const { world, config, latencyMs = 2, faults = (): SimulatedPoolFaults => ({}) } = options;
+  const state = await openPoolState(world, config.path);
+  const lock = createKeyedLock();
+  const stage = (name: string) => `${config.path}/.staging/${checkedName(name)}`;
+  await world.files.removeTree(`${config.path}/.staging`);
+
+  const change = async (apply: () => void, signal?: AbortSignal): Promise<void> => {
+    await world.clock.sleep(latencyMs, signal);
+    apply();
+    await state.save();
+  };
+  const needed = (id: string): VolumeFacts => {
+    const found = state.volumes.get(id);
+    if (found === undefined) throw volumeMissing(id);
+    return found;
+  };
+  const checkSpace = (bytes: number): void => {
+    const missingBytes = bytes + usedBytes(state) - config.totalBytes;
+    if (faults().full === true || missingBytes > 0) throw poolFull(config.name, missingBytes);
+  };
+
+  return {
+    capabilities,
+    facts: async () => ({
+      healthy: true,
+      totalBytes: config.totalBytes,
+      usedBytes: usedBytes(state),
+      allocatedBytes: [...state.volumes.values()].reduce((sum, volume) => sum + volume.sizeBytes, 0),
+    }),
+    list: async () => [...state.volumes.values()],
+    observe: async (id) => state.volumes.get(id),
+    create: (request, signal) =>
+      lock(request.id, async () => {
+        const existing = state.volumes.get(checkedName(request.id));
+        if (existing === undefined) {
+          const volume = planVolume(state, config.name, request);
+          checkSpace(volume.usedBytes);
+          await change(() => state.volumes.set(volume.id, volume), signal);
+          return volume;
+        }
+        if (existing.owner.guestUuid !== request.owner.guestUuid)
+          throw ownedByOther(request.id, existing.owner);
+        return existing;
+      }),
+    resize: (id, sizeBytes) =>
+      lock(id, async () => {
+        const volume = needed(id);
+        if (volume.format === 'directory') throw resizeUnsupported(id);
+        if (sizeBytes < volume.sizeBytes) throw cannotShrink(id, volume.sizeBytes, sizeBytes);
+        if (sizeBytes > volume.sizeBytes) await change(() => state.volumes.set(id, { ...volume, sizeBytes }));
+      }),
+    attach: async (id) => attachment(config.path, needed(id)),
+    remove: (id, owner) =>
+      lock(id, async () => {
+        const volume = state.volumes.get(id);
+        if (volume === undefined) return;
+        if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
+        await change(() => state.volumes.delete(id));
+      }),
+    images: async () => [...state.images.values()],
+    stageImage: async (name) => {
+      await world.files.removeTree(stage(name));
+      await world.files.makeDirectory(stage(name));
+      return stage(name);
+    },
+    publishImage: async (image) => {
+      if (faults().brokenImages?.includes(image.name))
+        throw imageBroken(`the image ${image.name} is damaged`);
+      const content = await readSimulatedImage(world.files, image.file);
+      checkSpace(content.usedBytes);
+      const facts: ImageFacts = {
+        ...content,
+        name: image.name,
+        kind: image.kind,
+        sourceHash: image.sourceHash,
+      };
+      await change(() => state.images.set(checkedName(image.name), facts));
+      await world.files.removeTree(stage(image.name));
+      return facts;
+    },
+    removeImage: async (name) => {
+      if (state.images.has(name)) await change(() => state.images.delete(name));
+    },
+  };
+}
+
+function usedBytes(state: PoolState): number {
+  const parts = [...state.volumes.values(), ...state.images.values()];
+  return parts.reduce((sum, part) => sum + part.usedBytes, 0);
+}
+
+function planVolume(state: PoolState, pool: string, request: VolumeRequest): VolumeFacts {
+  const image = request.image === undefined ? undefined : state.images.get(request.image);
+  if (request.image !== undefined && image === undefined) throw imageMissing(pool, request.image);
+  if (image !== undefined) checkImageKind(image, request.kind);
+  const { id, kind, owner } = request;
+  const used = image?.usedBytes ?? 0;
+  return kind === 'Disk'
+    ? {
+        id,
+        kind,
+        owner,
+        format: request.format,
+        sizeBytes: diskSize(id, request.sizeBytes, image?.virtualSizeBytes),
+        usedBytes: used,
+      }
+    : { id, kind, owner, format: 'directory', sizeBytes: 0, usedBytes: used };
+}
+
+function attachment(path: string, volume: VolumeFacts): VolumeAttachment {
+  return volume.format === 'directory'
+    ? { type: 'Directory', path: `${path}/volumes/${volume.id}/rootfs`, shift: 'Idmapped' }
+    : { type: 'File', path: `${path}/volumes/${volume.id}/disk.${volume.format}`, format: volume.format };
+}

@@ -1,0 +1,231 @@
+/** What every storage pool promises, told once and run for each driver. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ReasonedError } from '../../../src/base/outcome.ts';
+import type { StoragePool, VolumeRequest } from '../../../src/drivers/storage/contract.ts';
+
+/** One pool somewhere; `open` may be called again, as a restarted agent does. */
+export type PoolLab = {
+  open(): Promise<StoragePool>;
+  /** Puts a good disk image of 1 MiB, a root file system or rubbish into a staging directory; answers with its path. */
+  diskImage(directory: string): Promise<string>;
+  rootfsImage(directory: string): Promise<string>;
+  brokenImage(directory: string): Promise<string>;
+  /** From now on nothing more fits, or everything does again. */
+  setFull(full: boolean): void;
+  remove(): Promise<void>;
+};
+
+const MIB = 1024 * 1024;
+const signal = new AbortController().signal;
+const anna = { guestUuid: 'uuid-anna', guest: 'VirtualMachine/default/anna', disk: 'data' };
+const bert = { guestUuid: 'uuid-bert', guest: 'VirtualMachine/default/bert', disk: 'data' };
+
+function disk(id: string, changes: Partial<VolumeRequest> = {}): VolumeRequest {
+  return { id, owner: anna, kind: 'Disk', format: 'qcow2', sizeBytes: 96 * MIB, ...changes };
+}
+
+async function reasonOf(
+  work: Promise<unknown>,
+): Promise<{ reason: string; stalled: boolean; message: string }> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ReasonedError)) throw new Error(`expected a ReasonedError, got ${String(error)}`);
+  return { reason: error.reason, stalled: error.stalled, message: error.message };
+}
+
+/** Runs the suite for the pools that `makeLab` makes. */
+export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): void {
+  describe(`a ${name} pool`, () => {
+    let lab: PoolLab;
+    let pool: StoragePool;
+
+    beforeEach(async () => {
+      lab = await makeLab();
+      pool = await lab.open();
+    });
+    afterEach(() => lab.remove());
+
+    const publish = async (image: string, kind: 'Disk' | 'ContainerRootfs', sourceHash = 'hash-1') => {
+      const directory = await pool.stageImage(image);
+      const file = kind === 'Disk' ? await lab.diskImage(directory) : await lab.rootfsImage(directory);
+      return pool.publishImage({ name: image, kind, sourceHash, file });
+    };
+
+    it('makes a blank disk and shows it with its owner', async () => {
+      const made = await pool.create(disk('g1-data'), signal);
+      expect(made).toMatchObject({
+        id: 'g1-data',
+        kind: 'Disk',
+        format: 'qcow2',
+        sizeBytes: 96 * MIB,
+        owner: anna,
+      });
+      expect(await pool.observe('g1-data')).toEqual(made);
+      expect((await pool.list()).map((volume) => volume.id)).toEqual(['g1-data']);
+      expect(await pool.attach('g1-data')).toMatchObject({ type: 'File', format: 'qcow2' });
+    });
+
+    it('makes a volume once, however often it is asked', async () => {
+      const first = await pool.create(disk('g1-data'), signal);
+      const again = await Promise.all([
+        pool.create(disk('g1-data'), signal),
+        pool.create(disk('g1-data'), signal),
+      ]);
+      expect(again).toEqual([first, first]);
+      expect(await pool.list()).toHaveLength(1);
+    });
+
+    it('finds its volumes and images again after a restart of the agent', async () => {
+      await publish('base', 'Disk');
+      const made = await pool.create(disk('g1-data', { image: 'base' }), signal);
+      const reopened = await lab.open();
+      expect(await reopened.observe('g1-data')).toEqual(made);
+      expect((await reopened.images()).map((image) => image.name)).toEqual(['base']);
+    });
+
+    it('gives a volume to nobody but its owner', async () => {
+      await pool.create(disk('g1-data'), signal);
+      const create = await reasonOf(pool.create(disk('g1-data', { owner: bert }), signal));
+      const remove = await reasonOf(pool.remove('g1-data', { guestUuid: bert.guestUuid }));
+      expect([create.reason, remove.reason]).toEqual(['VolumeOwnedByOther', 'VolumeOwnedByOther']);
+      expect(create.message).toContain(anna.guest);
+      expect(await pool.observe('g1-data')).toMatchObject({ owner: anna });
+    });
+
+    it('removes a volume, and again without complaint', async () => {
+      await pool.create(disk('g1-data'), signal);
+      await pool.remove('g1-data', anna);
+      await pool.remove('g1-data', anna);
+      expect(await pool.observe('g1-data')).toBeUndefined();
+      expect(await pool.list()).toEqual([]);
+      expect((await reasonOf(pool.attach('g1-data'))).reason).toBe('VolumeMissing');
+    });
+
+    it('grows a disk and refuses to shrink it', async () => {
+      await pool.create(disk('g1-data'), signal);
+      await pool.resize('g1-data', 192 * MIB, { running: false });
+      await pool.resize('g1-data', 192 * MIB, { running: false });
+      expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 192 * MIB });
+      const shrink = await reasonOf(pool.resize('g1-data', 96 * MIB, { running: false }));
+      expect(shrink).toMatchObject({ reason: 'VolumeCannotShrink', stalled: true });
+      expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 192 * MIB });
+    });
+
+    it('copies an image into a disk that is larger than it', async () => {
+      const image = await publish('base', 'Disk');
+      expect(image).toMatchObject({ name: 'base', kind: 'Disk', sourceHash: 'hash-1' });
+      expect(image.checksum).toMatch(/^sha256:[0-9a-f]{64}$/);
+      const made = await pool.create(disk('g1-data', { image: 'base', sizeBytes: 256 * MIB }), signal);
+      expect(made).toMatchObject({ sizeBytes: 256 * MIB });
+    });
+
+    it('gives a disk without a size the size of its image', async () => {
+      const image = await publish('base', 'Disk');
+      const { sizeBytes: _, ...request } = disk('g1-data', { image: 'base' });
+      expect(await pool.create(request, signal)).toMatchObject({ sizeBytes: image.virtualSizeBytes });
+    });
+
+    it('refuses a disk smaller than its image, and one without any size', async () => {
+      await publish('base', 'Disk');
+      const small = await reasonOf(pool.create(disk('g1-data', { image: 'base', sizeBytes: 1024 }), signal));
+      const { sizeBytes: _, ...request } = disk('g2-data');
+      const none = await reasonOf(pool.create(request, signal));
+      expect([small.reason, none.reason]).toEqual(['SizeTooSmall', 'SizeTooSmall']);
+      expect(await pool.list()).toEqual([]);
+    });
+
+    it('makes a container root from an image', async () => {
+      await publish('busybox', 'ContainerRootfs');
+      const made = await pool.create(
+        { id: 'g3-rootfs', owner: anna, kind: 'Filesystem', format: 'raw', image: 'busybox' },
+        signal,
+      );
+      expect(made).toMatchObject({ kind: 'Filesystem', format: 'directory', sizeBytes: 0 });
+      expect(await pool.attach('g3-rootfs')).toMatchObject({ type: 'Directory' });
+    });
+
+    it('waits for a missing image and refuses one of the wrong kind', async () => {
+      const missing = await reasonOf(pool.create(disk('g1-data', { image: 'base' }), signal));
+      expect(missing).toMatchObject({ reason: 'ImageMissing', stalled: false });
+      await publish('busybox', 'ContainerRootfs');
+      const wrong = await reasonOf(pool.create(disk('g1-data', { image: 'busybox' }), signal));
+      expect(wrong.reason).toBe('ImageBroken');
+    });
+
+    it('refuses a broken image and shows nothing of it', async () => {
+      const directory = await pool.stageImage('base');
+      const file = await lab.brokenImage(directory);
+      const refusal = await reasonOf(
+        pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file }),
+      );
+      expect(refusal).toMatchObject({ reason: 'ImageBroken', stalled: true });
+      expect(await pool.images()).toEqual([]);
+    });
+
+    it('keeps the old image when its successor is broken', async () => {
+      const old = await publish('base', 'Disk');
+      const directory = await pool.stageImage('base');
+      const file = await lab.brokenImage(directory);
+      await reasonOf(pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'hash-2', file }));
+      expect(await pool.images()).toEqual([old]);
+    });
+
+    it('replaces an image made from another source and leaves its volumes alone', async () => {
+      await publish('base', 'Disk', 'hash-1');
+      const made = await pool.create(disk('g1-data', { image: 'base' }), signal);
+      await publish('base', 'Disk', 'hash-2');
+      expect((await pool.images()).map((image) => image.sourceHash)).toEqual(['hash-2']);
+      await pool.removeImage('base');
+      await pool.removeImage('base');
+      expect(await pool.images()).toEqual([]);
+      expect(await pool.observe('g1-data')).toEqual(made);
+    });
+
+    it('forgets an image that was staged but never published', async () => {
+      const directory = await pool.stageImage('base');
+      const file = await lab.diskImage(directory);
+      const reopened = await lab.open();
+      expect(await reopened.images()).toEqual([]);
+      const gone = await reasonOf(
+        reopened.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file }),
+      );
+      expect(gone.reason).toBe('ImageMissing');
+    });
+
+    it('says how many bytes are missing when it is full, and goes on when there is room again', async () => {
+      await publish('base', 'Disk');
+      lab.setFull(true);
+      const full = await reasonOf(pool.create(disk('g1-data', { image: 'base' }), signal));
+      expect(full).toMatchObject({ reason: 'PoolFull', stalled: false });
+      expect(full.message).toMatch(/lacks \d+ bytes/);
+      expect(await pool.list()).toEqual([]);
+      lab.setFull(false);
+      await pool.create(disk('g1-data', { image: 'base' }), signal);
+      expect(await pool.list()).toHaveLength(1);
+    });
+
+    it('tells its capacity and what it has promised', async () => {
+      await pool.create(disk('g1-data'), signal);
+      await pool.create(disk('g2-data', { owner: bert, sizeBytes: 64 * MIB }), signal);
+      const facts = await pool.facts();
+      expect(facts).toMatchObject({ healthy: true, allocatedBytes: 160 * MIB });
+      expect(facts.totalBytes).toBeGreaterThan(0);
+    });
+
+    it('lets nothing out of its directory by name', async () => {
+      for (const id of ['../evil', 'a/b', '..', '.hidden', '', 'A']) {
+        expect((await reasonOf(pool.create(disk(id), signal))).reason).toBe('NameInvalid');
+      }
+      expect((await reasonOf(pool.stageImage('../evil'))).reason).toBe('NameInvalid');
+    });
+
+    it('leaves nothing when the work is called off', async () => {
+      const abort = new AbortController();
+      abort.abort(new Error('no longer wanted'));
+      await expect(pool.create(disk('g1-data'), abort.signal)).rejects.toThrow('no longer wanted');
+      expect(await pool.list()).toEqual([]);
+    });
+  });
+}

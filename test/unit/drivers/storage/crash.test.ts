@@ -1,0 +1,146 @@
+/** A directory pool whose host dies between any two of its steps: afterwards a volume is whole or not there, and nothing is lost. */
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../../src/base/log.ts';
+import type { World } from '../../../../src/base/world.ts';
+import type { StoragePool, VolumeRequest } from '../../../../src/drivers/storage/contract.ts';
+import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
+import { realWorld } from '../../../../src/main/world/world.ts';
+
+const MIB = 1024 * 1024;
+const signal = new AbortController().signal;
+const owner = { guestUuid: 'uuid-anna', guest: 'anna', disk: 'data' };
+const disk: VolumeRequest = {
+  id: 'g1-data',
+  owner,
+  kind: 'Disk',
+  format: 'qcow2',
+  sizeBytes: 2 * MIB,
+  image: 'base',
+};
+const changing = new Set(['writeAtomic', 'makeDirectory', 'remove', 'removeTree', 'rename', 'chmod', 'run']);
+
+/** A world that dies at its `step`th change: that change and all later calls fail. `count` tells how many changes were asked for. */
+function mortalWorld(step: number): World & { count(): number } {
+  const real = realWorld();
+  let changes = 0;
+  const mortal = <T extends object>(port: T): T =>
+    new Proxy(port, {
+      get: (target, name) => {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== 'function') return method;
+        return async (...input: unknown[]) => {
+          if (changing.has(String(name))) changes += 1;
+          if (changes >= step) throw new Error('the power is gone');
+          return method.apply(target, input);
+        };
+      },
+    });
+  return {
+    ...real,
+    log: silentLog,
+    files: mortal(real.files),
+    processes: mortal(real.processes),
+    count: () => changes,
+  };
+}
+
+let path: string;
+const open = (world: World): Promise<StoragePool> =>
+  openDirectoryPool({ world, config: { type: 'Directory', name: 'local', path } });
+const openHealthy = () => open({ ...realWorld(), log: silentLog });
+
+/** Runs `work` again and again, dying one step later each time, until it lives through; checks after each death. */
+async function dieAtEachStep(
+  work: (pool: StoragePool) => Promise<unknown>,
+  check: (pool: StoragePool) => Promise<void>,
+) {
+  const opening = mortalWorld(Number.POSITIVE_INFINITY);
+  await open(opening);
+  for (let step = opening.count() + 1; ; step += 1) {
+    const pool = await open(mortalWorld(step));
+    const survived = await work(pool).then(
+      () => true,
+      () => false,
+    );
+    await check(await openHealthy());
+    expect(await readdir(join(path, '.partial'))).toEqual([]);
+    expect(await readdir(join(path, '.staging'))).toEqual([]);
+    if (survived) return step;
+  }
+}
+
+async function publishBase(pool: StoragePool, sourceHash = 'hash-1'): Promise<void> {
+  const directory = await pool.stageImage('base');
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'base.raw'), Buffer.alloc(MIB, sourceHash));
+  await pool.publishImage({ name: 'base', kind: 'Disk', sourceHash, file: join(directory, 'base.raw') });
+}
+
+describe('a host that dies while its pool', () => {
+  beforeEach(async () => {
+    path = await mkdtemp(join(tmpdir(), 'vireo-crash-'));
+  });
+  afterEach(() => rm(path, { recursive: true, force: true }));
+
+  it('makes a volume shows it whole or not at all, and makes it at the next try', async () => {
+    await publishBase(await openHealthy());
+    const steps = await dieAtEachStep(
+      (pool) => pool.create(disk, signal),
+      async (pool) => {
+        const shown = await pool.observe('g1-data');
+        if (shown !== undefined) expect(await pool.attach('g1-data')).toMatchObject({ type: 'File' });
+        expect(await pool.create(disk, signal)).toMatchObject({ sizeBytes: 2 * MIB });
+        await pool.remove('g1-data', owner);
+      },
+    );
+    expect(steps).toBeGreaterThan(6);
+  });
+
+  it('removes a volume has it whole or not at all', async () => {
+    await publishBase(await openHealthy());
+    await (await openHealthy()).create(disk, signal);
+    await dieAtEachStep(
+      (pool) => pool.remove('g1-data', owner),
+      async (pool) => {
+        const shown = await pool.observe('g1-data');
+        if (shown !== undefined) expect((await pool.attach('g1-data')).type).toBe('File');
+        else await pool.create(disk, signal);
+      },
+    );
+  });
+
+  it('grows a disk ends with a file as large as it says', async () => {
+    const raw: VolumeRequest = { id: 'g2-data', owner, kind: 'Disk', format: 'raw', sizeBytes: MIB };
+    let sizeBytes = MIB;
+    await (await openHealthy()).create(raw, signal);
+    await dieAtEachStep(
+      (pool) => pool.resize('g2-data', sizeBytes + MIB, { running: false }),
+      async (pool) => {
+        const attachment = await pool.attach('g2-data');
+        const shown = await pool.observe('g2-data');
+        if (attachment.type !== 'File' || shown === undefined) throw new Error('the volume is gone');
+        expect((await readFile(attachment.path)).length).toBe(shown.sizeBytes);
+        sizeBytes = shown.sizeBytes;
+      },
+    );
+  });
+
+  it('replaces an image has the old one, the new one or none, never half of one', async () => {
+    await publishBase(await openHealthy(), 'hash-1');
+    await dieAtEachStep(
+      (pool) => publishBase(pool, 'hash-2'),
+      async (pool) => {
+        const hash = (await pool.images())[0]?.sourceHash;
+        if (hash === undefined) return publishBase(pool, 'hash-1');
+        await pool.create({ ...disk, format: 'raw' }, signal);
+        const content = await readFile(join(path, 'volumes', 'g1-data', 'disk.raw'));
+        expect(content.subarray(0, MIB).equals(Buffer.alloc(MIB, hash))).toBe(true);
+        await pool.remove('g1-data', owner);
+        if (hash === 'hash-2') await publishBase(pool, 'hash-1');
+      },
+    );
+  });
+});

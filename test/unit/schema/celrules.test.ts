@@ -1,0 +1,196 @@
+import { describe, expect, test } from 'vitest';
+import { compileSchema } from '../../../src/schema/compile.ts';
+import { SchemaError } from '../../../src/schema/node.ts';
+import { check, integer, list, named, object, ruled, shown, text } from './builders.ts';
+
+const pair = object({ a: integer, b: integer });
+
+describe('a broken rule', () => {
+  test('is reported with its message, or its text when it has none', () => {
+    const rule = { rule: 'self.a > self.b', message: 'a must be above b' };
+    expect(check(ruled(pair, rule), { a: 1, b: 2 })).toEqual([
+      'spec: Invalid value: "object": a must be above b',
+    ]);
+    expect(check(ruled(pair, 'self.a > 5'), { a: 1 })).toEqual([
+      'spec: Invalid value: "object": failed rule: self.a > 5',
+    ]);
+    expect(check(ruled(pair, rule), { a: 3, b: 2 })).toEqual([]);
+  });
+
+  test('can make its message, and falls back when that fails', () => {
+    const rule = (messageExpression: string) => ({ rule: 'self.a > 5', message: 'plain', messageExpression });
+    expect(check(ruled(pair, rule('"a is " + string(self.a)')), { a: 1 })).toEqual([
+      'spec: Invalid value: "object": a is 1',
+    ]);
+    expect(check(ruled(pair, rule('"b is " + string(self.b)')), { a: 1 })).toEqual([
+      'spec: Invalid value: "object": plain',
+    ]);
+  });
+
+  test('points to a field below and gives its reason', () => {
+    const rule = {
+      rule: 'self.a > 5',
+      message: 'no',
+      fieldPath: '.a',
+      reason: 'FieldValueForbidden',
+    } as const;
+    expect(check(ruled(pair, rule), { a: 1 })).toEqual(['spec.a: Forbidden: no']);
+    expect(check(ruled(pair, { ...rule, reason: 'FieldValueRequired' }), { a: 1 })).toEqual([
+      'spec.a: Required value: no',
+    ]);
+  });
+
+  test('that fails to evaluate is no pass', () => {
+    expect(check(ruled(pair, 'self.a > 5'), {})).toEqual([
+      'spec: Invalid value: "object": No such key: a evaluating rule: failed rule: self.a > 5',
+    ]);
+  });
+
+  test('is named at the item or entry it stands at', () => {
+    const item = ruled(text, 'self.startsWith("x")');
+    expect(check(list(item), ['xa', 'b'])).toEqual([
+      'spec[1]: Invalid value: "string": failed rule: self.startsWith("x")',
+    ]);
+    expect(check({ type: 'object', additionalProperties: item }, { k: 'b' })).toEqual([
+      'spec[k]: Invalid value: "string": failed rule: self.startsWith("x")',
+    ]);
+  });
+
+  test('is not looked for in an object of the wrong shape', () => {
+    expect(check(ruled(pair, 'self.a > 5'), { a: 'x' })).toEqual([
+      'spec.a: Invalid value: "string": spec.a in body must be of type integer: "string"',
+      '<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+    ]);
+  });
+});
+
+describe('rules on updates', () => {
+  const immutable = ruled(pair, 'self.a == oldSelf.a');
+
+  test('a transition rule is judged on updates only', () => {
+    expect(check(immutable, { a: 1 })).toEqual([]);
+    expect(check(immutable, { a: 1 }, { a: 1, b: 1 })).toEqual([]);
+    expect(check(immutable, { a: 2 }, { a: 1 })).toHaveLength(1);
+  });
+
+  test('with an optional oldSelf it is judged on both', () => {
+    const growing = {
+      rule: '!oldSelf.hasValue() || self.a >= oldSelf.value().a',
+      optionalOldSelf: true,
+    };
+    expect(check(ruled(pair, growing), { a: 1 })).toEqual([]);
+    expect(check(ruled(pair, growing), { a: 1 }, { a: 2 })).toHaveLength(1);
+  });
+
+  test('items of a keyed list are compared with their own past', () => {
+    const disk = ruled(object({ name: text, size: integer }), 'self.size >= oldSelf.size');
+    const disks = { ...named({}), items: disk };
+    const old = [
+      { name: 'a', size: 5 },
+      { name: 'b', size: 1 },
+    ];
+    expect(
+      check(
+        disks,
+        [
+          { name: 'b', size: 2 },
+          { name: 'new', size: 0 },
+        ],
+        old,
+      ),
+    ).toEqual([]);
+    expect(check(disks, [{ name: 'a', size: 4 }], old)).toHaveLength(1);
+  });
+
+  test('an unchanged value is not held against a rule that came later', () => {
+    expect(check(ruled(pair, 'self.a > 5'), { a: 1 }, { a: 1 })).toEqual([]);
+    expect(check(ruled(pair, 'self.a > 5'), { a: 1, b: 1 }, { a: 1 })).toHaveLength(1);
+  });
+});
+
+describe('what rules see', () => {
+  const holds = (schema: Parameters<typeof ruled>[0], value: unknown, ...rules: string[]) =>
+    expect(check(ruled(schema, ...rules), value)).toEqual([]);
+
+  test('integers are integers, numbers are doubles', () => {
+    holds(
+      object({ i: integer, d: { type: 'number' } }),
+      { i: 7, d: 7 },
+      'self.i / 2 == 3',
+      'self.d / 2.0 == 3.5',
+    );
+    holds({ 'x-kubernetes-int-or-string': true }, 5, 'type(self) == int ? self == 5 : false');
+    holds(
+      { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+      { x: [{ y: 7 }] },
+      'self.x[0].y % 2 == 1',
+    );
+  });
+
+  test('names that are no identifiers are escaped', () => {
+    holds(
+      object({ 'my-field': integer, namespace: text }),
+      { 'my-field': 1, namespace: 'x' },
+      'self.my__dash__field == 1',
+      'self.__namespace__ == "x"',
+    );
+  });
+
+  test('times and durations can be compared', () => {
+    const times = object({
+      t: { type: 'string', format: 'date-time' },
+      d: { type: 'string', format: 'duration' },
+    });
+    holds(
+      times,
+      { t: '2026-01-01T00:00:00Z', d: '90m' },
+      'self.t < timestamp("2027-01-01T00:00:00Z")',
+      'self.d > duration("1h")',
+    );
+  });
+
+  test('null and absent fields are told apart', () => {
+    const schema = object({ n: { type: 'string', nullable: true } });
+    holds(schema, { n: null }, 'has(self.n) && self.n == null');
+    holds(schema, {}, '!has(self.n)');
+  });
+
+  test('the root sees its name', () => {
+    const schema = ruled(object({ spec: text }), 'self.metadata.name == self.spec');
+    expect(compileSchema(schema).validate({ metadata: { name: 'a' }, spec: 'a' })).toEqual([]);
+  });
+
+  test('a regular expression cannot stall the server, and text that only looks like a call stays', () => {
+    const evil = { rule: `!self.matches('^(a+)+$') && '.matches(x)' != self`, message: 'm' };
+    const start = performance.now();
+    expect(check(ruled(text, evil), `${'a'.repeat(5000)}b`)).toEqual([]);
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+});
+
+describe('a rule that cannot be right is refused when the schema is compiled', () => {
+  test.each([
+    ['self.a +', /Unexpected token/],
+    ['self.sise == 1', /undefined field 'sise'/],
+    ['self.a', /must evaluate to bool, not int/],
+    ['nosuch(self.a)', /no matching overload/],
+    ['other.a == 1', /Unknown variable/],
+  ])('%s', (rule, message) => {
+    const compile = () => compileSchema(object({ spec: ruled(pair, rule) }));
+    expect(compile).toThrow(SchemaError);
+    expect(compile).toThrow(message);
+    expect(compile).toThrow(/^properties\.spec\.x-kubernetes-validations\[0\]\.rule: /);
+  });
+
+  test('a field path the schema has not', () => {
+    const compile = () => compileSchema(ruled(pair, { rule: 'true', fieldPath: '.c' }));
+    expect(compile).toThrow(/fieldPath must be a valid path/);
+  });
+});
+
+test('the errors of a whole resource stand at <nil>', () => {
+  const schema = ruled(object({ spec: text }), { rule: 'self.spec == "a"', message: 'no' });
+  expect(shown(compileSchema(schema).validate({ spec: 'b' }))).toEqual([
+    '<nil>: Invalid value: "object": no',
+  ]);
+});

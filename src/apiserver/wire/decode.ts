@@ -2,6 +2,7 @@
 import { isRecord, setOwn } from '../object.ts';
 import { badRequest, unsupportedMediaType } from '../status.ts';
 import { scanJson } from './duplicates.ts';
+import { decodeProtobuf } from './protobuf.ts';
 
 /** A decoded body. `duplicates` are the paths of keys written twice. */
 export type Decoded = { value: unknown; duplicates: string[] };
@@ -11,8 +12,10 @@ const depthLimit = 500;
 /** Values in one YAML document, aliases counted each time; 3 MiB of JSON cannot hold more. */
 const nodeLimit = 1_000_000;
 
+const protobufType = 'application/vnd.kubernetes.protobuf';
+
 /** Media types of whole objects. */
-export const objectTypes = ['application/json', 'application/yaml'] as const;
+export const objectTypes = ['application/json', 'application/yaml', protobufType] as const;
 
 /** The media type of a Content-Type header, lower case, without parameters; `fallback` when there is none. */
 export function mediaType(header: string | undefined, fallback: string): string {
@@ -24,6 +27,7 @@ export async function decodeBody(bytes: Buffer, contentType: string | undefined)
   const type = mediaType(contentType, 'application/json');
   if (type === 'application/json') return decodeJson(bytes);
   if (type === 'application/yaml') return decodeYaml(bytes);
+  if (type === protobufType) return { value: decodeProtobuf(bytes), duplicates: [] };
   throw unsupportedMediaType(objectTypes);
 }
 

@@ -23,20 +23,27 @@ export type RuleNode = {
 /** Compiles all rules below `root`; undefined when there are none. Throws SchemaError for a rule that does not compile. */
 export function compileRuleTree(root: SchemaNode): RuleNode | undefined {
   let environment: Environment | undefined;
-  const context: TreeContext = {
-    environment: () => {
-      environment ??= createEnvironment();
-      return environment;
-    },
-    formats: { duration: (text) => durationOf(context.environment(), text) },
+  const getEnvironment = () => {
+    environment ??= createEnvironment();
+    return environment;
   };
+  const context = { environment: getEnvironment, formats: { duration: durations(getEnvironment) } };
   return compileTree(root, '', true, context);
 }
 
 type TreeContext = { environment: () => Environment; formats: FormatConverters };
 
-function durationOf(environment: Environment, text: string): unknown {
-  return environment.evaluate(`duration(${JSON.stringify(text)})`);
+/** Durations are of a type that only the library's own function makes. What that cannot read stays text, and rules on it fail. */
+function durations(environment: () => Environment): (text: string) => unknown {
+  let parse: ((context: { text: string }) => unknown) | undefined;
+  return (text) => {
+    parse ??= environment().clone().registerVariable('text', 'string').parse('duration(text)');
+    try {
+      return parse({ text });
+    } catch {
+      return text;
+    }
+  };
 }
 
 function compileTree(

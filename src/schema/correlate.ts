@@ -24,7 +24,13 @@ export function oldItems(node: SchemaNode, old: unknown): (item: unknown) => unk
 
 /** What tells an item of a list of type map apart, as text. */
 export function itemKey(node: SchemaNode, mapKeys: readonly string[], item: JsonObject): string {
-  return canonicalJson(
-    mapKeys.map((name) => ownField(item, name) ?? node.items?.properties.get(name)?.schema.default ?? null),
-  );
+  const [first = '', ...others] = mapKeys;
+  const key = keyField(node, first, item);
+  // Most lists have one key, a name: no text needs to be built for it. A quote in front keeps it apart from other types.
+  if (others.length === 0) return typeof key === 'string' ? `"${key}` : canonicalJson(key);
+  return canonicalJson([key, ...others.map((name) => keyField(node, name, item))]);
+}
+
+function keyField(node: SchemaNode, name: string, item: JsonObject): unknown {
+  return ownField(item, name) ?? node.items?.properties.get(name)?.schema.default ?? null;
 }

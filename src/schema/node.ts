@@ -21,6 +21,8 @@ export type SchemaNode = {
   anyOf: readonly SchemaNode[];
   oneOf: readonly SchemaNode[];
   not?: SchemaNode;
+  /** There is an allOf, anyOf, oneOf or not. */
+  hasCombinations: boolean;
   /** The list's items are told apart by these fields (list type map), so old and new ones can be matched. */
   mapKeys?: readonly string[];
   isSet: boolean;
@@ -68,6 +70,7 @@ export function compileNode(schema: JsonSchema, path = ''): SchemaNode {
     anyOf: list('anyOf', schema.anyOf),
     oneOf: list('oneOf', schema.oneOf),
     ...(schema.not && { not: below('not', schema.not) }),
+    hasCombinations: Boolean(schema.allOf ?? schema.anyOf ?? schema.oneOf ?? schema.not),
     ...(schema['x-kubernetes-list-type'] === 'map' && {
       mapKeys: schema['x-kubernetes-list-map-keys'] ?? [],
     }),

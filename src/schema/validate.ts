@@ -26,7 +26,7 @@ export function validateValue(
     else if (typeof value === 'number') checkNumber(node, value, path, errors);
     else if (Array.isArray(value)) validateList(node, value, old, path, errors);
     else if (isObject(value)) validateObject(node, value, old, path, errors);
-    validateCombinations(node, value, old, path, errors);
+    if (node.hasCombinations) validateCombinations(node, value, old, path, errors);
   }
   if (errors.length > before && old !== undefined && equalJson(value, old)) errors.length = before;
 }

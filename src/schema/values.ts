@@ -45,6 +45,7 @@ export function copyJson(value: unknown): unknown {
 
 /** A text that is the same for equal values: what duplicates are found by. */
 export function canonicalJson(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (!isObject(value)) return JSON.stringify(value) ?? 'null';
   const fields = Object.keys(value).sort();
@@ -53,6 +54,7 @@ export function canonicalJson(value: unknown): string {
 
 /** The OpenAPI name of a value's type, as go-openapi reports it. */
 export function typeOf(value: unknown): string {
+  if (typeof value === 'string') return 'string';
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return 'array';
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';

@@ -4,9 +4,11 @@ import { mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CompactedError, type Store } from '../../../src/store/contract.ts';
 import { openFileStore } from '../../../src/store/file.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
 import { describeStore } from './suite.ts';
 
 const directories: string[] = [];
@@ -127,6 +129,77 @@ describe('a store that is opened again', () => {
     await expect(open_()).rejects.toMatchObject({ reason: 'StoreDamaged' });
   });
 
+  test('shows, wherever a crash cut the file, the commits that are whole', async () => {
+    const { start, sizes } = await fiveCommits();
+    const whole = await readFile(file());
+    for (let cut = start; cut <= whole.length; cut += 5) {
+      await writeFile(file(), whole.subarray(0, cut));
+      const store = await open_();
+      expect(store.revision()).toBe(1 + sizes.filter((size) => size <= cut).length);
+      await store.close();
+    }
+  });
+
+  test('never shows something else than what was written, whichever byte the disk changed', async () => {
+    const { sizes } = await fiveCommits();
+    const whole = await readFile(file());
+    const lastFrame = sizes.at(-2) ?? 0;
+    for (let offset = 0; offset < whole.length; offset += 3) {
+      const changed = Buffer.from(whole);
+      changed[offset] = (changed[offset] ?? 0) ^ 0x10;
+      await writeFile(file(), changed);
+      if (offset < lastFrame) {
+        await expect(open_()).rejects.toMatchObject({ reason: 'StoreDamaged' });
+      } else {
+        // The last frame cannot be told from a write that a crash cut short.
+        const store = await open_();
+        expect(store.revision()).toBe(5);
+        await store.close();
+      }
+    }
+  });
+
+  test('is the same as one that was never closed, whatever was done', async () => {
+    const key = fc.constantFrom('/a', '/b', '/c/d');
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('put' as const), key, value: fc.string({ maxLength: 20 }) }),
+      fc.record({ do: fc.constant('delete' as const), key }),
+      fc.record({ do: fc.constant('compact' as const) }),
+      fc.record({ do: fc.constant('reopen' as const) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        await rm(file(), { force: true });
+        const model = createMemoryStore();
+        let store = await open_();
+        for (const action of steps) {
+          if (action.do === 'reopen') {
+            await store.close();
+            store = await open_();
+          } else {
+            for (const each of [model, store]) await apply(each, action);
+          }
+        }
+        expect(await picture(store)).toEqual(await picture(model));
+        await store.close();
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  /** A file of five commits: where its base ends and where each commit's frame does. */
+  async function fiveCommits(): Promise<{ start: number; sizes: number[] }> {
+    const store = await open_();
+    const start = (await stat(file())).size;
+    const sizes: number[] = [];
+    for (const key of ['/a', '/b', '/a', '/c', '/d']) {
+      await put(store, key, 'some value');
+      sizes.push((await stat(file())).size);
+    }
+    await store.close();
+    return { start, sizes };
+  }
+
   test('reads a file larger than one reading step', async () => {
     const first = await open_();
     const large = 'y'.repeat(1_000_000);
@@ -138,6 +211,25 @@ describe('a store that is opened again', () => {
     await second.close();
   });
 });
+
+type Action = { do: 'put'; key: string; value: string } | { do: 'delete'; key: string } | { do: 'compact' };
+
+async function apply(store: Store, action: Action): Promise<void> {
+  if (action.do === 'put') await put(store, action.key, action.value);
+  else if (action.do === 'delete') await store.commit([{ key: action.key, delete: true }]);
+  else await store.compact(store.revision() - 1);
+}
+
+/** All that can be read of a store, present and past. */
+async function picture(store: Store): Promise<unknown> {
+  const first = store.compactedRevision();
+  const revisions = Array.from({ length: store.revision() - first + 1 }, (_, index) => first + index);
+  return {
+    revision: store.revision(),
+    changes: store.changesAfter(first, 1000),
+    times: revisions.map((revision) => store.range({ prefix: '', revision }).entries),
+  };
+}
 
 /** A process of its own that writes and says on its output what was acknowledged. */
 const writer = (directory: string, prefix: readonly string[] = []) =>

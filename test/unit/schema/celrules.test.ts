@@ -149,6 +149,13 @@ describe('what rules see', () => {
     );
   });
 
+  test('a duration that rules cannot read fails the rule, not the server', () => {
+    const schema = object({ d: { type: 'string', format: 'duration' } });
+    expect(check(ruled(schema, 'self.d > duration("1h")'), { d: '3 days' })).toEqual([
+      expect.stringContaining('evaluating rule: failed rule: self.d > duration("1h")'),
+    ]);
+  });
+
   test('null and absent fields are told apart', () => {
     const schema = object({ n: { type: 'string', nullable: true } });
     holds(schema, { n: null }, 'has(self.n) && self.n == null');

@@ -1,6 +1,6 @@
-/** Keys: their order (that of UTF-8 bytes, as in etcd and LMDB) and what is refused as one. */
+/** Keys: their order (that of UTF-8 bytes, as in etcd) and what is refused as one. */
 
-/** The longest key in bytes: LMDB's limit with pages of 4 KiB (http://www.lmdb.tech/doc/, mdb_env_get_maxkeysize). */
+/** The longest key in bytes: twice the longest path of a Kubernetes object, and few enough for any B-tree a later journal may use. */
 export const maxKeyBytes = 1978;
 
 /**

@@ -115,6 +115,7 @@ export function createClient(options: ClientOptions): Client {
       const answer = await transport.request({
         method: 'GET',
         path,
+        ...(how.accept === undefined ? {} : { headers: { accept: how.accept } }),
         signal: how.signal,
         timeoutMs: how.timeoutMs,
       });

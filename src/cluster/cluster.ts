@@ -16,15 +16,22 @@ import { demandOf, type Guest } from './guests.ts';
 import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
+import { recoveryController } from './incarnation/recovery.ts';
 import { operationController } from './operations/operations.ts';
 import { createLedger } from './placement/ledger.ts';
 import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
 import { poolController } from './pools/pools.ts';
 
-export type ClusterOptions = { manager: Manager; clock: Clock; cluster(): ClusterIdentity };
+export type ClusterOptions = {
+  manager: Manager;
+  clock: Clock;
+  cluster(): ClusterIdentity;
+  /** Raises the incarnation above one that a host has seen. */
+  raise(atLeast: number): Promise<void>;
+};
 
 /** Adds placement, hosts, pools, images and operations to a manager that is about to run as leader. */
-export function addClusterControllers({ manager, clock, cluster }: ClusterOptions): void {
+export function addClusterControllers({ manager, clock, cluster, raise }: ClusterOptions): void {
   const { informers } = manager;
   const machines = informers.informer(VirtualMachine, { indexes: guestIndexes });
   const containers = informers.informer(Container, { indexes: guestIndexes });
@@ -57,6 +64,7 @@ export function addClusterControllers({ manager, clock, cluster }: ClusterOption
   const sources: PlacementSources = { hosts, pools, images, operations, ledger, cluster };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
+  manager.add(recoveryController({ hosts, cluster, raise }));
   manager.add(hostController({ hosts, leases, ledger, clock }));
   manager.add(poolController({ pools, hosts, images, guestsUsing: using('pool') }, poolTriggers()));
   manager.add(imageController({ images, pools, hosts, guestsUsing: using('image') }, imageTriggers()));
@@ -72,11 +80,13 @@ export function addClusterControllers({ manager, clock, cluster }: ClusterOption
 
   function addPlacement<T extends Guest>(kind: KindRef<T>, guests: Informer<T>): void {
     const unplaced = () => guestsWithoutHost(guests);
+    const behind = trigger(hosts, ({ after }) => guestsBehind(kind.kind, guests, after));
     const ofOperation = trigger(operations, ({ before, after }) =>
       guestOfOperation(kind.kind, after ?? before),
     );
     const triggers = [
       trigger(hosts, unplaced),
+      behind,
       trigger(pools, unplaced),
       trigger(images, unplaced),
       ofOperation,
@@ -119,6 +129,15 @@ const guestIndexes = {
 
 function guestsWithoutHost<T extends Guest>(guests: Informer<T>): string[] {
   return guests.byIndex('unplaced', 'yes').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+}
+
+/** Guests that this host remembers with a later epoch than the API holds. */
+function guestsBehind<T extends Guest>(kind: string, guests: Informer<T>, host: Host | undefined): string[] {
+  return (host?.status?.guests ?? []).flatMap((record) => {
+    const key = `${record.namespace}/${record.name}`;
+    const guest = record.kind === kind ? guests.get(key) : undefined;
+    return guest !== undefined && record.epoch > (guest.status?.placement?.epoch ?? 0) ? [key] : [];
+  });
 }
 
 function guestOfOperation(kind: string, operation: Operation | undefined): string[] {

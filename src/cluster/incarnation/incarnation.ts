@@ -12,7 +12,7 @@ export type ClusterIdentity = { id: string; incarnation: number };
 const REF = { name: CLUSTER_CONFIG_MAP, namespace: SYSTEM_NAMESPACE };
 
 /**
- * Makes namespace and ConfigMap where they are missing, else raises the incarnation above what is stored and above `atLeast` (the highest
+ * Makes the ConfigMap where it is missing, else raises the incarnation above what is stored and above `atLeast` (the highest
  * a host has reported). Compare-and-swap: of two leaders that overlap each gets a number of its own.
  */
 export async function raiseIncarnation(
@@ -20,7 +20,6 @@ export async function raiseIncarnation(
   random: Random,
   atLeast = 0,
 ): Promise<ClusterIdentity> {
-  await ensureNamespace(client);
   for (;;) {
     try {
       const stored = await client.find(ConfigMap, REF);
@@ -52,7 +51,8 @@ async function firstIncarnation(client: Client, random: Random, atLeast: number)
   return identity;
 }
 
-async function ensureNamespace(client: Client): Promise<void> {
+/** Makes the namespace of Vireo's own objects, leases among them. */
+export async function ensureSystemNamespace(client: Client): Promise<void> {
   if ((await client.find(Namespace, { name: SYSTEM_NAMESPACE })) !== undefined) return;
   const namespace: Namespace = {
     apiVersion: 'v1',

@@ -26,7 +26,7 @@ export function operationController(
     name: 'operations',
     kind: Operation,
     informer: sources.operations,
-    writes: ['status.host'],
+    writes: ['status'],
     access: [{ kind: Operation, verbs: ['delete'] }],
     selects: (operation) =>
       operation.status?.host === undefined || operation.status.completedAt !== undefined,

@@ -16,7 +16,7 @@ import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contra
 import { demandOf, type Guest, nameOf } from '../guests.ts';
 import type { ClusterIdentity } from '../incarnation/incarnation.ts';
 import { chooseHost } from './choose.ts';
-import { findGuest, withoutInventory } from './inventory.ts';
+import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import { brokenReference } from './references.ts';
 import { placedStatus, unplacedStatus } from './status.ts';
@@ -31,6 +31,13 @@ export type PlacementSources = {
   cluster(): ClusterIdentity;
 };
 
+const WRITES = [
+  'status.placement',
+  'status.phase',
+  'status.observedGeneration',
+  ...['Scheduled', 'Ready', 'Reconciling', 'Stalled'].map((type) => `status.conditions.${type}`),
+];
+
 export function placementController<T extends Guest>(
   kind: KindRef<T>,
   informer: Informer<T>,
@@ -41,9 +48,9 @@ export function placementController<T extends Guest>(
     name: `placement-${kind.kind.toLowerCase()}`,
     kind,
     informer,
-    writes: ['status.placement', 'status.conditions[Scheduled]'],
-    access: [{ kind, verbs: ['patch', 'update'], subresource: 'finalizers' }],
-    selects: (guest) => guest.status?.placement === undefined,
+    writes: WRITES,
+    access: [{ kind, verbs: ['patch'] }],
+    selects: (guest) => guest.status?.placement === undefined || isBehind(guest, sources),
     triggers,
     concurrency: 8,
     reconcile: (pass) => place(pass, kind, sources),
@@ -57,7 +64,7 @@ async function place<T extends Guest>(
   sources: PlacementSources,
 ): Promise<PassResult<T>> {
   const guest = pass.object;
-  if (guest.status?.placement !== undefined) return { outcome: done };
+  if (guest.status?.placement !== undefined && !isBehind(guest, sources)) return { outcome: done };
   const found = search(guest, sources);
   if (found.at === 'several') {
     return unplaced(
@@ -86,9 +93,18 @@ async function place<T extends Guest>(
   return claim(pass, choice.host, 1, sources);
 }
 
-function search(guest: Guest, { hosts, cluster }: PlacementSources) {
+function search(guest: Guest, { hosts, cluster }: Pick<PlacementSources, 'hosts' | 'cluster'>): Found {
   const uuid = guestUuid(cluster().id, nameOf(guest));
   return findGuest(uuid, hosts.byIndex('guest', uuid));
+}
+
+/**
+ * A host remembers a later placement than the API holds: the API was restored from an older copy. The guest is claimed again where it is,
+ * with an epoch above all that were seen.
+ */
+export function isBehind(guest: Guest, sources: Pick<PlacementSources, 'hosts' | 'cluster'>): boolean {
+  const found = search(guest, sources);
+  return found.at === 'host' && found.epoch - 1 > (guest.status?.placement?.epoch ?? 0);
 }
 
 /** The ledger counts the claim at once; the committer's compare-and-swap decides whether it stands. */

@@ -5,9 +5,13 @@ import { SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import type { World } from '../../base/world.ts';
 import type { Client } from '../../client/contract.ts';
 import { addClusterControllers } from '../../cluster/cluster.ts';
-import { type ClusterIdentity, raiseIncarnation } from '../../cluster/incarnation/incarnation.ts';
+import {
+  type ClusterIdentity,
+  ensureSystemNamespace,
+  raiseIncarnation,
+} from '../../cluster/incarnation/incarnation.ts';
 import { createManager } from '../../runtime/engine.ts';
-import { runAsLeader } from '../../runtime/leader.ts';
+import { LeadershipLostError, runAsLeader } from '../../runtime/leader.ts';
 import { connect } from '../connect.ts';
 import type { Lifetime } from '../lifetime.ts';
 
@@ -25,21 +29,37 @@ export function runManager(
   });
 
   async function lead(signal: AbortSignal): Promise<void> {
-    const cluster: ClusterIdentity = await raiseIncarnation(client, world.random);
+    let cluster: ClusterIdentity = await raiseIncarnation(client, world.random);
     world.log.info('leading', { incarnation: cluster.incarnation });
     const manager = createManager({ client, world, component: 'vireo-manager' });
-    addClusterControllers({ manager, clock: world.clock, cluster: () => cluster });
+    const raise = async (atLeast: number) => {
+      cluster = await raiseIncarnation(client, world.random, atLeast);
+      world.log.warn('a host has seen a later control plane: going on above it', {
+        incarnation: cluster.incarnation,
+      });
+    };
+    addClusterControllers({ manager, clock: world.clock, cluster: () => cluster, raise });
     const running = manager.run(signal);
     await Promise.race([manager.informers.synced(signal), running]);
     markReady();
     await running;
   }
 
-  const ended = runAsLeader(
-    { client, world, namespace: SYSTEM_NAMESPACE, name: 'vireo-manager', identity },
-    lead,
-    lifetime.signal,
-  );
+  /** Leadership that was lost is sought again: another replica may have it meanwhile. */
+  async function seek(): Promise<void> {
+    await ensureSystemNamespace(client);
+    const election = { client, world, namespace: SYSTEM_NAMESPACE, name: 'vireo-manager', identity };
+    while (!lifetime.signal.aborted) {
+      try {
+        await runAsLeader(election, lead, lifetime.signal);
+      } catch (error) {
+        if (!(error instanceof LeadershipLostError)) throw error;
+        world.log.warn('leadership lost, seeking it again');
+      }
+    }
+  }
+
+  const ended = seek();
   return { ready, ended };
 }
 

@@ -17,8 +17,8 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
-  // Native code and packages used only on rare paths stay in node_modules.
-  external: ['lmdb', '@kubernetes/client-node'],
+  // Used only for kubeconfigs with exec plug-ins.
+  external: ['@kubernetes/client-node'],
   define: { VIREO_VERSION: JSON.stringify(version) },
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   logLevel: 'warning',

@@ -1,11 +1,10 @@
 /** `npm start`: `vireo up` as a child, the samples applied and followed, what to try next; Ctrl-C ends it, guests run on. */
 
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import type { World } from '../../base/world.ts';
 import { applySamples, deleteSamples, followSamples, readSamples } from '../../cli/samples.ts';
 import { printServerTable, type ServerTable } from '../../cli/table.ts';
@@ -80,20 +79,18 @@ async function startUp(options: QuickstartOptions, logFile: string) {
   ];
   if (options.simulate > 0) args.push('--simulate', String(options.simulate));
   // Its own process group: Ctrl-C in the terminal reaches only this process, which ends it in order.
-  const child: ChildProcessByStdio<null, Readable, null> = spawn(
-    process.execPath,
-    [options.script, ...args],
-    {
-      stdio: ['ignore', 'pipe', log.fd],
-      detached: true,
-    },
-  );
+  const child = spawn(process.execPath, [options.script, ...args], {
+    stdio: ['ignore', 'pipe', log.fd],
+    detached: true,
+  });
   await log.close();
   const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()));
   const ready = new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.startsWith('ready')) resolve(line);
-    });
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (line.startsWith('ready')) resolve(line);
+      });
+    }
     child.on('exit', () => reject(new Error(`vireo up could not start; the end of ${logFile} says why`)));
   });
   ready.catch(() => {});

@@ -92,9 +92,19 @@ export function createQueue(options: QueueOptions): Queue {
 
   const delays = createDelays(clock, add);
 
-  const settle = (key: string, disposition: Disposition): void => {
-    if (disposition.type !== 'retry') failures.delete(key);
-    if (isStopped) return;
+  const countFailure = (key: string, disposition: Disposition): number => {
+    const attempt = failures.get(key) ?? 0;
+    if (disposition.type === 'retry') failures.set(key, attempt + 1);
+    else failures.delete(key);
+    return attempt;
+  };
+
+  const settle = (key: string, disposition: Disposition, addedMeanwhile: boolean): void => {
+    const attempt = countFailure(key, disposition);
+    if (addedMeanwhile) {
+      add(key);
+      return;
+    }
     switch (disposition.type) {
       case 'forget':
         return;
@@ -104,12 +114,9 @@ export function createQueue(options: QueueOptions): Queue {
       case 'again':
         add(key);
         return;
-      case 'retry': {
-        const attempt = failures.get(key) ?? 0;
-        failures.set(key, attempt + 1);
+      case 'retry':
         delays.set(key, backoffDelay(attempt, backoff, random));
         return;
-      }
       default:
         disposition satisfies never;
     }
@@ -122,8 +129,7 @@ export function createQueue(options: QueueOptions): Queue {
     delays.cancel(key);
     const disposition = await work(key).catch((): Disposition => ({ type: 'retry' }));
     running.delete(key);
-    settle(key, disposition);
-    if (pass.addedMeanwhile) add(key);
+    if (!isStopped) settle(key, disposition, pass.addedMeanwhile);
     pump();
     if (running.size === 0) for (const resolve of idle.splice(0)) resolve();
   };

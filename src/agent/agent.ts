@@ -1,0 +1,207 @@
+/**
+ * The agent of one host: makes this host match the guests, pools and images that the cluster wants here, and reports what it is. Guests do
+ * not belong to it: it may be stopped, upgraded or killed, and finds them again by their records.
+ */
+import { createHash } from 'node:crypto';
+import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../api/cluster.ts';
+import { ConfigMap } from '../api/core.ts';
+import { Host, type HostStatus } from '../api/kinds/host.ts';
+import type { Stored } from '../api/meta.ts';
+import type { World } from '../base/world.ts';
+import type { Manager } from '../runtime/contract.ts';
+import { type ControlPlane, openControlPlane } from './cluster/controlPlane.ts';
+import { connectControllers } from './controllers.ts';
+import type { HostFacts } from './host/facts.ts';
+import { inventoryOf } from './host/inventory.ts';
+import { createHostLease } from './host/lease.ts';
+import { createPresence, type Presence } from './host/presence.ts';
+import { registerHost } from './host/register.ts';
+import { createHostReporter, type HostReporter } from './host/report.ts';
+import { hostStatus } from './host/status.ts';
+import { createStock, type Stock } from './host/stock.ts';
+import { openIdRanges } from './idRanges.ts';
+import { createImageTable, type ImageTable } from './images/table.ts';
+import type { AgentOptions } from './options.ts';
+import { createPoolTable, type PoolTable } from './pools/table.ts';
+import { openRecords, type Records } from './records.ts';
+
+export type { AgentDrivers, AgentOptions } from './options.ts';
+
+export type Agent = {
+  /** Resolves when the Host is registered and its inventory is acknowledged. */
+  readonly registered: Promise<void>;
+  /** Runs until the signal; guests run on. Rejects when its memory on disk cannot be read. */
+  run(signal: AbortSignal): Promise<void>;
+};
+
+export function createAgent(options: AgentOptions): Agent {
+  let markRegistered = () => {};
+  const registered = new Promise<void>((resolve) => {
+    markRegistered = resolve;
+  });
+  return { registered, run: (signal) => run(options, markRegistered, signal) };
+}
+
+/** What the agent reads from disk and from the machine before anything else. */
+type Memory = {
+  records: Records;
+  controlPlane: ControlPlane;
+  facts: HostFacts;
+  presence: Presence;
+  stock: Stock;
+  pools: PoolTable;
+  images: ImageTable;
+};
+
+async function run(options: AgentOptions, markRegistered: () => void, given: AbortSignal): Promise<void> {
+  const { client, leaseClient, manager, world, host, stateDirectory, drivers } = options;
+  const memory = await remember(options);
+  const { records, controlPlane, facts, presence, stock } = memory;
+  const idRanges = await openIdRanges(world.files, stateDirectory);
+  for (const { idBase } of records.all()) if (idBase !== undefined) idRanges.hold(idBase);
+
+  // One part that fails ends the others: an agent is whole or it is not there.
+  const failure = new AbortController();
+  const signal = AbortSignal.any([given, failure.signal]);
+  const lease = createHostLease({
+    client: leaseClient,
+    clock: world.clock,
+    log: world.log,
+    host,
+    identity: identityOf(host, facts, stateDirectory),
+  });
+  let started = false;
+  const reporter = createHostReporter({
+    client,
+    clock: world.clock,
+    random: world.random,
+    log: world.log,
+    host,
+    describe: (object) => describeHost(options, memory, started, object),
+  });
+  watchCluster(manager, controlPlane, world);
+  watchHost(manager, host, reporter.observe);
+  const controllers = connectControllers({ ...options, ...memory, lease, reporter, idRanges });
+  for (const part of [records, presence, memory.pools, memory.images, controlPlane]) {
+    part.changed.listen(() => reporter.touch());
+  }
+
+  const parts = [
+    lease.run(signal),
+    register(options, reporter, markRegistered, signal),
+    stock.run(signal, reporter.touch),
+    manager.run(signal),
+    controllers.lookAfterStrays(signal).then(() => {
+      started = true;
+      reporter.touch();
+    }),
+  ];
+  try {
+    await Promise.all(parts);
+  } catch (error) {
+    if (!given.aborted) throw error;
+  } finally {
+    failure.abort(new Error('the agent ends'));
+    await Promise.allSettled(parts);
+    await controllers.close();
+    await Promise.all([drivers.machines.close(), drivers.containers.close()]);
+  }
+}
+
+async function remember({ world, stateDirectory, drivers, hostFacts }: AgentOptions): Promise<Memory> {
+  const { clock, log, files } = world;
+  await files.makeDirectory(stateDirectory, { mode: 0o711 });
+  const stock = createStock({ clock, log, ...drivers });
+  const presence = createPresence();
+  const [records, controlPlane, facts, running] = await Promise.all([
+    openRecords(files, stateDirectory),
+    openControlPlane(files, stateDirectory),
+    hostFacts(),
+    Promise.all([drivers.machines.discover(), drivers.containers.discover()]),
+    stock.take(),
+  ]);
+  for (const id of running.flat()) {
+    presence.setRunning(id, true);
+    // A process without a record is shown and left alone: whoever made it, it is not understood.
+    if (records.get(id) === undefined) presence.setOrphan(id, `the unrecorded guest ${id}`);
+  }
+  for (const id of records.broken()) presence.setOrphan(id, `the guest ${id} with an unreadable record`);
+  return {
+    records,
+    controlPlane,
+    facts,
+    presence,
+    stock,
+    pools: createPoolTable(),
+    images: createImageTable(),
+  };
+}
+
+/** The same for the same agent after a restart, another for an agent elsewhere that was given the same host name. */
+function identityOf(host: string, { machineID, bootID }: HostFacts, stateDirectory: string): string {
+  const text = `${machineID ?? bootID ?? ''} ${stateDirectory}`;
+  return `${host}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+}
+
+function describeHost(
+  { config, version, drivers, world }: AgentOptions,
+  { records, controlPlane, facts, presence, stock, pools, images }: Memory,
+  started: boolean,
+  { status = {}, metadata }: Stored<Host>,
+): HostStatus {
+  return hostStatus(status, {
+    facts,
+    version,
+    config,
+    started,
+    machines: stock.machines(),
+    containers: stock.containers(),
+    network: stock.network(),
+    simulated: drivers.machines.name.startsWith('simulated'),
+    pools: pools.all(),
+    images: images.all(),
+    guests: inventoryOf(records.all(), presence.isRunning),
+    orphans: presence.orphans(),
+    trust: controlPlane.trust(),
+    incarnation: controlPlane.highest(),
+    generation: metadata.generation,
+    now: world.clock.now(),
+  });
+}
+
+/** The control plane proves itself by its ConfigMap; what cannot be written down is not believed. */
+function watchCluster({ informers }: Manager, controlPlane: ControlPlane, { log }: World): void {
+  const informer = informers.informer(ConfigMap, {
+    namespace: SYSTEM_NAMESPACE,
+    fieldSelector: `metadata.name=${CLUSTER_CONFIG_MAP}`,
+  });
+  let line: Promise<void> = Promise.resolve();
+  informer.onChange(({ after }) => {
+    line = line
+      .then(() => controlPlane.accept(after?.data))
+      .catch((error: unknown) =>
+        log.error('the incarnation could not be written down', { message: String(error) }),
+      );
+  });
+}
+
+function watchHost({ informers }: Manager, host: string, seen: (host: Stored<Host>) => void): void {
+  const informer = informers.informer(Host, { fieldSelector: `metadata.name=${host}` });
+  informer.onChange(({ after }) => {
+    if (after !== undefined) seen(after);
+  });
+}
+
+/** The Host exists, its inventory is acknowledged: only then may the cluster count on this host. Then reports go on. */
+async function register(
+  { client, host, world }: AgentOptions,
+  reporter: HostReporter,
+  markRegistered: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  reporter.observe(await registerHost(client, host, world, signal));
+  const reporting = reporter.run(signal);
+  await reporter.publish(signal);
+  markRegistered();
+  await reporting;
+}

@@ -1,0 +1,167 @@
+/** Puts the controllers of the agent together: their informers, what they share, and the events of the drivers that wake them. */
+import { Image } from '../api/kinds/image.ts';
+import { StoragePool } from '../api/kinds/storagePool.ts';
+import { keyOf } from '../api/meta.ts';
+import { createAnnouncement } from './announcement.ts';
+import type { ControlPlane } from './cluster/controlPlane.ts';
+import { containerKind } from './guests/container.ts';
+import { guestController, guestInformer } from './guests/controller.ts';
+import { departGuest } from './guests/depart.ts';
+import { handleOf } from './guests/gather.ts';
+import { machineKind } from './guests/machine.ts';
+import { departDeps } from './guests/wiring.ts';
+import type { GuestWorld } from './guests/world.ts';
+import type { HostLease } from './host/lease.ts';
+import type { Presence } from './host/presence.ts';
+import type { HostReporter } from './host/report.ts';
+import type { Stock } from './host/stock.ts';
+import { ID_RANGE_SIZE, type IdRanges } from './idRanges.ts';
+import type { Builds } from './images/builds.ts';
+import { imageController } from './images/controller.ts';
+import type { ImageTable } from './images/table.ts';
+import { createJobs } from './jobs.ts';
+import { operationController, operationInformer } from './operations/controller.ts';
+import type { AgentOptions } from './options.ts';
+import { poolController } from './pools/controller.ts';
+import type { PoolTable } from './pools/table.ts';
+import type { GuestRecord } from './record.ts';
+import type { Records } from './records.ts';
+import { lookAfterStrays } from './strays.ts';
+
+/** What the controllers are made from. */
+export type Parts = AgentOptions & {
+  records: Records;
+  controlPlane: ControlPlane;
+  presence: Presence;
+  stock: Stock;
+  pools: PoolTable;
+  images: ImageTable;
+  lease: HostLease;
+  reporter: HostReporter;
+  idRanges: IdRanges;
+};
+
+export type Connected = {
+  /** Resolves when each record without an object has been looked at. */
+  lookAfterStrays(signal: AbortSignal): Promise<void>;
+  /** Stops long work and listening. */
+  close(): Promise<void>;
+};
+
+/** Adds all controllers to the manager; they run with it. */
+export function connectControllers(parts: Parts): Connected {
+  const { manager, drivers, host, records } = parts;
+  const machines = machineKind(drivers.machines);
+  const containers = containerKind(drivers.containers);
+  const machineInformer = guestInformer(manager.informers, machines, host);
+  const containerInformer = guestInformer(manager.informers, containers, host);
+  const world = guestWorld(parts);
+  const builds = addHostControllers(parts, world);
+
+  manager.add(guestController(world, machines, machineInformer));
+  manager.add(guestController(world, containers, containerInformer));
+  const informerOf = (kind: string) => (kind === 'Container' ? containerInformer : machineInformer);
+  const controllerOf = (kind: string) => (kind === 'Container' ? containers : machines).controller;
+  manager.add(
+    operationController({
+      informer: operationInformer(manager.informers, host),
+      records,
+      settled: world.settled,
+      guest: (kind, key) => informerOf(kind).get(key),
+      observe: (record) => {
+        const handle = handleOf(parts.stateDirectory, record);
+        return record.kind === 'Container'
+          ? drivers.containers.observe(handle)
+          : drivers.machines.observe(handle);
+      },
+      wakeGuest: (kind, key) => manager.enqueue(controllerOf(kind), key),
+    }),
+  );
+
+  /** A guest whose process has changed is looked at again; ids without a record are nobody's. */
+  const wake = (id: string) => {
+    const record = records.get(id);
+    if (record !== undefined) manager.enqueue(controllerOf(record.kind), keyOf(record));
+  };
+  const ends = [drivers.machines.watch(wake), drivers.containers.watch(wake)];
+
+  return {
+    lookAfterStrays: async (signal) => {
+      await Promise.all([machineInformer.synced(signal), containerInformer.synced(signal)]);
+      const find = () =>
+        records.all().filter((record) => informerOf(record.kind).get(keyOf(record)) === undefined);
+      const depart = (record: GuestRecord, until: AbortSignal) => {
+        const handle = handleOf(parts.stateDirectory, record);
+        return record.kind === 'Container'
+          ? departGuest(departDeps(world, containers, record, until), record, handle)
+          : departGuest(departDeps(world, machines, record, until), record, handle);
+      };
+      await lookAfterStrays({ world: parts.world, find, depart }, signal);
+    },
+    close: async () => {
+      for (const end of ends) end();
+      await Promise.all([builds.close(), world.jobs.close()]);
+    },
+  };
+}
+
+/** Pools and images. */
+function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
+  const { manager, world, drivers, config, host, stateDirectory, controlPlane } = parts;
+  const { pools, images, poolInformer, imageInformer } = guests;
+  manager.add(
+    poolController({
+      host,
+      stateDirectory,
+      pools,
+      files: world.files,
+      informer: poolInformer,
+      poolPaths: config.poolPaths,
+      openPool: drivers.openPool,
+    }),
+  );
+  const { controller, builds } = imageController({
+    pools,
+    images,
+    files: world.files,
+    clock: world.clock,
+    random: world.random,
+    informer: imageInformer,
+    builder: drivers.images,
+    imagePaths: config.imagePaths,
+    mayRemove: () => controlPlane.trust().type === 'Trusted',
+    enqueue: (name) => manager.enqueue('agent-images', name),
+  });
+  manager.add(controller);
+  return builds;
+}
+
+function guestWorld(parts: Parts): GuestWorld {
+  const { manager, drivers, world, stock, reporter } = parts;
+  return {
+    host: parts.host,
+    stateDirectory: parts.stateDirectory,
+    world,
+    client: parts.client,
+    config: parts.config,
+    records: parts.records,
+    controlPlane: parts.controlPlane,
+    lease: parts.lease,
+    inventory: { lists: reporter.lists, publish: reporter.publish },
+    presence: parts.presence,
+    pools: parts.pools,
+    images: parts.images,
+    poolInformer: manager.informers.informer(StoragePool),
+    imageInformer: manager.informers.informer(Image, {
+      indexes: { pool: (image) => [image.spec.pool] },
+    }),
+    network: drivers.network,
+    idRanges: parts.idRanges,
+    ensureIdRange: async (base) => drivers.ensureIdRange?.(base, ID_RANGE_SIZE),
+    removeIdRange: async (base) => drivers.removeIdRange?.(base, ID_RANGE_SIZE),
+    jobs: createJobs(world.clock),
+    hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
+    enqueue: (controller, key) => manager.enqueue(controller, key),
+    settled: createAnnouncement<string>(),
+  };
+}

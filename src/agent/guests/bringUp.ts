@@ -1,0 +1,131 @@
+/** The steps of a guest in their order: admitted, recorded and listed, then volumes and networks together, changes, power, addresses. */
+import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
+import { HOST_GUEST_LIMIT } from '../host/inventory.ts';
+import { learnAddresses } from './addresses.ts';
+import { admitGuest, checkAllowList, isEpochBehind } from './admit.ts';
+import { applyChanges } from './changes.ts';
+import { drivePower } from './drive.ts';
+import type { GuestObject } from './kind.ts';
+import { attachNetworks } from './networks.ts';
+import { wantedPower } from './power.ts';
+import { checkReferences } from './references.ts';
+import { nextRecord } from './remember.ts';
+import { type GuestScope, type Scope, stateOf } from './scope.ts';
+import { claimVolumes } from './volumes.ts';
+import { driveDeps, networkDeps, recordKind, referenceFacts, volumeDeps } from './wiring.ts';
+import type { GuestWorld } from './world.ts';
+
+/** One pass over a guest that is to be here. */
+export async function bringUp<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): Promise<Outcome> {
+  const admission = admit(world, scope);
+  scope.admission = stateOf(admission);
+  if (admission.type !== 'done') return admission;
+  await remember(world, scope);
+  if (needsDevices(scope)) await prepare(world, scope);
+  const changed = isSteady(scope) ? await applyChanges(scope) : done;
+  const powered = await drivePower(driveDeps(world, scope), scope);
+  const recheckMs = await learnAddresses({ network: world.network, random: world.world.random }, scope);
+  const asked = recheckMs === undefined ? done : waiting('AddressesUnknown', '', recheckMs);
+  return mostUrgent([...blockages(scope), changed, powered, asked]);
+}
+
+function admit(world: GuestWorld, { object, record, observation, handle, host }: GuestScope): Outcome {
+  const { uid, annotations = {} } = object.metadata;
+  const placement = object.status?.placement;
+  world.controlPlane.reportEpoch(handle.id, isEpochBehind(record, uid, placement));
+  if (record === undefined && world.records.all().length >= HOST_GUEST_LIMIT) {
+    return stalled('HostFull', `this host has records of ${HOST_GUEST_LIMIT} guests, the most it can report`);
+  }
+  return admitGuest({
+    host,
+    uid,
+    annotations,
+    placement,
+    record,
+    recordBroken: world.records.broken().includes(handle.id),
+    mayRun: observation.state !== 'Off',
+    trust: world.controlPlane.trust(),
+  });
+}
+
+/** On disk first, then in the Host's inventory: only after both may anything of the guest be made. */
+async function remember<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): Promise<void> {
+  const { kind, object, handle, namespace, volumePlans, nicWishes } = scope;
+  const known = world.records.get(handle.id);
+  const needsRange = kind.needsIdRange(object.spec) && known?.idBase === undefined;
+  const idBase = needsRange ? world.idRanges.take() : known?.idBase;
+  scope.record = await world.records.update(handle.id, (before) =>
+    nextRecord(before, {
+      kind: recordKind(kind),
+      namespace,
+      name: object.metadata.name,
+      uid: object.metadata.uid,
+      uuid: handle.uuid,
+      id: handle.id,
+      epoch: object.status?.placement?.epoch ?? 0,
+      idBase,
+      volumes: volumePlans,
+      nics: nicWishes,
+    }),
+  );
+  world.presence.setOrphan(handle.id, undefined);
+  if (!world.inventory.lists(handle.uuid)) await world.inventory.publish(scope.signal);
+}
+
+/** Volumes and interfaces are made for a guest that runs or is to run. */
+function needsDevices({ observation, record, object }: GuestScope): boolean {
+  if (observation.state === 'Unmanageable') return false;
+  if (observation.state !== 'Off' || record === undefined) return true;
+  const wanted = wantedPower(object.spec.runStrategy ?? 'Always', record.run);
+  return wanted === 'On' || (record.run.restart === true && wanted !== 'Off');
+}
+
+/** What stands in the way is kept in the scope: a guest that runs is looked after all the same. */
+async function prepare<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): Promise<void> {
+  const privileged = scope.kind.isPrivileged(scope.object.spec);
+  scope.admission = stateOf(checkAllowList(world.config, { privileged, nics: scope.nicWishes }));
+  if (scope.admission.type === 'Blocked') return;
+  const references = await checkReferences(referenceFacts(world, scope), scope.volumePlans);
+  if (references.type !== 'done') {
+    scope.volumes = stateOf(references);
+    return;
+  }
+  const [volumes, networks] = await Promise.all([
+    claimVolumes(volumeDeps(world, scope), scope),
+    attachNetworks(networkDeps(world, scope), scope),
+  ]);
+  scope.volumes = stateOf(volumes);
+  scope.networks = stateOf(networks);
+}
+
+/** Running with everything it needs, and not on its way to a stop. */
+function isSteady({ observation, volumes, networks, record }: GuestScope): boolean {
+  const isOn = observation.state === 'Running' || observation.state === 'Paused';
+  return isOn && volumes.type === 'Ready' && networks.type === 'Ready' && record?.run.stop === undefined;
+}
+
+function blockages({ admission, volumes, networks }: GuestScope): Outcome[] {
+  return [admission, volumes, networks].map((step) => (step.type === 'Blocked' ? step.outcome : done));
+}
+
+/** Errors are retried first, then the earliest appointment counts, then what only the user can mend. */
+export function mostUrgent(outcomes: readonly Outcome[]): Outcome {
+  const failure = outcomes.find(({ type }) => type === 'failed');
+  if (failure !== undefined) return failure;
+  let soonest: Extract<Outcome, { type: 'waiting' }> | undefined;
+  for (const outcome of outcomes) {
+    if (outcome.type === 'waiting' && outcome.afterMs < (soonest?.afterMs ?? Number.POSITIVE_INFINITY)) {
+      soonest = outcome;
+    }
+  }
+  return soonest ?? outcomes.find(({ type }) => type === 'stalled') ?? done;
+}

@@ -1,0 +1,151 @@
+/** The controller of one kind of guest on one host: what it sees, what wakes it, and the three things that can be done about a guest. */
+import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { keyOf } from '../../api/meta.ts';
+import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import type { Informer, InformerOptions, Informers } from '../../client/contract.ts';
+import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
+import { bringUp } from './bringUp.ts';
+import { departGuest } from './depart.ts';
+import { drivePower } from './drive.ts';
+import { gather, handleOf } from './gather.ts';
+import type { GuestKind, GuestObject } from './kind.ts';
+import { removeGuest } from './remove.ts';
+import { emptyMemory, type GuestMemory, type Scope } from './scope.ts';
+import { GUEST_STATUS_PATHS, guestStatus } from './status.ts';
+import { departDeps, driveDeps, recordKind, removeDeps } from './wiring.ts';
+import type { GuestWorld } from './world.ts';
+
+/** Guests of one kind that are brought up at the same time. */
+const CONCURRENCY = 16;
+
+/** The informer of guests placed on this host, with the indexes its triggers use. */
+export function guestInformer<T extends GuestObject, Request, Hardware>(
+  informers: Informers,
+  kind: GuestKind<T, Request, Hardware>,
+  host: string,
+): Informer<T> {
+  const options: InformerOptions<T> = {
+    fieldSelector: `status.placement.host=${host}`,
+    indexes: {
+      pool: (object) => kind.volumes(object.spec).map(({ pool }) => pool),
+      image: (object) => kind.volumes(object.spec).flatMap(({ image }) => image ?? []),
+    },
+  };
+  return informers.informer(kind.kind, options);
+}
+
+export function guestController<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  kind: GuestKind<T, Request, Hardware>,
+  informer: Informer<T>,
+): Controller<T> {
+  const memories = new Map<string, GuestMemory>();
+  const memoryOf = (id: string): GuestMemory => {
+    const memory = memories.get(id) ?? emptyMemory();
+    memories.set(id, memory);
+    return memory;
+  };
+  const pass = async (
+    given: Pass<T>,
+    work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,
+  ): Promise<PassResult<T>> => {
+    const scope = await gather(world, kind, memoryOf, given);
+    if (scope === undefined)
+      return { outcome: waiting('ControlPlaneUnknown', 'the cluster is not known yet') };
+    const outcome = await work(scope).catch((error: unknown) => {
+      if (given.signal.aborted) throw error;
+      return fail(scope, error);
+    });
+    world.settled.tell(`${recordKind(kind)}/${scope.key}`);
+    // A guest that is gone needs no last word: its object goes too.
+    const isGone = given.object.metadata.deletionTimestamp !== undefined && outcome.type === 'done';
+    return isGone ? { outcome } : { outcome, status: guestStatus(scope) as T['status'] };
+  };
+
+  return {
+    name: kind.controller,
+    kind: kind.kind,
+    informer,
+    writes: GUEST_STATUS_PATHS,
+    finalizer: GUEST_FINALIZER,
+    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    concurrency: CONCURRENCY,
+    triggers: [
+      byIndex(informer, 'pool', world.pools.usability.listen),
+      byIndex(informer, 'image', world.images.usability.listen),
+      all(informer, world.controlPlane.changed.listen),
+    ],
+    reconcile: (given) => pass(given, (scope) => bringUp(world, scope)),
+    remove: (given) =>
+      pass(given, async (scope) => {
+        const outcome = await remove(world, scope);
+        if (outcome.type === 'done') memories.delete(scope.handle.id);
+        return outcome;
+      }),
+    gone: async (key, _last, { signal }) => {
+      const record = world.records.byKey(recordKind(kind), key);
+      if (record === undefined) return done;
+      memories.delete(record.id);
+      const handle = handleOf(world.stateDirectory, record);
+      const outcome = await departGuest(departDeps(world, kind, record, signal), record, handle);
+      world.settled.tell(`${recordKind(kind)}/${key}`);
+      return outcome;
+    },
+  };
+}
+
+/** An error nobody foresaw is shown as the step that was under way. */
+function fail<T extends GuestObject, Request, Hardware>(
+  scope: Scope<T, Request, Hardware>,
+  error: unknown,
+): Outcome {
+  const outcome = outcomeOf(error);
+  if (outcome.type !== 'done') scope.power = { type: 'Blocked', outcome };
+  return outcome;
+}
+
+/** A deleted guest is stopped as a halted one is, and force follows whatever its shutdown says. */
+function remove<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): Promise<Outcome> {
+  const deps = driveDeps(world, scope);
+  const stop = () =>
+    drivePower(
+      {
+        ...deps,
+        strategy: 'Halted',
+        shutdown: { ...deps.shutdown, force: 'AfterTimeout' },
+        blocked: () => done,
+      },
+      scope,
+    );
+  return removeGuest(removeDeps(world, scope, stop), scope);
+}
+
+/** Wakes the guests that name what was announced. */
+function byIndex<T extends GuestObject>(
+  informer: Informer<T>,
+  index: string,
+  listen: (listener: (name: string) => void) => () => void,
+): Trigger {
+  return {
+    subscribe: (enqueue) =>
+      listen((name) => {
+        for (const { metadata } of informer.byIndex(index, name)) enqueue(keyOf(metadata));
+      }),
+  };
+}
+
+/** Wakes all guests of this host: the control plane came or went, which is rare. */
+function all<T extends GuestObject>(
+  informer: Informer<T>,
+  listen: (listener: () => void) => () => void,
+): Trigger {
+  return {
+    subscribe: (enqueue) =>
+      listen(() => {
+        for (const { metadata } of informer.list()) enqueue(keyOf(metadata));
+      }),
+  };
+}

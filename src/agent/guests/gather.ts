@@ -1,0 +1,69 @@
+/** Gathers what a pass over one guest starts from: who it is, what is recorded, what stands on the host. */
+import { join } from 'node:path';
+import { guestId, guestUuid } from '../../api/identity.ts';
+import { keyOf } from '../../api/meta.ts';
+import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
+import type { Pass } from '../../runtime/contract.ts';
+import type { GuestRecord } from '../record.ts';
+import { guestsDirectory } from '../records.ts';
+import type { GuestKind, GuestObject } from './kind.ts';
+import type { GuestMemory, Scope } from './scope.ts';
+import type { GuestWorld } from './world.ts';
+
+/** The handle by which drivers know a guest. */
+export function handleOf(
+  stateDirectory: string,
+  guest: Pick<GuestRecord, 'id' | 'uuid' | 'namespace' | 'name'>,
+): GuestHandle {
+  const { id, uuid, namespace, name } = guest;
+  return { id, uuid, name: `${namespace}/${name}`, directory: join(guestsDirectory(stateDirectory), id) };
+}
+
+/** Undefined while the cluster's id is unknown: without it a guest has no identity. */
+export async function gather<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  kind: GuestKind<T, Request, Hardware>,
+  memoryOf: (id: string) => GuestMemory,
+  pass: Pick<Pass<T>, 'object' | 'now' | 'signal' | 'event'>,
+): Promise<Scope<T, Request, Hardware> | undefined> {
+  const { object, now, signal } = pass;
+  const trust = world.controlPlane.trust();
+  if (trust.id === undefined) return undefined;
+  const namespace = object.metadata.namespace ?? 'default';
+  const kindName = kind.kind.kind === 'Container' ? 'Container' : 'VirtualMachine';
+  const uuid = guestUuid(trust.id, { kind: kindName, namespace, name: object.metadata.name });
+  const handle = handleOf(world.stateDirectory, {
+    id: guestId(uuid),
+    uuid,
+    namespace,
+    name: object.metadata.name,
+  });
+  const record = world.records.get(handle.id);
+  const observation = await kind.driver.observe(handle);
+  world.presence.setRunning(handle.id, observation.state !== 'Off');
+  const made = new Map(record?.volumes.map((volume) => [volume.name, volume.pool]));
+  return {
+    kind,
+    object,
+    namespace,
+    key: keyOf(object.metadata),
+    handle,
+    host: world.host,
+    now,
+    signal,
+    facts: world.hypervisorFacts(kind.kind.kind),
+    // A volume stays in the pool where it was made.
+    volumePlans: kind
+      .volumes(object.spec)
+      .map((plan) => ({ ...plan, pool: made.get(plan.name) ?? plan.pool })),
+    nicWishes: kind.nics(object.spec, uuid),
+    memory: memoryOf(handle.id),
+    event: pass.event,
+    observation,
+    record,
+    admission: { type: 'Ready' },
+    volumes: { type: 'Skipped' },
+    networks: { type: 'Skipped' },
+    power: { type: 'Unknown' },
+  };
+}

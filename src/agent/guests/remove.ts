@@ -1,0 +1,140 @@
+/**
+ * Removes a deleted guest from this host: stopped in order, then by force; then what the driver, the network and the pools have of it; the
+ * record last. Each part may be repeated after a crash. Nothing is destroyed unless a consistent read shows it deleted and still placed here.
+ */
+import type { Stored } from '../../api/meta.ts';
+import { done, type Outcome, outcomeOf, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
+import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import type { PoolState } from '../pools/table.ts';
+import type { RecordedVolume } from '../record.ts';
+import type { GuestObject } from './kind.ts';
+import { volumeId } from './remember.ts';
+import { forgetRun, type GuestScope } from './scope.ts';
+
+export type RemoveDeps = {
+  /** A consistent read: never from a cache. */
+  readGuest(): Promise<Stored<GuestObject> | undefined>;
+  isTrusted(): boolean;
+  deletionPolicy: 'Delete' | 'Retain';
+  /** The power step as if the guest were Halted and force allowed. */
+  stop(): Promise<Outcome>;
+  cancelJobs(): Promise<void>;
+  removeFromDriver(guest: GuestHandle): Promise<void>;
+  network: Pick<NetworkDriver, 'detach'>;
+  pool(name: string): PoolState | undefined;
+  isPoolKnown(name: string): boolean;
+  releaseIdRange(base: number): Promise<void>;
+  forgetRecord(id: string): Promise<void>;
+};
+
+/** `done` when nothing of the guest is left here. */
+export async function removeGuest(deps: RemoveDeps, scope: GuestScope): Promise<Outcome> {
+  if (!deps.isTrusted()) {
+    return waiting(
+      'ControlPlaneRolledBack',
+      'the control plane cannot be trusted at the moment: nothing is removed',
+    );
+  }
+  const { record, object, host, handle } = scope;
+  // The record speaks of another object of this name: nothing here was made for this one.
+  if (record !== undefined && record.uid !== object.metadata.uid) return done;
+  const current = await deps.readGuest();
+  if (current?.metadata.uid !== object.metadata.uid) return done;
+  if (current.metadata.deletionTimestamp === undefined || current.status?.placement?.host !== host) {
+    return waiting('NotPlacedHere', 'the guest is not to be removed from this host');
+  }
+  const stopped = await stopGuest(deps, scope);
+  if (stopped.type !== 'done') return stopped;
+  try {
+    await deps.cancelJobs();
+    await deps.removeFromDriver(handle);
+    forgetRun(scope.memory);
+    for (const name of nicNames(scope)) await deps.network.detach(handle.id, name);
+    const volumes = await removeVolumes(deps, scope);
+    if (volumes.type !== 'done') return volumes;
+    if (record?.idBase !== undefined) await deps.releaseIdRange(record.idBase);
+    await deps.forgetRecord(handle.id);
+    scope.record = undefined;
+    return done;
+  } catch (error) {
+    return outcomeOf(error, 'RemovalFailed');
+  }
+}
+
+async function stopGuest(deps: RemoveDeps, scope: GuestScope): Promise<Outcome> {
+  if (scope.observation.state === 'Unmanageable') {
+    return stalled(scope.observation.reason, scope.observation.message);
+  }
+  if (scope.record === undefined) {
+    if (scope.observation.state === 'Off') return done;
+    return stalled('Unrecorded', 'the guest runs and this host has no record of it: end it by hand');
+  }
+  if (scope.observation.state === 'Off' && scope.record.run.live === undefined) return done;
+  const outcome = await deps.stop();
+  if (scope.observation.state === 'Off') return done;
+  return outcome.type === 'done' ? waiting('Stopping', 'the guest is being stopped', 1_000) : outcome;
+}
+
+function nicNames({ record, nicWishes }: GuestScope): string[] {
+  return [...new Set([...(record?.nics ?? []), ...nicWishes].map(({ name }) => name))];
+}
+
+async function removeVolumes(deps: RemoveDeps, scope: GuestScope): Promise<Outcome> {
+  if (deps.deletionPolicy === 'Retain') return done;
+  for (const volume of volumesOf(scope)) {
+    if (volume.reclaim === 'Retain') continue;
+    const outcome = await removeVolume(deps, scope, volume);
+    if (outcome.type !== 'done') return outcome;
+  }
+  return done;
+}
+
+/** What was recorded; without a record nothing can have been made, and looking by the spec costs little. */
+function volumesOf({ record, volumePlans, handle }: GuestScope): readonly RecordedVolume[] {
+  const planned = volumePlans.map(({ name, pool, reclaim }) => ({
+    name,
+    pool,
+    reclaim,
+    id: volumeId(handle.id, name),
+  }));
+  const reclaims = new Map(planned.map(({ name, reclaim }) => [name, reclaim]));
+  return (
+    record?.volumes.map((volume) => ({ ...volume, reclaim: reclaims.get(volume.name) ?? volume.reclaim })) ??
+    planned
+  );
+}
+
+async function removeVolume(deps: RemoveDeps, scope: GuestScope, volume: RecordedVolume): Promise<Outcome> {
+  const { name, pool: poolName, id } = volume;
+  const pool = deps.pool(poolName);
+  if (pool?.type === 'Open') {
+    try {
+      await pool.driver.remove(id, { guestUuid: scope.handle.uuid });
+    } catch (error) {
+      if (!(error instanceof ReasonedError) || error.reason !== 'VolumeOwnedByOther') throw error;
+      scope.event(
+        'Warning',
+        error.reason,
+        `the volume of ${name} belongs to another guest and is left alone`,
+      );
+    }
+    return done;
+  }
+  if (deps.isPoolKnown(poolName)) {
+    const why = pool?.type === 'Broken' ? pool.message : 'it is not open here';
+    return waiting(
+      'StoragePoolNotReady',
+      `the volume of ${name} is removed when the StoragePool ${poolName} can be used: ${why}`,
+      60_000,
+    );
+  }
+  if (scope.record !== undefined) {
+    scope.event(
+      'Warning',
+      'VolumeLeft',
+      `the StoragePool ${poolName} is gone: the volume of ${name} stays where it is`,
+    );
+  }
+  return done;
+}

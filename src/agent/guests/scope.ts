@@ -1,0 +1,90 @@
+/** What is known of one guest during one pass: gathered once, filled in by the steps, read by the status. */
+import type { Stored } from '../../api/meta.ts';
+import type { Outcome } from '../../base/outcome.ts';
+import type {
+  GuestHandle,
+  GuestObservation,
+  HypervisorFacts,
+  PendingChange,
+} from '../../drivers/hypervisor/contract.ts';
+import type { NicAddresses, NicAttachment, NicWish } from '../../drivers/network/contract.ts';
+import type { VolumeAttachment } from '../../drivers/storage/contract.ts';
+import type { GuestRecord } from '../record.ts';
+import type { GuestKind, GuestObject, VolumePlan } from './kind.ts';
+
+/** Why a step could not go on. */
+export type Blocked = Exclude<Outcome, { type: 'done' }>;
+
+/** How far a step came in this pass. `Skipped`: there was no need for it. */
+export type StepState = { type: 'Skipped' } | { type: 'Ready' } | { type: 'Blocked'; outcome: Blocked };
+
+/** What this agent knows of a guest between passes; all of it can be found out again. */
+export type GuestMemory = {
+  volumes: Map<string, { attachment: VolumeAttachment; sizeBytes: number }>;
+  nics: Map<string, NicAttachment>;
+  addresses: readonly NicAddresses[];
+  /** How often addresses were asked for in vain since the guest started. */
+  addressTries: number;
+  /** The request the running guest was last compared with, as JSON. */
+  appliedRequest?: string;
+  pendingChanges: readonly PendingChange[];
+};
+
+/** Nothing is known yet. */
+export function emptyMemory(): GuestMemory {
+  return { volumes: new Map(), nics: new Map(), addresses: [], addressTries: 0, pendingChanges: [] };
+}
+
+/** The guest is off: what it plugged into is looked at again before the next start. */
+export function forgetRun(memory: GuestMemory): void {
+  memory.volumes.clear();
+  memory.nics.clear();
+  memory.addresses = [];
+  memory.addressTries = 0;
+  memory.pendingChanges = [];
+  delete memory.appliedRequest;
+}
+
+/** What the steps share whatever the kind. */
+export type GuestScope = {
+  readonly object: Stored<GuestObject>;
+  readonly namespace: string;
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly handle: GuestHandle;
+  readonly host: string;
+  /** Wall clock at the start of the pass, milliseconds. */
+  readonly now: number;
+  readonly signal: AbortSignal;
+  readonly volumePlans: readonly VolumePlan[];
+  readonly nicWishes: readonly NicWish[];
+  readonly memory: GuestMemory;
+  event(type: 'Normal' | 'Warning', reason: string, message: string): void;
+
+  observation: GuestObservation;
+  record: GuestRecord | undefined;
+  admission: StepState;
+  volumes: StepState;
+  networks: StepState;
+  power: PowerState;
+};
+
+/** With what belongs to one kind. */
+export type Scope<T extends GuestObject, Request, Hardware> = GuestScope & {
+  readonly kind: GuestKind<T, Request, Hardware>;
+  readonly object: Stored<T>;
+  readonly facts: HypervisorFacts;
+};
+
+/** What the power step found last. */
+export type PowerState =
+  | { type: 'Unknown' }
+  | { type: 'Resting' }
+  | { type: 'Stopping'; reason: 'ShuttingDown' | 'ShutdownTimedOut'; restart: boolean }
+  | { type: 'BackOff' }
+  | { type: 'Blocked'; outcome: Blocked };
+
+/** Marks a step by the outcome it came to. */
+export function stateOf(outcome: Outcome): StepState {
+  return outcome.type === 'done' ? { type: 'Ready' } : { type: 'Blocked', outcome };
+}

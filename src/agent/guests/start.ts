@@ -1,0 +1,49 @@
+/** Starts a guest: resolves its hardware from what is pinned, writes both down, then lets the driver prepare and pass the gate. */
+import type { GuestRecord } from '../record.ts';
+import { type GateDeps, passGate } from './gate.ts';
+import type { GuestObject } from './kind.ts';
+import { requestFor } from './request.ts';
+import { beginRun } from './run.ts';
+import type { Scope } from './scope.ts';
+
+export type StartDeps = {
+  restartToken: string | undefined;
+  now(): number;
+  /** On disk when it resolves. */
+  updateRecord(change: (record: GuestRecord) => GuestRecord): Promise<GuestRecord>;
+  /** Maps a container's ids into what the host may give away. */
+  ensureIdRange(base: number): Promise<void>;
+  gate(epoch: number): GateDeps;
+};
+
+/** Throws GateClosed when it was forbidden, ReasonedError when it failed; then nothing runs. */
+export async function startGuest<T extends GuestObject, Request, Hardware>(
+  deps: StartDeps,
+  scope: Scope<T, Request, Hardware>,
+): Promise<void> {
+  const { kind, handle, facts, memory, record } = scope;
+  const request = requestFor(scope);
+  const hardware = kind.driver.resolve(request, kind.hardware(record?.hardware), facts);
+  if (record?.idBase !== undefined) await deps.ensureIdRange(record.idBase);
+  const written = await deps.updateRecord((before) => ({
+    ...before,
+    hardware,
+    run: beginRun(before.run, deps.restartToken, deps.now()),
+  }));
+  scope.record = written;
+  let closed: unknown;
+  const gate = () =>
+    passGate(deps.gate(written.epoch)).catch((error: unknown) => {
+      closed = error;
+      throw error;
+    });
+  try {
+    await kind.driver.start(handle, request, hardware, gate);
+  } catch (error) {
+    // A driver may wrap what the gate threw; a forbidden start must not count as a failed one.
+    throw closed ?? error;
+  }
+  memory.appliedRequest = JSON.stringify(request);
+  memory.pendingChanges = [];
+  memory.addressTries = 0;
+}

@@ -1,0 +1,87 @@
+/** The volumes step: each volume of the plan exists, is at least as large as asked for, and is attached. Long copies go on beside the pass. */
+import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import type { StoragePool, VolumeFacts, VolumeRequest } from '../../drivers/storage/contract.ts';
+import type { Jobs } from '../jobs.ts';
+import type { VolumePlan } from './kind.ts';
+import { volumeId } from './remember.ts';
+import type { GuestScope } from './scope.ts';
+
+/** A full pool is looked at again after this: space comes back without telling. */
+export const POOL_FULL_RECHECK_MS = 30_000;
+
+export type VolumeDeps = {
+  pool(name: string): StoragePool | undefined;
+  /** Size a disk made from an image has at least. */
+  imageSize(name: string): number | undefined;
+  jobs: Pick<Jobs, 'run'>;
+  /** Has the guest looked at again. */
+  enqueue(): void;
+};
+
+type Volume = { attachment: Awaited<ReturnType<StoragePool['attach']>>; sizeBytes: number };
+
+/** All volumes at the same time; the first that cannot be had decides. */
+export async function claimVolumes(deps: VolumeDeps, scope: GuestScope): Promise<Outcome> {
+  const outcomes = await Promise.all(scope.volumePlans.map((plan) => claimVolume(deps, scope, plan)));
+  return outcomes.find(({ type }) => type !== 'done') ?? done;
+}
+
+async function claimVolume(deps: VolumeDeps, scope: GuestScope, plan: VolumePlan): Promise<Outcome> {
+  const known = scope.memory.volumes.get(plan.name);
+  if (known !== undefined && (plan.sizeBytes ?? 0) <= known.sizeBytes) return done;
+  try {
+    const volume = await makeVolume(deps, scope, plan);
+    if (volume === undefined)
+      return waiting('VolumesCreating', `the volume ${plan.name} is being made`, 600_000);
+    scope.memory.volumes.set(plan.name, volume);
+    return done;
+  } catch (error) {
+    const outcome = outcomeOf(error, 'VolumeFailed');
+    if (outcome.type === 'done' || outcome.reason !== 'PoolFull') return outcome;
+    return waiting('PoolFull', outcome.message, POOL_FULL_RECHECK_MS);
+  }
+}
+
+/** Undefined while a long creation goes on. */
+async function makeVolume(
+  deps: VolumeDeps,
+  { handle, object, observation, record }: GuestScope,
+  plan: VolumePlan,
+): Promise<Volume | undefined> {
+  const pool = deps.pool(plan.pool);
+  if (pool === undefined) throw new Error(`the pool ${plan.pool} has been closed`);
+  const id = volumeId(handle.id, plan.name);
+  const owner = { guestUuid: handle.uuid, guest: keyText(object), disk: plan.name };
+  const sizeBytes = plan.sizeBytes ?? (plan.image === undefined ? undefined : deps.imageSize(plan.image));
+  const request: VolumeRequest = {
+    id,
+    owner,
+    kind: plan.kind,
+    format: plan.format,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(plan.image === undefined ? {} : { image: plan.image }),
+    ...(record?.idBase === undefined ? {} : { idBase: record.idBase }),
+  };
+  const existing = await pool.observe(id);
+  const made = existing === undefined || existing.owner.guestUuid !== handle.uuid ? undefined : existing;
+  const volume = made ?? (await createBeside(deps, handle.id, pool, request));
+  if (volume === undefined) return undefined;
+  const grown = plan.kind === 'Disk' && plan.sizeBytes !== undefined && plan.sizeBytes > volume.sizeBytes;
+  if (grown) await pool.resize(id, plan.sizeBytes ?? 0, { running: observation.state !== 'Off' });
+  const attachment = await pool.attach(id);
+  return { attachment, sizeBytes: grown ? (plan.sizeBytes ?? 0) : volume.sizeBytes };
+}
+
+async function createBeside(
+  { jobs, enqueue }: VolumeDeps,
+  group: string,
+  pool: StoragePool,
+  request: VolumeRequest,
+): Promise<VolumeFacts | undefined> {
+  const work = (signal: AbortSignal) => pool.create(request, signal);
+  return (await jobs.run(group, `volume ${request.id}`, work, enqueue))?.value;
+}
+
+function keyText({ metadata }: { metadata: { namespace?: string; name: string } }): string {
+  return `${metadata.namespace ?? ''}/${metadata.name}`;
+}

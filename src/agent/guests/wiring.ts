@@ -1,0 +1,249 @@
+/** Gives each step of a guest the few functions it depends on, out of everything the agent has. */
+import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { ConfigMap } from '../../api/core.ts';
+import { backoffDelay } from '../../base/backoff.ts';
+import { done, type Outcome, waiting } from '../../base/outcome.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import type { GuestRecord } from '../record.ts';
+import type { DepartDeps } from './depart.ts';
+import type { DriveDeps } from './drive.ts';
+import type { GateDeps } from './gate.ts';
+import { handleOf } from './gather.ts';
+import type { GuestKind, GuestObject } from './kind.ts';
+import type { NetworkDeps } from './networks.ts';
+import type { ReferenceFacts } from './references.ts';
+import { staleNics, volumeId } from './remember.ts';
+import type { RemoveDeps } from './remove.ts';
+import { type RetryDelay, START_BACKOFF } from './run.ts';
+import type { GuestScope, Scope } from './scope.ts';
+import { startGuest } from './start.ts';
+import { automaticRestart } from './status.ts';
+import type { VolumeDeps } from './volumes.ts';
+import type { GuestWorld } from './world.ts';
+
+/** The kind as records name it. */
+export function recordKind(kind: { kind: { kind: string } }): GuestRecord['kind'] {
+  return kind.kind.kind === 'Container' ? 'Container' : 'VirtualMachine';
+}
+
+export function referenceFacts(world: GuestWorld, scope: GuestScope): ReferenceFacts {
+  return {
+    namespace: scope.namespace,
+    pool: (name) => world.pools.get(name),
+    isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
+    image: (name) => world.images.get(name),
+    imagePool: (name) => world.imageInformer.get(name)?.spec.pool,
+    exists: async ({ name, pool }) => {
+      if (scope.memory.volumes.has(name)) return true;
+      const state = world.pools.get(pool);
+      if (state?.type !== 'Open') return false;
+      const volume = await state.driver.observe(volumeId(scope.handle.id, name));
+      return volume?.owner.guestUuid === scope.handle.uuid;
+    },
+  };
+}
+
+export function volumeDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  { kind, key }: Scope<T, Request, Hardware>,
+): VolumeDeps {
+  return {
+    jobs: world.jobs,
+    enqueue: () => world.enqueue(kind.controller, key),
+    imageSize: (name) => world.images.get(name)?.facts?.virtualSizeBytes,
+    pool: (name) => {
+      const state = world.pools.get(name);
+      return state?.type === 'Open' ? state.driver : undefined;
+    },
+  };
+}
+
+export function networkDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): NetworkDeps {
+  const { kind, object, handle, nicWishes } = scope;
+  return {
+    network: world.network,
+    plugs: kind.plugs,
+    hostname: kind.hostname(object),
+    stale: () => (scope.record === undefined ? [] : staleNics(scope.record, nicWishes)),
+    forget: (nics) => {
+      const names = new Set(nics.map(({ name }) => name));
+      return updateRecord(world, handle.id, (record) => ({
+        ...record,
+        nics: record.nics.filter(({ name }) => !names.has(name)),
+      }));
+    },
+  };
+}
+
+/** Changes a record that must exist. */
+function updateRecord(
+  world: GuestWorld,
+  id: string,
+  change: (record: GuestRecord) => GuestRecord,
+): Promise<GuestRecord> {
+  return world.records.update(id, (record) => {
+    if (record === undefined) throw new Error(`the record of ${id} has gone`);
+    return change(record);
+  });
+}
+
+function retryDelay(world: GuestWorld): RetryDelay {
+  return (count) => (count <= 1 ? 0 : backoffDelay(count - 2, START_BACKOFF, world.world.random));
+}
+
+export function driveDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): DriveDeps {
+  const { kind, object, handle } = scope;
+  const { spec } = object;
+  return {
+    strategy: spec.runStrategy ?? 'Always',
+    restartToken: spec.restartToken,
+    shutdown: {
+      timeoutMs: (spec.shutdown?.timeoutSeconds ?? 60) * 1_000,
+      force: spec.shutdown?.force ?? 'AfterTimeout',
+    },
+    retryDelay: retryDelay(world),
+    now: () => world.world.clock.now(),
+    observe: async () => {
+      const observation = await kind.driver.observe(handle);
+      world.presence.setRunning(handle.id, observation.state !== 'Off');
+      return observation;
+    },
+    readRun: () => world.records.get(handle.id)?.run ?? {},
+    writeRun: async (change) => {
+      scope.record = await updateRecord(world, handle.id, (record) => ({
+        ...record,
+        run: change(record.run),
+      }));
+    },
+    restartForChanges: () => automaticRestart(scope),
+    blocked: () => startBlocked(scope),
+    start: () => startGuest(startDeps(world, scope), scope),
+    shutdownGuest: (guest) => kind.driver.shutdown(guest),
+    kill: (guest) => kind.driver.kill(guest),
+  };
+}
+
+/** What a start would fail on for certain. */
+function startBlocked<T extends GuestObject, Request, Hardware>({
+  facts,
+  admission,
+  volumes,
+  networks,
+}: Scope<T, Request, Hardware>): Outcome {
+  for (const step of [admission, volumes, networks]) {
+    if (step.type === 'Blocked') return step.outcome;
+  }
+  if (facts.available) return done;
+  return waiting(facts.reason ?? 'HypervisorMissing', facts.message ?? 'look at the Host', 60_000);
+}
+
+function startDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): Parameters<typeof startGuest>[0] {
+  return {
+    restartToken: scope.object.spec.restartToken,
+    now: () => world.world.clock.now(),
+    updateRecord: (change) => updateRecord(world, scope.handle.id, change),
+    ensureIdRange: (base) => world.ensureIdRange(base),
+    gate: (epoch) => gateDeps(world, scope, epoch),
+  };
+}
+
+function gateDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+  epoch: number,
+): GateDeps {
+  const { client, controlPlane, host, lease } = world;
+  const cluster = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
+  return {
+    host,
+    epoch,
+    uid: scope.object.metadata.uid,
+    isLeaseValid: () => lease.isValid(),
+    isTrusted: () => controlPlane.trust().type === 'Trusted',
+    readGuest: () => readGuest(world, scope.kind, scope.object.metadata, scope.signal),
+    readCluster: async () => (await client.find(ConfigMap, cluster, read(scope.signal)))?.data,
+    matchesCluster: (data) => controlPlane.matches(data),
+  };
+}
+
+/** Without an answer in this time the guest waits: the reads stand between its preparation and its first instruction. */
+const READ_TIMEOUT_MS = 5_000;
+
+function read(signal: AbortSignal) {
+  return { signal, timeoutMs: READ_TIMEOUT_MS };
+}
+
+/** A consistent read of a guest's object. */
+export function readGuest<T extends GuestObject, Request, Hardware>(
+  { client }: GuestWorld,
+  { kind }: GuestKind<T, Request, Hardware>,
+  ref: { namespace?: string; name: string },
+  signal: AbortSignal,
+) {
+  return client.find(kind, ref, read(signal));
+}
+
+export function removeDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+  stop: () => Promise<Outcome>,
+): RemoveDeps {
+  const { kind, object, handle, signal } = scope;
+  const network: Pick<NetworkDriver, 'detach'> = world.network;
+  return {
+    stop,
+    network,
+    readGuest: () => readGuest(world, kind, object.metadata, signal),
+    isTrusted: () => world.controlPlane.trust().type === 'Trusted',
+    deletionPolicy: object.spec.deletionPolicy ?? 'Delete',
+    cancelJobs: () => world.jobs.cancel(handle.id),
+    removeFromDriver: (guest) => kind.driver.remove(guest),
+    pool: (name) => world.pools.get(name),
+    isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
+    releaseIdRange: async (base) => {
+      await world.removeIdRange(base);
+      world.idRanges.release(base);
+    },
+    forgetRecord: async (id) => {
+      await world.records.remove(id);
+      world.controlPlane.reportEpoch(id, false);
+      world.presence.setRunning(id, false);
+      world.presence.setOrphan(id, undefined);
+    },
+  };
+}
+
+export function departDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  kind: GuestKind<T, Request, Hardware>,
+  record: GuestRecord,
+  signal: AbortSignal,
+): DepartDeps {
+  const handle = handleOf(world.stateDirectory, record);
+  const { namespace, name, id } = record;
+  return {
+    host: world.host,
+    isTrusted: () => world.controlPlane.trust().type === 'Trusted',
+    readGuest: () => readGuest(world, kind, { namespace, name }, signal),
+    observe: () => kind.driver.observe(handle),
+    kill: (guest) => kind.driver.kill(guest),
+    release: async () => {
+      await updateRecord(world, id, (before) => {
+        const { live: _live, stop: _stop, ...run } = before.run;
+        return { ...before, run, released: true };
+      });
+      world.presence.setRunning(id, false);
+    },
+    noteOrphan: (isOrphan) =>
+      world.presence.setOrphan(id, isOrphan ? `${record.kind} ${namespace}/${name}` : undefined),
+  };
+}

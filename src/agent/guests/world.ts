@@ -1,0 +1,49 @@
+/** What the controllers of guests share on one host. */
+import type { Image } from '../../api/kinds/image.ts';
+import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { World } from '../../base/world.ts';
+import type { Client, Informer } from '../../client/contract.ts';
+import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import type { Announcement } from '../announcement.ts';
+import type { ControlPlane } from '../cluster/controlPlane.ts';
+import type { AgentConfig } from '../config.ts';
+import type { Presence } from '../host/presence.ts';
+import type { IdRanges } from '../idRanges.ts';
+import type { ImageTable } from '../images/table.ts';
+import type { Jobs } from '../jobs.ts';
+import type { PoolTable } from '../pools/table.ts';
+import type { Records } from '../records.ts';
+
+export type GuestWorld = {
+  host: string;
+  stateDirectory: string;
+  world: Pick<World, 'clock' | 'random' | 'log'>;
+  client: Client;
+  config: AgentConfig;
+  records: Records;
+  controlPlane: ControlPlane;
+  lease: { isValid(): boolean };
+  inventory: {
+    /** Whether the Host's acknowledged inventory has this guest. */
+    lists(uuid: string): boolean;
+    /** Resolves when an inventory that was taken after this call is acknowledged. */
+    publish(signal: AbortSignal): Promise<void>;
+  };
+  presence: Presence;
+  pools: PoolTable;
+  images: ImageTable;
+  poolInformer: Informer<StoragePool>;
+  imageInformer: Informer<Image>;
+  network: NetworkDriver;
+  idRanges: IdRanges;
+  ensureIdRange(base: number): Promise<void>;
+  removeIdRange(base: number): Promise<void>;
+  jobs: Jobs;
+  /** What the driver of a kind last said of the host. */
+  hypervisorFacts(kind: string): HypervisorFacts;
+  /** Has an object of a controller looked at again. */
+  enqueue(controller: string, key: string): void;
+  /** `<kind>/<namespace>/<name>` of each guest whose pass has ended. */
+  settled: Announcement<string>;
+};

@@ -1,0 +1,27 @@
+/** What this host tells the cluster of its guests: everything it has a record of, running or not. Pure. */
+import type { HostStatus } from '../../api/kinds/host.ts';
+import type { GuestRecord } from '../record.ts';
+
+/** Most guests a Host can report, and so the most it takes. */
+export const HOST_GUEST_LIMIT = 1024;
+
+export type HostGuest = NonNullable<HostStatus['guests']>[number];
+
+/** In the order of the uuid, so that equal inventories are equal texts. */
+export function inventoryOf(
+  records: readonly GuestRecord[],
+  isRunning: (id: string) => boolean,
+): HostGuest[] {
+  return records
+    .map(({ uuid, kind, namespace, name, uid, epoch, id }) => ({
+      uuid,
+      kind,
+      namespace,
+      name,
+      uid,
+      epoch,
+      running: isRunning(id),
+    }))
+    .sort((a, b) => (a.uuid < b.uuid ? -1 : 1))
+    .slice(0, HOST_GUEST_LIMIT);
+}

@@ -1,0 +1,95 @@
+/**
+ * Long work beside the passes: a pass gives it a moment, and when it takes longer goes on without it and is called back at its end, so
+ * that no worker stands still for a large copy. What a job came to is kept until somebody asks.
+ */
+import type { Clock } from '../base/clock.ts';
+
+/** How long a pass waits for a job before it goes on without it. */
+export const JOB_GRACE_MS = 400;
+
+export type Jobs = {
+  /**
+   * Runs `work` under `group`/`name` unless it runs already. Resolves with its value, or `undefined` while it goes on (then `whenDone` is
+   * called once at its end); rejects with what it threw.
+   */
+  run<T>(
+    group: string,
+    name: string,
+    work: (signal: AbortSignal) => Promise<T>,
+    whenDone: () => void,
+  ): Promise<{ value: T } | undefined>;
+  /** Stops all work of a group and waits for its end; results are forgotten. */
+  cancel(group: string): Promise<void>;
+  /** Stops all work. */
+  close(): Promise<void>;
+};
+
+type Job = { abort: AbortController; ended: Promise<void>; result?: { value: unknown } | { error: unknown } };
+
+/** No job runs yet. */
+export function createJobs(clock: Clock): Jobs {
+  const groups = new Map<string, Map<string, Job>>();
+
+  const start = (work: (signal: AbortSignal) => Promise<unknown>): Job => {
+    const abort = new AbortController();
+    const job: Job = { abort, ended: Promise.resolve() };
+    job.ended = work(abort.signal).then(
+      (value) => {
+        job.result = { value };
+      },
+      (error: unknown) => {
+        job.result = { error };
+      },
+    );
+    return job;
+  };
+
+  const grace = async (job: Job): Promise<void> => {
+    let cancel = () => {};
+    const timer = new Promise<void>((resolve) => {
+      cancel = clock.after(JOB_GRACE_MS, resolve);
+    });
+    await Promise.race([job.ended, timer]);
+    cancel();
+  };
+
+  const forget = (group: string, name: string) => {
+    const jobs = groups.get(group);
+    jobs?.delete(name);
+    if (jobs?.size === 0) groups.delete(group);
+  };
+
+  const cancel = async (group: string): Promise<void> => {
+    const jobs = [...(groups.get(group)?.values() ?? [])];
+    groups.delete(group);
+    for (const job of jobs) job.abort.abort(new Error('cancelled'));
+    await Promise.all(jobs.map((job) => job.ended));
+  };
+
+  return {
+    run: async <T>(
+      group: string,
+      name: string,
+      work: (signal: AbortSignal) => Promise<T>,
+      whenDone: () => void,
+    ) => {
+      const jobs = groups.get(group) ?? new Map<string, Job>();
+      groups.set(group, jobs);
+      const known = jobs.get(name);
+      const job = known ?? start(work);
+      jobs.set(name, job);
+      if (job.result === undefined && known === undefined) {
+        await grace(job);
+        if (job.result === undefined) void job.ended.then(whenDone);
+      }
+      if (job.result === undefined) return undefined;
+      if (jobs.get(name) === job) forget(group, name);
+      if ('error' in job.result) throw job.result.error;
+      return { value: job.result.value as T };
+    },
+    cancel,
+    close: async () => {
+      await Promise.all([...groups.keys()].map(cancel));
+    },
+  };
+}

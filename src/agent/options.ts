@@ -1,0 +1,44 @@
+/** What `main` gives the agent: its place, its connections, and drivers by their contracts, real or simulated. */
+import type { World } from '../base/world.ts';
+import type { Client } from '../client/contract.ts';
+import type {
+  ContainerHardware,
+  ContainerRequest,
+  HypervisorDriver,
+} from '../drivers/hypervisor/contract.ts';
+import type { ImageBuilder } from '../drivers/image/contract.ts';
+import type { NetworkDriver } from '../drivers/network/contract.ts';
+import type { StoragePool } from '../drivers/storage/contract.ts';
+import type { Manager } from '../runtime/contract.ts';
+import type { AgentConfig } from './config.ts';
+import type { MachineDriver } from './guests/machine.ts';
+import type { HostFacts } from './host/facts.ts';
+
+export type AgentDrivers = {
+  machines: MachineDriver;
+  containers: HypervisorDriver<ContainerRequest, ContainerHardware>;
+  network: NetworkDriver;
+  /** Opens a pool; `path` is checked against the allow-list. */
+  openPool(pool: { name: string; path: string }): Promise<StoragePool>;
+  images: ImageBuilder;
+  /** Lets LXC map these host ids (subuid(5)); absent: nothing is needed. */
+  ensureIdRange?(base: number, count: number): Promise<void>;
+  removeIdRange?(base: number, count: number): Promise<void>;
+};
+
+export type AgentOptions = {
+  /** Name of the Host object. */
+  host: string;
+  /** Absolute; everything this agent remembers is below it. */
+  stateDirectory: string;
+  client: Client;
+  /** A connection of its own for the Lease. */
+  leaseClient: Client;
+  manager: Manager;
+  world: World;
+  config: AgentConfig;
+  version: string;
+  drivers: AgentDrivers;
+  /** What the machine is; read once. */
+  hostFacts(): Promise<HostFacts>;
+};

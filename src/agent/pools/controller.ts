@@ -1,0 +1,91 @@
+/**
+ * Opens the StoragePools that are for this host and watches over their health and fill. It writes nothing to the StoragePool: what it
+ * finds goes into the Host's status.
+ */
+import { join } from 'node:path';
+import { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { Files } from '../../base/files.ts';
+import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
+import type { StoragePool as PoolDriver } from '../../drivers/storage/contract.ts';
+import type { Controller } from '../../runtime/contract.ts';
+import { isAllowedPath } from '../allowlist.ts';
+import type { PoolTable } from './table.ts';
+
+/** How often fill and health are read. */
+export const POOL_POLL_MS = 60_000;
+
+export type PoolControllerOptions = {
+  host: string;
+  stateDirectory: string;
+  /** Directories of the allow-list. */
+  poolPaths: readonly string[];
+  files: Pick<Files, 'realPath'>;
+  informer: Informer<StoragePool>;
+  pools: PoolTable;
+  openPool(pool: { name: string; path: string }): Promise<PoolDriver>;
+};
+
+/** Directory of pools without a path of their own. */
+export function ownPoolsDirectory(stateDirectory: string): string {
+  return join(stateDirectory, 'pools');
+}
+
+/** The controller of pools on one host. */
+export function poolController(options: PoolControllerOptions): Controller<StoragePool> {
+  const { informer, pools } = options;
+  const opened = new Map<string, { path: string; driver: PoolDriver }>();
+
+  const open = async (name: string, path: string): Promise<PoolDriver> => {
+    const known = opened.get(name);
+    if (known?.path === path) return known.driver;
+    const driver = await options.openPool({ name, path });
+    opened.set(name, { path, driver });
+    return driver;
+  };
+
+  return {
+    name: 'agent-pools',
+    kind: StoragePool,
+    informer,
+    writes: [],
+    concurrency: 2,
+    reconcile: async ({ object }) => ({ outcome: await settlePool(options, open, object) }),
+    gone: async (name) => {
+      opened.delete(name);
+      pools.set(name, undefined);
+      return done;
+    },
+  };
+}
+
+async function settlePool(
+  { host, stateDirectory, poolPaths, files, pools }: PoolControllerOptions,
+  open: (name: string, path: string) => Promise<PoolDriver>,
+  { metadata: { name }, spec }: Stored<StoragePool>,
+): Promise<Outcome> {
+  if (spec.hosts !== undefined && !spec.hosts.includes(host)) {
+    if (pools.get(name)?.type !== 'Elsewhere') pools.set(name, { type: 'Elsewhere' });
+    return done;
+  }
+  const own = ownPoolsDirectory(stateDirectory);
+  const path = spec.directory?.path ?? join(own, name);
+  if (!(await isAllowedPath(files, path, [...poolPaths, own]))) {
+    const message = `this host does not allow pools at ${path}: add it to poolPaths in its agent.yaml`;
+    pools.set(name, { type: 'Broken', reason: 'PathNotAllowed', message });
+    return stalled('PathNotAllowed', message);
+  }
+  try {
+    const driver = await open(name, path);
+    const facts = await driver.facts();
+    pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces });
+    return waiting('Watching', 'fill and health are read again', POOL_POLL_MS);
+  } catch (error) {
+    const outcome = outcomeOf(error, 'PoolUnusable');
+    if (outcome.type === 'done') return outcome;
+    const { reason, message } = outcome;
+    pools.set(name, { type: 'Broken', reason, message });
+    return outcome.type === 'stalled' ? waiting(reason, message, POOL_POLL_MS) : outcome;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * What this host remembers of a guest: written and fsynced before the first side effect, loaded when the agent starts, gone only when
+ * nothing of the guest is left here. It outlives the API object's status and the agent.
+ */
+import type { GuestEnd } from '../drivers/hypervisor/contract.ts';
+
+export type RecordedVolume = {
+  /** Name of the disk or of the root file system in the spec. */
+  name: string;
+  pool: string;
+  /** Name of the volume in its pool. */
+  id: string;
+  reclaim: 'Delete' | 'Retain';
+};
+
+export type RecordedNic = { name: string; mac: string };
+
+/** A stop under way. Times are wall-clock milliseconds, as they must survive the agent. */
+export type StopUnderWay = { since: number; deadline: number; force: boolean; restart: boolean };
+
+/** Starts that failed or runs that crashed in a row; `at` (of the last) and `retryAt` are wall-clock milliseconds. */
+export type StartFailure = { count: number; at: number; retryAt: number; reason: string; message: string };
+
+/** The operation that was accepted last; a newer one supersedes it. */
+export type AcceptedOperation = {
+  uid: string;
+  name: string;
+  /** RFC 3339, of the Operation object. */
+  createdAt: string;
+  /** Wall-clock milliseconds. */
+  acceptedAt: number;
+};
+
+/** Everything about running that must survive the agent: what was asked for, what is under way, how the last run ended. */
+export type RunState = {
+  /** Counts only under RerunOnFailure and Manual. `force`: without asking the guest. */
+  request?: { action: 'Start' | 'Stop'; by: string; at: string; force?: boolean };
+  operation?: AcceptedOperation;
+  restartedFor?: string;
+  /** The pending changes an automatic restart was last made for, so that it is made once. */
+  restartedForChanges?: string;
+  /** Set before the driver is told to start, cleared when the end of the run has been recorded. */
+  live?: { since: number };
+  stop?: StopUnderWay;
+  /** To be started again once it is off, whatever the strategy's request says. */
+  restart?: boolean;
+  ended?: { how: GuestEnd; at: string };
+  failure?: StartFailure;
+};
+
+export type GuestRecord = {
+  version: 1;
+  kind: 'VirtualMachine' | 'Container';
+  namespace: string;
+  name: string;
+  /** metadata.uid of the object it was made for. */
+  uid: string;
+  uuid: string;
+  id: string;
+  epoch: number;
+  /** First host id of an unprivileged container's 65,536. */
+  idBase?: number;
+  /** What the driver pinned at the first start; only the driver's kind reads it. */
+  hardware?: unknown;
+  volumes: readonly RecordedVolume[];
+  nics: readonly RecordedNic[];
+  run: RunState;
+  /** Placed on another host since: kept for its volumes, never started here while this is set. */
+  released?: boolean;
+};
+
+/** A record read back from disk, or undefined when it is not one of ours. */
+export function parseRecord(text: string, id: string): GuestRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<GuestRecord>;
+    const known =
+      record.version === 1 &&
+      (record.kind === 'VirtualMachine' || record.kind === 'Container') &&
+      record.id === id &&
+      typeof record.uuid === 'string' &&
+      typeof record.uid === 'string' &&
+      typeof record.name === 'string' &&
+      typeof record.namespace === 'string' &&
+      typeof record.epoch === 'number' &&
+      Array.isArray(record.volumes) &&
+      Array.isArray(record.nics) &&
+      typeof record.run === 'object';
+    return known ? (record as GuestRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}

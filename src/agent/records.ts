@@ -1,0 +1,107 @@
+/** The records of all guests of this host: in memory for reading, on disk before anyone may act on a change. */
+import { join } from 'node:path';
+import type { Files } from '../base/files.ts';
+import { ReasonedError } from '../base/outcome.ts';
+import { type Announcement, createAnnouncement } from './announcement.ts';
+import { type GuestRecord, parseRecord } from './record.ts';
+
+export type Records = {
+  all(): readonly GuestRecord[];
+  get(id: string): GuestRecord | undefined;
+  /** The record of an object's guest by kind and `namespace/name`. */
+  byKey(kind: string, key: string): GuestRecord | undefined;
+  /** Ids whose record cannot be read: their guests are never touched. */
+  broken(): readonly string[];
+  /** Changes one record; resolves when it is fsynced. Changes of one guest follow each other. An equal one is not written. */
+  update(id: string, change: (record: GuestRecord | undefined) => GuestRecord): Promise<GuestRecord>;
+  /** Forgets a guest together with its directory. */
+  remove(id: string): Promise<void>;
+  /** Told the id of each record that was added, changed or removed. */
+  readonly changed: Announcement<string>;
+};
+
+type RecordFiles = Pick<
+  Files,
+  'readText' | 'writeAtomic' | 'makeDirectory' | 'list' | 'removeTree' | 'remove'
+>;
+
+/** Where the guests of a state directory are. */
+export function guestsDirectory(stateDirectory: string): string {
+  return join(stateDirectory, 'guests');
+}
+
+/** Loads all records of a state directory. */
+export async function openRecords(files: RecordFiles, stateDirectory: string): Promise<Records> {
+  const directory = guestsDirectory(stateDirectory);
+  const fileOf = (id: string) => join(directory, id, 'record.json');
+  const records = new Map<string, GuestRecord>();
+  const ids = new Map<string, string>();
+  const broken = new Set<string>();
+  const lines = new Map<string, Promise<unknown>>();
+  const changed = createAnnouncement<string>();
+
+  const keep = (record: GuestRecord) => {
+    records.set(record.id, record);
+    ids.set(`${record.kind}/${record.namespace}/${record.name}`, record.id);
+  };
+  for (const id of await files.list(directory)) {
+    const text = await files.readText(fileOf(id));
+    if (text === undefined) continue;
+    const record = parseRecord(text, id);
+    if (record === undefined) broken.add(id);
+    else keep(record);
+  }
+
+  /** Runs `work` after everything begun before for this guest. */
+  const inLine = <T>(id: string, work: () => Promise<T>): Promise<T> => {
+    const before = lines.get(id) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    const end = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    lines.set(id, end);
+    void end.then(() => {
+      if (lines.get(id) === end) lines.delete(id);
+    });
+    return turn;
+  };
+
+  return {
+    changed,
+    all: () => [...records.values()],
+    get: (id) => records.get(id),
+    byKey: (kind, key) => {
+      const id = ids.get(`${kind}/${key}`);
+      return id === undefined ? undefined : records.get(id);
+    },
+    broken: () => [...broken],
+    update: (id, change) =>
+      inLine(id, async () => {
+        if (broken.has(id)) throw brokenRecord(fileOf(id));
+        const before = records.get(id);
+        const after = change(before);
+        const text = JSON.stringify(after);
+        if (before !== undefined && JSON.stringify(before) === text) return before;
+        if (before === undefined) await files.makeDirectory(join(directory, id), { mode: 0o711 });
+        await files.writeAtomic(fileOf(id), `${text}\n`, { mode: 0o600 });
+        keep(after);
+        changed.tell(id);
+        return after;
+      }),
+    remove: (id) =>
+      inLine(id, async () => {
+        const record = records.get(id);
+        if (record === undefined) return;
+        await files.removeTree(join(directory, id));
+        records.delete(id);
+        ids.delete(`${record.kind}/${record.namespace}/${record.name}`);
+        changed.tell(id);
+      }),
+  };
+}
+
+function brokenRecord(path: string): ReasonedError {
+  const message = `${path} cannot be read, so nothing is done with its guest: restore the file, or take it away once the guest is known to be off`;
+  return new ReasonedError('RecordBroken', message, { stalled: true });
+}

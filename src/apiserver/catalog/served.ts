@@ -71,18 +71,21 @@ export function servedVersions(definition: Definition, revision: number): Served
   const storage = storageVersion(definition);
   if (storage === undefined || !isTrue(definition, 'Established')) return [];
   const home = resourceOf(definition, storage);
+  // What was written through one version has not seen the defaults of another: then nothing stored is good as it is.
+  const oneForm = definition.spec.versions.every((version) =>
+    equalJson(resourceOf(definition, version).schema, home.schema),
+  );
   return definition.spec.versions
     .filter((version) => version.served)
     .map((version) => {
       const resource = resourceOf(definition, version);
-      const sameForm = equalJson(resource.schema, home.schema);
       return {
         resource,
         apiVersion: apiVersionOf(resource),
         behaviour: customBehaviour,
         prefix: prefixOf(resource.group, resource.plural),
         stored: { apiVersion: apiVersionOf(home), kind: home.kind },
-        staleUpTo: sameForm ? revision : Number.POSITIVE_INFINITY,
+        staleUpTo: oneForm ? revision : Number.POSITIVE_INFINITY,
         selectable: selectableOf(resource),
         ...(version.deprecated === true ? { deprecation: deprecationOf(resource, version) } : {}),
         definition: {

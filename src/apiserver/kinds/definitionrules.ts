@@ -95,7 +95,9 @@ function checkVersions({ spec }: Definition): FieldError[] {
 function checkVersion(version: DefinitionVersion, path: string, old?: DefinitionVersion): FieldError[] {
   return [
     ...faults(`${path}.name`, version.name, label1035Errors),
-    ...(equalJson(version.schema, old?.schema) ? [] : checkSchema(version, `${path}.schema.openAPIV3Schema`)),
+    ...(old !== undefined && equalJson(version.schema, old.schema)
+      ? []
+      : checkSchema(version, `${path}.schema.openAPIV3Schema`)),
     ...(version.additionalPrinterColumns ?? []).flatMap((column, index) => {
       const at = `${path}.additionalPrinterColumns[${index}]`;
       return [

@@ -1,6 +1,6 @@
 /** Ends namespaces: a terminating one is emptied, resource by resource, and goes once nothing is left in it. */
 import { timestamp } from '../../base/clock.ts';
-import { keyOf } from '../catalog/keys.ts';
+import { keyOf, partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { contentFinalizer, specFinalizers } from '../kinds/namespace.ts';
 import { isRecord, type KubeObject } from '../object.ts';
@@ -66,20 +66,34 @@ export function endNamespaces(context: Context, namespaces: Served): Upkeep {
     await update(context, place, { next: withoutContent, subresource: 'finalize' }, internalWrite);
   }
 
+  /** Namespaces that wait for their content to go. */
+  const terminating = new Set<string>();
+  function notice(namespace: KubeObject | undefined): void {
+    if (namespace?.metadata.deletionTimestamp === undefined) return;
+    terminating.add(namespace.metadata.name ?? '');
+    queue.add(namespace.metadata.name ?? '');
+  }
+
   const unfollow = context.hub.follow({
     prefix: namespaces.prefix,
     onEvent: (event) => {
-      const namespace = event.current(namespaces);
-      if (namespace?.metadata.deletionTimestamp !== undefined) queue.add(namespace.metadata.name ?? '');
+      if (event.change.type === 'delete') terminating.delete(partsOf(namespaces.prefix, event.key).name);
+      else notice(event.current(namespaces));
     },
   });
-  for (const entry of context.store.range({ prefix: namespaces.prefix }).entries) {
-    const { metadata } = decode(namespaces, entry);
-    if (metadata.deletionTimestamp !== undefined) queue.add(metadata.name ?? '');
-  }
+  const unsubscribe = context.store.subscribe((changes) => {
+    if (terminating.size === 0) return;
+    for (const { type, key } of changes) {
+      const namespace = key.split('/')[4] ?? '';
+      if (type === 'delete' && terminating.has(namespace)) queue.add(namespace);
+    }
+  });
+  for (const entry of context.store.range({ prefix: namespaces.prefix }).entries)
+    notice(decode(namespaces, entry));
   return {
     close: () => {
       unfollow();
+      unsubscribe();
       return queue.close();
     },
   };

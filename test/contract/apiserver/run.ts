@@ -1,0 +1,76 @@
+/** Runs the cases against a server. */
+import type { Answer, Client } from './client.ts';
+import { differences, valueAt } from './match.ts';
+import type { Case, Expect, Step } from './suite.ts';
+
+/** Runs one case in a namespace of its own, which is deleted afterwards. Throws an Error that lists what differs. */
+export async function runCase(client: Client, wanted: Case, namespace: string): Promise<void> {
+  const known = new Map([['ns', namespace]]);
+  const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
+  const made = await client.send('POST', '/api/v1/namespaces', { body });
+  if (made.code !== 201) throw new Error(`the namespace could not be made: ${made.text}`);
+  try {
+    for (const [index, step] of wanted.steps.entries()) await runStep(client, step, index, known);
+  } finally {
+    await client.send('DELETE', `/api/v1/namespaces/${namespace}`);
+  }
+}
+
+const patienceMs = 15_000;
+
+async function runStep(client: Client, step: Step, index: number, known: Map<string, string>): Promise<void> {
+  const { method, path, ...rest } = fill(step.send, known);
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const answer = await client.send(method, path, rest);
+    const found = faults(answer, step.expect, known);
+    if (found.length === 0) {
+      for (const [name, at] of Object.entries(step.save ?? {}))
+        known.set(name, String(valueAt(answer.body, at)));
+      return;
+    }
+    if (step.expect.eventually !== true || Date.now() > deadline) {
+      throw new Error(
+        `step ${index + 1}: ${method} ${path}\n  ${found.join('\n  ')}\nanswer: ${answer.text.slice(0, 2000)}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function faults(answer: Answer, expect: Expect, known: ReadonlyMap<string, string>): string[] {
+  const wanted = fill(expect.body, known);
+  return [
+    ...(answer.code === expect.code ? [] : [`the code is ${answer.code}, not ${expect.code}`]),
+    ...(wanted === undefined ? [] : differences(answer.body, wanted)),
+    ...(expect.text === undefined || expect.text.test(answer.text)
+      ? []
+      : [`the text does not match ${expect.text}`]),
+    ...(expect.events === undefined
+      ? []
+      : differences(eventsIn(answer.text), fill(expect.events, known), 'events')),
+    ...Object.entries(expect.headers ?? {}).flatMap(([name, value]) => {
+      const actual = String(answer.headers[name] ?? '');
+      const fits = typeof value === 'string' ? actual === value : value.test(actual);
+      return fits ? [] : [`header ${name} is ${JSON.stringify(actual)}, not ${value}`];
+    }),
+  ];
+}
+
+function eventsIn(text: string): unknown[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { type: string })
+    .filter(({ type }) => type !== 'BOOKMARK');
+}
+
+/** Puts saved values in place of `{name}`, in all strings. */
+function fill<T>(value: T, known: ReadonlyMap<string, string>): T {
+  if (typeof value === 'string') {
+    return value.replace(/\{([a-zA-Z]+)\}/g, (whole, name: string) => known.get(name) ?? whole) as T;
+  }
+  if (Array.isArray(value)) return value.map((item) => fill(item, known)) as T;
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, known)])) as T;
+}

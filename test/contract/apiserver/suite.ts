@@ -1,0 +1,50 @@
+/** The form of the contract suite: requests and the answers any Kubernetes API server must give, as data. */
+
+/** One request. `{name}` in strings stands for a saved value; `{ns}` is a namespace made for the case. */
+export type Send = {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  path: string;
+  /** Content-Type; default application/json. */
+  type?: string;
+  accept?: string;
+  /** Sent as JSON; a string is sent as it is. */
+  body?: unknown;
+};
+
+/**
+ * What must come back. Objects may hold more than expected; lists must have the same length. As strings, `<any>` stands for
+ * anything, `<absent>` for a missing field, `/.../` for a regular expression.
+ */
+export type Expect = {
+  code: number;
+  body?: unknown;
+  /** A regular expression the raw text must match. */
+  text?: RegExp;
+  headers?: { [name: string]: string | RegExp };
+  /** The events of a watch that has ended (`timeoutSeconds`), bookmarks left out. */
+  events?: readonly unknown[];
+  /** Asked again until it fits, for what happens a little later. */
+  eventually?: true;
+};
+
+/** A step: a request, its answer, and values to keep from it (name -> path such as `metadata.uid`). */
+export type Step = { send: Send; expect: Expect; save?: { [name: string]: string } };
+
+/** A case. */
+export type Case = {
+  name: string;
+  /** The Kubernetes version whose real server gave the same answers; absent where that has not been tried. */
+  comparedWith?: string;
+  steps: readonly Step[];
+};
+
+/** A step in one line. */
+export function step(
+  method: Send['method'],
+  path: string,
+  expect: Expect,
+  rest: Partial<Send> & { save?: Step['save'] } = {},
+): Step {
+  const { save, ...send } = rest;
+  return { send: { method, path, ...send }, expect, ...(save === undefined ? {} : { save }) };
+}

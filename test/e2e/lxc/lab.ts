@@ -35,6 +35,8 @@ export type ContainerLab = HypervisorLab<ContainerRequest, ContainerHardware> & 
   startByHand(guest: GuestHandle): Promise<unknown>;
   /** Types a line on the console and gives what came back. */
   console(guest: GuestHandle, line: string): Promise<string>;
+  /** First processes of the guest's containers, counted from /proc alone. */
+  initPids(guest: GuestHandle): Promise<string[]>;
   emptyRootfs: string;
   /** What could be left on the machine: control groups, mounts, links. */
   traces(): Promise<unknown>;
@@ -121,6 +123,7 @@ export async function containerLab(options: { inHost?: TestHost } = {}): Promise
     },
     followsShutdown: true,
     countProcesses: async (one) => (await initsOf(root, one.id)).length,
+    initPids: (one) => initsOf(root, one.id),
     close: async () => {
       for (const id of await cgroups.list()) {
         await cgroups.killAll(id);

@@ -15,3 +15,16 @@ export function limitsOf(request: ContainerRequest): CgroupLimits {
     ...(pidsLimit !== undefined && { pids: pidsLimit }),
   };
 }
+
+/** `request` with the limits of another one. */
+export function withLimitsOf(request: ContainerRequest, other: ContainerRequest): ContainerRequest {
+  const { memoryBytes: _memory, swapBytes: _swap, pidsLimit: _pids, ...rest } = request;
+  const { cpu, memoryBytes, swapBytes, pidsLimit } = other;
+  return {
+    ...rest,
+    cpu,
+    ...(memoryBytes !== undefined && { memoryBytes }),
+    ...(swapBytes !== undefined && { swapBytes }),
+    ...(pidsLimit !== undefined && { pidsLimit }),
+  };
+}

@@ -9,6 +9,8 @@ export type ContainerPaths = {
   log: string;
   /** What we know of the last run. */
   record: string;
+  /** The hook that starts the container anew when it reboots itself. */
+  rebootHook: string;
   /** The console's output, rotated by LXC. */
   console: string;
 };
@@ -20,6 +22,7 @@ export function containerPaths(guest: GuestHandle): ContainerPaths {
     config: `${folder}/config`,
     log: `${folder}/log`,
     record: `${folder}/run.json`,
+    rebootHook: `${folder}/reboot`,
     console: `${folder}/console.log`,
   };
 }

@@ -1,7 +1,7 @@
 /** What this host remembers of a container's last run: written before it starts, completed when it runs, settled when it has ended. */
 import type { Files } from '../../../base/files.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
-import type { ContainerRequest, GuestEnd, GuestHandle } from '../contract.ts';
+import type { ContainerHardware, ContainerRequest, GuestEnd, GuestHandle } from '../contract.ts';
 import { containerPaths } from './paths.ts';
 
 export type RunRecord = {
@@ -10,6 +10,7 @@ export type RunRecord = {
   startedAt: string;
   /** As it was started: what pending changes are compared with. */
   request: ContainerRequest;
+  hardware: ContainerHardware;
   /** Absent while the start has not been seen to succeed: then the control group tells. */
   init?: ProcessIdentity;
   monitor?: ProcessIdentity;

@@ -13,6 +13,7 @@ import { observe } from './observe.ts';
 import { containerPaths } from './paths.ts';
 import { planConfig } from './plan.ts';
 import { findPresence } from './presence.ts';
+import { planRebootHook, startCommand } from './reboot.ts';
 import type { RunRecord } from './record.ts';
 
 const startTimeoutMs = 120_000;
@@ -61,34 +62,39 @@ async function prepare(
   const { files } = world;
   const paths = containerPaths(guest);
   const config = planConfig(guest, request, hardware, cgroups);
+  const rebootHook = planRebootHook(guest.id, context.lxcPath, paths);
   await requireRootfs(context, request);
   await Promise.all(request.networks.map((network) => awaitFreeLink(context, network.attachment)));
   await files.makeDirectory(paths.folder, { mode: 0o700 });
   await files.makeDirectory(context.lxcPath, { mode: 0o711 });
   await records.forget(guest);
   await files.remove(paths.log);
-  await files.writeAtomic(paths.config, config, { mode: 0o600 });
   const record: RunRecord = {
     format: 1,
     bootId: await readBootId(world),
     startedAt: timestamp(world.clock),
     request,
+    hardware,
   };
-  await records.write(guest, record);
+  await Promise.all([
+    files.writeAtomic(paths.config, config, { mode: 0o600 }),
+    files.writeAtomic(paths.rebootHook, rebootHook, { mode: 0o600 }),
+    records.write(guest, record),
+  ]);
   // Removes only groups without processes: the kernel refuses others, and with them the start.
   await cgroups.remove(guest.id);
   return record;
 }
 
 async function launch({ world, lxcPath }: LxcContext, guest: GuestHandle): Promise<void> {
-  const { config, log } = containerPaths(guest);
-  // Returns once the container's init has been exec'ed. DEBUG is the level at which LXC logs how the container ended.
-  const argv = ['lxc-start', '-n', guest.id, '-P', lxcPath, '-f', config, '-o', log, '-l', 'DEBUG'];
+  const paths = containerPaths(guest);
+  const argv = startCommand(guest.id, lxcPath, paths);
+  // Returns once the container's init has been exec'ed.
   const result = await world.processes.run(argv, { timeoutMs: startTimeoutMs });
   if (result.code === 0) return;
   if (result.code === 127)
     throw new ReasonedError('LxcMissing', 'lxc-start is not installed', { stalled: true });
-  throw startFailure((await world.files.readText(log)) ?? '', explainFailure(argv, result));
+  throw startFailure((await world.files.readText(paths.log)) ?? '', explainFailure(argv, result));
 }
 
 /** A failed start leaves no processes and no record, so that it does not count as a run that ended; the log stays for people. */

@@ -2,12 +2,14 @@
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { ContainerRequest, GuestHandle, PendingChange } from '../contract.ts';
 import type { LxcContext } from './context.ts';
-import { limitsOf } from './limits.ts';
-import { payloadGroup } from './paths.ts';
+import { limitsOf, withLimitsOf } from './limits.ts';
+import { containerPaths, payloadGroup } from './paths.ts';
 import { pendingChanges, pendingLimits } from './pending.ts';
+import { planConfig } from './plan.ts';
+import type { RunRecord } from './record.ts';
 
 /**
- * Limits are compared with what the kernel holds, because a container that rebooted itself got those of its start back; all else with the
+ * Limits are compared with what the kernel holds, all else with the
  * request it was started with.
  */
 export async function update(
@@ -19,11 +21,24 @@ export async function update(
   const group = payloadGroup(guest.id);
   if ((await cgroups.members(group)).length === 0) return [];
   const refused = await applyLimits(context, group, request);
-  const started = (await records.read(guest))?.request;
-  return [
-    ...(refused ? pendingLimits(await cgroups.limits(group), request) : []),
-    ...(started === undefined ? [] : pendingChanges(started, request)),
-  ];
+  const pending = refused ? pendingLimits(await cgroups.limits(group), request) : [];
+  const record = await records.read(guest);
+  if (record === undefined) return pending;
+  await keepLimits(context, guest, record, request);
+  return [...pending, ...pendingChanges(record.request, request)];
+}
+
+/** A container that reboots itself is to have the limits of now, not those of its start. */
+async function keepLimits(
+  { world, cgroups }: LxcContext,
+  guest: GuestHandle,
+  { request: started, hardware }: RunRecord,
+  wanted: ContainerRequest,
+): Promise<void> {
+  const { config } = containerPaths(guest);
+  const text = planConfig(guest, withLimitsOf(started, wanted), hardware, cgroups);
+  if ((await world.files.readText(config)) === text) return;
+  await world.files.writeAtomic(config, text, { mode: 0o600 });
 }
 
 /** True when the kernel refused one: what it then holds is pending. */

@@ -2,6 +2,7 @@
 import { Image } from '../api/kinds/image.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
+import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { containerKind } from './guests/container.ts';
@@ -130,7 +131,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
     builder: drivers.images,
     imagePaths: config.imagePaths,
     mayRemove: () => controlPlane.trust().type === 'Trusted',
-    enqueue: (name) => manager.enqueue('agent-images', name),
+    enqueue: (name) => manager.enqueue(CONTROLLERS.images, name),
   });
   manager.add(controller);
   return builds;

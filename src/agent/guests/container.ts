@@ -1,4 +1,5 @@
 /** System containers: from a Container's spec to the request of the LXC driver. */
+
 import { derivedMac } from '../../api/identity.ts';
 import { Container } from '../../api/kinds/container.ts';
 import { parseBytes, parseCpus } from '../../base/quantity.ts';
@@ -8,6 +9,7 @@ import type {
   HypervisorDriver,
 } from '../../drivers/hypervisor/contract.ts';
 import type { NicWish } from '../../drivers/network/contract.ts';
+import { CONTROLLERS } from '../access.ts';
 import { type Attachments, attached, type GuestKind } from './kind.ts';
 
 /** Name of a container's volume: it has one. */
@@ -19,7 +21,7 @@ export function containerKind(
 ): GuestKind<Container, ContainerRequest, ContainerHardware> {
   return {
     kind: Container,
-    controller: 'agent-containers',
+    controller: CONTROLLERS.containers,
     driver,
     plugs: 'Veth',
     volumes: (spec) => [

@@ -1,4 +1,5 @@
 /** Virtual machines: from a VirtualMachine's spec to the request of the QEMU driver. Defaults of list items are resolved here. */
+
 import { derivedMac } from '../../api/identity.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import { parseBytes } from '../../base/quantity.ts';
@@ -12,6 +13,7 @@ import type {
   NicRequest,
 } from '../../drivers/hypervisor/contract.ts';
 import type { NicWish } from '../../drivers/network/contract.ts';
+import { CONTROLLERS } from '../access.ts';
 import { type Attachments, attached, type GuestKind, type VolumePlan } from './kind.ts';
 
 export type MachineDriver = HypervisorDriver<MachineRequest, MachineHardware> & {
@@ -29,7 +31,7 @@ export function machineKind(
 ): GuestKind<VirtualMachine, MachineRequest, MachineHardware> {
   return {
     kind: VirtualMachine,
-    controller: 'agent-machines',
+    controller: CONTROLLERS.machines,
     driver,
     plugs: 'Tap',
     volumes: (spec) => (spec.disks ?? []).map(volumeOf),

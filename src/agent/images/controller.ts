@@ -12,6 +12,7 @@ import type { Random } from '../../base/random.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { ImageBuilder } from '../../drivers/image/contract.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
+import { CONTROLLERS } from '../access.ts';
 import type { PoolTable } from '../pools/table.ts';
 import { type Builds, createBuilds } from './builds.ts';
 import { makeImage } from './make.ts';
@@ -49,7 +50,7 @@ export function imageController(options: ImageControllerOptions): {
       }),
   };
   const controller: Controller<Image> = {
-    name: 'agent-images',
+    name: CONTROLLERS.images,
     kind: Image,
     informer,
     writes: [],

@@ -9,6 +9,7 @@ import { done, waiting } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import { CONTROLLERS, OPERATION_ACCESS } from '../access.ts';
 import type { Announcement } from '../announcement.ts';
 import { acceptOperation } from '../guests/run.ts';
 import type { GuestRecord } from '../record.ts';
@@ -52,11 +53,11 @@ function guestOf({ spec, metadata }: Operation): { kind: GuestKindName; key: str
 export function operationController(options: OperationOptions): Controller<Operation> {
   const { informer, settled } = options;
   return {
-    name: 'agent-operations',
+    name: CONTROLLERS.operations,
     kind: Operation,
     informer,
     writes: OPERATION_STATUS_PATHS,
-    access: [{ kind: Operation, verbs: ['patch'] }],
+    access: OPERATION_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
     stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: stampOf(metadata) }),
     triggers: [

@@ -10,6 +10,7 @@ import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outc
 import type { Informer } from '../../client/contract.ts';
 import type { StoragePool as PoolDriver } from '../../drivers/storage/contract.ts';
 import type { Controller } from '../../runtime/contract.ts';
+import { CONTROLLERS } from '../access.ts';
 import { isAllowedPath } from '../allowlist.ts';
 import type { PoolTable } from './table.ts';
 
@@ -46,7 +47,7 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
   };
 
   return {
-    name: 'agent-pools',
+    name: CONTROLLERS.pools,
     kind: StoragePool,
     informer,
     writes: [],

@@ -1,0 +1,324 @@
+/**
+ * One host's agent over an API in memory, simulated drivers and a fake clock. The disk, the API and what runs on the host outlive the agent:
+ * a story may stop it, kill it between two side effects, and start it again.
+ */
+import { type AgentDrivers, createAgent } from '../../../src/agent/agent.ts';
+import { type AgentConfig, defaultAgentConfig } from '../../../src/agent/config.ts';
+import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../src/api/cluster.ts';
+import { ConfigMap } from '../../../src/api/core.ts';
+import { guestId, guestUuid } from '../../../src/api/identity.ts';
+import { Container, type ContainerSpec } from '../../../src/api/kinds/container.ts';
+import { Host } from '../../../src/api/kinds/host.ts';
+import { Image } from '../../../src/api/kinds/image.ts';
+import { Operation, type OperationSpec } from '../../../src/api/kinds/operation.ts';
+import { StoragePool, type StoragePoolSpec } from '../../../src/api/kinds/storagePool.ts';
+import { VirtualMachine, type VirtualMachineSpec } from '../../../src/api/kinds/virtualMachine.ts';
+import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { createMemoryClient, type MemoryRequest } from '../../../src/client/memory.ts';
+import type {
+  ContainerHardware,
+  ContainerRequest,
+  MachineHardware,
+  MachineRequest,
+} from '../../../src/drivers/hypervisor/contract.ts';
+import {
+  createSimulatedHypervisor,
+  type SimulatedFaults,
+  type SimulatedHypervisor,
+  type SimulatedLatency,
+} from '../../../src/drivers/hypervisor/simulated/driver.ts';
+import { simulatedContainers, simulatedMachines } from '../../../src/drivers/hypervisor/simulated/kinds.ts';
+import {
+  createSimulatedImageBuilder,
+  type SimulatedImageFaults,
+} from '../../../src/drivers/image/simulated.ts';
+import {
+  createSimulatedPool,
+  type SimulatedPoolFaults,
+} from '../../../src/drivers/storage/simulated/pool.ts';
+import { createManager } from '../../../src/runtime/engine.ts';
+import { createFakeClock, settle } from '../../world/fakeClock.ts';
+import { seededRandom } from '../../world/seededRandom.ts';
+import { type Crasher, createCrasher } from './crasher.ts';
+import { createFakeNetwork, type Plugs } from './fakeNetwork.ts';
+import { createMemoryFiles, type Disk } from './memoryFiles.ts';
+
+const HOST = 'h1';
+const STATE = '/state';
+const CLUSTER_ID = 'c1';
+
+export type LabOptions = {
+  config?: Partial<AgentConfig>;
+  latency?: SimulatedLatency;
+};
+
+type Machines = SimulatedHypervisor<MachineRequest, MachineHardware>;
+type Containers = SimulatedHypervisor<ContainerRequest, ContainerHardware>;
+
+export type RunningAgent = {
+  machines: Machines;
+  containers: Containers;
+  crasher: Crasher;
+  /** An orderly end. */
+  stop(): Promise<void>;
+};
+
+export type Lab = ReturnType<typeof createLab>;
+
+export function createLab(options: LabOptions = {}) {
+  const clock = createFakeClock();
+  const user = createMemoryClient({ clock });
+  const disk: Disk = new Map();
+  const plugs: Plugs = new Map();
+  const faults: SimulatedFaults = {};
+  const poolFaults: SimulatedPoolFaults = {};
+  let imageFault: SimulatedImageFaults = {};
+  const api: { intercept?: (request: MemoryRequest) => void | Promise<void> } = {};
+
+  const setCluster = (id: string, incarnation: number) =>
+    user.seed(ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP },
+      data: { id, incarnation: String(incarnation) },
+    } as unknown as ConfigMap);
+  setCluster(CLUSTER_ID, 1);
+
+  const start = async (crasher: Crasher = createCrasher()): Promise<RunningAgent> => {
+    const stop = new AbortController();
+    const world = {
+      clock,
+      random: seededRandom(),
+      log: silentLog,
+      files: crasher.wrap('files', createMemoryFiles(disk), ['writeAtomic', 'removeTree', 'remove']),
+      processes: {} as never,
+      sockets: {} as never,
+    };
+    // What stands on the host is written by the kernel, so to say: it does not die with the agent.
+    const host = { clock, files: createMemoryFiles(disk) };
+    const latency = options.latency ?? {};
+    const machines = createSimulatedHypervisor({
+      world: host,
+      kind: simulatedMachines,
+      stateFile: '/host/machines.json',
+      latency,
+      faults,
+    });
+    const containers = createSimulatedHypervisor({
+      world: host,
+      kind: simulatedContainers,
+      stateFile: '/host/containers.json',
+      latency,
+      faults,
+    });
+    const acts = ['start', 'shutdown', 'kill', 'remove'] as const;
+    const hostWorld = { ...world, files: host.files };
+    const drivers: AgentDrivers = {
+      machines: crasher.wrap('machines', machines, acts),
+      containers: crasher.wrap('containers', containers, acts),
+      network: crasher.wrap('network', createFakeNetwork(plugs), ['attach', 'detach']),
+      openPool: async ({ name, path }) =>
+        crasher.wrap(
+          'pool',
+          await createSimulatedPool({
+            world: hostWorld,
+            config: { type: 'Simulated', name, path, totalBytes: 1e12 },
+            faults: () => poolFaults,
+          }),
+          ['create', 'resize', 'remove'],
+        ),
+      images: createSimulatedImageBuilder({ world: hostWorld, faults: () => imageFault }),
+    };
+    const memory = createMemoryClient({
+      clock,
+      server: user,
+      intercept: (request) => api.intercept?.(request),
+    });
+    const client = crasher.wrap('api', memory, ['create', 'mergePatch']);
+    const manager = createManager({ client, world, component: 'vireo-agent', host: HOST });
+    const agent = createAgent({
+      host: HOST,
+      stateDirectory: STATE,
+      client,
+      leaseClient: createMemoryClient({
+        clock,
+        server: user,
+        intercept: (request) => {
+          if (crasher.isDead()) throw new Error('dead');
+          return api.intercept?.(request);
+        },
+      }),
+      manager,
+      world,
+      config: { ...defaultAgentConfig, ...options.config },
+      version: 'test',
+      drivers,
+      hostFacts: async () => ({
+        bootID: 'boot-1',
+        machineID: 'machine-1',
+        kernel: '6.1',
+        cpu: { count: 4, virtualization: 'none', flags: [] },
+        memoryBytes: 8 * 2 ** 30,
+        kernelFeatures: [],
+        cgroup: 'V2',
+      }),
+    });
+    const running = agent.run(stop.signal);
+    // A rejection is looked at when the agent is stopped.
+    running.catch(() => undefined);
+    const until = async () => {
+      stop.abort(new Error('stopped'));
+      let over = false;
+      void running
+        .finally(() => {
+          over = true;
+        })
+        .catch(() => undefined);
+      for (let step = 0; step < 100 && !over && !crasher.isDead(); step += 1) await clock.advance(250);
+      if (!crasher.isDead()) await running;
+    };
+    return { machines, containers, crasher, stop: until };
+  };
+
+  /** Lets time pass in small steps until `condition` holds. */
+  const until = async (what: string, condition: () => boolean, limitMs = 120_000): Promise<void> => {
+    await settle();
+    for (let passed = 0; !condition(); passed += 50) {
+      if (passed > limitMs) throw new Error(`never came to pass: ${what}\n${describe()}`);
+      await clock.advance(50);
+    }
+    await clock.advance(50);
+  };
+
+  const find = <T extends KubeObject>(kind: KindRef<T>, name: string): Stored<T> | undefined =>
+    user.state.get(kind, kind.namespaced ? `default/${name}` : name) as Stored<T> | undefined;
+  const machine = (name: string) => find(VirtualMachine, name);
+  const container = (name: string) => find(Container, name);
+
+  const describe = (): string =>
+    JSON.stringify(
+      [VirtualMachine, Container, Operation, Host].flatMap((kind) =>
+        user.state
+          .list(kind)
+          .map((object) => ({ kind: kind.kind, meta: object.metadata, status: object.status })),
+      ),
+      undefined,
+      1,
+    ).slice(0, 6_000);
+
+  const create = <T extends KubeObject>(
+    kind: KindRef<T> & { kind: string; group: string; version: string },
+    name: string,
+    spec: T['spec'],
+    more: { annotations?: Record<string, string>; status?: T['status'] } = {},
+  ): Stored<T> =>
+    user.seed(kind, {
+      apiVersion: `${kind.group}/${kind.version}`,
+      kind: kind.kind,
+      metadata: {
+        name,
+        ...(kind.namespaced ? { namespace: 'default' } : {}),
+        ...(more.annotations === undefined ? {} : { annotations: more.annotations }),
+      },
+      spec,
+      ...(more.status === undefined ? {} : { status: more.status }),
+    } as unknown as T);
+
+  const placed = (epoch: number, host = HOST) => ({
+    placement: { host, epoch, since: '2026-01-01T00:00:00Z' },
+    conditions: [
+      {
+        type: 'Scheduled',
+        status: 'True' as const,
+        reason: 'Placed',
+        message: '',
+        lastTransitionTime: '2026-01-01T00:00:00Z',
+      },
+    ],
+  });
+
+  const idOf = (kind: 'VirtualMachine' | 'Container', name: string) =>
+    guestId(guestUuid(CLUSTER_ID, { kind, namespace: 'default', name }));
+
+  return {
+    clock,
+    user,
+    disk,
+    plugs,
+    faults,
+    poolFaults: poolFaults as { full?: boolean },
+    api,
+    start,
+    until,
+    setCluster,
+    machine,
+    container,
+    idOf,
+    placed,
+    describe,
+    setImageFault: (fault: SimulatedImageFaults) => {
+      imageFault = fault;
+    },
+    host: () => find(Host, HOST),
+    operation: (name: string) => find(Operation, name),
+    createPool: (name: string, spec: Partial<StoragePoolSpec> = {}) =>
+      create(StoragePool, name, { type: 'Directory', ...spec }),
+    createImage: (name: string, spec: Partial<Image['spec']> = {}) =>
+      create(Image, name, {
+        kind: 'Disk',
+        pool: 'local',
+        source: { build: { recipe: 'DemoDisk' } },
+        ...spec,
+      }),
+    createMachine: (name: string, spec: Partial<VirtualMachineSpec> = {}, epoch = 1) =>
+      create(VirtualMachine, name, { memory: { size: '512Mi' }, ...spec }, { status: placed(epoch) }),
+    createContainer: (name: string, spec: Partial<ContainerSpec> = {}, epoch = 1) =>
+      create(
+        Container,
+        name,
+        { image: 'root', rootfs: { pool: 'local' }, ...spec },
+        { status: placed(epoch) },
+      ),
+    createOperation: (
+      name: string,
+      action: OperationSpec['action'],
+      guest: OperationSpec['guest'],
+      more: Partial<OperationSpec> = {},
+      annotations?: Record<string, string>,
+    ) =>
+      create(
+        Operation,
+        name,
+        { guest, action, ...more },
+        {
+          status: { host: HOST },
+          ...(annotations === undefined ? {} : { annotations }),
+        },
+      ),
+    /** Changes fields of a guest's spec, as a user does. */
+    edit: (kind: KindRef, name: string, spec: object) =>
+      user.mergePatch(kind, { namespace: 'default', name }, { spec }),
+    patchStatus: (kind: KindRef, name: string, status: object | null) =>
+      user.mergePatch(kind, { namespace: 'default', name }, { status }, { subresource: 'status' }),
+    remove: (kind: KindRef, name: string) => user.delete(kind, { namespace: 'default', name }),
+    record: (id: string): Record<string, unknown> | undefined => {
+      const text = disk.get(`${STATE}/guests/${id}/record.json`);
+      return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
+    },
+    /** The state of the simulated host: id to state and how often it was started. */
+    lives: (kind: 'machines' | 'containers') =>
+      (disk.get(`/host/${kind}.json`) ?? '')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as { id: string; state: string; startTicks: number }),
+    conditionOf: (object: Stored<KubeObject> | undefined, type: string) =>
+      (
+        (
+          object?.status as {
+            conditions?: { type: string; status: string; reason: string; message: string }[];
+          }
+        )?.conditions ?? []
+      ).find((condition) => condition.type === type),
+  };
+}

@@ -6,9 +6,8 @@ import { ReasonedError } from '../../../base/outcome.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
 import type { GuestHandle } from '../contract.ts';
 import type { QemuContext } from './context.ts';
-import { livingMembers, queryUuid } from './look.ts';
-import { findProcesses } from './processes.ts';
-import { readRecord, writeRecord } from './record.ts';
+import { livingMembers, look, processesOf, queryUuid } from './look.ts';
+import { logPath, readRecord, removeRecord, writeRecord } from './record.ts';
 import { socketDirectory } from './sockets.ts';
 
 /** QEMU writes out its caches when it quits, which a dead disk can hold up: after this it is killed. */
@@ -33,19 +32,11 @@ export async function endProcesses(context: QemuContext, guest: GuestHandle): Pr
 async function ownProcesses(context: QemuContext, guest: GuestHandle): Promise<ProcessIdentity[]> {
   const { files, processes } = context.world;
   const record = await readRecord(files, guest);
-  const own = record?.process === undefined ? [] : [record.process];
   const directory = socketDirectory(context.runDirectory, guest.id);
-  if ((await files.stat(directory)) !== undefined) {
-    const found = await findProcesses(context.world, context.runDirectory);
-    const known = new Set(own.map(({ pid }) => pid));
-    own.push(
-      ...found
-        .filter(({ id, identity }) => id === guest.id && !known.has(identity.pid))
-        .map((one) => one.identity),
-    );
-  }
-  const alive = await Promise.all(own.map((identity) => processes.isAlive(identity)));
-  return own.filter((_, index) => alive[index]);
+  const isPutAway = (await files.stat(directory)) === undefined;
+  const found = isPutAway ? [] : await processesOf(context, guest);
+  const recorded = record !== undefined && (await processes.isAlive(record.process)) ? [record.process] : [];
+  return [...recorded, ...found.filter(({ pid }) => pid !== recorded[0]?.pid)];
 }
 
 /** Asks QEMU to end, if it is this guest that answers; whatever goes wrong, the signal comes next. */
@@ -86,6 +77,34 @@ export async function reap(
   if (record !== undefined) await writeRecord(context.world.files, guest, { ...record, ended });
   await endProcesses(context, guest);
   await removeTraces(context, guest);
+}
+
+/** Ends the guest by force, and forgets how its last run ended. Throws ReasonedError ProcessesRemain, ForeignProcess. */
+export async function killGuest(context: QemuContext, guest: GuestHandle): Promise<void> {
+  const { files } = context.world;
+  const record = await readRecord(files, guest);
+  if (record !== undefined && record.uuid !== guest.uuid) {
+    const message = `what runs as ${guest.name} was started as another guest (uuid ${record.uuid}): it is not ended`;
+    throw new ReasonedError('ForeignProcess', message, { stalled: true });
+  }
+  if (record !== undefined && record.killed !== true) {
+    await writeRecord(files, guest, { ...record, killed: true });
+  }
+  await endProcesses(context, guest);
+  await removeTraces(context, guest);
+  await removeRecord(files, guest);
+}
+
+/** Removes everything but the guest's own UEFI variables. Throws ReasonedError GuestStillRuns. */
+export async function removeGuest(context: QemuContext, guest: GuestHandle): Promise<void> {
+  const seen = await look(context, guest);
+  if (seen.type !== 'Gone') {
+    const message = `${guest.name} still has a process: kill it before removing it`;
+    throw new ReasonedError('GuestStillRuns', message);
+  }
+  await removeTraces(context, guest);
+  await removeRecord(context.world.files, guest);
+  await context.world.files.remove(logPath(guest));
 }
 
 /** Removes sockets and the control group of a guest without processes. */

@@ -98,6 +98,10 @@ async function probe(world: Ports, program: string, directory: string): Promise<
     const message = `KvmTooSlow: a test guest did not come to its end under KVM within ${kvmProbeMs / 1000} seconds`;
     return { accelerator: 'tcg', acceleratorReason: message };
   }
+  if (/permission denied/i.test(result.stderr)) {
+    const message = 'KvmDenied: /dev/kvm may not be opened; run as root or join the group kvm';
+    return { accelerator: 'tcg', acceleratorReason: message };
+  }
   return { accelerator: 'tcg', acceleratorReason: `KvmBroken: ${explainFailure([program], result)}` };
 }
 

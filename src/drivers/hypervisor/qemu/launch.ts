@@ -1,17 +1,17 @@
 /**
- * From a plan to a guest that stands still before its first instruction. The order makes a crash between any two lines harmless: the record
- * announces the process before it exists, and no guest code runs before `cont`.
+ * From a plan to a guest that stands still before its first instruction. A crash between any two lines is harmless: the guest's socket
+ * directory exists before its process, so whoever comes next looks for one, and no guest code runs before `cont`.
  */
 import { timestamp } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { GuestHandle, HypervisorFacts, MachineHardware, MachineRequest } from '../contract.ts';
+import type { GuestEnd, GuestHandle, HypervisorFacts, MachineHardware, MachineRequest } from '../contract.ts';
 import type { QemuContext } from './context.ts';
 import { queryUuid } from './look.ts';
 import { nicId } from './plan/ids.ts';
 import { firmwareVariables } from './plan/input.ts';
 import { planArguments } from './plan/plan.ts';
 import type { QmpConnection } from './qmp.ts';
-import { currentBoot, type RunRecord, writeRecord } from './record.ts';
+import { logPath, writeRecord } from './record.ts';
 import { refusal } from './refusal.ts';
 import { machineSockets, socketDirectory } from './sockets.ts';
 
@@ -23,6 +23,8 @@ export type Launch = {
   request: MachineRequest;
   hardware: MachineHardware;
   facts: HypervisorFacts;
+  /** How the run before ended, if that is still to be told. */
+  endedBefore?: GuestEnd;
 };
 
 /** The arguments for this guest on this host. Throws ReasonedError. */
@@ -53,20 +55,21 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
   await world.files.makeDirectory(socketDirectory(context.runDirectory, guest.id), { mode: 0o700 });
   await cgroups.create(guest.id);
 
-  const announced: RunRecord = {
-    uuid: guest.uuid,
-    bootId: await currentBoot(world.files),
-    startedAt: timestamp(world.clock),
-    request: what.request,
-    hardware: what.hardware,
-  };
-  await writeRecord(world.files, guest, announced);
+  const startedAt = timestamp(world.clock);
   const spawned = await world.processes.spawnDetached(argv, { outputPath: log, cwd: guest.directory });
   let exitCode: number | undefined;
   void spawned.exited.then((code) => {
     exitCode = code;
   });
-  await writeRecord(world.files, guest, { ...announced, process: spawned.identity });
+  const { request, hardware, endedBefore } = what;
+  await writeRecord(world.files, guest, {
+    uuid: guest.uuid,
+    process: spawned.identity,
+    startedAt,
+    request,
+    hardware,
+    ...(endedBefore === undefined ? {} : { endedBefore }),
+  });
 
   const hasExited = () => exitCode !== undefined;
   try {
@@ -79,11 +82,6 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
     if (!hasExited() && (await world.processes.isAlive(spawned.identity))) throw error;
     throw refusal(guest.name, (await world.files.readText(log)) ?? '', exitCode);
   }
-}
-
-/** Where QEMU's own messages go. */
-export function logPath(guest: GuestHandle): string {
-  return `${guest.directory}/qemu.log`;
 }
 
 /** The first start copies the empty variables; whole or not at all. */

@@ -48,6 +48,25 @@ export async function look(context: QemuContext, guest: GuestHandle): Promise<Lo
   }
 }
 
+/** The guest as it stands; undefined: it is off. Throws ReasonedError when it is Unmanageable. */
+export async function lookStanding(
+  context: QemuContext,
+  guest: GuestHandle,
+): Promise<Extract<Look, { type: 'Standing' }> | undefined> {
+  const seen = await look(context, guest);
+  if (seen.type === 'Unmanageable') throw new ReasonedError(seen.reason, seen.message);
+  return seen.type === 'Standing' ? seen : undefined;
+}
+
+/** Its living processes by their command lines, recorded or not. */
+export async function processesOf(
+  { world, runDirectory }: QemuContext,
+  guest: GuestHandle,
+): Promise<ProcessIdentity[]> {
+  const found = await findProcesses(world, runDirectory);
+  return found.filter(({ id }) => id === guest.id).map(({ identity }) => identity);
+}
+
 /** The guest's living process: the recorded one, or the one a crashed start or a lost record left. A guest put away has no directory. */
 async function livingProcess(
   context: QemuContext,
@@ -55,11 +74,11 @@ async function livingProcess(
   record: RunRecord | undefined,
 ): Promise<ProcessIdentity | undefined> {
   const { files, processes } = context.world;
-  if (record?.process !== undefined && (await processes.isAlive(record.process))) return record.process;
+  if (record !== undefined && (await processes.isAlive(record.process))) return record.process;
   const directory = socketDirectory(context.runDirectory, guest.id);
   if ((await files.stat(directory)) === undefined) return undefined;
-  const found = await findProcesses(context.world, context.runDirectory);
-  return found.find(({ id }) => id === guest.id)?.identity;
+  const [found] = await processesOf(context, guest);
+  return found;
 }
 
 async function gone(context: QemuContext, guest: GuestHandle, record: RunRecord | undefined): Promise<Look> {

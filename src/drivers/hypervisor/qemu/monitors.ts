@@ -61,7 +61,7 @@ export function createMonitors(world: Pick<World, 'sockets' | 'clock'>, runDirec
       if (connections.get(id) !== opening) return false;
       return connections.delete(id);
     };
-    opening.then(
+    void opening.then(
       (connection) =>
         connection.closed.then(() => {
           if (drop()) notify(id);
@@ -74,7 +74,7 @@ export function createMonitors(world: Pick<World, 'sockets' | 'clock'>, runDirec
   const forget = (id: string) => {
     const known = connections.get(id);
     connections.delete(id);
-    known?.then(
+    void known?.then(
       (connection) => connection.close(),
       () => undefined,
     );

@@ -1,6 +1,6 @@
 /**
- * What the driver remembers of a guest's run, as `run.json` in the guest's directory. It is written before the process is made and again
- * right after, so that whoever finds a guest after a crash knows what it is and what it runs with.
+ * What the driver remembers of a guest's run, as `run.json` in the guest's directory: written as soon as the process exists, so that whoever
+ * finds a guest after a crash knows what it is and what it runs with. Until then it tells of the run before.
  */
 import type { Files } from '../../../base/files.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
@@ -8,15 +8,14 @@ import type { GuestEnd, GuestHandle, MachineHardware, MachineRequest } from '../
 
 export type RunRecord = {
   uuid: string;
-  /** Boot of the host that the start belongs to. */
-  bootId: string;
-  /** Absent: about to be spawned, or the agent died before it could write it down. */
-  process?: ProcessIdentity;
+  process: ProcessIdentity;
   /** RFC 3339. */
   startedAt: string;
   /** What really runs: live changes are written here too. */
   request: MachineRequest;
   hardware: MachineHardware;
+  /** How the run before ended: told again when this one is called off before the guest ran. */
+  endedBefore?: GuestEnd;
   /** How the run came to its end, known before the process was ended by us. */
   ended?: GuestEnd;
   /** Somebody asked for the end by force: no crash when the process is gone. */
@@ -24,6 +23,9 @@ export type RunRecord = {
 };
 
 const recordPath = (guest: GuestHandle) => `${guest.directory}/run.json`;
+
+/** Where QEMU's own messages of this run go. */
+export const logPath = (guest: GuestHandle): string => `${guest.directory}/qemu.log`;
 
 /** The record, or undefined when the guest never ran here or its run is done with. */
 export async function readRecord(files: Files, guest: GuestHandle): Promise<RunRecord | undefined> {
@@ -45,10 +47,9 @@ export async function currentBoot(files: Files): Promise<string> {
   return ((await files.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
 }
 
-/** How a run ended whose process is gone; undefined: nothing to tell (killed, or it never came to life). */
+/** How a run ended whose process is gone; undefined: nothing to tell (it was killed, or never ran). */
 export function endOf(record: RunRecord | undefined, bootId: string): GuestEnd | undefined {
   if (record === undefined || record.killed === true) return undefined;
   if (record.ended !== undefined) return record.ended;
-  if (record.process === undefined) return undefined;
-  return record.bootId === bootId ? 'Crashed' : 'HostRebooted';
+  return record.process.bootId === bootId ? 'Crashed' : 'HostRebooted';
 }

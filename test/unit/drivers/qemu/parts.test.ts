@@ -13,26 +13,24 @@ import { guest, smallMachine } from './machine.ts';
 describe('how a run ended whose process is gone', () => {
   const record: RunRecord = {
     uuid: guest.uuid,
-    bootId: 'this boot',
     process: { pid: 7, startTicks: 1, bootId: 'this boot' },
     startedAt: '2026-01-01T00:00:00Z',
     request: smallMachine,
     hardware: { machineType: 'pc-q35-7.2', cpuModel: 'max', addresses: {} },
   };
-  const { process: _process, ...announced } = record;
+  const earlier = { ...record.process, bootId: 'an earlier boot' };
 
   it.each([
     ['nothing to tell of a guest without a record', undefined, undefined],
     ['a crash when nobody ended it', record, 'Crashed'],
-    ['a reboot when the host is in another boot', { ...record, bootId: 'an earlier boot' }, 'HostRebooted'],
+    ['a reboot when the host is in another boot', { ...record, process: earlier }, 'HostRebooted'],
     ['its own power-off when that was seen', { ...record, ended: 'PoweredOff' as const }, 'PoweredOff'],
     [
       'its own power-off even when the host rebooted afterwards',
-      { ...record, ended: 'PoweredOff' as const, bootId: 'an earlier boot' },
+      { ...record, ended: 'PoweredOff' as const, process: earlier },
       'PoweredOff',
     ],
     ['nothing when it was killed', { ...record, killed: true }, undefined],
-    ['nothing when the process never came to be', announced, undefined],
   ])('is %s', (_, given, expected) => {
     expect(endOf(given, 'this boot')).toBe(expected);
   });

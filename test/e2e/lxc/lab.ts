@@ -37,6 +37,8 @@ export type ContainerLab = HypervisorLab<ContainerRequest, ContainerHardware> & 
   console(guest: GuestHandle, line: string): Promise<string>;
   /** First processes of the guest's containers, counted from /proc alone. */
   initPids(guest: GuestHandle): Promise<string[]>;
+  /** Memory its processes have in use. */
+  residentBytes(guest: GuestHandle): Promise<number>;
   emptyRootfs: string;
   /** What could be left on the machine: control groups, mounts, links. */
   traces(): Promise<unknown>;
@@ -123,6 +125,10 @@ export async function containerLab(options: { inHost?: TestHost } = {}): Promise
     },
     followsShutdown: true,
     countProcesses: async (one) => (await initsOf(root, one.id)).length,
+    residentBytes: async (one) => {
+      const sizes = (await cgroups.members(`${one.id}/payload`)).map(residentBytes);
+      return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+    },
     initPids: (one) => initsOf(root, one.id),
     close: async () => {
       for (const id of await cgroups.list()) {
@@ -156,4 +162,9 @@ async function initsOf(root: string, id: string): Promise<string[]> {
     if (/^NSpid:.*\s1$/m.test(status) && !/^State:\s+Z/m.test(status)) found.push(pid);
   }
   return found;
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }

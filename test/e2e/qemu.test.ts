@@ -9,6 +9,8 @@ import type {
   MachineRequest,
 } from '../../src/drivers/hypervisor/contract.ts';
 import type { QemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
+import { probeArguments } from '../../src/drivers/hypervisor/qemu/facts.ts';
+import { probeImage, probeSuccess } from '../../src/drivers/hypervisor/qemu/probe/image.ts';
 import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
 import { createQemuLab, type QemuLab } from '../contract/hypervisor/qemuLab.ts';
 import { describeHypervisor } from '../contract/hypervisor/suite.ts';
@@ -69,8 +71,6 @@ describe('a machine under QEMU', () => {
     });
 
     it('is tried with a probe that comes to its end where instructions are run', async () => {
-      const { probeArguments } = await import('../../src/drivers/hypervisor/qemu/facts.ts');
-      const { probeImage, probeSuccess } = await import('../../src/drivers/hypervisor/qemu/probe/image.ts');
       const image = join(lab.directory, 'probe');
       await writeFile(image, probeImage());
       const argv = [...probeArguments(facts?.qemu?.program ?? '', 'tcg'), '-kernel', image];

@@ -62,12 +62,7 @@ export function hostController(sources: HostSources): Controller<Host> {
     name: 'hosts',
     kind: Host,
     informer: hosts,
-    writes: [
-      'status.state',
-      'status.allocated',
-      'status.conditions[Ready]',
-      'status.conditions[Schedulable]',
-    ],
+    writes: ['status.state', 'status.allocated', 'status.conditions.Ready', 'status.conditions.Schedulable'],
     access: [{ kind: Lease, verbs: ['get', 'list', 'watch'], namespace: SYSTEM_NAMESPACE }],
     triggers: [
       trigger(leases, ({ before, after }) => hostsToLookAt(after ?? before, hosts)),

@@ -35,8 +35,15 @@ export async function runDown({ layout, yes }: DownOptions, world: World): Promi
         scope: layout.scope,
       };
       const drivers = await realDrivers(places, defaultAgentConfig, world);
-      await removeEverything({ ...places, drivers, world });
-      await drivers.close();
+      const { problems } = await removeEverything({ stateDirectory: layout.agent, drivers, world });
+      await Promise.all([drivers.machines.close(), drivers.containers.close()]);
+      for (const problem of problems) process.stderr.write(`${problem}\n`);
+      if (problems.length > 0) {
+        process.stderr.write(
+          'not everything could be removed; the state is kept so that this can be repeated\n',
+        );
+        return 1;
+      }
     }
   } finally {
     await release();

@@ -23,12 +23,12 @@ function encode(line: Record<string, unknown>): string {
   try {
     return JSON.stringify(line, printable);
   } catch {
-    const { time, level, message } = line;
-    return JSON.stringify({ time, level, message, unprintable: true });
+    const { time, level, msg } = line;
+    return JSON.stringify({ time, level, msg, unprintable: true });
   }
 }
 
-/** A log of JSON lines with `time`, `level`, `message` and the fields. */
+/** A log of JSON lines with `time`, `level`, `msg` and the fields. */
 export function jsonLog(options: LogOptions = {}): Log {
   const { level = 'info', fields = {}, now = Date.now } = options;
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
@@ -37,7 +37,7 @@ export function jsonLog(options: LogOptions = {}): Log {
   const at = (name: LogLevel) => (message: string, more?: LogFields) => {
     if (LEVELS.indexOf(name) < lowest) return;
     const time = new Date(now()).toISOString();
-    write(`${encode({ ...fields, ...more, time, level: name, message })}\n`);
+    write(`${encode({ time, level: name, msg: message, ...fields, ...more })}\n`);
   };
 
   return {

@@ -23,7 +23,7 @@ describe('the log', () => {
         pid: 7,
         time: '1970-01-01T00:00:00.000Z',
         level: 'info',
-        message: 'started',
+        msg: 'started',
       },
     ]);
   });
@@ -33,7 +33,7 @@ describe('the log', () => {
     log.debug('a');
     log.info('b');
     log.child({ x: 1 }).warn('c');
-    expect(lines.map((line) => line.message)).toEqual(['c']);
+    expect(lines.map((line) => line.msg)).toEqual(['c']);
   });
 
   it('prints errors, big numbers and things JSON cannot hold without throwing', () => {
@@ -46,6 +46,6 @@ describe('the log', () => {
       error: expect.stringContaining('disk gone'),
       size: '1152921504606846976',
     });
-    expect(lines[1]).toMatchObject({ message: 'ring', unprintable: true });
+    expect(lines[1]).toMatchObject({ msg: 'ring', unprintable: true });
   });
 });

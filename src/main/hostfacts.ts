@@ -1,0 +1,31 @@
+/** What a host is: read from this machine, or made up for one that exists only on paper. */
+import { createHash } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
+import { type HostFacts, readHostFacts } from '../agent/host/facts.ts';
+import type { World } from '../base/world.ts';
+
+export function realHostFacts(world: World): () => Promise<HostFacts> {
+  return () => readHostFacts(world.files, firstAddress());
+}
+
+/** The first address of this machine that others can reach. */
+function firstAddress(): string | undefined {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const reachable = addresses.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
+  return (reachable.find(({ family }) => family === 'IPv4') ?? reachable[0])?.address;
+}
+
+/** A machine with 64 CPUs and 512 GiB; boot and machine id derive from its name. */
+export function simulatedHostFacts(host: string): () => Promise<HostFacts> {
+  const hex = createHash('sha256').update(host).digest('hex');
+  const uuid = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return async () => ({
+    bootID: uuid,
+    machineID: hex.slice(32),
+    kernel: 'simulated',
+    cpu: { model: 'Simulated', vendor: 'Simulated', count: 64, virtualization: 'none', flags: [] },
+    memoryBytes: 512 * 2 ** 30,
+    kernelFeatures: [],
+    cgroup: 'None',
+  });
+}

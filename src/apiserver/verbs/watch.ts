@@ -161,6 +161,9 @@ function follow(
         : options.timeoutSeconds * 1000;
     const cancelTimeout = clock.after(timeoutMs, end);
     const forget = open.add({ served, end });
+    const { group, version, plural } = served.resource;
+    // The definition may have changed while the first events went out, when nobody could end this watch yet.
+    if (context.catalog.find(group, version, plural) !== served) end();
     watcher = startWatcher(context.hub, served, selection, from, {
       event: (type, event) => write(writer.event(type, event)),
       expired: (compacted) => {

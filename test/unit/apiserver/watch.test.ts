@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { createCatalog } from '../../../src/apiserver/catalog/catalog.ts';
+import type { Served } from '../../../src/apiserver/catalog/served.ts';
+import type { KubeObject } from '../../../src/apiserver/object.ts';
+import { encode } from '../../../src/apiserver/registry/codec.ts';
+import { createHub, type Hub } from '../../../src/apiserver/watch/hub.ts';
+import { startWatcher, type WatchScope } from '../../../src/apiserver/watch/watcher.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import type { Store } from '../../../src/store/contract.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+
+const everything: WatchScope = { namespace: undefined, name: undefined, matches: undefined };
+
+/** A store with config maps and somebody who watches them. */
+function scene(limits = { events: 100, bytes: 1 << 20 }) {
+  const store = createMemoryStore();
+  const catalog = createCatalog(store, silentLog);
+  const maps = catalog.find('', 'v1', 'configmaps');
+  if (maps === undefined) throw new Error('no config maps');
+  const hub = createHub(store, limits);
+  return { store, maps, hub };
+}
+
+async function put(
+  store: Store,
+  served: Served,
+  name: string,
+  labels: Record<string, string> = {},
+  namespace = 'ns',
+): Promise<void> {
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels } };
+  await store.commit([{ key: `${served.prefix}${namespace}/${name}`, put: encode(served, object) }]);
+}
+
+async function drop(store: Store, served: Served, name: string): Promise<void> {
+  await store.commit([{ key: `${served.prefix}ns/${name}`, delete: true }]);
+}
+
+/** Collects what a watcher is told; `room` is how many events it takes before it stops taking. */
+function watch(
+  hub: Hub,
+  served: Served,
+  scope: WatchScope,
+  revision: number,
+  room = Number.POSITIVE_INFINITY,
+) {
+  const told: string[] = [];
+  const state = { room, expired: false };
+  const watcher = startWatcher(hub, served, scope, revision, {
+    event: (type, event) => {
+      told.push(`${type} ${event.key.slice(served.prefix.length)}`);
+      return --state.room > 0;
+    },
+    expired: () => {
+      state.expired = true;
+    },
+  });
+  return { told, state, watcher };
+}
+
+describe('a watcher', () => {
+  it('is told of everything after its revision, old and new, once and in order', async () => {
+    const { store, maps, hub } = scene();
+    await put(store, maps, 'a');
+    const { told } = watch(hub, maps, everything, 1);
+    await put(store, maps, 'a', { x: 'y' });
+    await drop(store, maps, 'a');
+    expect(told).toEqual(['ADDED ns/a', 'MODIFIED ns/a', 'DELETED ns/a']);
+  });
+
+  it('that takes no more is not fed, and catches up without a loss once it does', async () => {
+    const { store, maps, hub } = scene();
+    const { told, state, watcher } = watch(hub, maps, everything, store.revision(), 2);
+    for (const name of ['a', 'b', 'c', 'd']) await put(store, maps, name);
+    expect(told).toEqual(['ADDED ns/a', 'ADDED ns/b']);
+    expect(watcher.position()).toBeUndefined();
+    state.room = 10;
+    watcher.resume();
+    await put(store, maps, 'e');
+    expect(told).toEqual(['ADDED ns/a', 'ADDED ns/b', 'ADDED ns/c', 'ADDED ns/d', 'ADDED ns/e']);
+    expect(watcher.position()).toBe(store.revision());
+  });
+
+  it('reads from the store what the ring no longer holds', async () => {
+    const { store, maps, hub } = scene({ events: 2, bytes: 1 << 20 });
+    const start = store.revision();
+    for (let count = 0; count < 1200; count++) await put(store, maps, `m${count}`);
+    const { told } = watch(hub, maps, everything, start);
+    expect(told.length).toBe(1200);
+    expect(told[1199]).toBe('ADDED ns/m1199');
+  });
+
+  it('whose history has been forgotten is told so', async () => {
+    const { store, maps, hub } = scene({ events: 1, bytes: 1 << 20 });
+    const start = store.revision();
+    for (const name of ['a', 'b', 'c']) await put(store, maps, name);
+    await store.compact(store.revision() - 1);
+    const { told, state } = watch(hub, maps, everything, start);
+    expect(told).toEqual([]);
+    expect(state.expired).toBe(true);
+  });
+
+  it('sees an object come and go as its labels begin and cease to match', async () => {
+    const { store, maps, hub } = scene();
+    const matches = (object: KubeObject) => object.metadata.labels?.on === 'yes';
+    const { told } = watch(hub, maps, { ...everything, matches }, store.revision());
+    await put(store, maps, 'a', { on: 'no' });
+    await put(store, maps, 'a', { on: 'yes' });
+    await put(store, maps, 'a', { on: 'yes', more: '1' });
+    await put(store, maps, 'a', { on: 'no' });
+    await drop(store, maps, 'a');
+    expect(told).toEqual(['ADDED ns/a', 'MODIFIED ns/a', 'DELETED ns/a']);
+  });
+
+  it('of one namespace and name sees nothing else', async () => {
+    const { store, maps, hub } = scene();
+    const { told } = watch(hub, maps, { ...everything, namespace: 'ns', name: 'a' }, store.revision());
+    await put(store, maps, 'a');
+    await put(store, maps, 'ab');
+    await put(store, maps, 'a', {}, 'other');
+    expect(told).toEqual(['ADDED ns/a']);
+  });
+
+  it('that has closed is told nothing more', async () => {
+    const { store, maps, hub } = scene();
+    const { told, watcher } = watch(hub, maps, everything, store.revision());
+    watcher.close();
+    await put(store, maps, 'a');
+    expect(told).toEqual([]);
+  });
+});

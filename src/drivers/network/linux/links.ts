@@ -40,14 +40,18 @@ export async function ensureNatBridge(
   ]);
 }
 
-export type TapWish = { ifname: string; bridge: string; ownerUid: number; mtu?: number };
+export type TapWish = { ifname: string; bridge: string; mac: string; ownerUid: number; mtu?: number };
 
-/** Makes a tap, unless it is there, and plugs it into its bridge. `vnet_hdr` lets QEMU pass checksums and large packets through. */
+/**
+ * Makes a tap, unless it is there, and plugs it into its bridge. `vnet_hdr` lets QEMU pass checksums and large packets through. Its own MAC
+ * is the guest's with a high first byte: a bridge takes the lowest MAC of its ports, and a host's bridge must keep that of its card.
+ */
 export async function ensureTap(world: World, tap: TapWish): Promise<void> {
   const exists = (await linkNames(world.files)).has(tap.ifname);
+  const settings = [`address fe${tap.mac.slice(2)}`, ...(tap.mtu === undefined ? [] : [`mtu ${tap.mtu}`])];
   await ipBatch(world, [
     ...(exists ? [] : [`tuntap add dev ${tap.ifname} mode tap user ${tap.ownerUid} vnet_hdr`]),
-    `link set dev ${tap.ifname}${tap.mtu === undefined ? '' : ` mtu ${tap.mtu}`} master ${tap.bridge} up`,
+    `link set dev ${tap.ifname} ${settings.join(' ')} master ${tap.bridge} up`,
   ]);
 }
 

@@ -118,7 +118,7 @@ export function createLinuxNetwork(options: LinuxNetworkOptions): NetworkDriver 
     const { ifname, bridge } = entry;
     if (plug === 'Veth') return { type: 'Veth', ifname, bridge };
     if (!plugged.has(ifname) || !(await linkNames(world.files)).has(ifname)) {
-      const tap = { ifname, bridge, ownerUid: tapOwnerUid };
+      const tap = { ifname, bridge, mac: entry.mac, ownerUid: tapOwnerUid };
       await ensureTap(world, nic.mtu === undefined ? tap : { ...tap, mtu: nic.mtu });
       plugged.add(ifname);
     }

@@ -26,6 +26,13 @@ export type HealthChecks = { readonly [name: string]: () => string | undefined }
 /** Answers requests that are no resource requests. */
 export type PathHandler = (exchange: Exchange) => Promise<void>;
 
+const openApiV2Protobuf = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/**
+ * A document without definitions: `swagger: "2.0"` and an `info` with a title. Go clients read version 2 only as protobuf, and
+ * only for kinds that version 3 does not know; told nothing, they go on to say that there is no such kind.
+ */
+const emptyOpenApiV2 = Buffer.from('\x0a\x032.0\x12\x0c\x0a\x0aKubernetes', 'latin1');
+
 type Document = { body: Buffer; etag: string };
 
 /** `address` is host:port as clients reach it. */
@@ -104,6 +111,9 @@ export function createPathHandler(options: {
   }
 
   async function sendOpenApiV2(exchange: Exchange): Promise<void> {
+    if ((exchange.header('accept') ?? '').includes(openApiV2Protobuf)) {
+      return exchange.send(200, openApiV2Protobuf, emptyOpenApiV2);
+    }
     const { openApiV2 } = await import('../openapi/v2.ts');
     const all = groups.flatMap(({ versions }) => versions.flatMap(({ resources }) => resources));
     return send(exchange, 'application/json', 'openapi/v2', () => openApiV2(all, version.gitVersion));

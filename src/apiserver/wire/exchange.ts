@@ -106,11 +106,12 @@ type Writable = {
 
 function createSink(stream: Writable): Sink {
   let closed = false;
+  let ended = false;
   stream.once('close', () => {
     closed = true;
   });
   return {
-    write: (chunk) => !closed && stream.write(chunk),
+    write: (chunk) => !closed && !ended && stream.write(chunk),
     drained: (then) => {
       const once = () => {
         stream.removeListener('drain', once);
@@ -121,7 +122,10 @@ function createSink(stream: Writable): Sink {
       stream.once('drain', once);
       stream.once('close', once);
     },
-    end: () => stream.end(),
+    end: () => {
+      ended = true;
+      stream.end();
+    },
     destroy: () => stream.destroy(),
     get closed() {
       return closed;

@@ -40,7 +40,7 @@ export type RunState = {
   /** The pending changes an automatic restart was last made for, so that it is made once. */
   restartedForChanges?: string;
   /** Set before the driver is told to start, cleared when the end of the run has been recorded. */
-  live?: { since: number };
+  live?: { since: number; restart?: true };
   stop?: StopUnderWay;
   /** To be started again once it is off, whatever the strategy's request says. */
   restart?: boolean;

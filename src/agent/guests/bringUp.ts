@@ -7,7 +7,6 @@ import { applyChanges } from './changes.ts';
 import { drivePower } from './drive.ts';
 import type { GuestObject } from './kind.ts';
 import { attachNetworks } from './networks.ts';
-import { wantedPower } from './power.ts';
 import { checkReferences } from './references.ts';
 import { nextRecord } from './remember.ts';
 import { type GuestScope, type Scope, stateOf } from './scope.ts';
@@ -24,9 +23,12 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   scope.admission = stateOf(admission);
   if (admission.type !== 'done') return admission;
   await remember(world, scope);
-  if (needsDevices(scope)) await prepare(world, scope);
+  // A guest that is off needs its volumes and interfaces only when it is to be started.
+  const isOn = scope.observation.state === 'Running' || scope.observation.state === 'Paused';
+  if (isOn) await prepare(world, scope);
   const changed = isSteady(scope) ? await applyChanges(scope) : done;
-  const powered = await drivePower(driveDeps(world, scope), scope);
+  const deps = { ...driveDeps(world, scope), prepare: () => prepare(world, scope) };
+  const powered = await drivePower(deps, scope);
   const recheckMs = await learnAddresses({ network: world.network, random: world.world.random }, scope);
   const asked = recheckMs === undefined ? done : waiting('AddressesUnknown', '', recheckMs);
   return mostUrgent([...blockages(scope), changed, powered, asked]);
@@ -78,19 +80,12 @@ async function remember<T extends GuestObject, Request, Hardware>(
   if (!world.inventory.lists(handle.uuid)) await world.inventory.publish(scope.signal);
 }
 
-/** Volumes and interfaces are made for a guest that runs or is to run. */
-function needsDevices({ observation, record, object }: GuestScope): boolean {
-  if (observation.state === 'Unmanageable') return false;
-  if (observation.state !== 'Off' || record === undefined) return true;
-  const wanted = wantedPower(object.spec.runStrategy ?? 'Always', record.run);
-  return wanted === 'On' || (record.run.restart === true && wanted !== 'Off');
-}
-
 /** What stands in the way is kept in the scope: a guest that runs is looked after all the same. */
 async function prepare<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   scope: Scope<T, Request, Hardware>,
 ): Promise<void> {
+  if (scope.volumes.type === 'Ready' && scope.networks.type === 'Ready') return;
   const privileged = scope.kind.isPrivileged(scope.object.spec);
   scope.admission = stateOf(checkAllowList(world.config, { privileged, nics: scope.nicWishes }));
   if (scope.admission.type === 'Blocked') return;

@@ -117,6 +117,7 @@ function remove<T extends GuestObject, Request, Hardware>(
         strategy: 'Halted',
         shutdown: { ...deps.shutdown, force: 'AfterTimeout' },
         blocked: () => done,
+        prepare: async () => {},
       },
       scope,
     );

@@ -28,9 +28,13 @@ export type DriveDeps = {
   /** On disk when it resolves. */
   writeRun(change: (run: RunState) => RunState): Promise<void>;
   restartForChanges(): string | undefined;
-  /** What the volumes and networks steps could not do: without them nothing is started. */
+  /** Makes what the guest plugs into, unless this pass has done so. */
+  prepare(): Promise<void>;
+  /** What the preparation could not do: without it nothing is started. */
   blocked(): Outcome;
   start(): Promise<void>;
+  /** Makes the driver forget how the last run ended, once that is recorded. */
+  acknowledgeEnd(guest: GuestHandle): Promise<void>;
   shutdownGuest(guest: GuestHandle): Promise<void>;
   kill(guest: GuestHandle): Promise<void>;
 };
@@ -146,7 +150,10 @@ async function account(deps: DriveDeps, scope: GuestScope): Promise<void> {
   const end = scope.observation.state === 'Off' ? scope.observation.ended : undefined;
   const wasOurs = deps.readRun().stop !== undefined;
   await deps.writeRun((state) => run.endRun(state, end, deps.strategy, deps.now(), deps.retryDelay));
+  // What the ended run was plugged into is looked at again before the next.
   forgetRun(scope.memory);
+  scope.volumes = { type: 'Skipped' };
+  scope.networks = { type: 'Skipped' };
   if (end === 'Crashed' && !wasOurs) scope.event('Warning', 'Crashed', "the guest's process died");
   else if (end !== undefined) scope.event('Normal', end, 'the guest is off');
 }
@@ -167,10 +174,15 @@ async function awaitStop(
 const ASK_AGAIN_MS = 10_000;
 
 async function startGuest(deps: DriveDeps, scope: GuestScope): Promise<Outcome | undefined> {
+  await deps.prepare();
   const blocked = deps.blocked();
   if (blocked.type !== 'done') return block(scope, blocked);
   const before = deps.readRun();
   try {
+    // Else a crash after the next run is written down and before it begins would make this end the next run's.
+    if (scope.observation.state === 'Off' && scope.observation.ended !== undefined) {
+      await deps.acknowledgeEnd(scope.handle);
+    }
     await deps.start();
     scope.observation = await deps.observe();
     if (scope.observation.state === 'Running') scope.event('Normal', 'Started', 'the guest runs');

@@ -34,7 +34,7 @@ export function underStrategy(run: RunState, strategy: RunStrategy): RunState {
 export function beginRun(run: RunState, restartToken: string | undefined, now: number): RunState {
   const next: RunState = {
     ...without(run, 'restart', 'stop', 'ended', 'restartedFor'),
-    live: { since: now },
+    live: { since: now, ...(run.restart === true ? { restart: true } : {}) },
   };
   return restartToken === undefined ? next : { ...next, restartedFor: restartToken };
 }
@@ -120,7 +120,7 @@ export function endRun(
     const next: RunState = { ...without(over, 'failure'), ...ended };
     return run.stop.restart ? { ...next, restart: true } : next;
   }
-  if (end === undefined) return over;
+  if (end === undefined) return run.live?.restart === true ? { ...over, restart: true } : over;
   const next: RunState = { ...over, ...ended };
   if (strategy === 'Halted') return next;
   if (strategy === 'Manual' || (strategy === 'RerunOnFailure' && end === 'PoweredOff')) {

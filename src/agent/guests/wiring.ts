@@ -97,7 +97,7 @@ function retryDelay(world: GuestWorld): RetryDelay {
 export function driveDeps<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   scope: Scope<T, Request, Hardware>,
-): DriveDeps {
+): Omit<DriveDeps, 'prepare'> {
   const { kind, object, handle } = scope;
   const { spec } = object;
   return {
@@ -124,6 +124,7 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
     restartForChanges: () => automaticRestart(scope),
     blocked: () => startBlocked(scope),
     start: () => startGuest(startDeps(world, scope), scope),
+    acknowledgeEnd: (guest) => kind.driver.remove(guest),
     shutdownGuest: (guest) => kind.driver.shutdown(guest),
     kill: (guest) => kind.driver.kill(guest),
   };

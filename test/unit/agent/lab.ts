@@ -14,6 +14,7 @@ import { Operation, type OperationSpec } from '../../../src/api/kinds/operation.
 import { StoragePool, type StoragePoolSpec } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
+import type { Files } from '../../../src/base/files.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { createMemoryClient, type MemoryRequest } from '../../../src/client/memory.ts';
 import type {
@@ -53,6 +54,7 @@ export type LabOptions = {
   latency?: SimulatedLatency;
 };
 
+type Life = { id: string; state: string; ended?: string };
 type Machines = SimulatedHypervisor<MachineRequest, MachineHardware>;
 type Containers = SimulatedHypervisor<ContainerRequest, ContainerHardware>;
 
@@ -85,6 +87,32 @@ export function createLab(options: LabOptions = {}) {
     } as unknown as ConfigMap);
   setCluster(CLUSTER_ID, 1);
 
+  const lives = (kind: 'machines' | 'containers'): Life[] =>
+    (disk.get(`/host/${kind}.json`) ?? '')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Life);
+
+  const begun: string[] = [];
+  const running = () =>
+    new Set(
+      [...lives('machines'), ...lives('containers')].flatMap(({ id, state }) =>
+        state === 'Off' ? [] : [id],
+      ),
+    );
+  /** What stands on the host is written by the kernel, so to say: it does not die with the agent. */
+  const hostFiles = (): Files => {
+    const files = createMemoryFiles(disk);
+    return {
+      ...files,
+      writeAtomic: async (path, data) => {
+        const before = running();
+        await files.writeAtomic(path, data);
+        begun.push(...[...running()].filter((id) => !before.has(id)));
+      },
+    };
+  };
+
   const start = async (crasher: Crasher = createCrasher()): Promise<RunningAgent> => {
     const stop = new AbortController();
     const world = {
@@ -95,8 +123,7 @@ export function createLab(options: LabOptions = {}) {
       processes: {} as never,
       sockets: {} as never,
     };
-    // What stands on the host is written by the kernel, so to say: it does not die with the agent.
-    const host = { clock, files: createMemoryFiles(disk) };
+    const host = { clock, files: hostFiles() };
     const latency = options.latency ?? {};
     const machines = createSimulatedHypervisor({
       world: host,
@@ -164,19 +191,19 @@ export function createLab(options: LabOptions = {}) {
         cgroup: 'V2',
       }),
     });
-    const running = agent.run(stop.signal);
+    const ended = agent.run(stop.signal);
     // A rejection is looked at when the agent is stopped.
-    running.catch(() => undefined);
+    ended.catch(() => undefined);
     const until = async () => {
       stop.abort(new Error('stopped'));
       let over = false;
-      void running
+      void ended
         .finally(() => {
           over = true;
         })
         .catch(() => undefined);
       for (let step = 0; step < 100 && !over && !crasher.isDead(); step += 1) await clock.advance(250);
-      if (!crasher.isDead()) await running;
+      if (!crasher.isDead()) await ended;
     };
     return { machines, containers, crasher, stop: until };
   };
@@ -306,12 +333,9 @@ export function createLab(options: LabOptions = {}) {
       const text = disk.get(`${STATE}/guests/${id}/record.json`);
       return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
     },
-    /** The state of the simulated host: id to state and how often it was started. */
-    lives: (kind: 'machines' | 'containers') =>
-      (disk.get(`/host/${kind}.json`) ?? '')
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as { id: string; state: string; startTicks: number }),
+    lives,
+    /** How often the guest began to run on this host, whatever the agents remember of it. */
+    starts: (id: string) => begun.filter((other) => other === id).length,
     conditionOf: (object: Stored<KubeObject> | undefined, type: string) =>
       (
         (

@@ -52,7 +52,7 @@ describe.each([
   it('never takes a process of another pid namespace for an empty group', async () => {
     const { kernel, cgroups } = await withGuest(mounts, []);
     const mount = version === 1 ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup';
-    kernel.put(`${mount}/${root}/abc/payload/cgroup.procs`, '0');
+    kernel.groups.files.set(`${mount}/${root}/abc/payload/cgroup.procs`, '0');
     await expect(cgroups.members('abc')).rejects.toMatchObject({ reason: 'ForeignProcess' });
   });
 
@@ -89,7 +89,7 @@ describe.each([
     expect(await cgroups.list()).toEqual([]);
     await cgroups.removeRoot();
     const mount = version === 1 ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup';
-    expect(kernel.has(`${mount}/${root}`)).toBe(false);
+    expect(kernel.groups.directories.has(`${mount}/${root}`)).toBe(false);
   });
 
   it('keeps the root while a guest is in it', async () => {
@@ -152,7 +152,7 @@ describe('control groups where they cannot be had', () => {
 
   it('names the file and the cause when the kernel refuses a value', async () => {
     const { kernel, cgroups } = await withGuest(v2Mounts, []);
-    kernel.put(`/sys/fs/cgroup/${root}/abc/memory.stat`, `anon ${100 * mib}`);
+    kernel.groups.files.set(`/sys/fs/cgroup/${root}/abc/memory.stat`, `anon ${100 * mib}`);
     await expect(cgroups.limit('abc', { memoryBytes: 64 * mib })).rejects.toMatchObject({
       reason: 'CgroupRefused',
       message: expect.stringContaining('memory.max'),

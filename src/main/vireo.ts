@@ -22,3 +22,6 @@ try {
     process.exitCode = error instanceof ReasonedError && error.stalled ? CANNOT_START : 1;
   }
 }
+
+// Whatever a role has forgotten to close must not keep the process.
+process.exit();

@@ -113,7 +113,10 @@ export function createLab(options: LabOptions = {}) {
     };
   };
 
-  const start = async (crasher: Crasher = createCrasher()): Promise<RunningAgent> => {
+  const start = async (
+    crasher: Crasher = createCrasher(),
+    machine: { machineID?: string; stateDirectory?: string } = {},
+  ): Promise<RunningAgent> => {
     const stop = new AbortController();
     const world = {
       clock,
@@ -166,7 +169,7 @@ export function createLab(options: LabOptions = {}) {
     const manager = createManager({ client, world, component: 'vireo-agent', host: HOST });
     const agent = createAgent({
       host: HOST,
-      stateDirectory: STATE,
+      stateDirectory: machine.stateDirectory ?? STATE,
       client,
       leaseClient: createMemoryClient({
         clock,
@@ -183,7 +186,7 @@ export function createLab(options: LabOptions = {}) {
       drivers,
       hostFacts: async () => ({
         bootID: 'boot-1',
-        machineID: 'machine-1',
+        machineID: machine.machineID ?? 'machine-1',
         kernel: '6.1',
         cpu: { count: 4, virtualization: 'none', flags: [] },
         memoryBytes: 8 * 2 ** 30,

@@ -1,4 +1,5 @@
 /** How long a role runs: until SIGTERM or SIGINT, or, for a supervised child, until its parent is gone. */
+import { setMaxListeners } from 'node:events';
 import process from 'node:process';
 
 export type Lifetime = {
@@ -9,6 +10,8 @@ export type Lifetime = {
 
 export function processLifetime(options: { supervised: boolean }): Lifetime {
   const controller = new AbortController();
+  // Everything in the process hears it: many listeners are no leak.
+  setMaxListeners(0, controller.signal);
   const end = (reason: string) => controller.abort(new Error(reason));
   process.on('SIGTERM', () => end('SIGTERM'));
   // Ctrl-C reaches a whole foreground process group; a supervised child waits for its parent's word.

@@ -31,7 +31,7 @@ export async function runQuickstart(
 ): Promise<number> {
   const layout = layoutOf(options.dataDir);
   const tell = (line: string) => void process.stdout.write(`${line}\n`);
-  await world.files.makeDirectory(layout.dataDirectory, { mode: 0o700 });
+  await world.files.makeDirectory(layout.dataDirectory, { mode: 0o711 });
   const logFile = join(layout.dataDirectory, 'vireo.log');
   const up = await startUp(options, logFile);
   let client: Client | undefined;

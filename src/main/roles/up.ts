@@ -24,6 +24,8 @@ export type UpOptions = {
 /** Runs until the lifetime ends; guests run on. Rejects when a role cannot start. */
 export async function runUp(options: UpOptions, lifetime: Lifetime, world: World): Promise<void> {
   const { layout, script } = options;
+  // Roots of unprivileged containers lie below it: their users must be able to pass.
+  await world.files.makeDirectory(layout.dataDirectory, { mode: 0o711 });
   const apiserver = supervise({ name: 'apiserver', args: apiserverArgs(options) }, script, world);
   let agent: SupervisedChild | undefined;
   let client: Client | undefined;

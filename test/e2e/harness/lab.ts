@@ -1,6 +1,6 @@
 /** One running Vireo of its own for a test: `vireo up` on a free port and a temporary directory, with kubectl beside it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,6 +41,8 @@ export function freePort(): Promise<number> {
 
 export async function startLab(options: { args?: string[]; name?: string } = {}): Promise<Lab> {
   const dataDirectory = await mkdtemp(join(tmpdir(), `vireo-${options.name ?? 'lab'}-`));
+  // mkdtemp(3) gives 0700, which the users of unprivileged containers could not pass.
+  await chmod(dataDirectory, 0o711);
   const kubeconfig = join(dataDirectory, 'kubeconfig');
   const logFile = `${dataDirectory}.log`;
   const port = await freePort();

@@ -53,6 +53,7 @@ describe('a container root', () => {
       '--numeric-owner',
       '--xattrs',
       '--xattrs-include=*',
+      '--sparse',
       ...tarOptions,
       '-C',
       root,

@@ -5,6 +5,7 @@ import { defaultAgentConfig } from '../../agent/config.ts';
 import { removeEverything } from '../../agent/removal.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
+import { createCgroups } from '../../drivers/cgroup/cgroups.ts';
 import { lockDirectory } from '../../store/lock.ts';
 import { realDrivers } from '../drivers/real.ts';
 import { isRoot, type Layout } from '../layout.ts';
@@ -44,6 +45,7 @@ export async function runDown({ layout, yes }: DownOptions, world: World): Promi
         );
         return 1;
       }
+      await (await createCgroups({ world, root: layout.cgroupRoot })).removeRoot();
     }
   } finally {
     await release();

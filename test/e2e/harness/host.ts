@@ -37,7 +37,7 @@ async function guestProcesses(): Promise<string[]> {
     if (!/^\d+$/.test(pid)) continue;
     const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     const name = command.split('\0')[0] ?? '';
-    if (/qemu-system|\[lxc monitor\]|lxc-start|dnsmasq|vireo/.test(command)) names.push(name);
+    if (/qemu-system|\[lxc monitor\]|lxc-start|dnsmasq|vireo\.js/.test(command)) names.push(name);
   }
   return names.sort();
 }

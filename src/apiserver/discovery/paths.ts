@@ -112,7 +112,8 @@ export function createPathHandler(options: {
 
   async function sendOpenApiV2(exchange: Exchange): Promise<void> {
     if ((exchange.header('accept') ?? '').includes(openApiV2Protobuf)) {
-      return exchange.send(200, openApiV2Protobuf, emptyOpenApiV2);
+      // The type asked for has an @, which readers of the answer's type do not take; kube-apiserver writes a dot there.
+      return exchange.send(200, openApiV2Protobuf.replace('@', '.'), emptyOpenApiV2);
     }
     const { openApiV2 } = await import('../openapi/v2.ts');
     const all = groups.flatMap(({ versions }) => versions.flatMap(({ resources }) => resources));

@@ -20,6 +20,8 @@ export type Behaviour = {
   prepareUpdate?: (object: KubeObject, old: KubeObject, time: string) => void;
   /** What schema cannot say. `old` is there at updates. */
   validate?: (object: KubeObject, old?: KubeObject) => FieldError[];
+  /** Why this object may never be deleted; undefined when it may. */
+  undeletable?: (name: string) => string | undefined;
   /** Marks the object as being deleted, beside metadata.deletionTimestamp. */
   prepareDelete?: (object: KubeObject) => void;
   /** Reasons beside metadata.finalizers why the object must stay for now. */
@@ -68,6 +70,8 @@ export type KindDescription = {
   required?: readonly string[];
   status?: boolean;
   selectableFields?: readonly string[];
+  /** Default all. */
+  verbs?: readonly Verb[];
   behaviour?: Partial<Behaviour>;
   columns?: readonly Column[];
 };
@@ -91,7 +95,7 @@ export function kind(description: KindDescription): Kind {
       shortNames: description.shortNames ?? [],
       categories: description.categories ?? [],
       namespaced: description.namespaced,
-      verbs: allVerbs,
+      verbs: description.verbs ?? allVerbs,
       schema: schema as JsonSchema,
       subresources: description.status === true ? { status: true } : {},
       printerColumns: [],

@@ -2,11 +2,13 @@
 import { labelErrors } from '../metadata/names.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import { ageColumn, column, nameColumn } from '../table/columns.ts';
-import { kind } from './kind.ts';
+import { allVerbs, kind } from './kind.ts';
 import { conditions, record, setOf, text } from './schema.ts';
 
 /** Held in spec.finalizers until the namespace is empty. */
 export const contentFinalizer = 'kubernetes';
+/** Clients count on these (the admission plug-in NamespaceLifecycle of kube-apiserver). */
+const immortal = ['default', 'kube-system', 'kube-public'];
 const nameLabel = 'kubernetes.io/metadata.name';
 
 /** What holds a namespace beside metadata.finalizers. */
@@ -34,6 +36,7 @@ export const namespaceKind = kind({
   namespaced: false,
   description: 'Namespace provides a scope for names.',
   status: true,
+  verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
   selectableFields: ['.status.phase'],
   fields: {
     spec: record('How the namespace behaves.', {
@@ -55,6 +58,7 @@ export const namespaceKind = kind({
       labelled(object);
       object.spec = old.spec;
     },
+    undeletable: (name) => (immortal.includes(name) ? 'this namespace may not be deleted' : undefined),
     prepareDelete: (object) => {
       object.status = { ...(isRecord(object.status) ? object.status : {}), phase: 'Terminating' };
     },

@@ -4,7 +4,7 @@ import type { Entry } from '../../store/contract.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { equalJson, type KubeObject } from '../object.ts';
-import { conflict, deleted, modified, notFound, type Status } from '../status.ts';
+import { conflict, deleted, forbidden, modified, notFound, type Status } from '../status.ts';
 import { decode, encode, wireForm } from './codec.ts';
 import type { Context, Place } from './context.ts';
 import { isReleased } from './update.ts';
@@ -30,10 +30,12 @@ export type Removed = { gone: true; status: Status; object: KubeObject } | ({ go
 
 const tries = 32;
 
-/** Deletes the object at `place`; throws 404 and 409. */
+/** Deletes the object at `place`; throws 403, 404 and 409. */
 export async function remove(context: Context, place: Place, options: DeleteOptions): Promise<Removed> {
   const { served, namespace, name } = place;
   const key = keyOf(served.prefix, namespace, name);
+  const objection = served.behaviour.undeletable?.(name);
+  if (objection !== undefined) throw forbidden(served.resource, name, objection);
   for (let count = 0; count < tries; count++) {
     const entry = context.store.get(key);
     if (entry === undefined) throw notFound(served.resource, name);

@@ -104,6 +104,7 @@ function findServed({ catalog }: Context, target: ResourceTarget): Served {
 
 /** Which verbs a collection, an object and its subresources have. */
 function fits({ resource }: Served, { name, namespace, subresource }: ResourceTarget, verb: string): boolean {
+  if (!resource.verbs.some((known) => known === verb)) return false;
   const acrossNamespaces = resource.namespaced && namespace === undefined;
   switch (verb) {
     case 'create':

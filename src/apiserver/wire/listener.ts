@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Evidence } from '../access/authenticate.ts';
-import { createExchange, type Exchange, type RawRequest } from './exchange.ts';
+import { createExchange, type Exchange, type RawRequest, type RawResponse } from './exchange.ts';
 
 /** PEM texts the listener needs. Client certificates must come from `clientCa`. */
 export type ListenerKeys = { certificate: string; key: string; clientCa: string };
@@ -37,7 +37,9 @@ const windowBytes = 4 * 1024 * 1024;
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { keys, onRequest, clock, log } = options;
   const sessions = new Set<ServerHttp2Session>();
-  const sockets = new Set<TLSSocket>();
+  /** Connections with their HTTP/1.1 requests under way. */
+  const sockets = new Map<TLSSocket, number>();
+  let closing = false;
   const evidence = createEvidenceReader();
   const server = createSecureServer(
     {
@@ -54,11 +56,20 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     (request, response) => {
       request.on('error', () => {});
       response.on('error', () => {});
+      if (request.httpVersionMajor === 1) countRequest(request.socket as TLSSocket, response);
       onRequest(createExchange(request, response), evidence(request));
     },
   );
+  function countRequest(socket: TLSSocket, response: RawResponse): void {
+    sockets.set(socket, (sockets.get(socket) ?? 0) + 1);
+    (response as { once(event: 'close', then: () => void): void }).once('close', () => {
+      const left = (sockets.get(socket) ?? 1) - 1;
+      if (sockets.has(socket)) sockets.set(socket, left);
+      if (closing && left === 0) socket.end();
+    });
+  }
   server.on('secureConnection', (socket: TLSSocket) => {
-    sockets.add(socket);
+    sockets.set(socket, 0);
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('session', (session) => {
@@ -77,7 +88,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   return {
     host: options.host,
     port,
-    close: () => closeAll(server, sessions, sockets, clock),
+    close: () => {
+      closing = true;
+      return closeAll(server, sessions, sockets, clock);
+    },
   };
 }
 
@@ -118,23 +132,20 @@ function keepPinging(session: ServerHttp2Session, clock: Clock): () => void {
 async function closeAll(
   server: Http2SecureServer,
   sessions: ReadonlySet<ServerHttp2Session>,
-  sockets: ReadonlySet<TLSSocket>,
+  sockets: ReadonlyMap<TLSSocket, number>,
   clock: Clock,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const session of sessions) session.close();
+  // HTTP/1.1 connections would stay until their clients let go; those with an answer under way end after it.
+  for (const [socket, requests] of sockets)
+    if (socket.alpnProtocol !== 'h2' && requests === 0) socket.destroy();
   const cancel = clock.after(closeMs, () => {
     for (const session of sessions) session.destroy();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets.keys()) socket.destroy();
   });
-  // Idle HTTP/1.1 connections would stay until their clients let go; answers under way end first.
-  for (const socket of sockets) if (isIdleHttp1(socket)) socket.destroy();
   await closed;
   cancel();
-}
-
-function isIdleHttp1(socket: TLSSocket): boolean {
-  return socket.alpnProtocol !== 'h2' && socket.bytesWritten > 0 && socket.writableLength === 0;
 }
 
 /** Reads what a client shows of itself; the certificate of a connection is looked at once. */

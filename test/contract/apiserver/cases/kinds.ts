@@ -231,6 +231,15 @@ export const kindCases: Case[] = [
     ],
   },
   {
+    name: 'the namespaces of the system stay',
+    steps: [
+      step('DELETE', '/api/v1/namespaces/default', {
+        code: 403,
+        body: { message: 'namespaces "default" is forbidden: this namespace may not be deleted' },
+      }),
+    ],
+  },
+  {
     name: 'an object goes when its last owner is gone',
     steps: [
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('one'), save: { one: 'metadata.uid' } }),

@@ -25,8 +25,7 @@ export function lastRun(log: string): string {
 const powerOffSignal = '2';
 
 function endedInOrder(log: string, pid: string): boolean {
-  const signal = new RegExp(`Child <${pid}> ended on signal \\S+\\((\\d+)\\)`).exec(log)?.[1];
-  if (signal !== undefined) return signal === powerOffSignal;
-  if (new RegExp(`Child <${pid}> ended on error`).test(log)) return false;
+  const ended = new RegExp(`Child <${pid}> ended on (.*)$`, 'm').exec(log)?.[1];
+  if (ended !== undefined) return /^signal .*\((\d+)\)$/.exec(ended)?.[1] === powerOffSignal;
   return new RegExp(`Container init process ${pid} exited`).test(log);
 }

@@ -115,6 +115,16 @@ describe.each([
     }
   });
 
+  it('tells another program what to write for the same limits, swap included', async () => {
+    const { cgroups } = await open(mounts);
+    const files = cgroups.settings({ memoryBytes: 64 * mib, swapBytes: 16 * mib }).map(({ file }) => file);
+    expect(files).toEqual(
+      version === 1
+        ? ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
+        : ['memory.max', 'memory.swap.max'],
+    );
+  });
+
   it('writes nothing when the limits are as wanted', async () => {
     const { kernel, cgroups } = await withGuest(mounts, []);
     await cgroups.limit('abc', { cpuLimit: 2, memoryBytes: mib, swapBytes: mib, pids: 5 });
@@ -129,6 +139,18 @@ describe.each([
       await expect(cgroups.create(id)).rejects.toMatchObject({
         reason: 'InvalidName',
       });
+    }
+  });
+});
+
+describe('a version 1 cpuset', () => {
+  it('lets others make groups below ours that processes can enter', async () => {
+    const { kernel, cgroups } = await open(v1Mounts);
+    await cgroups.create('abc');
+    for (const group of [root, `${root}/abc`]) {
+      const directory = `/sys/fs/cgroup/cpuset/${group}`;
+      expect(kernel.groups.files.get(`${directory}/cpuset.cpus`)).toBe('0-1');
+      expect(kernel.groups.files.get(`${directory}/cgroup.clone_children`)).toBe('1');
     }
   });
 });

@@ -36,8 +36,8 @@ export function planConfig(
     // A dead monitor is no reason to kill the guest; that it is gone is found out and said.
     ['lxc.monitor.signal.pdeath', 0],
     ['lxc.hook.version', 1],
-    // With exec the hook's parent is the monitor itself, not a shell in between.
-    ['lxc.hook.post-stop', `exec /bin/sh ${containerPaths(guest).rebootHook}`],
+    // LXC puts an exec in front: the hook's parent is the monitor itself.
+    ['lxc.hook.post-stop', `/bin/sh ${containerPaths(guest).rebootHook}`],
     ['lxc.apparmor.profile', 'generated'],
     ['lxc.console.logfile', containerPaths(guest).console],
     ['lxc.console.size', '1MB'],

@@ -3,6 +3,7 @@ import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
 import { runOrFail } from './command.ts';
 import type { ImageSource } from './contract.ts';
+import { settleRoot } from './settle.ts';
 
 const buildTimeoutMs = 3_600_000;
 const packageName = /^[a-z0-9][a-z0-9+.-]{0,127}$/;
@@ -35,7 +36,7 @@ export async function buildDebootstrap(
   signal.throwIfAborted();
   if (result.code !== 0)
     throw new ReasonedError('BuildFailed', `debootstrap: ${lastLines(result.stdout, result.stderr)}`);
-  await settle(world, root);
+  await settleRoot(world.files, root);
   options.progress('packing');
   await runOrFail(
     world,
@@ -118,33 +119,6 @@ async function proxyEnvironment(world: World, signal: AbortSignal): Promise<Reco
   );
   const proxy = result.stdout.trim();
   return result.code === 0 && /^https?:/.test(proxy) ? { http_proxy: proxy } : {};
-}
-
-/** What each container must not inherit from the build, and what makes it answer DHCP and SIGPWR. */
-async function settle(world: World, root: string): Promise<void> {
-  const { files } = world;
-  await files.remove(`${root}/etc/hostname`);
-  await files.remove(`${root}/etc/resolv.conf`);
-  await files.writeAtomic(`${root}/etc/machine-id`, '');
-  if ((await files.stat(`${root}/etc/systemd/system`)) !== undefined) await settleSystemd(world, root);
-  const inittab = await files.readText(`${root}/etc/inittab`);
-  if (inittab !== undefined && !inittab.includes('powerwait')) {
-    await files.writeAtomic(`${root}/etc/inittab`, `${inittab}\npf::powerwait:/sbin/shutdown -h now\n`);
-  }
-}
-
-async function settleSystemd(world: World, root: string): Promise<void> {
-  const { files } = world;
-  const wants = `${root}/etc/systemd/system/multi-user.target.wants`;
-  await files.makeDirectory(`${root}/etc/systemd/network`);
-  await files.makeDirectory(wants);
-  await files.writeAtomic(
-    `${root}/etc/systemd/network/80-vireo.network`,
-    '[Match]\nName=eth*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nUseDomains=yes\n',
-  );
-  const unit = `${wants}/systemd-networkd.service`;
-  if ((await files.stat(unit)) === undefined)
-    await files.symlink('/lib/systemd/system/systemd-networkd.service', unit);
 }
 
 function lastLines(stdout: string, stderr: string): string {

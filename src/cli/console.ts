@@ -25,18 +25,24 @@ export function parseTarget(text: string, namespace: string): ConsoleTarget {
   throw new Error(`"${text}" is no guest: write vm/NAME or ct/NAME`);
 }
 
+export type ConsolePlace =
+  /** A unix socket that carries the serial line. */
+  | { type: 'Socket'; path: string }
+  /** A container, by its uuid: LXC hands out its console. */
+  | { type: 'Container'; uuid: string };
+
 /** Where the console of the guest is, from its status. Throws when it does not run. */
-export async function consolePath(client: Client, target: ConsoleTarget): Promise<string> {
+export async function findConsole(client: Client, target: ConsoleTarget): Promise<ConsolePlace> {
   const ref = { name: target.name, namespace: target.namespace };
-  const guest =
+  const { status } =
     target.kind === 'VirtualMachine'
       ? await client.get(VirtualMachine, ref)
       : await client.get(Container, ref);
-  const path = guest.status?.console?.serial;
-  if (path !== undefined) return path;
-  throw new Error(
-    `${target.kind} ${target.name} has no console: its phase is ${guest.status?.phase ?? 'Pending'}`,
-  );
+  const runs = status?.phase === 'Running' || status?.phase === 'Paused';
+  if (runs && target.kind === 'Container' && status.uuid !== undefined)
+    return { type: 'Container', uuid: status.uuid };
+  if (runs && status.console?.serial !== undefined) return { type: 'Socket', path: status.console.serial };
+  throw new Error(`${target.kind} ${target.name} has no console: its phase is ${status?.phase ?? 'Pending'}`);
 }
 
 /** Copies both ways until the guest closes the line, the input ends or Ctrl-] is typed. */

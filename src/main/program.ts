@@ -95,14 +95,16 @@ function addCommands(program: Command, world: World, script: string): void {
     });
   program
     .command('console')
-    .description('join the serial console of a guest on this host; Ctrl-] leaves')
+    .description('join the console of a guest on this host')
     .argument('<kind/name>', 'vm/NAME or ct/NAME')
     .option('-n, --namespace <name>', 'namespace of the guest', 'default')
     .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
-    .option('--data-dir <dir>', 'whose kubeconfig to use when none is named', defaultDataDirectory())
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
     .action(async (target, { namespace, kubeconfig, dataDir }) => {
       const { runConsole } = await import('./roles/console.ts');
-      await runConsole({ target, namespace, kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig }, world);
+      const layout = layoutOf(dataDir);
+      const options = { target, namespace, kubeconfig: kubeconfig ?? layout.kubeconfig, layout };
+      process.exitCode = await runConsole(options, world);
     });
   program
     .command('validate')

@@ -35,7 +35,11 @@ const BANNED: readonly { pattern: RegExp; allowed: readonly string[]; instead: s
   { pattern: /\bprocess\.(argv|env)\b/, allowed: ['main'], instead: 'an option that main passes in' },
   { pattern: /\bDate\.now\(\)|\bnew Date\(\)/, allowed: ['main'], instead: 'the Clock port' },
   { pattern: /\bMath\.random\(\)/, allowed: ['main'], instead: 'the Random port' },
-  { pattern: /\b(execSync|spawnSync|execFileSync)\(/, allowed: [], instead: 'the Processes port with an argv array' },
+  {
+    pattern: /\b(execSync|spawnSync|execFileSync)\(/,
+    allowed: [],
+    instead: 'the Processes port with an argv array',
+  },
   { pattern: /\bshell:\s*true/, allowed: [], instead: 'an argv array' },
 ];
 

@@ -125,8 +125,8 @@ Both guests are Ready. In another terminal:
     simulate > 0
       ? ''
       : `
-  npm run --silent vireo -- console vm/demo     # its serial console, Ctrl-] leaves
-  npm run --silent vireo -- console ct/web`
+  npm run --silent vireo -- console vm/demo --data-dir ${layout.dataDirectory}
+  npm run --silent vireo -- console ct/web --data-dir ${layout.dataDirectory}`
   }
   kubectl edit vm demo                          # more memory: see status.pendingChanges
   kubectl delete -f manifests/samples           # remove the guests

@@ -154,7 +154,7 @@ export function createReconciler<T extends KubeObject>(
     if (cleared.type !== 'done') return conclude(key, cleared);
     const object = informer.get(key);
     if (object === undefined || !selects(object)) return { type: 'forget' };
-    if (false) {
+    if (!expectations.met(key, object)) {
       heldBack.add(key);
       return { type: 'after', delayMs: EXPECTATION_LIMIT_MS };
     }

@@ -1,4 +1,6 @@
 /** The real network of a host: bridges, taps, DHCP and DNS by dnsmasq, rules by nftables, and no trace of them afterwards. Needs root. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NetworkDriver, NicAttachment } from '../../src/drivers/network/contract.ts';
 import { networkSuite } from '../contract/network/suite.ts';
@@ -138,6 +140,19 @@ describe('the NAT network of a host', () => {
     expect(await serverPid()).toBe(pid);
     const lease = await (await host.guest(attachment, macs.bert)).requestAddress();
     expect(lease.hostname).toBe('bert');
+  });
+
+  it('keeps its subnet and the addresses in use when its record is lost', async () => {
+    const guest = await host.guest(await network.attach(anna, nat(macs.anna), 'Veth'), macs.anna);
+    const { ip } = await guest.requestAddress();
+    await rm(join(host.directory, 'e2e1', 'state', 'network.json'));
+    await host.exec('ip', 'link', 'set', 'br1', 'up');
+    await host.exec('ip', 'addr', 'add', '10.211.0.1/16', 'dev', 'br1');
+    const reopened = host.open();
+    const second = await host.guest(await reopened.attach(bert, nat(macs.bert), 'Veth'), macs.bert);
+    const lease = await second.requestAddress();
+    expect(lease.router).toBe('10.211.7.1');
+    expect(lease.ip).not.toBe(ip);
   });
 
   it('comes back whole when its server was killed and its bridge removed', async () => {

@@ -42,10 +42,11 @@ export function createNat(world: World, config: HostNetworkConfig): Nat {
 
   const make = async (state: NetworkState, save: () => Promise<void>): Promise<void> => {
     if (state.subnet === undefined) {
-      const used = (await routes(files))
-        .filter((route) => route.device !== bridge)
-        .map((route) => route.subnet);
-      state.subnet = formatSubnet(chooseSubnet(parseSubnet(config.natSubnet), used, scope));
+      const found = await routes(files);
+      // A bridge that stands although its record is lost is still in use by guests: its subnet stays.
+      const standing = found.find((route) => route.device === bridge)?.subnet;
+      const used = found.map((route) => route.subnet);
+      state.subnet = formatSubnet(standing ?? chooseSubnet(parseSubnet(config.natSubnet), used, scope));
       await save();
     }
     const subnet = parseSubnet(state.subnet);
@@ -79,7 +80,7 @@ export function createNat(world: World, config: HostNetworkConfig): Nat {
     bridge,
     isActive,
     ensure: async (state, save) => {
-      if (!(await isActive())) await make(state, save);
+      if (state.subnet === undefined || !(await isActive())) await make(state, save);
     },
     mend: async (state, save) => {
       if (await isWhole(state)) return;

@@ -22,6 +22,14 @@ export async function readFacts(world: World, cgroups: Cgroups): Promise<Hypervi
       'unprivileged containers need sysctl user.max_user_namespaces above 0',
     );
   }
+  // LXC makes each container a profile of its own where AppArmor is on, and does not start it without one.
+  const apparmor = await files.readText('/sys/module/apparmor/parameters/enabled');
+  if (apparmor?.trim() === 'Y' && (await processes.which('apparmor_parser')) === undefined) {
+    return lacking(
+      'AppArmorParserMissing',
+      'AppArmor is on but apparmor_parser is missing; install the package apparmor',
+    );
+  }
   const version = await processes.run(['lxc-start', '--version'], { timeoutMs: 10_000 });
   if (version.code !== 0)
     return lacking('LxcBroken', `lxc-start does not run: ${version.stderr.trim().slice(0, 200)}`);

@@ -17,6 +17,12 @@ const causes: readonly Cause[] = [
     message: ([, range]) => `${range}: it is missing in /etc/subuid or /etc/subgid`,
   },
   {
+    pattern: /apparmor_parser not available/,
+    reason: 'AppArmorParserMissing',
+    stalled: true,
+    message: () => 'AppArmor is on but apparmor_parser is missing; install the package apparmor',
+  },
+  {
     pattern: /Could not access (\S+)\. Please grant it x access/,
     reason: 'LxcPathClosed',
     stalled: true,

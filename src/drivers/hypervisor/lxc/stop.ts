@@ -49,5 +49,7 @@ export async function remove(context: LxcContext, guest: GuestHandle): Promise<v
   }
   await context.cgroups.remove(guest.id);
   await context.world.files.removeTree(containerPaths(guest).folder);
+  // Where LXC keeps the AppArmor profile it made.
+  await context.world.files.removeTree(`${context.lxcPath}/${guest.id}`);
   context.watchers.forget(guest.id);
 }

@@ -221,6 +221,11 @@ describe('facts', () => {
     expect(await lab.driver().facts()).toEqual({ available: true, version: '5.0.2' });
     lab.kernel.groups.files.set('/proc/self/status', 'Uid:\t1000\t1000\t1000\t1000\n');
     expect(await lab.driver().facts()).toMatchObject({ available: false, reason: 'RootRequired' });
+    lab.kernel.groups.files.set('/proc/self/status', 'Uid:\t0\t0\t0\t0\n');
+    lab.kernel.groups.files.set('/sys/module/apparmor/parameters/enabled', 'Y\n');
+    const unparsed = async (program: string) => (program === 'apparmor_parser' ? undefined : '/usr/bin/x');
+    const bare = { ...lab.kernel, processes: { ...lab.kernel.processes, which: unparsed } };
+    expect(await lab.driver(bare).facts()).toMatchObject({ reason: 'AppArmorParserMissing' });
     const without = { ...lab.kernel, processes: { ...lab.kernel.processes, which: async () => undefined } };
     expect(await lab.driver(without).facts()).toMatchObject({ available: false, reason: 'LxcMissing' });
   });

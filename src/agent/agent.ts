@@ -42,6 +42,13 @@ export function createAgent(options: AgentOptions): Agent {
   return { registered, run: (signal) => run(options, markRegistered, signal) };
 }
 
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
 /** What the agent reads from disk and from the machine before anything else. */
 type Memory = {
   records: Records;
@@ -77,6 +84,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     random: world.random,
     log: world.log,
     host,
+    mayWrite: lease.isValid,
     describe: (object) => describeHost(options, memory, started, object),
   });
   watchCluster(manager, controlPlane, world);
@@ -86,16 +94,22 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     part.changed.listen(() => reporter.touch());
   }
 
-  const parts = [
-    lease.run(signal),
-    register(options, reporter, markRegistered, signal),
-    stock.run(signal, reporter.touch),
-    manager.run(signal),
-    controllers.lookAfterStrays(signal).then(() => {
+  const act = async (): Promise<void> => {
+    // Until the lease is held another agent may be the one that acts for this host: not one write before.
+    await Promise.race([lease.held, whenAborted(signal)]);
+    if (signal.aborted) return;
+    const settling = controllers.lookAfterStrays(signal).then(() => {
       started = true;
       reporter.touch();
-    }),
-  ];
+    });
+    await Promise.all([
+      register(options, reporter, markRegistered, signal),
+      stock.run(signal, reporter.touch),
+      manager.run(signal),
+      settling,
+    ]);
+  };
+  const parts = [lease.run(signal), act()];
   try {
     await Promise.all(parts);
   } catch (error) {

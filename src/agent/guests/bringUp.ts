@@ -34,12 +34,19 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   return mostUrgent([...blockages(scope), changed, powered, asked]);
 }
 
+/** A lease is renewed every few seconds. */
+const LEASE_RECHECK_MS = 2_000;
+
 function admit(world: GuestWorld, { object, record, observation, handle, host }: GuestScope): Outcome {
   const { uid, annotations = {} } = object.metadata;
   const placement = object.status?.placement;
   world.controlPlane.reportEpoch(handle.id, isEpochBehind(record, uid, placement));
   if (record === undefined && world.records.all().length >= HOST_GUEST_LIMIT) {
     return stalled('HostFull', `this host has records of ${HOST_GUEST_LIMIT} guests, the most it can report`);
+  }
+  if (!world.inventory.lists(handle.uuid) && !world.lease.isValid()) {
+    const message = "this host's lease is not valid: the guest is taken in when it has been renewed";
+    return waiting('LeaseNotHeld', message, LEASE_RECHECK_MS);
   }
   return admitGuest({
     host,

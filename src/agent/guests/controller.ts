@@ -79,6 +79,9 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     remove: (given) =>
       pass(given, async (scope) => {
         const outcome = await remove(world, scope);
+        if (outcome.type !== 'done' && scope.power.type !== 'Stopping') {
+          scope.power = { type: 'Blocked', outcome };
+        }
         if (outcome.type === 'done') memories.delete(scope.handle.id);
         return outcome;
       }),

@@ -11,6 +11,8 @@ import { ApiError, type Client } from '../../client/contract.ts';
 
 export type HostLease = {
   isValid(): boolean;
+  /** Resolves when it is held for the first time. */
+  readonly held: Promise<void>;
   /** Renews until the signal; never throws. */
   run(signal: AbortSignal): Promise<void>;
 };
@@ -34,6 +36,10 @@ export function createHostLease({ client, clock, log, host, identity }: HostLeas
   let acknowledgedAt = Number.NEGATIVE_INFINITY;
   let stranger: { renewTime: string; seenAt: number } | undefined;
   let complaint = '';
+  let markHeld = () => {};
+  const held = new Promise<void>((resolve) => {
+    markHeld = resolve;
+  });
 
   const fresh = () => ({ holderIdentity: identity, leaseDurationSeconds: HOST_LEASE_SECONDS });
 
@@ -69,9 +75,11 @@ export function createHostLease({ client, clock, log, host, identity }: HostLeas
       lease = await client.mergePatch(Lease, ref, patch, request);
     }
     acknowledgedAt = sentAt;
+    markHeld();
   };
 
   return {
+    held,
     isValid: () => clock.monotonic() - acknowledgedAt < DURATION_MS,
     run: async (signal) => {
       while (!signal.aborted) {

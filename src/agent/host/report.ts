@@ -35,6 +35,8 @@ export type HostReporterOptions = {
   random: Random;
   log: Log;
   host: string;
+  /** Without the lease another agent may be the one to speak for this host. */
+  mayWrite(): boolean;
   /** The whole status over what stands there. Pure. */
   describe(host: Stored<Host>): HostStatus;
 };
@@ -126,6 +128,7 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
         await idle(signal);
         if (signal.aborted) return;
         try {
+          if (!options.mayWrite()) throw new Error('the lease is not held');
           await write(signal);
           attempt = 0;
         } catch (error) {

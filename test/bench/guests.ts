@@ -31,6 +31,7 @@ spec: {kind: ContainerRootfs, pool: local, source: {build: {recipe: BusyboxRootf
 function machine(name: string): VirtualMachine {
   const spec = {
     runStrategy: 'Always',
+    shutdown: { timeoutSeconds: 1 },
     memory: { size: '64Mi' },
     disks: [{ name: 'root', pool: 'local', size: '16Mi' }],
   } as const;

@@ -1,8 +1,8 @@
 /** Guests outlive everything that drives them, on real QEMU and LXC: agent, control plane, their own status; and come back as declared. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { must, until } from './harness/commands.ts';
-import { cgroupPids, isLive } from './harness/host.ts';
+import { must, run, until } from './harness/commands.ts';
+import { cgroupPids, isLive, killGroup } from './harness/host.ts';
 import { type Lab, startLab } from './harness/lab.ts';
 
 const GUESTS = `
@@ -35,6 +35,9 @@ spec:
   networks: [{name: eth0, nat: {}}]
 `;
 
+/** Control group of all of Vireo's own processes in this story. */
+const GROUP = 'vireo-endurance-test';
+
 type Guest = {
   metadata: { uid: string };
   status: { phase: string; uuid: string; placement?: { epoch: number } };
@@ -44,7 +47,7 @@ describe('running guests', () => {
   let lab: Lab;
 
   beforeAll(async () => {
-    lab = await startLab({ name: 'endurance' });
+    lab = await startLab({ name: 'endurance', group: GROUP });
     await lab.apply(GUESTS);
     await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'vm/vm', 'ct/ct');
   });
@@ -140,6 +143,30 @@ describe('running guests', () => {
     await ready();
     expect(await isLive(after.vm)).toBe(true);
     expect(await isLive(after.ct)).toBe(true);
+  });
+
+  it('run on when the control group of all of Vireo is killed', async () => {
+    const before = await processes();
+    await killGroup(GROUP);
+    expect(await isLive(lab.pid)).toBe(false);
+    expect([await isLive(before.vm), await isLive(before.ct)]).toEqual([true, true]);
+    await lab.restart();
+    await ready();
+    expect(await processes()).toEqual(before);
+  });
+
+  it('stay off after their own power-off when the strategy is RerunOnFailure, and come back after a crash', async () => {
+    await lab.kubectl('patch', 'ct', 'ct', '--type=merge', '-p', '{"spec":{"runStrategy":"RerunOnFailure"}}');
+    const crashed = await processes();
+    process.kill(crashed.ct, 'SIGKILL');
+    await until('it runs again', async () => (await processes()).ct !== crashed.ct);
+    await ready();
+    const { ct } = await processes();
+    // It dies with its container, so its exit code says nothing.
+    await run(['nsenter', '-t', String(ct), '-a', '/bin/busybox', 'poweroff']);
+    await lab.kubectl('wait', '--for=jsonpath={.status.phase}=Stopped', '--timeout=30s', 'ct/ct');
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=30s', 'ct/ct');
+    expect(await isLive(ct)).toBe(false);
   });
 
   it('stop and start by Operation objects when the strategy is Manual', async () => {

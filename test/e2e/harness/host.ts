@@ -1,7 +1,7 @@
 /** What is on this host that Vireo could leave behind: taken before and after, the two must be equal. */
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { must, run } from './commands.ts';
+import { must, run, until } from './commands.ts';
 
 export type HostState = {
   processes: string[];
@@ -79,4 +79,32 @@ export async function cgroupPids(id: string): Promise<number[]> {
     for (const pid of text.split('\n')) if (pid !== '') pids.add(Number(pid));
   }
   return [...pids].sort((a, b) => a - b);
+}
+
+/** One hierarchy is enough to find the processes that were started in a group. */
+const HIERARCHY = '/sys/fs/cgroup/pids';
+
+/** Makes a control group for processes of a test; gives the file a process joins it by. */
+export async function makeGroup(name: string): Promise<string> {
+  const path = join(await groupHome(), name);
+  await mkdir(path, { recursive: true });
+  return join(path, 'cgroup.procs');
+}
+
+/** SIGKILLs everything in the group, as a service manager does, until it is empty. */
+export async function killGroup(name: string): Promise<void> {
+  const file = join(await groupHome(), name, 'cgroup.procs');
+  await until(`${name} is empty`, async () => {
+    const pids = (await readFile(file, 'utf8')).split('\n').filter((pid) => pid !== '');
+    for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
+    return pids.length === 0;
+  });
+}
+
+export async function removeGroup(name: string): Promise<void> {
+  await rmdir(join(await groupHome(), name)).catch(() => {});
+}
+
+async function groupHome(): Promise<string> {
+  return (await stat(HIERARCHY).catch(() => undefined)) === undefined ? '/sys/fs/cgroup' : HIERARCHY;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { checkout, must, type Result, run, until, vireo } from './commands.ts';
+import { makeGroup, removeGroup } from './host.ts';
 
 export type Lab = {
   dataDirectory: string;
@@ -39,7 +40,14 @@ export function freePort(): Promise<number> {
   });
 }
 
-export async function startLab(options: { args?: string[]; name?: string } = {}): Promise<Lab> {
+export type LabOptions = {
+  args?: string[];
+  name?: string;
+  /** A control group of its own for all of Vireo's processes, as a service manager would give them. */
+  group?: string;
+};
+
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const dataDirectory = await mkdtemp(join(tmpdir(), `vireo-${options.name ?? 'lab'}-`));
   // mkdtemp(3) gives 0700, which the users of unprivileged containers could not pass.
   await chmod(dataDirectory, 0o711);
@@ -61,10 +69,10 @@ export async function startLab(options: { args?: string[]; name?: string } = {})
       '--kubeconfig',
       kubeconfig,
     ];
-    const child = spawn(process.execPath, [vireo, ...args, ...(options.args ?? [])], {
-      cwd: checkout,
-      stdio: ['ignore', 'pipe', log.fd],
-    });
+    const command = [process.execPath, vireo, ...args, ...(options.args ?? [])];
+    const [program = '', ...rest] =
+      options.group === undefined ? command : await inGroup(options.group, command);
+    const child = spawn(program, rest, { cwd: checkout, stdio: ['ignore', 'pipe', log.fd] });
     await log.close();
     await ready(child, logFile);
     return { child, readyAfterMs: performance.now() - started };
@@ -72,7 +80,7 @@ export async function startLab(options: { args?: string[]; name?: string } = {})
 
   async function stop(): Promise<number> {
     const { child } = current;
-    if (child.exitCode !== null) return child.exitCode;
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode ?? 137;
     const ended = new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? 137)));
     child.kill('SIGTERM');
     return ended;
@@ -107,10 +115,17 @@ export async function startLab(options: { args?: string[]; name?: string } = {})
         timeoutMs: 120_000,
       });
       await rm(dataDirectory, { recursive: true, force: true });
+      if (options.group !== undefined) await removeGroup(options.group);
       if (process.env.VIREO_KEEP_LOGS !== '1') await rm(logFile, { force: true });
     },
   };
   return lab;
+}
+
+/** The command, run by a shell that has joined the group before. */
+async function inGroup(name: string, command: readonly string[]): Promise<string[]> {
+  const file = await makeGroup(name);
+  return ['sh', '-c', 'echo $$ > "$0" && exec "$@"', file, ...command];
 }
 
 function ready(child: ChildProcess, logFile: string): Promise<void> {

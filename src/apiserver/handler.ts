@@ -9,7 +9,7 @@ import type { Context } from './registry/context.ts';
 import { ApiError, failure, internalError, noSuchResource, storageFull, unauthorized } from './status.ts';
 import { sendStatus } from './verbs/answer.ts';
 import { dispatch, verbOf } from './verbs/dispatch.ts';
-import type { OpenWatches } from './verbs/watch.ts';
+import type { OpenWatches } from './verbs/open.ts';
 import type { Exchange } from './wire/exchange.ts';
 import { type RequestTarget, targetOf } from './wire/target.ts';
 

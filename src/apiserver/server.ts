@@ -19,7 +19,7 @@ import { collectGarbage } from './upkeep/garbage.ts';
 import { forgetEvents, forgetHistory } from './upkeep/history.ts';
 import { createInitialNamespaces, endNamespaces } from './upkeep/namespaces.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
-import { createOpenWatches } from './verbs/watch.ts';
+import { createOpenWatches } from './verbs/open.ts';
 import { createHub } from './watch/hub.ts';
 import { listen } from './wire/listener.ts';
 

@@ -49,7 +49,11 @@ export function createCatalog(store: Store, log: Log): Catalog {
       const old = known.get(key);
       const same = old !== undefined && servesTheSame(old.definition, definition);
       const since = same ? old.since : revision;
-      known.set(key, { definition, since, served: servedVersions(definition, since) });
+      const served =
+        same && isEnding(old.definition) === isEnding(definition)
+          ? old.served
+          : servedVersions(definition, since);
+      known.set(key, { definition, since, served });
       if (same) return [];
     } catch (error) {
       log.error('a stored definition cannot be read; its resource is not served', {
@@ -121,6 +125,10 @@ function servesTheSame(old: Definition, definition: Definition): boolean {
     equalJson(old.spec, definition.spec) &&
     established(old) === established(definition)
   );
+}
+
+function isEnding({ metadata }: Definition): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 /** The names of a definition or of a built-in kind. */

@@ -6,6 +6,7 @@ import { parseAccept } from '../wire/accept.ts';
 import type { Exchange } from '../wire/exchange.ts';
 import { aggregated, apiGroup, apiGroupList, resourceList } from './documents.ts';
 import { groupsOf, type ServedGroup } from './groups.ts';
+import { type HealthChecks, sendHealth } from './health.ts';
 
 /** version.Info: what `kubectl version` shows. */
 export type ServerVersion = {
@@ -19,9 +20,6 @@ export type ServerVersion = {
   compiler: string;
   platform: string;
 };
-
-/** Checks of /readyz, /livez and /healthz by name: undefined is good, a text says what is wrong. */
-export type HealthChecks = { readonly [name: string]: () => string | undefined };
 
 /** Answers requests that are no resource requests. */
 export type PathHandler = (exchange: Exchange) => Promise<void>;
@@ -184,21 +182,4 @@ function rootPaths(groups: readonly ServedGroup[]): string[] {
     ]),
     ...['/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
   ];
-}
-
-/** `ok`, or with `?verbose` a line for each check, as kube-apiserver prints them. */
-function sendHealth(exchange: Exchange, checks: HealthChecks, which: string, only: string | undefined): void {
-  const excluded = new Set(exchange.query.getAll('exclude'));
-  const names = Object.keys(checks).filter((name) => only === undefined || name === only);
-  if (only !== undefined && names.length === 0) throw noSuchResource();
-  const results = names
-    .filter((name) => !excluded.has(name))
-    .map((name) => ({ name, fault: checks[name]?.() }));
-  const healthy = results.every(({ fault }) => fault === undefined);
-  const lines = results.map(({ name, fault }) =>
-    fault === undefined ? `[+]${name} ok` : `[-]${name} failed: ${fault}`,
-  );
-  const text = [...lines, `${which} check ${healthy ? 'passed' : 'failed'}`, ''].join('\n');
-  const brief = healthy && !exchange.query.has('verbose');
-  exchange.send(healthy ? 200 : 500, 'text/plain; charset=utf-8', brief ? 'ok' : text);
 }

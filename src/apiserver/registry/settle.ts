@@ -72,3 +72,12 @@ export function patchFailure(error: unknown, served: Served, name: string): unkn
   const fault = { type: 'FieldValueInvalid', field: '', message: error.message } as const;
   return invalid({ group: '', kind: '' }, '', [fault]);
 }
+
+/** 422 for an option that does not go with this sort of patch. */
+export function invalidOption(
+  field: string,
+  type: 'FieldValueRequired' | 'FieldValueForbidden',
+  message: string,
+): Error {
+  return invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [{ type, field, message }]);
+}

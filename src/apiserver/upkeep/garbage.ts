@@ -24,6 +24,13 @@ export function collectGarbage(context: Context): Upkeep {
   const index = createOwnerIndex(store.range({ prefix: registryPrefix }).entries);
   const queue = createKeyQueue('garbage collection', context, (key) => look(key));
 
+  /** Owners that wait in the foreground, by uid: the end of a dependent may be what they wait for. */
+  const waiting = new Map<string, string>();
+  function wakeOwner(uid: string): void {
+    const key = waiting.get(uid);
+    if (key !== undefined) queue.add(key);
+  }
+
   const unsubscribe = store.subscribe((changes) => {
     for (const change of changes) {
       if (change.type === 'put') {
@@ -33,16 +40,11 @@ export function collectGarbage(context: Context): Upkeep {
       }
       index.delete(change.key);
       for (const { uid } of ownersIn(change.previous)) wakeOwner(uid);
-      for (const dependent of index.dependentsOf(uidIn(change.previous))) queue.add(dependent);
+      const uid = uidIn(change.previous);
+      waiting.delete(uid);
+      for (const dependent of index.dependentsOf(uid)) queue.add(dependent);
     }
   });
-
-  /** Owners that wait in the foreground, by uid: the end of a dependent may be what they wait for. */
-  const waiting = new Map<string, string>();
-  function wakeOwner(uid: string): void {
-    const key = waiting.get(uid);
-    if (key !== undefined) queue.add(key);
-  }
 
   async function look(key: string): Promise<void> {
     const entry = store.get(key);

@@ -1,17 +1,16 @@
-/** The watch verb: events as a stream of lines, with bookmarks, in the form the client asked for. */
+/** The watch verb: what there is, then what comes, with bookmarks, until the client, the time or the server ends it. */
 import { CompactedError } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
-import type { KubeObject } from '../object.ts';
 import { decode, wireForm } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { readList, revisionOf } from '../registry/list.ts';
 import type { Selection } from '../registry/selection.ts';
-import { expired, revisionTooLarge } from '../status.ts';
-import { partialOf, type TableOptions, tableOf } from '../table/table.ts';
-import { type EventType, eventLine, type WatchEvent } from '../watch/events.ts';
+import { revisionTooLarge } from '../status.ts';
 import { startWatcher, type Watcher } from '../watch/watcher.ts';
 import type { Exchange, Sink } from '../wire/exchange.ts';
-import { type Form, tableOptions } from './answer.ts';
+import type { Form } from './answer.ts';
+import { createWriter, errorLine, type Writer } from './lines.ts';
+import type { OpenWatches } from './open.ts';
 import type { WatchOptions } from './options.ts';
 
 /** How often a quiet watch tells how far it has come. */
@@ -20,33 +19,6 @@ const bookmarkMs = 60_000;
 const stallMs = 60_000;
 /** Watches end by themselves after 30 to 60 minutes when the client sets no limit, so that load can spread. */
 const defaultTimeoutMs = 1_800_000;
-
-const initialEndAnnotation = 'k8s.io/initial-events-end';
-
-/** The watches that are open, so that they can be ended. */
-export type OpenWatches = {
-  add(watch: { served: Served; end: () => void }): () => void;
-  /** Ends the watches of resources that are no longer served as they were. */
-  endOf(replaced: readonly Served[]): void;
-  endAll(): void;
-};
-
-/** Keeps account of open watches. */
-export function createOpenWatches(): OpenWatches {
-  const open = new Set<{ served: Served; end: () => void }>();
-  return {
-    add: (watch) => {
-      open.add(watch);
-      return () => open.delete(watch);
-    },
-    endOf: (replaced) => {
-      for (const watch of [...open]) if (replaced.includes(watch.served)) watch.end();
-    },
-    endAll: () => {
-      for (const watch of [...open]) watch.end();
-    },
-  };
-}
 
 /** Answers a watch; resolves once it is over. Throws 410 and 504 before anything is written. */
 export async function serveWatch(
@@ -177,56 +149,4 @@ function follow(
       resolve();
     });
   });
-}
-
-function errorLine(asked: number, compacted: number): Buffer {
-  const { status } = expired(`too old resource version: ${asked} (${compacted})`);
-  return eventLine('ERROR', JSON.stringify(status));
-}
-
-/** Makes the lines of one watch. */
-type Writer = {
-  initial(wire: () => Uint8Array, object: () => KubeObject): Buffer;
-  event(type: EventType, event: WatchEvent): Buffer;
-  bookmark(revision: number, endsInitialEvents: boolean): Buffer;
-};
-
-function createWriter(served: Served, form: Form): Writer {
-  const table = form.shape === 'Table' ? createRows(tableOptions(served, form)) : undefined;
-  const shape = (object: KubeObject): string =>
-    JSON.stringify(table === undefined ? partialOf(object, form.version) : table(object));
-  const plain = form.shape === 'Object';
-  return {
-    initial: (wire, object) => eventLine('ADDED', plain ? wire() : shape(object())),
-    event: (type, event) => {
-      if (plain) return event.line(type, served);
-      return eventLine(type, shape(eventObject(type, event, served)));
-    },
-    bookmark: (revision, endsInitialEvents) => {
-      const metadata = {
-        resourceVersion: String(revision),
-        creationTimestamp: null,
-        ...(endsInitialEvents ? { annotations: { [initialEndAnnotation]: 'true' } } : {}),
-      };
-      const object = { kind: served.resource.kind, apiVersion: served.apiVersion, metadata };
-      return eventLine('BOOKMARK', plain ? JSON.stringify(object) : shape(object));
-    },
-  };
-}
-
-function eventObject(type: EventType, event: WatchEvent, served: Served): KubeObject {
-  const object = type === 'DELETED' ? event.previous(served) : event.current(served);
-  return object ?? { apiVersion: served.apiVersion, kind: served.resource.kind, metadata: {} };
-}
-
-/** Only the first table of a watch says what its columns are. */
-function createRows(options: TableOptions): (object: KubeObject) => unknown {
-  let first = true;
-  return (object) => {
-    const { resourceVersion } = object.metadata;
-    const metadata = resourceVersion === undefined ? {} : { resourceVersion };
-    const table = tableOf([object], metadata, { ...options, withDefinitions: first });
-    first = false;
-    return table;
-  };
 }

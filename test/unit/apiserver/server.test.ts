@@ -143,6 +143,23 @@ describe('a watch', () => {
     await until(() => state.ended);
   });
 
+  it('of a resource ends when its definition goes, whatever was written to the definition before', async () => {
+    const { server, client } = await start();
+    const definition = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.g.dev';
+    await client.send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+      body: widgetDefinition('g.dev'),
+    });
+    await client.send('POST', '/apis/g.dev/v1/namespaces/default/widgets', { body: widget('g.dev', 'a') });
+    const { events, state } = openWatch(server, '/apis/g.dev/v1/widgets?watch=1');
+    await until(() => events.length === 1);
+    const type = 'application/merge-patch+json';
+    await client.send('PATCH', definition, { type, body: { metadata: { labels: { a: 'b' } } } });
+    expect(state.ended).toBe(false);
+    await client.send('DELETE', definition);
+    await until(() => state.ended);
+    expect(events.map((event) => event.type)).toEqual(['ADDED', 'DELETED']);
+  });
+
   it('that is quiet gets a bookmark each minute', async () => {
     const clock = createFakeClock();
     const { server, client } = await start({ clock });
@@ -251,6 +268,29 @@ describe('a namespace', () => {
       body: { metadata: { finalizers: null } },
     });
     await until(() => store.get('/registry/core/namespaces/x') === undefined);
+  });
+});
+
+describe('an owner', () => {
+  it('that cannot be told is never taken for gone', async () => {
+    const { server, client } = await start();
+    const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
+    const owned = (name: string, owner: { apiVersion: string; kind: string }) => ({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRole',
+      metadata: { name, ownerReferences: [{ ...owner, name: 'x', uid: 'u' }] },
+    });
+    await client.send('POST', roles, {
+      body: owned('in-some-namespace', { apiVersion: 'v1', kind: 'ConfigMap' }),
+    });
+    await client.send('POST', roles, {
+      body: owned('of-no-known-kind', { apiVersion: 'no.dev/v1', kind: 'Thing' }),
+    });
+    await client.send('POST', roles, { body: owned('gone', { apiVersion: 'v1', kind: 'Namespace' }) });
+    const key = (name: string) => `/registry/rbac.authorization.k8s.io/clusterroles/${name}`;
+    await until(() => server.store.get(key('gone')) === undefined);
+    expect(server.store.get(key('in-some-namespace'))).toBeDefined();
+    expect(server.store.get(key('of-no-known-kind'))).toBeDefined();
   });
 });
 

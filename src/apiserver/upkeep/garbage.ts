@@ -70,9 +70,10 @@ export function collectGarbage(context: Context): Upkeep {
   function isGone(owner: OwnerReference, namespace: string | undefined): boolean {
     const served = catalog.findKind(owner.apiVersion, owner.kind);
     if (served === undefined) return false;
-    const entry = store.get(
-      keyOf(served.prefix, served.resource.namespaced ? namespace : undefined, owner.name),
-    );
+    const { namespaced } = served.resource;
+    // A cluster-scoped object cannot name an owner in a namespace: which one is meant cannot be known.
+    if (namespaced && namespace === undefined) return false;
+    const entry = store.get(keyOf(served.prefix, namespaced ? namespace : undefined, owner.name));
     return entry === undefined || uidIn(entry.value) !== owner.uid;
   }
 

@@ -21,7 +21,7 @@ const againMs = 2_000;
 /** Starts the collector. */
 export function collectGarbage(context: Context): Upkeep {
   const { store, catalog } = context;
-  const index = createOwnerIndex(store.range({ prefix: registryPrefix }).entries);
+  const index = createOwnerIndex();
   const queue = createKeyQueue('garbage collection', context, (key) => look(key));
 
   /** Owners that wait in the foreground, by uid: the end of a dependent may be what they wait for. */
@@ -144,9 +144,11 @@ export function collectGarbage(context: Context): Upkeep {
     await update(context, place, { next }, internalWrite).catch(ignoreRace());
   }
 
-  for (const { key, value } of store.range({ prefix: registryPrefix }).entries) {
-    if (ownersIn(value).length > 0 || mentionsPropagation(value)) queue.add(key);
-  }
+  // The index must be whole before the first look: an owner's dependents are not known otherwise.
+  const concerned = store
+    .range({ prefix: registryPrefix })
+    .entries.filter(({ key, value }) => index.put(key, value).length > 0 || mentionsPropagation(value));
+  for (const { key } of concerned) queue.add(key);
   return {
     close: () => {
       unsubscribe();

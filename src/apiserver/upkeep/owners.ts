@@ -1,6 +1,5 @@
 /** Who is owned by whom, by uid: kept from the changes of the store, so that an owner's end finds its dependents at once. */
 
-import type { Entry } from '../../store/contract.ts';
 import type { OwnerReference } from '../object.ts';
 import { bufferOf } from '../registry/codec.ts';
 
@@ -15,8 +14,8 @@ export type OwnerIndex = {
 
 const marker = Buffer.from('"ownerReferences":[');
 
-/** Makes an index of these entries. Only values that mention owners are parsed. */
-export function createOwnerIndex(entries: Iterable<Pick<Entry, 'key' | 'value'>>): OwnerIndex {
+/** Makes an empty index. Only values that mention owners are parsed. */
+export function createOwnerIndex(): OwnerIndex {
   const dependents = new Map<string, Set<string>>();
   const owners = new Map<string, readonly string[]>();
 
@@ -39,7 +38,6 @@ export function createOwnerIndex(entries: Iterable<Pick<Entry, 'key' | 'value'>>
     return references;
   }
 
-  for (const { key, value } of entries) put(key, value);
   return { put, delete: forget, dependentsOf: (uid) => [...(dependents.get(uid) ?? [])] };
 }
 

@@ -34,12 +34,12 @@ describe('the NAT network of a host', () => {
   const tapNames = async () =>
     (await host.exec('ip', '-br', 'link')).split('\n').filter((line) => line.startsWith('vt'));
 
-  it('gives a guest its reserved address, its name and its domain by DHCP', async () => {
+  it('gives a guest its reserved address and its name by DHCP', async () => {
     const guest = await host.guest(await network.attach(anna, nat(macs.anna), 'Veth'), macs.anna);
     const lease = await guest.requestAddress();
     expect(lease).toMatchObject({
       hostname: 'anna',
-      domain: 'shop.vireo.internal',
+      domain: 'vireo.internal',
       router: '10.211.7.1',
       mask: '24',
     });
@@ -54,7 +54,9 @@ describe('the NAT network of a host', () => {
       guest.exec('busybox', 'nslookup', '-type=a', name, '10.211.7.1').catch(String);
     expect(await resolve('anna.shop.vireo.internal')).toContain(String(lease.ip));
     expect(await resolve('bert.shop.vireo.internal')).toMatch(/10\.211\.7\.\d+\s*$/m);
-    expect(await resolve('pretender.vireo.internal')).toMatch(/NXDOMAIN|can't find/);
+    for (const name of ['pretender.vireo.internal', 'anna.vireo.internal', 'anna', 'pretender']) {
+      expect(await resolve(name)).toMatch(/NXDOMAIN|can't find/);
+    }
   });
 
   it('serves nobody without a reservation', async () => {
@@ -137,9 +139,23 @@ describe('the NAT network of a host', () => {
     const pid = await serverPid();
     const reopened = host.open();
     const attachment = await reopened.attach(bert, nat(macs.bert), 'Veth');
-    expect(await serverPid()).toBe(pid);
     const lease = await (await host.guest(attachment, macs.bert)).requestAddress();
     expect(lease.hostname).toBe('bert');
+    expect(await serverPid()).toBe(pid);
+  });
+
+  it('keeps one server through guests that come, take a lease and go', async () => {
+    const pids = new Set<number>();
+    for (const mac of ['02:00:00:00:00:01', '02:00:00:00:00:02', '02:00:00:00:00:03']) {
+      const guest = await host.guest(await network.attach({ ...anna, id: mac }, nat(mac), 'Veth'), mac);
+      expect(await guest.requestAddress()).toMatchObject({ hostname: 'anna' });
+      await network.attach(bert, nat(macs.bert), 'Veth');
+      await network.detach(bert.id, 'net0');
+      pids.add(await serverPid());
+    }
+    await network.detach('02:00:00:00:00:01', 'net0');
+    pids.add(await serverPid());
+    expect(pids.size).toBe(1);
   });
 
   it('keeps its subnet and the addresses in use when its record is lost', async () => {

@@ -19,7 +19,10 @@ export type DnsmasqPlaces = {
   leaseFile: string;
 };
 
-/** The configuration file (dnsmasq(8)). Only reserved guests are served; names come from the hosts file, never from a guest. */
+/**
+ * The configuration file (dnsmasq(8)). Only reserved guests are served. Names come from the hosts file, never from a guest: what a lease
+ * adds to DNS goes, by `dhcp-fqdn`, into a zone that no guest searches.
+ */
 export function dnsmasqConfig(places: DnsmasqPlaces, bridge: string, subnet: Subnet, user: string): string {
   const run = places.runDirectory;
   return `user=${user}
@@ -34,9 +37,11 @@ addn-hosts=${run}/hosts
 domain-needed
 bogus-priv
 local=/${guestDomain}/
+domain=lease.${guestDomain}
+dhcp-fqdn
+dhcp-option=option:domain-name,${guestDomain}
 dhcp-range=${formatAddress(subnet.network)},static,255.255.255.0,${leaseTime}
 dhcp-hostsfile=${run}/dhcp-hosts
-dhcp-optsfile=${run}/dhcp-options
 dhcp-leasefile=${places.leaseFile}
 dhcp-authoritative
 dhcp-ignore-names
@@ -46,27 +51,16 @@ no-ping
 
 type Served = Reservation & { address: string };
 
-/** The files that dnsmasq reads again on SIGHUP. Host name and search domain are options, so that a lease adds no name to DNS. */
-export function dnsmasqTables(reservations: readonly Served[]): {
-  hosts: string;
-  dhcpHosts: string;
-  dhcpOptions: string;
-} {
-  const lines = (render: (entry: Served) => string[]) =>
-    reservations
-      .flatMap(render)
-      .map((line) => `${line}\n`)
-      .join('');
-  const namespaces = [...new Set(reservations.map((entry) => entry.namespace))];
+/**
+ * The files that dnsmasq reads again on SIGHUP. Without `set:` tags on hosts: dnsmasq 2.90 chains them into its own memory while it answers a
+ * guest, frees the chain when it reads the file again, and dies of it.
+ */
+export function dnsmasqTables(reservations: readonly Served[]): { hosts: string; dhcpHosts: string } {
+  const lines = (render: (entry: Served) => string) =>
+    reservations.map((entry) => `${render(entry)}\n`).join('');
   return {
-    hosts: lines((entry) => [`${entry.address} ${entry.hostname}.${entry.namespace}.${guestDomain}`]),
-    dhcpHosts: lines((entry) => [
-      `${entry.mac},set:${entry.ifname},set:ns-${entry.namespace},${entry.address}`,
-    ]),
-    dhcpOptions: [
-      lines((entry) => [`tag:${entry.ifname},12,${entry.hostname}`]),
-      ...namespaces.map((name) => `tag:ns-${name},option:domain-name,${name}.${guestDomain}\n`),
-    ].join(''),
+    hosts: lines((entry) => `${entry.address} ${entry.hostname}.${entry.namespace}.${guestDomain}`),
+    dhcpHosts: lines((entry) => `${entry.mac},${entry.address},${entry.hostname}`),
   };
 }
 
@@ -116,7 +110,6 @@ export function createDnsmasq(world: World, places: DnsmasqPlaces): Dnsmasq {
     await Promise.all([
       files.writeAtomic(`${run}/hosts`, tables.hosts),
       files.writeAtomic(`${run}/dhcp-hosts`, tables.dhcpHosts),
-      files.writeAtomic(`${run}/dhcp-options`, tables.dhcpOptions),
     ]);
   };
 

@@ -133,15 +133,14 @@ describe('what the NAT network is made of', () => {
     `);
   });
 
-  it('is served by tables in which a guest has its address, its name and its domain', () => {
+  it('is served by tables in which a guest has its address and its name', () => {
     const guest = { guestId: 'g', nic: 'net0', ifname: 'vtab12', plug: 'Tap' as const, bridge: 'vbab12' };
     const tables = dnsmasqTables([
       { ...guest, mac: '02:00:00:00:00:01', hostname: 'web', namespace: 'shop', address: '10.77.5.9' },
     ]);
     expect(tables).toEqual({
       hosts: '10.77.5.9 web.shop.vireo.internal\n',
-      dhcpHosts: '02:00:00:00:00:01,set:vtab12,set:ns-shop,10.77.5.9\n',
-      dhcpOptions: 'tag:vtab12,12,web\ntag:ns-shop,option:domain-name,shop.vireo.internal\n',
+      dhcpHosts: '02:00:00:00:00:01,10.77.5.9,web\n',
     });
   });
 

@@ -89,7 +89,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   });
   watchCluster(manager, controlPlane, world);
   watchHost(manager, host, reporter.observe);
-  const controllers = connectControllers({ ...options, ...memory, lease, reporter, idRanges });
+  const controllers = connectControllers({ ...options, ...memory, lease, reporter, idRanges, signal });
   for (const part of [records, presence, memory.pools, memory.images, controlPlane]) {
     part.changed.listen(() => reporter.touch());
   }

@@ -5,6 +5,7 @@ import { keyOf } from '../api/meta.ts';
 import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
+import { firstLook } from './firstLook.ts';
 import { containerKind } from './guests/container.ts';
 import { guestController, guestInformer } from './guests/controller.ts';
 import { departGuest } from './guests/depart.ts';
@@ -40,6 +41,7 @@ export type Parts = AgentOptions & {
   lease: HostLease;
   reporter: HostReporter;
   idRanges: IdRanges;
+  signal: AbortSignal;
 };
 
 export type Connected = {
@@ -56,7 +58,16 @@ export function connectControllers(parts: Parts): Connected {
   const containers = containerKind(drivers.containers);
   const machineInformer = guestInformer(manager.informers, machines, host);
   const containerInformer = guestInformer(manager.informers, containers, host);
-  const world = guestWorld(parts);
+  const pools = manager.informers.informer(StoragePool);
+  const looked = firstLook({
+    clock: parts.world.clock,
+    synced: pools.synced(parts.signal),
+    changed: [parts.controlPlane.changed, parts.pools.changed],
+    isComplete: () =>
+      parts.controlPlane.trust().type !== 'Unknown' &&
+      pools.list().every(({ metadata }) => parts.pools.get(metadata.name) !== undefined),
+  });
+  const world = guestWorld(parts, looked);
   const builds = addHostControllers(parts, world);
 
   manager.add(guestController(world, machines, machineInformer));
@@ -137,7 +148,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
   return builds;
 }
 
-function guestWorld(parts: Parts): GuestWorld {
+function guestWorld(parts: Parts, looked: Promise<void>): GuestWorld {
   const { manager, drivers, world, stock, reporter } = parts;
   return {
     host: parts.host,
@@ -161,6 +172,7 @@ function guestWorld(parts: Parts): GuestWorld {
     ensureIdRange: async (base) => drivers.ensureIdRange?.(base, ID_RANGE_SIZE),
     removeIdRange: async (base) => drivers.removeIdRange?.(base, ID_RANGE_SIZE),
     jobs: createJobs(world.clock),
+    looked,
     hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
     enqueue: (controller, key) => manager.enqueue(controller, key),
     settled: createAnnouncement<string>(),

@@ -49,6 +49,7 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     given: Pass<T>,
     work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,
   ): Promise<PassResult<T>> => {
+    await world.looked;
     const scope = await gather(world, kind, memoryOf, given);
     if (scope === undefined)
       return { outcome: waiting('ControlPlaneUnknown', 'the cluster is not known yet') };

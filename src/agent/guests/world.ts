@@ -42,6 +42,8 @@ export type GuestWorld = {
   jobs: Jobs;
   /** What the driver of a kind last said of the host. */
   hypervisorFacts(kind: string): HypervisorFacts;
+  /** Resolves after the first look around; at once from then on. */
+  looked: Promise<void>;
   /** Has an object of a controller looked at again. */
   enqueue(controller: string, key: string): void;
   /** `<kind>/<namespace>/<name>` of each guest whose pass has ended. */

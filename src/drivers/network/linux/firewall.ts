@@ -54,7 +54,7 @@ export async function removeFirewall(world: World, table: string, forwardingWasO
   const wasOff = forwardingWasOff || (await notedTables(world)).has(table);
   const last = [...tables].every((name) => name === table);
   // Forwarding first: a crash in between leaves the note for the next try.
-  if (wasOff && last && (await isForwarding(world.files))) await setForwarding(world.files, false);
+  if (wasOff && last) await setForwarding(world.files, false);
   if (tables.has(table)) await runNetworkTool(world, ['nft', 'delete', 'table', 'inet', table]);
 }
 

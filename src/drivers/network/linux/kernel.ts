@@ -47,9 +47,11 @@ export async function neighbours(files: Files): Promise<Neighbour[]> {
     .map((fields) => ({ address: fields[0] ?? '', mac: (fields[3] ?? '').toLowerCase() }));
 }
 
-/** True when the kernel forwards IPv4 packets between links. */
+/** True when the kernel forwards IPv4 packets between links. Throws when it does not say: a guess would be "restored" at teardown. */
 export async function isForwarding(files: Files): Promise<boolean> {
-  return (await files.readText(forwardingPath))?.trim() === '1';
+  const text = (await files.readText(forwardingPath))?.trim();
+  if (text !== '0' && text !== '1') throw new Error(`${forwardingPath} is unreadable`);
+  return text === '1';
 }
 
 /** Names this boot of the kernel: forwarding is back at its default after the next. */

@@ -2,6 +2,7 @@
  * Rules of the NAT network in one nftables table of its own, and forwarding in the kernel. Whether forwarding was off before is noted in
  * the table itself: two agents in one network namespace see each other's note, and the last one to leave turns it off again.
  */
+import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
 import { runNetworkTool } from './command.ts';
 import { isForwarding, setForwarding } from './kernel.ts';
@@ -39,7 +40,13 @@ export async function ensureFirewall(
   const noted = wish.forwardingWasOff || (await notedTables(world)).size > 0;
   const wasOff = noted || !(await isForwarding(world.files));
   await runNetworkTool(world, ['nft', '-f', '-'], natRules(wish.table, wish.bridge, wish.subnet, wasOff));
-  if (!(await isForwarding(world.files))) await setForwarding(world.files, true);
+  if (!(await isForwarding(world.files))) {
+    await setForwarding(world.files, true).catch((cause: unknown) => {
+      const message =
+        'the kernel does not let this program turn on forwarding; set net.ipv4.ip_forward=1 on the host';
+      throw new ReasonedError('ForwardingBlocked', message, { stalled: true, cause });
+    });
+  }
   return wasOff;
 }
 

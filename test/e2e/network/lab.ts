@@ -1,5 +1,5 @@
 /** A host made of a network namespace, for the real network driver: every program it runs and every /proc file it reads is that host's. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '../../../src/base/log.ts';
@@ -94,11 +94,22 @@ export async function makeNetworkHost(): Promise<NetworkHost> {
       return guestIn(enter(name), directory);
     },
     remove: async () => {
-      await run(['pkill', '-f', `dnsmasq.*${directory}`]);
+      await endServers(directory);
       for (const name of namespaces.reverse()) await run(['ip', 'netns', 'del', name]);
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Ends the servers whose pid files lie below `directory`, each only after its own command line has named that directory. */
+async function endServers(directory: string): Promise<void> {
+  for (const scope of await readdir(directory)) {
+    const text = await readFile(join(directory, scope, 'run/network/dnsmasq.pid'), 'utf8').catch(() => '');
+    const pid = Number.parseInt(text, 10);
+    if (!(pid > 0)) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes(`--conf-file=${directory}/`)) process.kill(pid, 'SIGTERM');
+  }
 }
 
 /** The real world as seen from another network namespace, as an agent inside it would see it. */

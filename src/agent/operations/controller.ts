@@ -14,7 +14,13 @@ import type { Announcement } from '../announcement.ts';
 import { acceptOperation } from '../guests/run.ts';
 import type { GuestRecord } from '../record.ts';
 import type { Records } from '../records.ts';
-import { decideOperation, type OperationDecision, type OperationFacts, stampOf } from './decide.ts';
+import {
+  decideOperation,
+  followMessage,
+  type OperationDecision,
+  type OperationFacts,
+  stampOf,
+} from './decide.ts';
 import { OPERATION_STATUS_PATHS, operationStatus } from './status.ts';
 
 type GuestKindName = 'VirtualMachine' | 'Container';
@@ -143,6 +149,7 @@ async function accept(
   options.wakeGuest(kind, key);
   // The operation before this one learns that it was overtaken.
   options.settled.tell(guestOf(object).text);
-  const status = operationStatus(object, { type: 'follow', message: 'the guest has been told' }, now);
-  return { outcome: waiting('Running', 'the guest has been told', FOLLOW_MS), status };
+  const message = followMessage(spec.action);
+  const status = operationStatus(object, { type: 'follow', message }, now);
+  return { outcome: waiting('Running', message, FOLLOW_MS), status };
 }

@@ -108,7 +108,7 @@ function decideAccepted(
   if (action === 'Stop' || action === 'Shutdown') {
     return isOff
       ? end('Succeeded', 'Stopped', 'the guest is off')
-      : { type: 'follow', message: 'the guest is being stopped' };
+      : { type: 'follow', message: followMessage(action) };
   }
   const isUp = observation?.state === 'Running' && run.live !== undefined;
   if (isUp && run.restart !== true && run.stop === undefined)
@@ -116,5 +116,12 @@ function decideAccepted(
   if (run.failure !== undefined && run.failure.at >= (run.operation?.acceptedAt ?? now)) {
     return end('Failed', run.failure.reason, run.failure.message);
   }
-  return { type: 'follow', message: 'the guest is being started' };
+  return { type: 'follow', message: followMessage(action) };
+}
+
+/** One text for the whole time: a changed message would be a write. */
+export function followMessage(action: Operation['spec']['action']): string {
+  return action === 'Stop' || action === 'Shutdown'
+    ? 'the guest is being stopped'
+    : 'the guest is being started';
 }

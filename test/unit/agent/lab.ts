@@ -16,6 +16,7 @@ import { VirtualMachine, type VirtualMachineSpec } from '../../../src/api/kinds/
 import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
 import type { Files } from '../../../src/base/files.ts';
 import { silentLog } from '../../../src/base/log.ts';
+import type { World } from '../../../src/base/world.ts';
 import { createMemoryClient, type MemoryRequest } from '../../../src/client/memory.ts';
 import type {
   ContainerHardware,
@@ -113,20 +114,17 @@ export function createLab(options: LabOptions = {}) {
     };
   };
 
-  const start = async (
-    crasher: Crasher = createCrasher(),
-    machine: { machineID?: string; stateDirectory?: string } = {},
-  ): Promise<RunningAgent> => {
-    const stop = new AbortController();
-    const world = {
-      clock,
-      random: seededRandom(),
-      log: silentLog,
-      files: crasher.wrap('files', createMemoryFiles(disk), ['writeAtomic', 'removeTree', 'remove']),
-      processes: {} as never,
-      sockets: {} as never,
-    };
-    const host = { clock, files: hostFiles() };
+  const noWorld = {
+    clock,
+    random: seededRandom(),
+    log: silentLog,
+    processes: {} as never,
+    sockets: {} as never,
+  };
+
+  /** Drivers as a new agent makes them, over what stands on the host. */
+  const makeDrivers = (crasher: Crasher) => {
+    const host: World = { ...noWorld, files: hostFiles() };
     const latency = options.latency ?? {};
     const machines = createSimulatedHypervisor({
       world: host,
@@ -143,7 +141,6 @@ export function createLab(options: LabOptions = {}) {
       faults,
     });
     const acts = ['start', 'shutdown', 'kill', 'remove'] as const;
-    const hostWorld = { ...world, files: host.files };
     const drivers: AgentDrivers = {
       machines: crasher.wrap('machines', machines, acts),
       containers: crasher.wrap('containers', containers, acts),
@@ -152,14 +149,27 @@ export function createLab(options: LabOptions = {}) {
         crasher.wrap(
           'pool',
           await createSimulatedPool({
-            world: hostWorld,
+            world: host,
             config: { type: 'Simulated', name, path, totalBytes: 1e12 },
             faults: () => poolFaults,
           }),
           ['create', 'resize', 'remove'],
         ),
-      images: createSimulatedImageBuilder({ world: hostWorld, faults: () => imageFault }),
+      images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
     };
+    return { machines, containers, drivers };
+  };
+
+  const start = async (
+    crasher: Crasher = createCrasher(),
+    machine: { machineID?: string; stateDirectory?: string } = {},
+  ): Promise<RunningAgent> => {
+    const stop = new AbortController();
+    const world: World = {
+      ...noWorld,
+      files: crasher.wrap('files', createMemoryFiles(disk), ['writeAtomic', 'removeTree', 'remove']),
+    };
+    const { machines, containers, drivers } = makeDrivers(crasher);
     const memory = createMemoryClient({
       clock,
       server: user,
@@ -280,6 +290,12 @@ export function createLab(options: LabOptions = {}) {
     poolFaults: poolFaults as { full?: boolean },
     api,
     start,
+    /** What `vireo down` works with once the agent has ended. */
+    forRemoval: () => ({
+      stateDirectory: STATE,
+      drivers: makeDrivers(createCrasher()).drivers,
+      world: { files: createMemoryFiles(disk), log: silentLog },
+    }),
     until,
     setCluster,
     machine,

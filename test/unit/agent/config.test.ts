@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { isAllowedPath } from '../../../src/agent/allowlist.ts';
+import { defaultAgentConfig, parseAgentConfig } from '../../../src/agent/config.ts';
+import { openIdRanges } from '../../../src/agent/idRanges.ts';
+import { createMemoryFiles } from './memoryFiles.ts';
+
+const parse = (text: string) => parseAgentConfig(text, 'agent.yaml');
+
+describe('the allow-list', () => {
+  it('allows next to nothing when it is empty', () => {
+    expect(parse('')).toEqual(defaultAgentConfig);
+    expect(defaultAgentConfig).toMatchObject({
+      bridges: [],
+      poolPaths: [],
+      imagePaths: [],
+      allowPrivilegedContainers: false,
+    });
+  });
+
+  it('reads what it names', () => {
+    const text =
+      'bridges: [br0]\npoolPaths: [/srv]\nallowPrivilegedContainers: true\nreserved: {cpu: 500m, memory: 1Gi}\n';
+    expect(parse(text)).toMatchObject({
+      bridges: ['br0'],
+      poolPaths: ['/srv'],
+      allowPrivilegedContainers: true,
+      reserved: { cpus: 0.5, memoryBytes: 2 ** 30 },
+    });
+  });
+
+  it.each([
+    ['bridge: [br0]', 'agent.yaml: bridge is not known'],
+    ['bridges: br0', 'agent.yaml: bridges must be a list'],
+    ['poolPaths: [srv]', 'agent.yaml: poolPaths[0] must be an absolute path'],
+    ['imagePaths: [/srv/../etc]', 'agent.yaml: imagePaths[0] must be an absolute path'],
+    ['allowPrivilegedContainers: maybe', 'agent.yaml: allowPrivilegedContainers must be true or false'],
+    ['reserved: {memory: lots}', 'agent.yaml: reserved.memory must be a quantity'],
+    ['reserved: {disk: 1}', 'agent.yaml: reserved.disk is not known'],
+    ['natSubnet: 10.0.0.0/8', 'agent.yaml: natSubnet must be a /24'],
+    ['- a', 'agent.yaml: the file must be a mapping'],
+    ['{', 'agent.yaml: '],
+  ])('refuses %s with its path', (text, message) => {
+    expect(() => parse(text)).toThrow(message);
+  });
+});
+
+describe('a path', () => {
+  const files = {
+    ...createMemoryFiles(new Map()),
+    realPath: async (path: string) =>
+      ({ '/srv': '/srv', '/srv/link': '/etc', '/etc': '/etc', '/': '/' })[path],
+  };
+
+  it.each([
+    ['/srv', true],
+    ['/srv/a/b', true],
+    ['/srv/../etc', false],
+    ['/srv-other', false],
+    ['/srv/link/shadow', false],
+    ['/etc', false],
+  ])('%s is allowed below /srv: %s', async (path, allowed) => {
+    expect(await isAllowedPath(files, path, ['/srv'])).toBe(allowed);
+  });
+});
+
+describe('id ranges', () => {
+  it('do not meet each other nor what others were given', async () => {
+    const none = await openIdRanges(createMemoryFiles(new Map()), '/state');
+    const first = none.take();
+    const disk = new Map([['/etc/subuid', `root:${first - 10}:20\n`]]);
+    const ranges = await openIdRanges(createMemoryFiles(disk), '/state');
+    const bases = [ranges.take(), ranges.take(), ranges.take()];
+    expect(bases).not.toContain(first);
+    expect(new Set(bases).size).toBe(3);
+    for (const base of bases) expect(base + 65_536).toBeLessThan(2 ** 32);
+    ranges.release(bases[0] ?? 0);
+    expect(ranges.take()).toBe(bases[0]);
+  });
+
+  it('of two agents on one machine lie apart', async () => {
+    const files = createMemoryFiles(new Map());
+    const [a, b] = [await openIdRanges(files, '/var/lib/a'), await openIdRanges(files, '/var/lib/b')];
+    expect(a.take()).not.toBe(b.take());
+  });
+});

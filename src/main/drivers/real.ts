@@ -34,7 +34,7 @@ export async function realDrivers(
     }),
     openPool: ({ name, path }) => openDirectoryPool({ world, config: { type: 'Directory', name, path } }),
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
-    ensureIdRange: (base, count) => ensureIdRange({ files: world.files }, { base, count }),
-    removeIdRange: (base, count) => removeIdRange({ files: world.files }, { base, count }),
+    ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),
+    removeIdRange: (base, count) => removeIdRange(world, { base, count }),
   };
 }

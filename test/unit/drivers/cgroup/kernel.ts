@@ -93,6 +93,7 @@ function fakeProcesses(kernel: () => FakeKernel, living: Set<number>, options: F
 
 function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions): Files {
   const { files, directories } = groups;
+  const links = new Map<string, string>();
   const below = (path: string) =>
     [...files.keys(), ...directories].filter((one) => one.startsWith(`${path}/`));
   const forget = (path: string) => {
@@ -100,7 +101,7 @@ function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions)
     directories.delete(path);
   };
   return {
-    readText: async (path) => files.get(path),
+    readText: async (path) => files.get(links.get(path) ?? path),
     readBytes: unused,
     writeAtomic: async (path, data) => {
       files.set(path, String(data));
@@ -114,7 +115,11 @@ function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions)
       return [...new Set(names)].sort();
     },
     stat: async (path) =>
-      directories.has(path) ? stat('Directory') : files.has(path) ? stat('File') : undefined,
+      directories.has(path) || (/^\/proc\/\d+$/.test(path) && below(path).length > 0)
+        ? stat('Directory')
+        : files.has(path)
+          ? stat('File')
+          : undefined,
     makeDirectory: async (path) => {
       if (options.readOnly) fail('EACCES');
       if (directories.has(path)) return;
@@ -122,6 +127,7 @@ function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions)
       else groups.add(path);
     },
     remove: async (path) => {
+      if (links.delete(path)) return;
       if (!directories.has(path)) files.delete(path);
       else if (groups.mountOf(path) !== undefined) groups.remove(path);
       else if (below(path).length > 0) fail('ENOTEMPTY');
@@ -130,14 +136,17 @@ function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions)
     removeTree: async (path) => {
       for (const one of [path, ...below(path)]) forget(one);
     },
-    // Links are kept as texts: only those of /proc are read.
-    readLink: async (path) => files.get(path),
+    symlink: async (target, path) => {
+      if (links.has(path) || files.has(path)) fail('EEXIST');
+      links.set(path, target);
+    },
+    // The links of /proc are kept as texts.
+    readLink: async (path) => links.get(path) ?? (path.startsWith('/proc/') ? files.get(path) : undefined),
     realPath: async (path) => path,
     rename: unused,
     copy: unused,
     chmod: unused,
     chown: unused,
-    symlink: unused,
     space: unused,
   };
 }

@@ -8,6 +8,8 @@ const other = { base: 2_000_000, count: 65_536 };
 
 function host(subuid?: string) {
   const kernel = fakeKernel(v1Mounts);
+  kernel.groups.files.set('/proc/self', '42');
+  kernel.spawn(42);
   if (subuid !== undefined) kernel.groups.files.set('/etc/subuid', subuid);
   return { world: kernel, text: (name: string) => kernel.groups.files.get(`/etc/${name}`) };
 }
@@ -46,6 +48,28 @@ describe('a range of host ids', () => {
     await ensureIdRange(world, other);
     await removeIdRange(world, range);
     expect(text('subuid')).toMatch(/^# vireo.*\nroot:2000000:65536\n$/);
+  });
+
+  it('is granted to each of many containers that start at once', async () => {
+    const { world, text } = host();
+    const bases = Array.from({ length: 20 }, (_, at) => 1_000_000 + at * 65_536);
+    await Promise.all(bases.map((base) => ensureIdRange(world, { base, count: 65_536 })));
+    for (const base of bases) expect(text('subuid')).toContain(`root:${base}:65536\n`);
+    await Promise.all(bases.map((base) => removeIdRange(world, { base, count: 65_536 })));
+    expect(text('subuid')).toBe('');
+    expect(await world.files.list('/etc')).toEqual(['subgid', 'subuid']);
+    expect(await world.files.list('/run')).toEqual([]);
+  });
+
+  it('waits for whoever edits the file, and not for one who died doing so', async () => {
+    const { world, text } = host('');
+    world.groups.files.set('/etc/subuid.lock', '77');
+    await ensureIdRange(world, range);
+    expect(text('subuid')).toContain('root:1000000:65536');
+    world.groups.files.set('/etc/subuid.lock', '78');
+    world.spawn(78);
+    await expect(ensureIdRange(world, other)).rejects.toMatchObject({ reason: 'IdFileLocked' });
+    expect(text('subuid')).not.toContain('root:2000000:65536');
   });
 
   it('does not run into a last line without an end', async () => {

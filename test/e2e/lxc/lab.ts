@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { vi } from 'vitest';
 import type { World } from '../../../src/base/world.ts';
 import { createCgroups } from '../../../src/drivers/cgroup/cgroups.ts';
 import type { Cgroups } from '../../../src/drivers/cgroup/contract.ts';
@@ -31,6 +32,8 @@ export type ContainerLab = HypervisorLab<ContainerRequest, ContainerHardware> & 
   /** Runs a program inside and gives what it prints. */
   inside(guest: GuestHandle, ...argv: string[]): Promise<string>;
   pidOf(guest: GuestHandle, who: 'init' | 'monitor'): Promise<number>;
+  /** Lets the guest reboot itself. */
+  reboot(guest: GuestHandle): Promise<void>;
   /** What LXC would do without any of our checks, with the configuration of the last start. */
   startByHand(guest: GuestHandle): Promise<unknown>;
   /** Types a line on the console and gives what came back. */
@@ -82,6 +85,12 @@ export async function containerLab(options: { inHost?: TestHost } = {}): Promise
     return (await run('lxc-attach', attach)).stdout;
   };
 
+  /** A booted init follows at once, and may then take the very program along that told it. */
+  const asRoot = async (one: GuestHandle, program: string) => {
+    await vi.waitFor(() => inside(one, '/bin/cat', '/boots'), { timeout: 10_000, interval: 20 });
+    await inside(one, program).catch(() => '');
+  };
+
   return {
     cgroups,
     lxcPath,
@@ -120,9 +129,8 @@ export async function containerLab(options: { inHost?: TestHost } = {}): Promise
     crash: async (one) => {
       process.kill(await pidOf(one, 'init'), 'SIGKILL');
     },
-    powerOff: async (one) => {
-      await inside(one, '/bin/poweroff');
-    },
+    powerOff: (one) => asRoot(one, '/bin/poweroff'),
+    reboot: (one) => asRoot(one, '/bin/reboot'),
     followsShutdown: true,
     countProcesses: async (one) => (await initsOf(root, one.id)).length,
     residentBytes: async (one) => {

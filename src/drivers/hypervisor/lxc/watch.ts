@@ -15,7 +15,7 @@ export type Watchers = {
   close(): void;
 };
 
-const intervalMs = 250;
+const intervalMs = 500;
 
 export function createWatchers(world: { clock: Clock; files: Files; log: Log }): Watchers {
   const tracked = new Map<string, readonly number[]>();

@@ -28,7 +28,7 @@ describe('watching containers', () => {
     await clock.advance(1_000);
     expect(heard).toEqual([]);
     gone(kernel, 11);
-    await clock.advance(300);
+    await clock.advance(600);
     expect(heard).toEqual(['web']);
     await clock.advance(5_000);
     expect(heard).toEqual(['web']);
@@ -38,10 +38,10 @@ describe('watching containers', () => {
     const { kernel, clock, heard, watchers } = host([10, 30]);
     watchers.track('web', [10]);
     gone(kernel, 10);
-    await clock.advance(300);
+    await clock.advance(600);
     watchers.track('web', [30]);
     gone(kernel, 30);
-    await clock.advance(300);
+    await clock.advance(600);
     expect(heard).toEqual(['web', 'web']);
   });
 
@@ -60,7 +60,7 @@ describe('watching containers', () => {
     watchers.track('web', [10]);
     const list = kernel.files.list;
     kernel.files.list = () => Promise.reject(new Error('no memory'));
-    await clock.advance(300);
+    await clock.advance(600);
     kernel.files.list = list;
     gone(kernel, 10);
     await clock.advance(600);

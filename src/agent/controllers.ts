@@ -17,7 +17,7 @@ import type { HostLease } from './host/lease.ts';
 import type { Presence } from './host/presence.ts';
 import type { HostReporter } from './host/report.ts';
 import type { Stock } from './host/stock.ts';
-import { ID_RANGE_SIZE, type IdRanges } from './idRanges.ts';
+import type { IdBlock, IdRanges } from './idRanges.ts';
 import type { Builds } from './images/builds.ts';
 import { imageController } from './images/controller.ts';
 import type { ImageTable } from './images/table.ts';
@@ -169,12 +169,28 @@ function guestWorld(parts: Parts, looked: Promise<void>): GuestWorld {
     }),
     network: drivers.network,
     idRanges: parts.idRanges,
-    ensureIdRange: async (base) => drivers.ensureIdRange?.(base, ID_RANGE_SIZE),
-    removeIdRange: async (base) => drivers.removeIdRange?.(base, ID_RANGE_SIZE),
+    grantIds: grantOnce(drivers, parts.idRanges.block),
     jobs: createJobs(world.clock),
     looked,
     hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
     enqueue: (controller, key) => manager.enqueue(controller, key),
     settled: createAnnouncement<string>(),
+  };
+}
+
+/** Grants the agent's block of ids at the first container; again only after a failure. */
+function grantOnce(
+  { ensureIdRange }: AgentOptions['drivers'],
+  { base, count }: IdBlock,
+): () => Promise<void> {
+  let granted: Promise<void> | undefined;
+  return async () => {
+    granted ??= ensureIdRange?.(base, count) ?? Promise.resolve();
+    try {
+      await granted;
+    } catch (error) {
+      granted = undefined;
+      throw error;
+    }
   };
 }

@@ -21,7 +21,7 @@ export type AgentDrivers = {
   /** Opens a pool; `path` is checked against the allow-list. */
   openPool(pool: { name: string; path: string }): Promise<StoragePool>;
   images: ImageBuilder;
-  /** Lets LXC map these host ids (subuid(5)); absent: nothing is needed. */
+  /** Lets LXC map these host ids (subuid(5)), and takes that back; absent: nothing is needed. */
   ensureIdRange?(base: number, count: number): Promise<void>;
   removeIdRange?(base: number, count: number): Promise<void>;
 };

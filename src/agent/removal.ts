@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { World } from '../base/world.ts';
 import type { GuestHandle, GuestObservation } from '../drivers/hypervisor/contract.ts';
 import { handleOf } from './guests/gather.ts';
-import { ID_RANGE_SIZE } from './idRanges.ts';
+import { ID_BLOCK_FILE, rememberedIdBlock } from './idRanges.ts';
 import type { AgentDrivers } from './options.ts';
 import { ownPoolsDirectory } from './pools/controller.ts';
 import type { GuestRecord } from './record.ts';
@@ -60,10 +60,15 @@ export async function removeEverything(options: RemovalOptions): Promise<Removal
   }
   if (problems.length > 0) return { guests, problems };
   await attempt('the networks', () => drivers.network.teardown());
+  const block = await rememberedIdBlock(world.files, stateDirectory);
+  if (block !== undefined)
+    await attempt('the ids', async () => drivers.removeIdRange?.(block.base, block.count));
   for (const directory of [guestsDirectory(stateDirectory), ownPoolsDirectory(stateDirectory)]) {
     await attempt(directory, () => world.files.removeTree(directory));
   }
-  await attempt('cluster.json', () => world.files.remove(join(stateDirectory, 'cluster.json')));
+  for (const name of ['cluster.json', ID_BLOCK_FILE]) {
+    await attempt(name, () => world.files.remove(join(stateDirectory, name)));
+  }
   return { guests, problems };
 }
 
@@ -77,7 +82,6 @@ async function removeRecorded(
   const handle = handleOf(stateDirectory, record);
   await end(driver, handle);
   for (const { name } of record.nics) await drivers.network.detach(record.id, name);
-  if (record.idBase !== undefined) await drivers.removeIdRange?.(record.idBase, ID_RANGE_SIZE);
   await records.remove(record.id);
 }
 

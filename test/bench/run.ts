@@ -23,7 +23,7 @@ async function withLab(args: string[], work: (lab: Lab) => Promise<Figure[]>): P
 async function real(lab: Lab): Promise<Figure[]> {
   const client = await connect(lab.kubeconfig, 'bench', realWorld({ logLevel: 'error' }));
   await lab.apply(BASE);
-  await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'img/busybox', 'vhost', '--all');
+  await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'img,vhost', '--all');
   const figures = [
     ...(await benchMachine(lab, client)),
     ...(await benchContainer(lab, client)),

@@ -24,7 +24,7 @@ export type RemoveDeps = {
   network: Pick<NetworkDriver, 'detach'>;
   pool(name: string): PoolState | undefined;
   isPoolKnown(name: string): boolean;
-  releaseIdRange(base: number): Promise<void>;
+  releaseIdRange(base: number): void;
   forgetRecord(id: string): Promise<void>;
 };
 
@@ -53,7 +53,7 @@ export async function removeGuest(deps: RemoveDeps, scope: GuestScope): Promise<
     for (const name of nicNames(scope)) await deps.network.detach(handle.id, name);
     const volumes = await removeVolumes(deps, scope);
     if (volumes.type !== 'done') return volumes;
-    if (record?.idBase !== undefined) await deps.releaseIdRange(record.idBase);
+    if (record?.idBase !== undefined) deps.releaseIdRange(record.idBase);
     await deps.forgetRecord(handle.id);
     scope.record = undefined;
     return done;

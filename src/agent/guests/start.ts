@@ -11,8 +11,8 @@ export type StartDeps = {
   now(): number;
   /** On disk when it resolves. */
   updateRecord(change: (record: GuestRecord) => GuestRecord): Promise<GuestRecord>;
-  /** Maps a container's ids into what the host may give away. */
-  ensureIdRange(base: number): Promise<void>;
+  /** Lets containers use this agent's block of ids. */
+  grantIds(): Promise<void>;
   gate(epoch: number): GateDeps;
 };
 
@@ -24,7 +24,7 @@ export async function startGuest<T extends GuestObject, Request, Hardware>(
   const { kind, handle, facts, memory, record } = scope;
   const request = requestFor(scope);
   const hardware = kind.driver.resolve(request, kind.hardware(record?.hardware), facts);
-  if (record?.idBase !== undefined) await deps.ensureIdRange(record.idBase);
+  if (record?.idBase !== undefined) await deps.grantIds();
   const written = await deps.updateRecord((before) => ({
     ...before,
     hardware,

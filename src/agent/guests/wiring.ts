@@ -152,7 +152,7 @@ function startDeps<T extends GuestObject, Request, Hardware>(
     restartToken: scope.object.spec.restartToken,
     now: () => world.world.clock.now(),
     updateRecord: (change) => updateRecord(world, scope.handle.id, change),
-    ensureIdRange: (base) => world.ensureIdRange(base),
+    grantIds: () => world.grantIds(),
     gate: (epoch) => gateDeps(world, scope, epoch),
   };
 }
@@ -210,10 +210,7 @@ export function removeDeps<T extends GuestObject, Request, Hardware>(
     removeFromDriver: (guest) => kind.driver.remove(guest),
     pool: (name) => world.pools.get(name),
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
-    releaseIdRange: async (base) => {
-      await world.removeIdRange(base);
-      world.idRanges.release(base);
-    },
+    releaseIdRange: (base) => world.idRanges.release(base),
     forgetRecord: async (id) => {
       await world.records.remove(id);
       world.controlPlane.reportEpoch(id, false);

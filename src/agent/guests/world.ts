@@ -37,8 +37,8 @@ export type GuestWorld = {
   imageInformer: Informer<Image>;
   network: NetworkDriver;
   idRanges: IdRanges;
-  ensureIdRange(base: number): Promise<void>;
-  removeIdRange(base: number): Promise<void>;
+  /** Lets containers use this agent's block of ids. */
+  grantIds(): Promise<void>;
   jobs: Jobs;
   /** What the driver of a kind last said of the host. */
   hypervisorFacts(kind: string): HypervisorFacts;

@@ -15,6 +15,8 @@ import { statusPatch } from './patch.ts';
 export const GATHER_MS = 500;
 const RETRY = { baseMs: 250, maxMs: 5_000 };
 const WRITE_TIMEOUT_MS = 10_000;
+/** After a write as long a pause as it took, up to this: in a burst many guests share one write of a long inventory. */
+const LONGEST_PAUSE_MS = 50;
 
 export type HostReporter = {
   /** Something may have changed; written soon. */
@@ -129,8 +131,11 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
         if (signal.aborted) return;
         try {
           if (!options.mayWrite()) throw new Error('the lease is not held');
+          const beganAt = clock.monotonic();
           await write(signal);
           attempt = 0;
+          const tookMs = clock.monotonic() - beganAt;
+          if (tookMs >= 1) await clock.sleep(Math.min(tookMs, LONGEST_PAUSE_MS), signal).catch(() => undefined);
         } catch (error) {
           current = undefined;
           if (signal.aborted) return;

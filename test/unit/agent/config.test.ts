@@ -64,22 +64,36 @@ describe('a path', () => {
 });
 
 describe('id ranges', () => {
-  it('do not meet each other nor what others were given', async () => {
-    const none = await openIdRanges(createMemoryFiles(new Map()), '/state');
-    const first = none.take();
-    const disk = new Map([['/etc/subuid', `root:${first - 10}:20\n`]]);
-    const ranges = await openIdRanges(createMemoryFiles(disk), '/state');
+  const BLOCK = 1_024 * 65_536;
+
+  it('are taken once, given back, and lie in one block below 2^32', async () => {
+    const ranges = await openIdRanges(createMemoryFiles(new Map()), '/state');
     const bases = [ranges.take(), ranges.take(), ranges.take()];
-    expect(bases).not.toContain(first);
     expect(new Set(bases).size).toBe(3);
-    for (const base of bases) expect(base + 65_536).toBeLessThan(2 ** 32);
+    for (const base of bases) {
+      expect(base).toBeGreaterThanOrEqual(ranges.block.base);
+      expect(base + 65_536).toBeLessThanOrEqual(ranges.block.base + ranges.block.count);
+    }
+    expect(ranges.block.base + ranges.block.count).toBeLessThan(2 ** 32);
     ranges.release(bases[0] ?? 0);
     expect(ranges.take()).toBe(bases[0]);
   });
 
-  it('of two agents on one machine lie apart', async () => {
-    const files = createMemoryFiles(new Map());
-    const [a, b] = [await openIdRanges(files, '/var/lib/a'), await openIdRanges(files, '/var/lib/b')];
-    expect(a.take()).not.toBe(b.take());
+  it('avoid every block of which somebody else was given a part', async () => {
+    const { block } = await openIdRanges(createMemoryFiles(new Map()), '/state');
+    const disk = new Map([['/etc/subuid', `someone:${block.base + 10}:20\n`]]);
+    expect((await openIdRanges(createMemoryFiles(disk), '/state')).block.base).not.toBe(block.base);
+  });
+
+  it('stay the same after a restart, though the block is granted by then', async () => {
+    const disk = new Map<string, string>();
+    const { block } = await openIdRanges(createMemoryFiles(disk), '/state');
+    disk.set('/etc/subuid', `root:${block.base}:${block.count}\n`);
+    expect((await openIdRanges(createMemoryFiles(disk), '/state')).block).toEqual(block);
+  });
+
+  it('say so when nothing is left to choose from', async () => {
+    const disk = new Map([['/etc/subgid', `someone:1000000000:${46 * BLOCK}\n`]]);
+    await expect(openIdRanges(createMemoryFiles(disk), '/state')).rejects.toThrow(/every block of ids/);
   });
 });

@@ -146,6 +146,8 @@ export async function containerLab(options: { inHost?: TestHost } = {}): Promise
       await cgroups.removeRoot();
       await removeIdRange(world, { base: idBase, count: 65_536 });
       await rm(base, { recursive: true, force: true });
+      // LXC keeps a directory for each path it ever locked.
+      await rm(`/run/lxc/lock${base}`, { recursive: true, force: true });
     },
   };
 }

@@ -135,7 +135,8 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
           await write(signal);
           attempt = 0;
           const tookMs = clock.monotonic() - beganAt;
-          if (tookMs >= 1) await clock.sleep(Math.min(tookMs, LONGEST_PAUSE_MS), signal).catch(() => undefined);
+          if (tookMs >= 1)
+            await clock.sleep(Math.min(tookMs, LONGEST_PAUSE_MS), signal).catch(() => undefined);
         } catch (error) {
           current = undefined;
           if (signal.aborted) return;

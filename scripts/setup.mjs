@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Program (or file, with a leading slash) -> package that brings it, on Debian/Ubuntu and on Fedora/RHEL. */
+/** Program (or file, with a leading slash) -> package that brings it, on Debian/Ubuntu and on Fedora/RHEL (undefined: not needed there). */
 const SYSTEM_PACKAGES = [
   ['ip', 'iproute2', 'iproute'],
   ['qemu-system-x86_64', 'qemu-system-x86', 'qemu-system-x86-core'],
@@ -19,6 +19,7 @@ const SYSTEM_PACKAGES = [
   ['/usr/share/OVMF/OVMF_CODE_4M.fd', 'ovmf', 'edk2-ovmf'],
   ['lxc-start', 'lxc', 'lxc'],
   ['newuidmap', 'uidmap', 'shadow-utils'],
+  ['apparmor_parser', 'apparmor', undefined],
   ['dnsmasq', 'dnsmasq-base', 'dnsmasq'],
   ['nft', 'nftables', 'nftables'],
   ['busybox', 'busybox-static', 'busybox'],
@@ -79,7 +80,7 @@ export function build() {
 
 export function missingSystemPackages() {
   const fedora = !present('apt-get') && present('dnf');
-  return [...new Set(SYSTEM_PACKAGES.filter(([what]) => !present(what)).map(([, debian, rpm]) => (fedora ? rpm : debian)))];
+  return [...new Set(SYSTEM_PACKAGES.filter(([what]) => !present(what)).map(([, debian, rpm]) => (fedora ? rpm : debian)).filter((name) => name !== undefined))];
 }
 
 /** Missing system packages through apt or dnf; needs root or sudo. */

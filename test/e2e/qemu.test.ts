@@ -8,8 +8,8 @@ import type {
   MachineHardware,
   MachineRequest,
 } from '../../src/drivers/hypervisor/contract.ts';
+import { probeArguments } from '../../src/drivers/hypervisor/qemu/acceleration.ts';
 import type { QemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
-import { probeArguments } from '../../src/drivers/hypervisor/qemu/facts.ts';
 import { probeImage, probeSuccess } from '../../src/drivers/hypervisor/qemu/probe/image.ts';
 import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
 import { createQemuLab, type QemuLab } from '../contract/hypervisor/qemuLab.ts';

@@ -51,7 +51,7 @@ const spec = object(
     cpu: Type.Optional(
       object('Processors.', {
         cores: Type.Optional(
-          integer("How many of the host's CPUs it may use at once; all when absent.", 1, 1024),
+          integer("As many CPUs' worth of time it may use at most; unlimited when absent.", 1, 1024),
         ),
         limit: Type.Optional(
           text('CPU time as a quantity: 500m is half a CPU. Unlimited when absent.', 12, {

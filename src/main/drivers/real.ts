@@ -4,12 +4,14 @@ import type { AgentDrivers } from '../../agent/agent.ts';
 import type { AgentConfig } from '../../agent/config.ts';
 import type { World } from '../../base/world.ts';
 import { createCgroups } from '../../drivers/cgroup/cgroups.ts';
+import { createNoCgroups } from '../../drivers/cgroup/none.ts';
 import { createLxcDriver } from '../../drivers/hypervisor/lxc/driver.ts';
 import { ensureIdRange, removeIdRange } from '../../drivers/hypervisor/lxc/idrange.ts';
 import { createQemuDriver } from '../../drivers/hypervisor/qemu/driver.ts';
 import { createImageBuilder } from '../../drivers/image/builder.ts';
 import { createLinuxNetwork } from '../../drivers/network/linux/network.ts';
 import { openDirectoryPool } from '../../drivers/storage/directory/pool.ts';
+import { isRoot } from '../layout.ts';
 
 export type HostPlaces = { stateDirectory: string; runDirectory: string; cgroupRoot: string; scope: string };
 
@@ -18,7 +20,10 @@ export async function realDrivers(
   config: AgentConfig,
   world: World,
 ): Promise<AgentDrivers> {
-  const cgroups = await createCgroups({ world, root: places.cgroupRoot });
+  // Without root there are machines on user networks only, told by their process identity.
+  const cgroups = isRoot()
+    ? await createCgroups({ world, root: places.cgroupRoot })
+    : createNoCgroups({ world });
   return {
     machines: createQemuDriver({ world, cgroups, runDirectory: places.runDirectory }),
     containers: createLxcDriver({ world, cgroups, lxcPath: join(places.stateDirectory, 'lxc') }),

@@ -2,7 +2,7 @@
 import { explainFailure } from '../../../base/processes.ts';
 import type { World } from '../../../base/world.ts';
 import type { HypervisorFacts, QemuFacts } from '../contract.ts';
-import { probeImage, probeSuccess } from './probe/image.ts';
+import { findAcceleration } from './acceleration.ts';
 
 const programs = ['qemu-system-x86_64', '/usr/libexec/qemu-kvm'];
 
@@ -14,8 +14,6 @@ const firmwares = [
   { code: '/usr/share/edk2/x64/OVMF_CODE.4m.fd', variables: '/usr/share/edk2/x64/OVMF_VARS.4m.fd' },
 ];
 
-/** Twenty million loops take a tenth of a second where KVM works; where it interprets, more than twenty. */
-const kvmProbeMs = 2_000;
 /** Interpreted by QEMU itself on a busy host. */
 const tcgProbeMs = 20_000;
 
@@ -44,7 +42,7 @@ export async function gatherFacts(world: Ports, scratchDirectory: string): Promi
   return {
     available: true,
     ...(version === undefined ? {} : { version }),
-    ...(await probe(world, program, scratchDirectory)),
+    ...(await findAcceleration(world, program, scratchDirectory)),
     qemu: {
       program,
       machineTypes,
@@ -76,39 +74,6 @@ export function parseMachineTypes(text: string): QemuFacts['machineTypes'] | und
   const aliasOf = (name: string) => new RegExp(`^${name}\\s.*\\(alias of (\\S+)\\)`, 'm').exec(text)?.[1];
   const [q35, pc] = [aliasOf('q35'), aliasOf('pc')];
   return q35 === undefined || pc === undefined ? undefined : { q35, pc };
-}
-
-type Acceleration = Pick<HypervisorFacts, 'accelerator' | 'acceleratorReason'>;
-
-/** Tries KVM by letting it run the probe. */
-async function probe(world: Ports, program: string, directory: string): Promise<Acceleration> {
-  if ((await world.files.stat('/dev/kvm')) === undefined) {
-    return { accelerator: 'tcg', acceleratorReason: 'KvmDeviceMissing: this host has no /dev/kvm' };
-  }
-  const image = `${directory}/probe`;
-  await world.files.makeDirectory(directory, { mode: 0o700 });
-  await world.files.writeAtomic(image, probeImage());
-  const argv = [...probeArguments(program, 'kvm'), '-kernel', image];
-  const result = await world.processes.run(argv, { timeoutMs: kvmProbeMs });
-  await world.files.remove(image);
-  if (result.code === probeSuccess) {
-    return { accelerator: 'kvm', acceleratorReason: 'KvmUsable: a test guest ran under KVM' };
-  }
-  if (result.timedOut) {
-    const message = `KvmTooSlow: a test guest did not come to its end under KVM within ${kvmProbeMs / 1000} seconds`;
-    return { accelerator: 'tcg', acceleratorReason: message };
-  }
-  if (/permission denied/i.test(result.stderr)) {
-    const message = 'KvmDenied: /dev/kvm may not be opened; run as root or join the group kvm';
-    return { accelerator: 'tcg', acceleratorReason: message };
-  }
-  return { accelerator: 'tcg', acceleratorReason: `KvmBroken: ${explainFailure([program], result)}` };
-}
-
-/** A machine of nothing but memory, a processor and a device that ends it with an exit code. */
-export function probeArguments(program: string, accelerator: 'kvm' | 'tcg'): string[] {
-  const machine = ['-accel', accelerator, '-nodefaults', '-no-user-config', '-display', 'none', '-m', '16'];
-  return [program, ...machine, '-device', 'isa-debug-exit,iobase=0xf4,iosize=4'];
 }
 
 /** A QEMU built without seccomp, or inside a container that forbids it, refuses the option. */

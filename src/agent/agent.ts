@@ -5,25 +5,19 @@
 import { createHash } from 'node:crypto';
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { ConfigMap } from '../api/core.ts';
-import { Host, type HostStatus } from '../api/kinds/host.ts';
+import { Host } from '../api/kinds/host.ts';
 import type { Stored } from '../api/meta.ts';
 import type { World } from '../base/world.ts';
 import type { Manager } from '../runtime/contract.ts';
-import { type ControlPlane, openControlPlane } from './cluster/controlPlane.ts';
+import type { ControlPlane } from './cluster/controlPlane.ts';
 import { connectControllers } from './controllers.ts';
 import type { HostFacts } from './host/facts.ts';
-import { inventoryOf } from './host/inventory.ts';
 import { createHostLease } from './host/lease.ts';
-import { createPresence, type Presence } from './host/presence.ts';
 import { registerHost } from './host/register.ts';
 import { createHostReporter, type HostReporter } from './host/report.ts';
-import { hostStatus } from './host/status.ts';
-import { createStock, type Stock } from './host/stock.ts';
 import { openIdRanges } from './idRanges.ts';
-import { createImageTable, type ImageTable } from './images/table.ts';
+import { describeHost, remember } from './memory.ts';
 import type { AgentOptions } from './options.ts';
-import { createPoolTable, type PoolTable } from './pools/table.ts';
-import { openRecords, type Records } from './records.ts';
 
 export type { AgentDrivers, AgentOptions } from './options.ts';
 
@@ -48,17 +42,6 @@ function whenAborted(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }
-
-/** What the agent reads from disk and from the machine before anything else. */
-type Memory = {
-  records: Records;
-  controlPlane: ControlPlane;
-  facts: HostFacts;
-  presence: Presence;
-  stock: Stock;
-  pools: PoolTable;
-  images: ImageTable;
-};
 
 async function run(options: AgentOptions, markRegistered: () => void, given: AbortSignal): Promise<void> {
   const { client, leaseClient, manager, world, host, stateDirectory, drivers } = options;
@@ -122,65 +105,10 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   }
 }
 
-async function remember({ world, stateDirectory, drivers, hostFacts }: AgentOptions): Promise<Memory> {
-  const { clock, log, files } = world;
-  await files.makeDirectory(stateDirectory, { mode: 0o711 });
-  const stock = createStock({ clock, log, ...drivers });
-  const presence = createPresence();
-  const [records, controlPlane, facts, running] = await Promise.all([
-    openRecords(files, stateDirectory),
-    openControlPlane(files, stateDirectory),
-    hostFacts(),
-    Promise.all([drivers.machines.discover(), drivers.containers.discover()]),
-    stock.take(),
-  ]);
-  for (const id of running.flat()) {
-    presence.setRunning(id, true);
-    // A process without a record is shown and left alone: whoever made it, it is not understood.
-    if (records.get(id) === undefined) presence.setOrphan(id, `the unrecorded guest ${id}`);
-  }
-  for (const id of records.broken()) presence.setOrphan(id, `the guest ${id} with an unreadable record`);
-  return {
-    records,
-    controlPlane,
-    facts,
-    presence,
-    stock,
-    pools: createPoolTable(),
-    images: createImageTable(),
-  };
-}
-
 /** The same for the same agent after a restart, another for an agent elsewhere that was given the same host name. */
 function identityOf(host: string, { machineID, bootID }: HostFacts, stateDirectory: string): string {
   const text = `${machineID ?? bootID ?? ''} ${stateDirectory}`;
   return `${host}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
-}
-
-function describeHost(
-  { config, version, drivers, world }: AgentOptions,
-  { records, controlPlane, facts, presence, stock, pools, images }: Memory,
-  started: boolean,
-  { status = {}, metadata }: Stored<Host>,
-): HostStatus {
-  return hostStatus(status, {
-    facts,
-    version,
-    config,
-    started,
-    machines: stock.machines(),
-    containers: stock.containers(),
-    network: stock.network(),
-    simulated: drivers.machines.name.startsWith('simulated'),
-    pools: pools.all(),
-    images: images.all(),
-    guests: inventoryOf(records.all(), presence.isRunning),
-    orphans: presence.orphans(),
-    trust: controlPlane.trust(),
-    incarnation: controlPlane.highest(),
-    generation: metadata.generation,
-    now: world.clock.now(),
-  });
 }
 
 /** The control plane proves itself by its ConfigMap; what cannot be written down is not believed. */

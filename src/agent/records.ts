@@ -7,11 +7,12 @@ import { type GuestRecord, parseRecord } from './record.ts';
 
 export type Records = {
   all(): readonly GuestRecord[];
+  count(): number;
   get(id: string): GuestRecord | undefined;
   /** The record of an object's guest by kind and `namespace/name`. */
   byKey(kind: string, key: string): GuestRecord | undefined;
   /** Ids whose record cannot be read: their guests are never touched. */
-  broken(): readonly string[];
+  broken(): ReadonlySet<string>;
   /** Changes one record; resolves when it is fsynced. Changes of one guest follow each other. An equal one is not written. */
   update(id: string, change: (record: GuestRecord | undefined) => GuestRecord): Promise<GuestRecord>;
   /** Forgets a guest together with its directory. */
@@ -70,12 +71,13 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
   return {
     changed,
     all: () => [...records.values()],
+    count: () => records.size,
     get: (id) => records.get(id),
     byKey: (kind, key) => {
       const id = ids.get(`${kind}/${key}`);
       return id === undefined ? undefined : records.get(id);
     },
-    broken: () => [...broken],
+    broken: () => broken,
     update: (id, change) =>
       inLine(id, async () => {
         if (broken.has(id)) throw brokenRecord(fileOf(id));

@@ -41,7 +41,7 @@ function admit(world: GuestWorld, { object, record, observation, handle, host }:
   const { uid, annotations = {} } = object.metadata;
   const placement = object.status?.placement;
   world.controlPlane.reportEpoch(handle.id, isEpochBehind(record, uid, placement));
-  if (record === undefined && world.records.all().length >= HOST_GUEST_LIMIT) {
+  if (record === undefined && world.records.count() >= HOST_GUEST_LIMIT) {
     return stalled('HostFull', `this host has records of ${HOST_GUEST_LIMIT} guests, the most it can report`);
   }
   if (!world.inventory.lists(handle.uuid) && !world.lease.isValid()) {
@@ -54,7 +54,7 @@ function admit(world: GuestWorld, { object, record, observation, handle, host }:
     annotations,
     placement,
     record,
-    recordBroken: world.records.broken().includes(handle.id),
+    recordBroken: world.records.broken().has(handle.id),
     mayRun: observation.state !== 'Off',
     trust: world.controlPlane.trust(),
   });

@@ -7,12 +7,13 @@ import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contra
 import { bringUp } from './bringUp.ts';
 import { departGuest } from './depart.ts';
 import { drivePower } from './drive.ts';
+import { departDeps, removeDeps } from './farewell.ts';
 import { gather, handleOf } from './gather.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
 import { removeGuest } from './remove.ts';
 import { emptyMemory, type GuestMemory, type Scope } from './scope.ts';
 import { GUEST_STATUS_PATHS, guestStatus } from './status.ts';
-import { departDeps, driveDeps, recordKind, removeDeps } from './wiring.ts';
+import { driveDeps, recordKind } from './wiring.ts';
 import type { GuestWorld } from './world.ts';
 
 /** Guests of one kind that are brought up at the same time. */

@@ -114,35 +114,20 @@ async function makeMove(
       await account(deps, scope);
       return undefined;
     default:
-      await deps.writeRun((state) => moveRun(deps, state, decision.type, scope.observation));
+      await deps.writeRun((state) =>
+        run.moved(state, decision.type, deps.restartToken, runningSince(deps, scope)),
+      );
       return undefined;
   }
+}
+
+function runningSince({ now }: DriveDeps, { observation }: GuestScope): number {
+  return 'startedAt' in observation ? Date.parse(observation.startedAt) : now();
 }
 
 function stopText({ force, restart }: { force: boolean; restart: boolean }): string {
   if (restart) return 'the guest is shut down and started again';
   return force ? 'the guest is ended by force' : 'the guest is asked to shut down';
-}
-
-/** The moves of the run state alone. */
-function moveRun(
-  deps: DriveDeps,
-  state: RunState,
-  move: 'adopt' | 'held' | 'noteToken' | 'dropStop',
-  observation: GuestObservation,
-): RunState {
-  switch (move) {
-    case 'adopt': {
-      const since = 'startedAt' in observation ? Date.parse(observation.startedAt) : deps.now();
-      return run.adoptRun(state, deps.restartToken, since);
-    }
-    case 'held':
-      return run.heldRun(state);
-    case 'noteToken':
-      return deps.restartToken === undefined ? state : run.noteToken(state, deps.restartToken);
-    case 'dropStop':
-      return run.dropStop(state);
-  }
 }
 
 /** Writes the end of a run down, before anything that would make the driver forget it. */

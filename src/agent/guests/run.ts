@@ -40,7 +40,7 @@ export function beginRun(run: RunState, restartToken: string | undefined, now: n
 }
 
 /** A run that was found although none was recorded: adopted as it is, never restarted for a token nobody can compare. */
-export function adoptRun(run: RunState, restartToken: string | undefined, since: number): RunState {
+function adoptRun(run: RunState, restartToken: string | undefined, since: number): RunState {
   const next: RunState = { ...run, live: { since } };
   const known = run.restartedFor ?? restartToken;
   return known === undefined ? next : { ...next, restartedFor: known };
@@ -59,18 +59,8 @@ export function beginStop(
   };
 }
 
-/** A stop that the guest did not follow and that is wanted no longer. */
-export function dropStop(run: RunState): RunState {
-  return without(run, 'stop');
-}
-
-/** The token changed while the guest was off or never had one: nothing to restart, only to remember. */
-export function noteToken(run: RunState, restartToken: string): RunState {
-  return { ...run, restartedFor: restartToken };
-}
-
 /** The run has lasted: earlier failures are over. */
-export function heldRun(run: RunState): RunState {
+function heldRun(run: RunState): RunState {
   return without(run, 'failure');
 }
 
@@ -148,6 +138,25 @@ const CAUSES: Readonly<Record<'PoweredOff' | 'Crashed', { reason: string; messag
     message: "the guest's process died; look at its log and at the host's memory",
   },
 };
+
+/** The moves of the run state that need nothing else to be done. `since`: when what runs was started, wall clock. */
+export function moved(
+  run: RunState,
+  move: 'adopt' | 'held' | 'noteToken' | 'dropStop',
+  restartToken: string | undefined,
+  since: number,
+): RunState {
+  switch (move) {
+    case 'adopt':
+      return adoptRun(run, restartToken, since);
+    case 'held':
+      return without(run, 'failure');
+    case 'noteToken':
+      return restartToken === undefined ? run : { ...run, restartedFor: restartToken };
+    case 'dropStop':
+      return without(run, 'stop');
+  }
+}
 
 /** What an operation asks of a guest. */
 export type OperationWish = { action: 'Start' | 'Stop' | 'Shutdown' | 'Restart'; strategy: RunStrategy };

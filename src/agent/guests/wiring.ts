@@ -3,17 +3,14 @@ import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { ConfigMap } from '../../api/core.ts';
 import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, waiting } from '../../base/outcome.ts';
-import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { GuestRecord } from '../record.ts';
-import type { DepartDeps } from './depart.ts';
 import type { DriveDeps } from './drive.ts';
 import type { GateDeps } from './gate.ts';
-import { handleOf } from './gather.ts';
-import type { GuestKind, GuestObject } from './kind.ts';
+import type { GuestObject } from './kind.ts';
 import type { NetworkDeps } from './networks.ts';
+import { read, readGuest } from './read.ts';
 import type { ReferenceFacts } from './references.ts';
 import { staleNics, volumeId } from './remember.ts';
-import type { RemoveDeps } from './remove.ts';
 import { type RetryDelay, START_BACKOFF } from './run.ts';
 import type { GuestScope, Scope } from './scope.ts';
 import { startGuest } from './start.ts';
@@ -78,8 +75,8 @@ export function networkDeps<T extends GuestObject, Request, Hardware>(
   };
 }
 
-/** Changes a record that must exist. */
-function updateRecord(
+/** Changes a record that must exist; on disk when it resolves. */
+export function updateRecord(
   world: GuestWorld,
   id: string,
   change: (record: GuestRecord) => GuestRecord,
@@ -173,75 +170,5 @@ function gateDeps<T extends GuestObject, Request, Hardware>(
     readGuest: () => readGuest(world, scope.kind, scope.object.metadata, scope.signal),
     readCluster: async () => (await client.find(ConfigMap, cluster, read(scope.signal)))?.data,
     matchesCluster: (data) => controlPlane.matches(data),
-  };
-}
-
-/** Without an answer in this time the guest waits: the reads stand between its preparation and its first instruction. */
-const READ_TIMEOUT_MS = 5_000;
-
-function read(signal: AbortSignal) {
-  return { signal, timeoutMs: READ_TIMEOUT_MS };
-}
-
-/** A consistent read of a guest's object. */
-export function readGuest<T extends GuestObject, Request, Hardware>(
-  { client }: GuestWorld,
-  { kind }: GuestKind<T, Request, Hardware>,
-  ref: { namespace?: string; name: string },
-  signal: AbortSignal,
-) {
-  return client.find(kind, ref, read(signal));
-}
-
-export function removeDeps<T extends GuestObject, Request, Hardware>(
-  world: GuestWorld,
-  scope: Scope<T, Request, Hardware>,
-  stop: () => Promise<Outcome>,
-): RemoveDeps {
-  const { kind, object, handle, signal } = scope;
-  const network: Pick<NetworkDriver, 'detach'> = world.network;
-  return {
-    stop,
-    network,
-    readGuest: () => readGuest(world, kind, object.metadata, signal),
-    isTrusted: () => world.controlPlane.trust().type === 'Trusted',
-    deletionPolicy: object.spec.deletionPolicy ?? 'Delete',
-    cancelJobs: () => world.jobs.cancel(handle.id),
-    removeFromDriver: (guest) => kind.driver.remove(guest),
-    pool: (name) => world.pools.get(name),
-    isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
-    releaseIdRange: (base) => world.idRanges.release(base),
-    forgetRecord: async (id) => {
-      await world.records.remove(id);
-      world.controlPlane.reportEpoch(id, false);
-      world.presence.setRunning(id, false);
-      world.presence.setOrphan(id, undefined);
-    },
-  };
-}
-
-export function departDeps<T extends GuestObject, Request, Hardware>(
-  world: GuestWorld,
-  kind: GuestKind<T, Request, Hardware>,
-  record: GuestRecord,
-  signal: AbortSignal,
-): DepartDeps {
-  const handle = handleOf(world.stateDirectory, record);
-  const { namespace, name, id } = record;
-  return {
-    host: world.host,
-    isTrusted: () => world.controlPlane.trust().type === 'Trusted',
-    readGuest: () => readGuest(world, kind, { namespace, name }, signal),
-    observe: () => kind.driver.observe(handle),
-    kill: (guest) => kind.driver.kill(guest),
-    release: async () => {
-      await updateRecord(world, id, (before) => {
-        const { live: _live, stop: _stop, ...run } = before.run;
-        return { ...before, run, released: true };
-      });
-      world.presence.setRunning(id, false);
-    },
-    noteOrphan: (isOrphan) =>
-      world.presence.setOrphan(id, isOrphan ? `${record.kind} ${namespace}/${name}` : undefined),
   };
 }

@@ -1,0 +1,63 @@
+/** Gives the two ways in which a guest leaves this host (removed, moved away) the few functions they depend on. */
+import type { Outcome } from '../../base/outcome.ts';
+import type { GuestRecord } from '../record.ts';
+import type { DepartDeps } from './depart.ts';
+import { handleOf } from './gather.ts';
+import type { GuestKind, GuestObject } from './kind.ts';
+import { readGuest } from './read.ts';
+import type { RemoveDeps } from './remove.ts';
+import type { Scope } from './scope.ts';
+import { updateRecord } from './wiring.ts';
+import type { GuestWorld } from './world.ts';
+
+export function removeDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+  stop: () => Promise<Outcome>,
+): RemoveDeps {
+  const { kind, object, handle, signal } = scope;
+  return {
+    stop,
+    network: world.network,
+    readGuest: () => readGuest(world, kind, object.metadata, signal),
+    isTrusted: () => world.controlPlane.trust().type === 'Trusted',
+    deletionPolicy: object.spec.deletionPolicy ?? 'Delete',
+    cancelJobs: () => world.jobs.cancel(handle.id),
+    removeFromDriver: (guest) => kind.driver.remove(guest),
+    pool: (name) => world.pools.get(name),
+    isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
+    releaseIdRange: (base) => world.idRanges.release(base),
+    forgetRecord: async (id) => {
+      await world.records.remove(id);
+      world.controlPlane.reportEpoch(id, false);
+      world.presence.setRunning(id, false);
+      world.presence.setOrphan(id, undefined);
+    },
+  };
+}
+
+export function departDeps<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  kind: GuestKind<T, Request, Hardware>,
+  record: GuestRecord,
+  signal: AbortSignal,
+): DepartDeps {
+  const handle = handleOf(world.stateDirectory, record);
+  const { namespace, name, id } = record;
+  return {
+    host: world.host,
+    isTrusted: () => world.controlPlane.trust().type === 'Trusted',
+    readGuest: () => readGuest(world, kind, { namespace, name }, signal),
+    observe: () => kind.driver.observe(handle),
+    kill: (guest) => kind.driver.kill(guest),
+    release: async () => {
+      await updateRecord(world, id, (before) => {
+        const { live: _live, stop: _stop, ...run } = before.run;
+        return { ...before, run, released: true };
+      });
+      world.presence.setRunning(id, false);
+    },
+    noteOrphan: (isOrphan) =>
+      world.presence.setOrphan(id, isOrphan ? `${record.kind} ${namespace}/${name}` : undefined),
+  };
+}

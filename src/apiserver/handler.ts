@@ -53,8 +53,9 @@ async function answer(parts: HandlerParts, exchange: Exchange, evidence: Evidenc
   if (target === undefined) throw noSuchResource();
   const verdict = await parts.authenticate(evidence);
   if (verdict === 'rejected') throw unauthorized();
-  await checkAllowed(parts.authorize, verdict ?? anonymous, exchange, target);
-  if (target.type === 'resource') return dispatch(parts.context, exchange, target, parts.open);
+  const user = verdict ?? anonymous;
+  await checkAllowed(parts.authorize, user, exchange, target);
+  if (target.type === 'resource') return dispatch(parts.context, exchange, target, parts.open, user);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw failure(
       405,

@@ -1,8 +1,10 @@
 /** What every verb works with. */
 import type { World } from '../../base/world.ts';
 import type { Store } from '../../store/contract.ts';
+import type { User } from '../access/user.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Served } from '../catalog/served.ts';
+import type { KubeObject } from '../object.ts';
 import type { Hub } from '../watch/hub.ts';
 import type { NamespaceGate } from './gate.ts';
 
@@ -12,7 +14,17 @@ export type Context = Pick<World, 'clock' | 'random' | 'log'> & {
   catalog: Catalog;
   hub: Hub;
   gate: NamespaceGate;
+  /** Asked before each write of a user: may this user write this? Absent: everything that was authorized. */
+  guard?: WriteGuard;
 };
+
+/** Looks at what is about to be written, past what authorization saw; throws 403. `old` is there at updates. */
+export type WriteGuard = (write: {
+  served: Served;
+  user: User;
+  object: KubeObject;
+  old?: KubeObject;
+}) => void;
 
 /** One object, or the place for one. */
 export type Place = { served: Served; namespace: string | undefined; name: string };
@@ -21,6 +33,8 @@ export type Place = { served: Served; namespace: string | undefined; name: strin
 export type WriteOptions = {
   dryRun: boolean;
   fieldManager: string;
+  /** Who writes; absent when the server itself does. */
+  user?: User;
   fieldValidation: 'Ignore' | 'Warn' | 'Strict';
   /** Takes a sentence for a Warning header. */
   warn: (text: string) => void;

@@ -78,6 +78,7 @@ async function insert(
 ): Promise<Written | undefined> {
   const object = prepare(context, served, draft, options);
   checkValid(served, object);
+  if (options.user !== undefined) context.guard?.({ served, user: options.user, object });
   const key = keyOf(served.prefix, object.metadata.namespace, object.metadata.name ?? '');
   if (options.dryRun) {
     return context.store.get(key) === undefined

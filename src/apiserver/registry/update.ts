@@ -52,6 +52,7 @@ async function attempt(
   checkIdentity(served, proposed.metadata, old.metadata);
   const object = prepare(context, served, proposed, old, revision, options);
   checkValid(served, object, old);
+  if (options.user !== undefined) context.guard?.({ served, user: options.user, object, old });
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
   if (isUnchanged(object, old)) return unchanged();
   if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };

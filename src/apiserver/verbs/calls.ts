@@ -1,4 +1,5 @@
 /** What each verb does with a request that has found its resource: options and body in, answer out. */
+import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { cloneJson } from '../object.ts';
@@ -30,6 +31,7 @@ export type Call = {
   target: ResourceTarget;
   form: Form;
   open: OpenWatches;
+  user: User;
 };
 
 function placeOf({ served, target }: Call): Place {
@@ -84,8 +86,8 @@ export async function watchObjects({ context, exchange, served, target, form, op
 
 /** Creates an object. */
 export async function createObject(call: Call): Promise<void> {
-  const { context, exchange, served, target } = call;
-  const options = writeOptions(exchange, 'CreateOptions');
+  const { context, exchange, served, target, user } = call;
+  const options = { ...writeOptions(exchange, 'CreateOptions'), user };
   const decoded = await decodeBody(await exchange.body(), exchange.header('content-type'));
   const { object, faults } = readObject(served, decoded);
   reportFaults(faults, served, options);
@@ -94,8 +96,8 @@ export async function createObject(call: Call): Promise<void> {
 
 /** Replaces an object. */
 export async function updateObject(call: Call): Promise<void> {
-  const { context, exchange, served, target } = call;
-  const options = writeOptions(exchange, 'UpdateOptions');
+  const { context, exchange, served, target, user } = call;
+  const options = { ...writeOptions(exchange, 'UpdateOptions'), user };
   const decoded = await decodeBody(await exchange.body(), exchange.header('content-type'));
   const { object, faults } = readObject(served, decoded);
   reportFaults(faults, served, options);
@@ -127,8 +129,8 @@ function checkUrl({ target }: Call, metadata: { name?: string; namespace?: strin
 
 /** Changes an object, or applies a configuration. */
 export async function patchObject(call: Call): Promise<void> {
-  const { context, exchange, target } = call;
-  const options = writeOptions(exchange, 'PatchOptions');
+  const { context, exchange, target, user } = call;
+  const options = { ...writeOptions(exchange, 'PatchOptions'), user };
   const type = mediaType(exchange.header('content-type'), '');
   const written = await patch(
     context,

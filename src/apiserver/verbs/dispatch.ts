@@ -1,4 +1,5 @@
 /** From a request on a resource to the verb that answers it. */
+import type { User } from '../access/user.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Context } from '../registry/context.ts';
 import { failure, noSuchResource } from '../status.ts';
@@ -46,11 +47,12 @@ export async function dispatch(
   exchange: Exchange,
   target: ResourceTarget,
   open: OpenWatches,
+  user: User,
 ): Promise<void> {
   const served = findServed(context, target);
   if (served.deprecation !== undefined) exchange.warn(served.deprecation);
   const form = formOf(negotiate(exchange.header('accept')), exchange.query, context.clock.now());
-  const call: Call = { context, exchange, served, target, form, open };
+  const call: Call = { context, exchange, served, target, form, open, user };
   const verb = verbOf(target, exchange.method, exchange.query);
   const byVerb: { readonly [verb: string]: ((call: Call) => Promise<void>) | undefined } = {
     get: getObject,

@@ -20,7 +20,7 @@ export function metaModel(kind: string): string {
   return `${metaPrefix}${kind}`;
 }
 
-/** The name of a kind's schema: as kube-apiserver names it, `dev.vireo.v1.Thing` for the group vireo.dev. */
+/** The name of a kind's schema: as kube-apiserver names it, `dev.example.v1.Thing` for the group example.dev. */
 export function modelName(resource: ResourceInfo, kind = resource.kind): string {
   const { group, version, builtin } = resource;
   if (builtin) return `io.k8s.api.${group === '' ? 'core' : group.split('.')[0]}.${version}.${kind}`;

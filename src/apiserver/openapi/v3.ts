@@ -18,7 +18,7 @@ export type OpenApiV3 = {
 /** The answer of `/openapi/v3`. */
 export type OpenApiV3Index = { paths: { [path: string]: { serverRelativeURL: string } } };
 
-/** The path of a group version's document below `/openapi/v3/`: `api/v1`, `apis/vireo.dev/v1alpha1`. */
+/** The path of a group version's document below `/openapi/v3/`: `api/v1`, `apis/example.dev/v1`. */
 export function openApiV3Path(groupVersion: { group: string; version: string }): string {
   return `${groupVersion.group === '' ? 'api' : 'apis'}/${apiVersionOf(groupVersion)}`;
 }

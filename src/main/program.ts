@@ -27,6 +27,7 @@ function addServers(program: Command, world: World, script: string): void {
     .option('--listen <host:port>', 'address of the API server', address, { host: '127.0.0.1', port: 6443 })
     .option('--kubeconfig <file>', 'kubeconfig to write for the administrator (default: DATA-DIR/kubeconfig)')
     .option('--simulate <hosts>', 'so many hosts that exist only on paper; needs no root', count, 0)
+    .option('--simulation <file>', 'latency and faults of simulated hosts (YAML)')
     .option('--host <name>', 'name of this host (default: its host name)')
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
     .action(async (options) => {
@@ -69,8 +70,9 @@ function addServers(program: Command, world: World, script: string): void {
     .option('--host <name>', 'name of this host (default: its host name)')
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
     .option('--simulate <hosts>', 'so many hosts that exist only on paper', count, 0)
+    .option('--simulation <file>', 'latency and faults of simulated hosts (YAML)')
     .option('--supervised', 'end when standard input ends')
-    .action(async ({ stateDir, runDir, cgroup, config, supervised, ...rest }) => {
+    .action(async ({ stateDir, runDir, cgroup, config, simulation, supervised, ...rest }) => {
       const { runAgent } = await import('./roles/agent.ts');
       const options = {
         ...rest,
@@ -78,6 +80,7 @@ function addServers(program: Command, world: World, script: string): void {
         ...(runDir === undefined ? {} : { runDirectory: resolve(runDir) }),
         ...(cgroup === undefined ? {} : { cgroupRoot: cgroup }),
         ...(config === undefined ? {} : { configFile: config }),
+        ...(simulation === undefined ? {} : { simulationFile: simulation }),
       };
       await runAgent(options, processLifetime({ supervised: supervised === true }), world);
     });

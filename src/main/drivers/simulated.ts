@@ -7,21 +7,28 @@ import { simulatedContainers, simulatedMachines } from '../../drivers/hypervisor
 import { createSimulatedImageBuilder } from '../../drivers/image/simulated.ts';
 import { createSimulatedNetwork } from '../../drivers/network/simulated/network.ts';
 import { createSimulatedPool } from '../../drivers/storage/simulated/pool.ts';
+import type { Simulation } from './simulation.ts';
 
 const POOL_BYTES = 4 * 2 ** 40;
 
-export async function simulatedDrivers(stateDirectory: string, world: World): Promise<AgentDrivers> {
+export async function simulatedDrivers(
+  stateDirectory: string,
+  simulation: Simulation,
+  world: World,
+): Promise<AgentDrivers> {
   const state = (name: string) => join(stateDirectory, 'simulated', name);
   return {
     machines: createSimulatedHypervisor({
       world,
       kind: simulatedMachines,
       stateFile: state('machines.json'),
+      ...simulation,
     }),
     containers: createSimulatedHypervisor({
       world,
       kind: simulatedContainers,
       stateFile: state('containers.json'),
+      ...simulation,
     }),
     network: createSimulatedNetwork({ world, stateFile: state('network.json') }),
     openPool: ({ name, path }) =>

@@ -11,6 +11,7 @@ import { createManager } from '../../runtime/engine.ts';
 import { findKubeconfig } from '../connect.ts';
 import { realDrivers } from '../drivers/real.ts';
 import { simulatedDrivers } from '../drivers/simulated.ts';
+import { parseSimulation, type Simulation } from '../drivers/simulation.ts';
 import { realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
 import { defaultRunDirectory, scopeOf } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
@@ -24,6 +25,8 @@ export type AgentOptions = {
   configFile?: string;
   host?: string;
   simulate: number;
+  /** What goes wrong on simulated hosts. */
+  simulationFile?: string;
 };
 
 /** Where the allow-list is looked for when --config does not name it. */
@@ -31,10 +34,11 @@ const DEFAULT_CONFIG = '/etc/vireo/agent.yaml';
 
 export async function runAgent(options: AgentOptions, lifetime: Lifetime, world: World): Promise<void> {
   const kubeconfig = await findKubeconfig(options.kubeconfig, world);
+  const simulation = await readSimulation(options.simulationFile, world);
   const agents =
     options.simulate > 0
       ? Array.from({ length: options.simulate }, (_, index) =>
-          simulatedAgent(options, index + 1, kubeconfig, world),
+          simulatedAgent(options, index + 1, simulation, kubeconfig, world),
         )
       : [realAgent(options, kubeconfig, world)];
   const started = await Promise.all(agents);
@@ -58,10 +62,16 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
   return makeAgent(host, options.stateDirectory, kubeconfig, config, drivers, realHostFacts(world), world);
 }
 
-async function simulatedAgent(options: AgentOptions, index: number, kubeconfig: Kubeconfig, world: World) {
+async function simulatedAgent(
+  options: AgentOptions,
+  index: number,
+  simulation: Simulation,
+  kubeconfig: Kubeconfig,
+  world: World,
+) {
   const host = `${options.host ?? 'simulated'}-${index}`;
   const stateDirectory = join(options.stateDirectory, host);
-  const drivers = await simulatedDrivers(stateDirectory, world);
+  const drivers = await simulatedDrivers(stateDirectory, simulation, world);
   return makeAgent(
     host,
     stateDirectory,
@@ -106,6 +116,12 @@ async function readConfig(file: string | undefined, world: World): Promise<Agent
   const text = await world.files.readText(file ?? DEFAULT_CONFIG);
   if (text === undefined && file !== undefined) throw new Error(`${file}: there is no such file`);
   return text === undefined ? defaultAgentConfig : parseAgentConfig(text, file ?? DEFAULT_CONFIG);
+}
+
+async function readSimulation(file: string | undefined, world: World): Promise<Simulation> {
+  const text = file === undefined ? '' : await world.files.readText(file);
+  if (text === undefined) throw new Error(`${file}: there is no such file`);
+  return parseSimulation(text, file ?? '');
 }
 
 /** A machine's name as the name of a Host object. */

@@ -17,6 +17,7 @@ export type UpOptions = {
   listen: string;
   simulate: number;
   config?: string;
+  simulation?: string;
   host?: string;
   script: string;
 };
@@ -50,11 +51,12 @@ function apiserverArgs({ layout, listen }: UpOptions): string[] {
   return ['apiserver', '--data-dir', layout.apiserver, '--listen', listen, '--kubeconfig', layout.kubeconfig];
 }
 
-function agentArgs({ layout, simulate, config, host }: UpOptions): string[] {
+function agentArgs({ layout, simulate, simulation, config, host }: UpOptions): string[] {
   return [
     'agent',
     ...['--kubeconfig', layout.kubeconfig, '--state-dir', layout.agent],
     ...(simulate > 0 ? ['--simulate', String(simulate)] : []),
+    ...(simulation === undefined ? [] : ['--simulation', simulation]),
     ...(config === undefined ? [] : ['--config', config]),
     ...(host === undefined ? [] : ['--host', host]),
   ];

@@ -81,7 +81,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     // Until the lease is held another agent may be the one that acts for this host: not one write before.
     await Promise.race([lease.held, whenAborted(signal)]);
     if (signal.aborted) return;
-    const settling = controllers.lookAfterStrays(signal).then(() => {
+    const settling = controllers.lookAfterStrays(signal, () => {
       started = true;
       reporter.touch();
     });

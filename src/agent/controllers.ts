@@ -45,8 +45,8 @@ export type Parts = AgentOptions & {
 };
 
 export type Connected = {
-  /** Resolves when each record without an object has been looked at. */
-  lookAfterStrays(signal: AbortSignal): Promise<void>;
+  /** Resolves when each record without an object is settled; `onFirstRound` is called when each was looked at once. */
+  lookAfterStrays(signal: AbortSignal, onFirstRound: () => void): Promise<void>;
   /** Stops long work and listening. */
   close(): Promise<void>;
 };
@@ -98,7 +98,7 @@ export function connectControllers(parts: Parts): Connected {
   const ends = [drivers.machines.watch(wake), drivers.containers.watch(wake)];
 
   return {
-    lookAfterStrays: async (signal) => {
+    lookAfterStrays: async (signal, onFirstRound) => {
       await Promise.all([machineInformer.synced(signal), containerInformer.synced(signal)]);
       const find = () =>
         records.all().filter((record) => informerOf(record.kind).get(keyOf(record)) === undefined);
@@ -108,7 +108,7 @@ export function connectControllers(parts: Parts): Connected {
           ? departGuest(departDeps(world, containers, record, until), record, handle)
           : departGuest(departDeps(world, machines, record, until), record, handle);
       };
-      await lookAfterStrays({ world: parts.world, find, depart }, signal);
+      await lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal);
     },
     close: async () => {
       for (const end of ends) end();
@@ -127,6 +127,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
       stateDirectory,
       pools,
       files: world.files,
+      clock: world.clock,
       informer: poolInformer,
       poolPaths: config.poolPaths,
       openPool: drivers.openPool,

@@ -13,14 +13,17 @@ export type StrayOptions = {
   /** Records without an object here, at the moment. */
   find(): readonly GuestRecord[];
   depart(record: GuestRecord, signal: AbortSignal): Promise<Outcome>;
+  /** Called when each has been looked at once, whatever came of it. */
+  onFirstRound(): void;
 };
 
 /** Never throws. */
 export async function lookAfterStrays(
-  { world, find, depart }: StrayOptions,
+  { world, find, depart, onFirstRound }: StrayOptions,
   signal: AbortSignal,
 ): Promise<void> {
   let pending = find();
+  if (pending.length === 0) onFirstRound();
   while (pending.length > 0 && !signal.aborted) {
     const unsettled: GuestRecord[] = [];
     for (const record of pending) {
@@ -32,6 +35,7 @@ export async function lookAfterStrays(
       });
       unsettled.push(record);
     }
+    onFirstRound();
     if (unsettled.length === 0) return;
     await world.clock.sleep(AGAIN_MS, signal).catch(() => undefined);
     const present = new Set(find().map(({ id }) => id));

@@ -1,5 +1,5 @@
 /** The steps of a guest in their order: admitted, recorded and listed, then volumes and networks together, changes, power, addresses. */
-import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
+import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
 import { HOST_GUEST_LIMIT } from '../host/inventory.ts';
 import { learnAddresses } from './addresses.ts';
 import { admitGuest, checkAllowList, isEpochBehind } from './admit.ts';
@@ -84,7 +84,23 @@ async function remember<T extends GuestObject, Request, Hardware>(
     }),
   );
   world.presence.setOrphan(handle.id, undefined);
-  if (!world.inventory.lists(handle.uuid)) await world.inventory.publish(scope.signal);
+  if (!world.inventory.lists(handle.uuid)) await publish(world, scope.signal);
+}
+
+/** An inventory that cannot be written must not keep the places of guests that need none. */
+const PUBLISH_TIMEOUT_MS = 10_000;
+
+async function publish({ inventory, world: { clock } }: GuestWorld, given: AbortSignal): Promise<void> {
+  const limit = new AbortController();
+  const message = "the guest is not in the Host's inventory yet: the API server does not take it";
+  const cancel = clock.after(PUBLISH_TIMEOUT_MS, () =>
+    limit.abort(new ReasonedError('InventoryNotWritten', message)),
+  );
+  try {
+    await inventory.publish(AbortSignal.any([given, limit.signal]));
+  } finally {
+    cancel();
+  }
 }
 
 /** What stands in the way is kept in the scope: a guest that runs is looked after all the same. */

@@ -25,6 +25,7 @@ export function removeDeps<T extends GuestObject, Request, Hardware>(
     cancelJobs: () => world.jobs.cancel(handle.id),
     removeFromDriver: (guest) => kind.driver.remove(guest),
     pool: (name) => world.pools.get(name),
+    used: world.pools.used.tell,
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
     releaseIdRange: (base) => world.idRanges.release(base),
     forgetRecord: async (id) => {

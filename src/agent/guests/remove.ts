@@ -23,6 +23,8 @@ export type RemoveDeps = {
   removeFromDriver(guest: GuestHandle): Promise<void>;
   network: Pick<NetworkDriver, 'detach'>;
   pool(name: string): PoolState | undefined;
+  /** A volume was removed. */
+  used(pool: string): void;
   isPoolKnown(name: string): boolean;
   releaseIdRange(base: number): void;
   forgetRecord(id: string): Promise<void>;
@@ -111,6 +113,7 @@ async function removeVolume(deps: RemoveDeps, scope: GuestScope, volume: Recorde
   if (pool?.type === 'Open') {
     try {
       await pool.driver.remove(id, { guestUuid: scope.handle.uuid });
+      deps.used(poolName);
     } catch (error) {
       if (!(error instanceof ReasonedError) || error.reason !== 'VolumeOwnedByOther') throw error;
       scope.event(

@@ -13,6 +13,8 @@ export type VolumeDeps = {
   pool(name: string): StoragePool | undefined;
   /** Size a disk made from an image has at least. */
   imageSize(name: string): number | undefined;
+  /** A volume was made or grew. */
+  used(pool: string): void;
   jobs: Pick<Jobs, 'run'>;
   /** Has the guest looked at again. */
   enqueue(): void;
@@ -68,6 +70,7 @@ async function makeVolume(
   if (volume === undefined) return undefined;
   const grown = plan.kind === 'Disk' && plan.sizeBytes !== undefined && plan.sizeBytes > volume.sizeBytes;
   if (grown) await pool.resize(id, plan.sizeBytes ?? 0, { running: observation.state !== 'Off' });
+  if (made === undefined || grown) deps.used(plan.pool);
   const attachment = await pool.attach(id);
   return { attachment, sizeBytes: grown ? (plan.sizeBytes ?? 0) : volume.sizeBytes };
 }

@@ -46,6 +46,7 @@ export function volumeDeps<T extends GuestObject, Request, Hardware>(
 ): VolumeDeps {
   return {
     jobs: world.jobs,
+    used: world.pools.used.tell,
     enqueue: () => world.enqueue(kind.controller, key),
     imageSize: (name) => world.images.get(name)?.facts?.virtualSizeBytes,
     pool: (name) => {

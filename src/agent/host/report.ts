@@ -25,7 +25,7 @@ export type HostReporter = {
   publish(signal: AbortSignal): Promise<void>;
   /** Whether the acknowledged inventory has this uuid. */
   lists(uuid: string): boolean;
-  /** Takes what the watch shows of this Host, for what others write into it. */
+  /** Takes what the watch shows of this Host: what others wrote into it is kept, what they wiped of ours comes back. */
   observe(host: Stored<Host>): void;
   /** Writes until the signal; never throws. */
   run(signal: AbortSignal): Promise<void>;
@@ -95,16 +95,19 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
     cancel();
   };
 
+  const touch = (): void => {
+    wanted += 1;
+    wake();
+  };
+
   return {
     lists: (uuid) => listed.has(uuid),
     observe: (seen) => {
       if (current !== undefined && isNewer(current, seen)) return;
       current = seen;
+      touch();
     },
-    touch: () => {
-      wanted += 1;
-      wake();
-    },
+    touch,
     publish: (signal) => {
       wanted += 1;
       urgent = wanted;

@@ -5,17 +5,20 @@
 import { join } from 'node:path';
 import { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { Stored } from '../../api/meta.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Files } from '../../base/files.ts';
 import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { StoragePool as PoolDriver } from '../../drivers/storage/contract.ts';
-import type { Controller } from '../../runtime/contract.ts';
+import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { CONTROLLERS } from '../access.ts';
 import { isAllowedPath } from '../allowlist.ts';
 import type { PoolTable } from './table.ts';
 
 /** How often fill and health are read. */
 export const POOL_POLL_MS = 60_000;
+/** After volumes were made or removed they are read this much later, once for all of a burst. */
+export const POOL_USED_MS = 3_000;
 
 export type PoolControllerOptions = {
   host: string;
@@ -23,6 +26,7 @@ export type PoolControllerOptions = {
   /** Directories of the allow-list. */
   poolPaths: readonly string[];
   files: Pick<Files, 'realPath'>;
+  clock: Pick<Clock, 'after'>;
   informer: Informer<StoragePool>;
   pools: PoolTable;
   openPool(pool: { name: string; path: string }): Promise<PoolDriver>;
@@ -52,11 +56,32 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
     informer,
     writes: [],
     concurrency: 2,
+    triggers: [afterUse(options)],
     reconcile: async ({ object }) => ({ outcome: await settlePool(options, open, object) }),
     gone: async (name) => {
       opened.delete(name);
       pools.set(name, undefined);
       return done;
+    },
+  };
+}
+
+function afterUse({ pools, clock }: PoolControllerOptions): Trigger {
+  return {
+    subscribe: (enqueue) => {
+      const timers = new Map<string, () => void>();
+      const end = pools.used.listen((name) => {
+        if (timers.has(name)) return;
+        const cancel = clock.after(POOL_USED_MS, () => {
+          timers.delete(name);
+          enqueue(name);
+        });
+        timers.set(name, cancel);
+      });
+      return () => {
+        end();
+        for (const cancel of timers.values()) cancel();
+      };
     },
   };
 }

@@ -18,6 +18,8 @@ export type PoolTable = {
   get(name: string): PoolState | undefined;
   all(): ReadonlyMap<string, PoolState>;
   set(name: string, state: PoolState | undefined): void;
+  /** Name of a pool in which volumes were made or removed: its fill is to be read again. */
+  readonly used: Announcement<string>;
   /** Name of a pool that became usable, unusable or allowed to others. */
   readonly usability: Announcement<string>;
   /** Name of a pool of which anything changed, its fill included. */
@@ -27,9 +29,11 @@ export type PoolTable = {
 /** No pool is known. */
 export function createPoolTable(): PoolTable {
   const pools = new Map<string, PoolState>();
+  const used = createAnnouncement<string>();
   const usability = createAnnouncement<string>();
   const changed = createAnnouncement<string>();
   return {
+    used,
     usability,
     changed,
     get: (name) => pools.get(name),

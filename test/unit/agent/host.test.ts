@@ -60,6 +60,27 @@ describe('the Host', () => {
     await agent.stop();
   });
 
+  it('comes back when its status was wiped', async () => {
+    const lab = createLab();
+    lab.createMachine('web');
+    const agent = await lab.start();
+    await lab.until('it lists web', () => lab.host()?.status?.guests?.length === 1);
+    await lab.clock.advance(5_000);
+    await lab.user.mergePatch(Host, { name: 'h1' }, { status: null }, { subresource: 'status' });
+    await lab.until('it lists web again', () => lab.host()?.status?.guests?.length === 1, 5_000);
+    expect(lab.host()?.status?.inventoryAt).toBeDefined();
+    await agent.stop();
+  });
+
+  it('reports the fill of a pool soon after volumes were made', async () => {
+    const lab = createLab();
+    lab.createPool('local');
+    lab.createMachine('web', { disks: [{ name: 'data', pool: 'local', size: '1Gi' }] });
+    const agent = await lab.start();
+    await lab.until('it does', () => lab.host()?.status?.pools?.[0]?.allocated === '1Gi', 10_000);
+    await agent.stop();
+  });
+
   it('reports its inventory anew for each incarnation', async () => {
     const lab = createLab();
     const agent = await lab.start();

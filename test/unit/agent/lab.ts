@@ -39,6 +39,7 @@ import {
   createSimulatedPool,
   type SimulatedPoolFaults,
 } from '../../../src/drivers/storage/simulated/pool.ts';
+import type { Manager } from '../../../src/runtime/contract.ts';
 import { createManager } from '../../../src/runtime/engine.ts';
 import { createFakeClock, settle } from '../../world/fakeClock.ts';
 import { seededRandom } from '../../world/seededRandom.ts';
@@ -53,6 +54,8 @@ const CLUSTER_ID = 'c1';
 export type LabOptions = {
   config?: Partial<AgentConfig>;
   latency?: SimulatedLatency;
+  /** Time each change of a pool takes. */
+  poolLatencyMs?: number;
 };
 
 type Life = { id: string; state: string; ended?: string };
@@ -60,6 +63,7 @@ type Machines = SimulatedHypervisor<MachineRequest, MachineHardware>;
 type Containers = SimulatedHypervisor<ContainerRequest, ContainerHardware>;
 
 export type RunningAgent = {
+  manager: Manager;
   machines: Machines;
   containers: Containers;
   crasher: Crasher;
@@ -152,6 +156,7 @@ export function createLab(options: LabOptions = {}) {
             world: host,
             config: { type: 'Simulated', name, path, totalBytes: 1e12 },
             faults: () => poolFaults,
+            ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
           }),
           ['create', 'resize', 'remove'],
         ),
@@ -218,7 +223,7 @@ export function createLab(options: LabOptions = {}) {
       for (let step = 0; step < 100 && !over && !crasher.isDead(); step += 1) await clock.advance(250);
       if (!crasher.isDead()) await ended;
     };
-    return { machines, containers, crasher, stop: until };
+    return { manager, machines, containers, crasher, stop: until };
   };
 
   /** Lets time pass in small steps until `condition` holds. */

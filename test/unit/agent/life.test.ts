@@ -115,6 +115,34 @@ describe('a full pool', () => {
   });
 });
 
+describe('a volume that takes long', () => {
+  const slow = { poolLatencyMs: 60_000 };
+
+  it('is made beside the passes, and the guest says that it is under way', async () => {
+    const lab = createLab(slow);
+    lab.createPool('local');
+    for (let number = 0; number < 20; number += 1) lab.createMachine(`slow${number}`, { disks: data });
+    const agent = await lab.start();
+    await lab.until('it says so', () => lab.machine('slow0')?.status?.phase === 'Provisioning');
+    lab.createMachine('quick');
+    await lab.until('others are served', () => ready(lab, 'quick')?.status === 'True', 10_000);
+    await lab.until('it is Ready', () => ready(lab, 'slow0')?.status === 'True');
+    await agent.stop();
+  });
+
+  it('is given up when the guest is deleted meanwhile', async () => {
+    const lab = createLab(slow);
+    lab.createPool('local');
+    lab.createMachine('web', { disks: data });
+    const agent = await lab.start();
+    await lab.until('it says so', () => lab.machine('web')?.status?.phase === 'Provisioning');
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('it is gone', () => lab.machine('web') === undefined, 10_000);
+    expect(lab.disk.get('/state/pools/local/pool.json') ?? '').not.toContain(idOf(lab));
+    await agent.stop();
+  });
+});
+
 describe('a guest that is deleted', () => {
   it('keeps the volumes that are to be retained', async () => {
     const lab = createLab();

@@ -17,7 +17,8 @@ const FAULT = { failStarts: 'number', ignoreShutdown: 'boolean', crashAfterMs: '
  * ReasonedError SimulationInvalid with the path of what is wrong.
  */
 export function parseSimulation(text: string, source: string): Simulation {
-  const root = mapping(load(text, { schema: CORE_SCHEMA }) ?? {}, '', source);
+  // An empty document is no error here, though it is one for the parser.
+  const root = text.trim() === '' ? {} : mapping(load(text, { schema: CORE_SCHEMA }), '', source);
   for (const name of Object.keys(root)) {
     if (name !== 'latency' && name !== 'faults')
       throw invalid(source, name, 'is unknown: there are latency and faults');

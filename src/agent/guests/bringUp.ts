@@ -26,12 +26,12 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   // A guest that is off needs its volumes and interfaces only when it is to be started.
   const isOn = scope.observation.state === 'Running' || scope.observation.state === 'Paused';
   if (isOn) await prepare(world, scope);
-  const changed = isSteady(scope) ? await applyChanges(scope) : done;
+  if (isSteady(scope)) scope.changes = stateOf(await applyChanges(scope));
   const deps = { ...driveDeps(world, scope), prepare: () => prepare(world, scope) };
   const powered = await drivePower(deps, scope);
   const recheckMs = await learnAddresses({ network: world.network, random: world.world.random }, scope);
   const asked = recheckMs === undefined ? done : waiting('AddressesUnknown', '', recheckMs);
-  return mostUrgent([...blockages(scope), changed, powered, asked]);
+  return mostUrgent([...blockages(scope), powered, asked]);
 }
 
 /** A lease is renewed every few seconds. */
@@ -131,8 +131,10 @@ function isSteady({ observation, volumes, networks, record }: GuestScope): boole
   return isOn && volumes.type === 'Ready' && networks.type === 'Ready' && record?.run.stop === undefined;
 }
 
-function blockages({ admission, volumes, networks }: GuestScope): Outcome[] {
-  return [admission, volumes, networks].map((step) => (step.type === 'Blocked' ? step.outcome : done));
+function blockages({ admission, volumes, networks, changes }: GuestScope): Outcome[] {
+  return [admission, volumes, networks, changes].map((step) =>
+    step.type === 'Blocked' ? step.outcome : done,
+  );
 }
 
 /** Errors are retried first, then the earliest appointment counts, then what only the user can mend. */

@@ -86,10 +86,12 @@ function pausedText({ observation }: GuestScope): [string, string] {
     : ['NotPaused', ''];
 }
 
-function upToDate({ observation }: GuestScope, pending: readonly PendingChange[]): Finding {
+function upToDate({ observation, changes }: GuestScope, pending: readonly PendingChange[]): Finding {
   if (observation.state === 'Unmanageable') {
     return { type: 'UpToDate', status: 'Unknown', reason: observation.reason, message: '' };
   }
+  if (changes.type === 'Blocked')
+    return is('UpToDate', false, changes.outcome.reason, changes.outcome.message);
   const first = pending[0];
   if (first === undefined) return is('UpToDate', true, 'UpToDate', '');
   const reason = pending.some((change) => change.class === 'Recreate')

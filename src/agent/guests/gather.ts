@@ -64,6 +64,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     admission: { type: 'Ready' },
     volumes: { type: 'Skipped' },
     networks: { type: 'Skipped' },
+    changes: { type: 'Skipped' },
     power: { type: 'Unknown' },
   };
 }

@@ -9,7 +9,6 @@ import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { PoolState } from '../pools/table.ts';
 import type { RecordedVolume } from '../record.ts';
 import type { GuestObject } from './kind.ts';
-import { volumeId } from './remember.ts';
 import { forgetRun, type GuestScope } from './scope.ts';
 
 export type RemoveDeps = {
@@ -92,19 +91,13 @@ async function removeVolumes(deps: RemoveDeps, scope: GuestScope): Promise<Outco
   return done;
 }
 
-/** What was recorded; without a record nothing can have been made, and looking by the spec costs little. */
-function volumesOf({ record, volumePlans, handle }: GuestScope): readonly RecordedVolume[] {
-  const planned = volumePlans.map(({ name, pool, reclaim }) => ({
-    name,
-    pool,
-    reclaim,
-    id: volumeId(handle.id, name),
+/** What was recorded: without a record nothing was made for this object, and what lies there was retained for an earlier one. */
+function volumesOf({ record, volumePlans }: GuestScope): readonly RecordedVolume[] {
+  const reclaims = new Map(volumePlans.map(({ name, reclaim }) => [name, reclaim]));
+  return (record?.volumes ?? []).map((volume) => ({
+    ...volume,
+    reclaim: reclaims.get(volume.name) ?? volume.reclaim,
   }));
-  const reclaims = new Map(planned.map(({ name, reclaim }) => [name, reclaim]));
-  return (
-    record?.volumes.map((volume) => ({ ...volume, reclaim: reclaims.get(volume.name) ?? volume.reclaim })) ??
-    planned
-  );
 }
 
 async function removeVolume(deps: RemoveDeps, scope: GuestScope, volume: RecordedVolume): Promise<Outcome> {

@@ -66,6 +66,8 @@ export type GuestScope = {
   admission: StepState;
   volumes: StepState;
   networks: StepState;
+  /** Live changes. */
+  changes: StepState;
   power: PowerState;
 };
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Container } from '../../../src/api/kinds/container.ts';
 import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import { ReasonedError } from '../../../src/base/outcome.ts';
 import { createLab, type Lab } from './lab.ts';
 
 const ready = (lab: Lab, name = 'web') => lab.conditionOf(lab.machine(name), 'Ready');
@@ -186,6 +187,28 @@ describe('a guest that is deleted', () => {
     await agent.stop();
   });
 
+  it('before it ever began takes no volume that was retained for an earlier one', async () => {
+    const lab = createLab();
+    lab.createPool('local');
+    lab.createMachine('web', { disks: data, deletionPolicy: 'Retain' });
+    const agent = await lab.start();
+    await lab.until('web is Ready', () => ready(lab)?.status === 'True');
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    await agent.stop();
+    lab.createMachine('web', { disks: data });
+    await lab.user.mergePatch(
+      VirtualMachine,
+      { namespace: 'default', name: 'web' },
+      { metadata: { finalizers: ['vireo.dev/guest'] } },
+    );
+    await lab.remove(VirtualMachine, 'web');
+    const next = await lab.start();
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    expect(lab.disk.get('/state/pools/local/pool.json')).toContain(`${idOf(lab)}-data`);
+    await next.stop();
+  });
+
   it('waits for a pool that cannot be used, with its volume untouched', async () => {
     const lab = createLab({ config: { poolPaths: ['/srv'] } });
     lab.createPool('local', { directory: { path: '/srv/a' } });
@@ -268,6 +291,28 @@ describe('changes of the spec', () => {
     await lab.clock.advance(120_000);
     expect(lab.starts(idOf(lab))).toBe(2);
     expect(lab.machine('web')?.status?.pendingChanges).toBeUndefined();
+    await agent.stop();
+  });
+
+  it('that the driver refuses are said, and tried again', async () => {
+    const lab = createLab();
+    lab.createMachine('web');
+    const agent = await lab.start();
+    await lab.until('web is Ready', () => ready(lab)?.status === 'True');
+    const update = agent.machines.update;
+    agent.machines.update = async () => {
+      throw new ReasonedError('DeviceBusy', 'the guest does not let go of the device');
+    };
+    await lab.edit(VirtualMachine, 'web', { memory: { size: '1Gi' } });
+    await lab.until(
+      'it says so',
+      () => lab.conditionOf(lab.machine('web'), 'UpToDate')?.reason === 'DeviceBusy',
+    );
+    agent.machines.update = update;
+    await lab.until(
+      'it was tried again',
+      () => lab.conditionOf(lab.machine('web'), 'UpToDate')?.reason === 'RestartRequired',
+    );
     await agent.stop();
   });
 

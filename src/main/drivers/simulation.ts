@@ -5,7 +5,7 @@ import type { SimulatedFault, SimulatedLatency } from '../../drivers/hypervisor/
 
 export type Simulation = {
   latency: SimulatedLatency;
-  /** By the guest's name, or `*` for all others. */
+  /** By `NAMESPACE/NAME` of the guest, or `*` for all others. */
   faults: Record<string, SimulatedFault>;
 };
 
@@ -13,7 +13,7 @@ const LATENCY = { startMs: 'number', shutdownMs: 'number', killMs: 'number' } as
 const FAULT = { failStarts: 'number', ignoreShutdown: 'boolean', crashAfterMs: 'number' } as const;
 
 /**
- * Reads `{latency: {startMs, shutdownMs, killMs}, faults: {NAME: {failStarts, ignoreShutdown, crashAfterMs}}}`; all optional. Throws
+ * Reads `{latency: {startMs, shutdownMs, killMs}, faults: {NAMESPACE/NAME: {failStarts, ignoreShutdown, crashAfterMs}}}`; all optional. Throws
  * ReasonedError SimulationInvalid with the path of what is wrong.
  */
 export function parseSimulation(text: string, source: string): Simulation {

@@ -21,6 +21,9 @@ import type { AgentOptions } from './options.ts';
 
 export type { AgentDrivers, AgentOptions } from './options.ts';
 
+/** So long after its start the agent repeats what it has said before of things it has not looked at yet. */
+const BEGINNING_MS = 5_000;
+
 export type Agent = {
   /** Resolves when the Host is registered and its inventory is acknowledged. */
   readonly registered: Promise<void>;
@@ -61,6 +64,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     identity: identityOf(host, facts, stateDirectory),
   });
   let started = false;
+  const begun = world.clock.monotonic();
   const reporter = createHostReporter({
     client,
     clock: world.clock,
@@ -68,7 +72,10 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     log: world.log,
     host,
     mayWrite: lease.isValid,
-    describe: (object) => describeHost(options, memory, started, object),
+    describe: (object) => {
+      const beginning = world.clock.monotonic() - begun < BEGINNING_MS;
+      return describeHost(options, memory, { started, beginning }, object);
+    },
   });
   watchCluster(manager, controlPlane, world);
   watchHost(manager, host, reporter.observe);
@@ -76,6 +83,9 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   for (const part of [records, presence, memory.pools, memory.images, controlPlane]) {
     part.changed.listen(() => reporter.touch());
   }
+
+  const settled = world.clock.after(BEGINNING_MS, reporter.touch);
+  signal.addEventListener('abort', settled, { once: true });
 
   const act = async (): Promise<void> => {
     // Until the lease is held another agent may be the one that acts for this host: not one write before.

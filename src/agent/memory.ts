@@ -6,7 +6,7 @@ import { type ControlPlane, openControlPlane } from './cluster/controlPlane.ts';
 import type { HostFacts } from './host/facts.ts';
 import { inventoryOf } from './host/inventory.ts';
 import { createPresence, type Presence } from './host/presence.ts';
-import { hostStatus } from './host/status.ts';
+import { type HostView, hostStatus } from './host/status.ts';
 import { createStock, type Stock } from './host/stock.ts';
 import { createImageTable, type ImageTable } from './images/table.ts';
 import type { AgentOptions } from './options.ts';
@@ -58,14 +58,14 @@ export async function remember({ world, stateDirectory, drivers, hostFacts }: Ag
 export function describeHost(
   { config, version, drivers, world }: AgentOptions,
   { records, controlPlane, facts, presence, stock, pools, images }: Memory,
-  started: boolean,
+  stage: Pick<HostView, 'started' | 'beginning'>,
   { status = {}, metadata }: Stored<Host>,
 ): HostStatus {
   return hostStatus(status, {
     facts,
     version,
     config,
-    started,
+    ...stage,
     machines: stock.machines(),
     containers: stock.containers(),
     network: stock.network(),

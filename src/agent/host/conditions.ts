@@ -18,7 +18,7 @@ const OWNED: readonly string[] = [
 
 export function hostConditions(before: readonly Condition[], view: HostView): Condition[] {
   const now = `${new Date(view.now).toISOString().slice(0, 19)}Z`;
-  const owned = findings(view).map((finding) => {
+  const owned = findings(view, before).map((finding) => {
     const old = before.find(({ type, status }) => type === finding.type && status === finding.status);
     return {
       ...finding,
@@ -34,9 +34,9 @@ function is(type: string, yes: boolean, reason: string, message: string): Findin
   return { type, status: yes ? 'True' : 'False', reason, message };
 }
 
-function findings(view: HostView): Finding[] {
+function findings(view: HostView, before: readonly Condition[]): Finding[] {
   return [
-    agentReady(view),
+    agentReady(view, before),
     kvmAvailable(view),
     lxcAvailable(view.containers),
     storageReady(view),
@@ -46,7 +46,10 @@ function findings(view: HostView): Finding[] {
   ];
 }
 
-function agentReady({ trust, started }: HostView): Finding {
+function agentReady({ trust, started, beginning }: HostView, before: readonly Condition[]): Finding {
+  const known = started && trust.type !== 'Unknown';
+  const said = before.find(({ type }) => type === 'AgentReady');
+  if (beginning && !known && trust.type !== 'RolledBack' && said?.status === 'True') return said;
   if (!started) return is('AgentReady', false, 'Starting', 'the agent takes stock of its guests');
   if (trust.type === 'Trusted') return is('AgentReady', true, 'Running', '');
   return is('AgentReady', false, trust.reason, trust.message);

@@ -28,6 +28,8 @@ export type HostView = {
   incarnation: number | undefined;
   /** Informers have synced and all records are looked after. */
   started: boolean;
+  /** The agent has just begun: what it has not looked at yet stays as it was said before, so that a restart makes no news. */
+  beginning: boolean;
   generation: number | undefined;
   /** Wall clock, milliseconds. */
   now: number;
@@ -45,8 +47,8 @@ export function hostStatus(before: HostStatus, view: HostView): HostStatus {
     kernelFeatures: [...facts.kernelFeatures],
     cpu: cpuField(view),
     ...amounts(view),
-    pools: poolFields(view.pools),
-    images: imageFields(view.images),
+    pools: withUnseen(poolFields(view.pools), before.pools, view),
+    images: withUnseen(imageFields(view.images), before.images, view),
     guests: [...view.guests],
     networks: {
       bridges: network.bridges.slice(0, 64),
@@ -91,6 +93,19 @@ function amounts({ facts, config }: HostView): Pick<HostStatus, 'capacity' | 'al
     capacity: { cpu: count, memory: formatBytes(facts.memoryBytes) },
     allocatable: { cpu: cpus, memory: formatBytes(memory) },
   };
+}
+
+/** While the agent begins, what it reported before and has not come to yet is still there. */
+function withUnseen<T extends { name: string }>(
+  seen: T[],
+  before: readonly T[] | undefined,
+  { beginning }: HostView,
+): T[] {
+  if (!beginning || before === undefined) return seen;
+  const names = new Set(seen.map(({ name }) => name));
+  return [...seen, ...before.filter(({ name }) => !names.has(name))].sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
 }
 
 function poolFields(pools: ReadonlyMap<string, PoolState>): NonNullable<HostStatus['pools']> {

@@ -33,6 +33,25 @@ describe('the Host', () => {
     await agent.stop();
   });
 
+  it('makes no news of a restart of its agent: it stays ready, with its pools', async () => {
+    const lab = createLab();
+    lab.createPool('local');
+    const first = await lab.start();
+    await lab.until('it is ready', () => lab.conditionOf(lab.host(), 'AgentReady')?.status === 'True');
+    await lab.until('its pool is there', () => lab.host()?.status?.pools?.[0]?.healthy === true);
+    await first.stop();
+    const seen: string[] = [];
+    const later = lab.clock.monotonic() + 12_000;
+    const second = await lab.start();
+    await lab.until('the agent has begun', () => {
+      const { status } = lab.host() ?? {};
+      seen.push(`${lab.conditionOf(lab.host(), 'AgentReady')?.status} ${status?.pools?.length}`);
+      return lab.clock.monotonic() > later;
+    });
+    expect(new Set(seen)).toEqual(new Set(['True 1']));
+    await second.stop();
+  });
+
   it('keeps what the manager writes', async () => {
     const lab = createLab();
     const agent = await lab.start();

@@ -4,6 +4,7 @@ import type { Authenticator, Evidence } from './access/authenticate.ts';
 import type { Authorizer } from './access/authorize.ts';
 import { anonymous, type User } from './access/user.ts';
 import type { PathHandler } from './discovery/paths.ts';
+import { laneOf } from './fairness/turns.ts';
 import { newUid } from './metadata/identity.ts';
 import type { Context } from './registry/context.ts';
 import { ApiError, failure, internalError, noSuchResource, storageFull, unauthorized } from './status.ts';
@@ -49,13 +50,15 @@ function requestIds(seed: string): () => string {
 }
 
 async function answer(parts: HandlerParts, exchange: Exchange, evidence: Evidence): Promise<void> {
+  const { context } = parts;
   const target = targetOf(exchange.path);
   if (target === undefined) throw noSuchResource();
   const verdict = await parts.authenticate(evidence);
   if (verdict === 'rejected') throw unauthorized();
   const user = verdict ?? anonymous;
+  await context.turns.take(laneOf(user.name, target.type === 'resource' ? target : undefined), 'request');
   await checkAllowed(parts.authorize, user, exchange, target);
-  if (target.type === 'resource') return dispatch(parts.context, exchange, target, parts.open, user);
+  if (target.type === 'resource') return dispatch(context, exchange, target, parts.open, user);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw failure(
       405,

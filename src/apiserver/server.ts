@@ -10,6 +10,7 @@ import { allowAuthenticated } from './access/authorize.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Served } from './catalog/served.ts';
 import { createPathHandler, type ServerVersion } from './discovery/paths.ts';
+import { createTurns } from './fairness/turns.ts';
 import { createHandler } from './handler.ts';
 import type { Credentials } from './pki/credentials.ts';
 import type { Context } from './registry/context.ts';
@@ -53,7 +54,14 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const open = createOpenWatches();
   const builtin = (group: string, plural: string) => mustFind(catalog.find(group, 'v1', plural), plural);
   const namespaces = builtin('', 'namespaces');
-  const context: Context = { ...world, store, catalog, hub, gate: createNamespaceGate(store, namespaces) };
+  const context: Context = {
+    ...world,
+    store,
+    catalog,
+    hub,
+    gate: createNamespaceGate(store, namespaces),
+    turns: createTurns(),
+  };
   catalog.onChange((replaced) => open.endOf(replaced));
   await createInitialNamespaces(context, namespaces);
 

@@ -172,6 +172,28 @@ export function tooLarge(limitBytes: number): ApiError {
   return failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limitBytes}`, {});
 }
 
+/** 413: a body of more values than a sane object has. */
+export function tooManyValues(limit: number): ApiError {
+  return failure(
+    413,
+    'RequestEntityTooLarge',
+    `Request entity too large: it holds more than ${limit} values`,
+    {},
+  );
+}
+
+/** 408: a request that does not come to its end. */
+export function requestTimeout(ms: number): ApiError {
+  return failure(408, 'Timeout', `the body of the request did not arrive within ${ms / 1000} s`, {});
+}
+
+/** 429: this client asks for more than its share; others go on being served. */
+export function tooManyRequests(): ApiError {
+  return failure(429, 'TooManyRequests', 'too many requests, please try again later', {
+    retryAfterSeconds: 1,
+  });
+}
+
 /** 415: a body of a kind this request does not take. */
 export function unsupportedMediaType(supported: readonly string[]): ApiError {
   return failure(

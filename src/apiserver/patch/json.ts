@@ -6,6 +6,9 @@ import { PatchError } from './error.ts';
 /** As in kube-apiserver: more operations than this in one request are refused. */
 const maxOperations = 10_000;
 
+/** Bytes that all `copy` operations of one request may add: a few dozen of them could double a value again and again. */
+const maxCopiedBytes = 3 * 1024 * 1024;
+
 const operations: readonly string[] = ['add', 'remove', 'replace', 'move', 'copy', 'test'];
 
 /**
@@ -15,10 +18,27 @@ const operations: readonly string[] = ['add', 'remove', 'replace', 'move', 'copy
 export function applyJsonPatch<T>(object: T, ops: unknown): T {
   const checked = checkOperations(ops);
   try {
-    return jsonPatch.applyPatch(cloneJson(object), checked, true, true, true).newDocument;
+    return jsonPatch.applyPatch(cloneJson(object), checked, copyGuard(), true, true).newDocument;
   } catch (error) {
+    if (error instanceof PatchError) throw error;
     throw new PatchError(422, describe(error), { cause: error });
   }
+}
+
+/** Checks each operation as the library does, and adds up what is copied. */
+function copyGuard(): typeof jsonPatch.validator {
+  let copied = 0;
+  return (operation, index, document, existingPath) => {
+    jsonPatch.validator(operation, index, document, existingPath);
+    if (operation.op !== 'copy') return;
+    const source: unknown = jsonPatch.getValueByPointer(document, operation.from);
+    copied += JSON.stringify(source)?.length ?? 0;
+    if (copied <= maxCopiedBytes) return;
+    throw new PatchError(
+      400,
+      `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${maxCopiedBytes}`,
+    );
+  };
 }
 
 function checkOperations(ops: unknown): Operation[] {

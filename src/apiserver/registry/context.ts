@@ -4,6 +4,7 @@ import type { Store } from '../../store/contract.ts';
 import type { User } from '../access/user.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Served } from '../catalog/served.ts';
+import type { Turns } from '../fairness/turns.ts';
 import type { KubeObject } from '../object.ts';
 import type { Hub } from '../watch/hub.ts';
 import type { NamespaceGate } from './gate.ts';
@@ -14,6 +15,8 @@ export type Context = Pick<World, 'clock' | 'random' | 'log'> & {
   catalog: Catalog;
   hub: Hub;
   gate: NamespaceGate;
+  /** How clients share the one thread. */
+  turns: Turns;
   /** Asked before each write of a user: may this user write this? Absent: everything that was authorized. */
   guard?: WriteGuard;
 };

@@ -1,13 +1,12 @@
 /** Lists: all objects of a selection as they stood at one revision, read in slices so that nothing else waits long. */
-import { setImmediate as breathe } from 'node:timers/promises';
 import { CompactedError, type Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
+import { piecesOf } from '../fairness/slices.ts';
 import { expired, invalid, revisionTooLarge } from '../status.ts';
 import type { ListMeta } from '../table/table.ts';
-import { decode } from './codec.ts';
 import type { Context } from './context.ts';
 import { decodeContinue, encodeContinue } from './continue.ts';
-import type { Selection } from './selection.ts';
+import { type Selection, selects } from './selection.ts';
 
 /** The options of a list. */
 export type ListOptions = {
@@ -27,8 +26,10 @@ export type Listing = {
   remaining?: number;
 };
 
-/** Entries read without giving way to others: about a millisecond of work. */
+/** Entries read from the store at once: about a millisecond of work. */
 const slice = 200;
+/** A page is held in memory until its end is known, so it ends early when its objects are large; clients go on by the token. */
+const pageBytes = 32 * 1024 * 1024;
 
 const tooOld =
   'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
@@ -99,39 +100,47 @@ function belongs(entry: Entry, selection: Selection): boolean {
   return name === undefined || entry.key.endsWith(`/${name}`);
 }
 
-/** The entries of the list in slices. The return value is the metadata that a limited page ends with. */
+/**
+ * The entries of the list in slices, each in its turn among the lists of all clients. The return value is the metadata that a
+ * limited page ends with.
+ */
 export async function* readList(
   context: Context,
   served: Served,
   selection: Selection,
   listing: Listing,
+  lane: string,
 ): AsyncGenerator<Entry[], ListMeta> {
   const { revision, prefix, limit } = listing;
   let { after } = listing;
   let taken = 0;
+  let bytes = 0;
   const metadata: ListMeta = { resourceVersion: String(revision) };
   for (;;) {
+    await context.turns.take(lane, 'slice');
     const found = readSlice(
       context,
       { prefix, revision, limit: slice, ...(after === undefined ? {} : { after }) },
       served,
     );
-    const last = found.entries[found.entries.length - 1];
-    const wanted = found.entries.filter(
-      (entry) =>
-        belongs(entry, selection) &&
-        (selection.matches === undefined || selection.matches(decode(served, entry))),
-    );
-    const page = limit === undefined ? wanted : wanted.slice(0, limit - taken);
-    taken += page.length;
-    yield page;
-    if (limit !== undefined && taken >= limit && (page.length < wanted.length || found.more)) {
-      const end = page[page.length - 1] ?? last;
-      return { ...metadata, ...pageEnd(context, served, selection, listing, end, taken) };
+    const pieces = piecesOf(found.entries);
+    for (const [index, piece] of pieces.entries()) {
+      if (index > 0) await context.turns.take(lane, 'slice');
+      const wanted = piece.filter((entry) => belongs(entry, selection) && selects(served, selection, entry));
+      const page = limit === undefined ? wanted : wanted.slice(0, limit - taken);
+      taken += page.length;
+      bytes += page.reduce((sum, { value }) => sum + value.byteLength, 0);
+      yield page;
+      const full = limit !== undefined && (taken >= limit || bytes >= pageBytes);
+      const more = page.length < wanted.length || index < pieces.length - 1 || found.more;
+      if (full && more) {
+        const end = page[page.length - 1] ?? piece[piece.length - 1];
+        return { ...metadata, ...pageEnd(context, served, selection, listing, end, taken) };
+      }
     }
+    const last = found.entries[found.entries.length - 1];
     if (!found.more || last === undefined) return metadata;
     after = last.key;
-    await breathe();
   }
 }
 
@@ -172,9 +181,5 @@ function pageEnd(
 /** A whole selection as it is now, for work inside the server. */
 export function readAll(context: Context, served: Served, selection: Selection): Entry[] {
   const { entries } = context.store.range({ prefix: scopePrefix(served, selection) });
-  return entries.filter(
-    (entry) =>
-      belongs(entry, selection) &&
-      (selection.matches === undefined || selection.matches(decode(served, entry))),
-  );
+  return entries.filter((entry) => belongs(entry, selection) && selects(served, selection, entry));
 }

@@ -3,6 +3,8 @@ import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
 import { demanded, type FieldSelector, matchesFields, parseFieldSelector } from '../selection/fields.ts';
 import { type LabelSelector, matchesLabels, parseLabelSelector } from '../selection/labels.ts';
+import { type MayMatch, mayMatchOf } from '../selection/needles.ts';
+import { bufferOf, decode, type Stored } from './codec.ts';
 
 /** A selection. What selectors demand of namespace and name by equality is told apart: it needs no look into objects. */
 export type Selection = {
@@ -10,6 +12,8 @@ export type Selection = {
   name: string | undefined;
   /** Absent when every object of the namespace and name is meant. */
   matches: ((object: KubeObject) => boolean) | undefined;
+  /** What stored bytes must hold to match at all; only for values whose stored form is the served one. */
+  mayMatch?: MayMatch;
 };
 
 /** Reads the selectors of a request on `namespace` (undefined: all) and `name` (undefined: all); throws 400. */
@@ -30,7 +34,22 @@ export function selectionOf(
       ((field === 'metadata.name' && value !== name) ||
         (field === 'metadata.namespace' && value !== (namespace ?? ''))),
   );
-  return { namespace, name, matches: contradicts ? () => false : predicateOf(labels, rest) };
+  const mayMatch = contradicts ? () => false : mayMatchOf(labels, rest);
+  return {
+    namespace,
+    name,
+    matches: contradicts ? () => false : predicateOf(labels, rest),
+    ...(mayMatch === undefined ? {} : { mayMatch }),
+  };
+}
+
+/** Whether a stored value is selected; parses it only when its bytes alone do not say no. */
+export function selects(served: Served, { matches, mayMatch }: Selection, stored: Stored): boolean {
+  if (matches === undefined) return true;
+  // Older values get defaults when they are read, which their bytes do not hold.
+  const asStored = stored.modRevision > served.staleUpTo;
+  if (asStored && mayMatch !== undefined && !mayMatch(bufferOf(stored.value))) return false;
+  return matches(decode(served, stored));
 }
 
 function isIdentity(field: string): boolean {

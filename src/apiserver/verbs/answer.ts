@@ -61,6 +61,8 @@ export async function sendObject(
 
 /** Answers with a Status. A failure is JSON whatever the client wished: it must always be readable. */
 export function sendStatus(exchange: Exchange, status: Status): void {
+  const seconds = status.details?.retryAfterSeconds;
+  if (seconds !== undefined) exchange.setHeader('retry-after', String(seconds));
   exchange.send(status.code, 'application/json', JSON.stringify(status));
 }
 
@@ -128,7 +130,7 @@ export async function sendList(
   const second = await pages.next();
   const start = piecesOf(frame, first.value);
   if (second.done) return sendGathered(exchange, frame, start, second.value, form);
-  const sink = exchange.open(200, 'application/json');
+  const sink = exchange.open(200, 'application/json', { long: true });
   try {
     sink.write(frame.head({ resourceVersion: String(plan.revision) }));
     let empty = await writeSlice(sink, frame, first.value, true);

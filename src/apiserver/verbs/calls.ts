@@ -2,6 +2,7 @@
 import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { laneOf } from '../fairness/turns.ts';
 import { cloneJson } from '../object.ts';
 import { bufferOf, decode, wireForm } from '../registry/codec.ts';
 import type { Context, Place } from '../registry/context.ts';
@@ -64,11 +65,11 @@ export async function getObject(call: Call): Promise<void> {
 const unread = { apiVersion: '', kind: '', metadata: {} };
 
 /** Reads a collection. */
-export async function listObjects({ context, exchange, served, target, form }: Call): Promise<void> {
+export async function listObjects({ context, exchange, served, target, form, user }: Call): Promise<void> {
   const options = listOptions(exchange.query);
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
   const listing = planList(context, served, selection, options);
-  const pages = readList(context, served, selection, listing);
+  const pages = readList(context, served, selection, listing, laneOf(user.name, target));
   return sendList(
     exchange,
     served,
@@ -79,9 +80,11 @@ export async function listObjects({ context, exchange, served, target, form }: C
 }
 
 /** Follows a collection. */
-export async function watchObjects({ context, exchange, served, target, form, open }: Call): Promise<void> {
+export async function watchObjects(call: Call): Promise<void> {
+  const { context, exchange, served, target, form, open, user } = call;
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
-  return serveWatch(context, exchange, served, selection, watchOptions(exchange.query), form, open);
+  const options = { ...watchOptions(exchange.query), lane: laneOf(user.name, target) };
+  return serveWatch(context, exchange, served, selection, options, form, open);
 }
 
 /** Creates an object. */

@@ -26,7 +26,7 @@ export async function serveWatch(
   exchange: Exchange,
   served: Served,
   selection: Selection,
-  options: WatchOptions,
+  options: WatchOptions & { lane: string },
   form: Form,
   open: OpenWatches,
 ): Promise<void> {
@@ -41,7 +41,7 @@ export async function serveWatch(
     sink.write(errorLine(from, context.store.compactedRevision()));
     return sink.end();
   }
-  if (initial && !(await sendInitial(context, sink, served, selection, from, writer))) return;
+  if (initial && !(await sendInitial(context, sink, served, selection, from, writer, options.lane))) return;
   if (options.sendInitialEvents && options.bookmarks) sink.write(writer.bookmark(from, true));
   await follow({ context, sink, served, selection, options, writer, open }, from);
 }
@@ -54,10 +54,11 @@ async function sendInitial(
   selection: Selection,
   revision: number,
   writer: Writer,
+  lane: string,
 ): Promise<boolean> {
   const listing = { revision, prefix: scope(served, selection) };
   try {
-    for await (const entries of readList(context, served, selection, listing)) {
+    for await (const entries of readList(context, served, selection, listing, lane)) {
       for (const entry of entries) {
         const line = writer.initial(
           () => wireForm(served, entry),

@@ -1,6 +1,6 @@
 /** From the bytes of a body to plain JSON values, and which media types a request takes. */
 import { isRecord, setOwn } from '../object.ts';
-import { badRequest, unsupportedMediaType } from '../status.ts';
+import { ApiError, badRequest, tooManyValues, unsupportedMediaType } from '../status.ts';
 import { scanJson } from './duplicates.ts';
 import { decodeProtobuf } from './protobuf.ts';
 
@@ -9,8 +9,8 @@ export type Decoded = { value: unknown; duplicates: string[] };
 
 /** Deeper nesting than any real object has is refused before it can exhaust the stack. */
 const depthLimit = 500;
-/** Values in one YAML document, aliases counted each time; 3 MiB of JSON cannot hold more. */
-const nodeLimit = 1_000_000;
+/** Values in one body, YAML's aliases counted each time: a parsed value takes up to a hundred times the bytes of its text. */
+const valueLimit = 250_000;
 
 const protobufType = 'application/vnd.kubernetes.protobuf';
 
@@ -34,13 +34,24 @@ export async function decodeBody(bytes: Buffer, contentType: string | undefined)
 /** Decodes JSON, seeing repeated keys. */
 export function decodeJson(bytes: Buffer): Decoded {
   const text = bytes.toString('utf8');
-  const { depth, duplicates } = scanJson(text);
+  const { depth, duplicates, values, inexact } = scanJson(text);
   if (depth > depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`);
+  if (values > valueLimit) throw tooManyValues(valueLimit);
+  let value: unknown;
   try {
-    return { value: JSON.parse(text), duplicates };
+    value = JSON.parse(text);
   } catch (error) {
     throw badRequest(`the body of the request is no JSON: ${messageOf(error)}`);
   }
+  if (inexact !== undefined) throw inexactNumber(inexact);
+  return { value, duplicates };
+}
+
+/** A number that would be stored as another one is refused: what is read back must be what was written. */
+function inexactNumber(text: string): Error {
+  return badRequest(
+    `the whole number ${text.slice(0, 40)} cannot be kept exactly: write it as a string, or use at most ${Number.MAX_SAFE_INTEGER}`,
+  );
 }
 
 /** Decodes one YAML document (which JSON is too); the parser is loaded only when a client really sends YAML. */
@@ -50,8 +61,9 @@ export async function decodeYaml(bytes: Buffer): Promise<Decoded> {
   const { load, CORE_SCHEMA, mergeTag } = await import('js-yaml');
   try {
     const value: unknown = load(bytes.toString('utf8'), { schema: CORE_SCHEMA.withTags([mergeTag]) });
-    return { value: plain(value, { nodes: nodeLimit }, 0), duplicates: [] };
+    return { value: plain(value, { values: valueLimit }, 0), duplicates: [] };
   } catch (error) {
+    if (error instanceof ApiError) throw error;
     throw badRequest(`error converting YAML to JSON: ${messageOf(error)}`);
   }
 }
@@ -72,15 +84,19 @@ export function asObject(value: unknown): Record<string, unknown> {
  * Turns what YAML has beyond JSON (NaN, shared nodes) into plain values. A few aliases of aliases can stand for
  * billions of nodes, so their number is bounded before they are copied.
  */
-function plain(value: unknown, budget: { nodes: number }, depth: number): unknown {
-  if (--budget.nodes < 0 || depth > depthLimit) throw new Error('too many or too deeply nested values');
+function plain(value: unknown, budget: { values: number }, depth: number): unknown {
+  if (--budget.values < 0 || depth > depthLimit) throw new Error('too many or too deeply nested values');
   if (Array.isArray(value)) return value.map((item) => plain(item, budget, depth + 1));
   if (isRecord(value)) {
     const result: Record<string, unknown> = {};
     for (const [key, member] of Object.entries(value)) setOwn(result, key, plain(member, budget, depth + 1));
     return result;
   }
-  return typeof value === 'number' && !Number.isFinite(value) ? null : (value ?? null);
+  if (typeof value !== 'number') return value ?? null;
+  if (Number.isInteger(value) && Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 2 ** 64) {
+    throw inexactNumber(String(value));
+  }
+  return Number.isFinite(value) ? value : null;
 }
 
 function messageOf(error: unknown): string {

@@ -1,10 +1,11 @@
 /**
  * What JSON.parse does not tell of a text: keys written twice in one object (it keeps the last silently,
- * `fieldValidation=Strict` must see them) and how deep the nesting goes (before it can exhaust the stack).
+ * `fieldValidation=Strict` must see them), whole numbers it would round, how deep the nesting goes (before it can exhaust
+ * the stack) and how many values there are (before they cost a hundred times the bytes of the text).
  */
 
-/** `duplicates` are paths like `spec.disks[0].name`, in order, at most 16. */
-export type JsonScan = { duplicates: string[]; depth: number };
+/** `duplicates` are paths like `spec.disks[0].name`, in order, at most 16; `inexact` is the first whole number that would be rounded. */
+export type JsonScan = { duplicates: string[]; depth: number; values: number; inexact?: string };
 
 const duplicateLimit = 16;
 
@@ -16,6 +17,8 @@ export function scanJson(text: string): JsonScan {
   const duplicates: string[] = [];
   const stack: Frame[] = [];
   let depth = 0;
+  let values = 1;
+  let inexact: string | undefined;
   let expectKey = false;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -27,17 +30,49 @@ export function scanJson(text: string): JsonScan {
       at = end;
     } else if (code === 0x7b || code === 0x5b) {
       expectKey = code === 0x7b;
+      values++;
       stack.push({ array: !expectKey, path: pathInto(frame), index: 0, keys: new Set(), key: '' });
       depth = Math.max(depth, stack.length);
     } else if (code === 0x7d || code === 0x5d) {
       stack.pop();
       expectKey = false;
+    } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      const end = endOfNumber(text, at);
+      if (end - at >= shortestInexact) inexact ??= roundedInteger(text.slice(at, end));
+      at = end - 1;
     } else if (code === 0x2c && frame !== undefined) {
+      values++;
       if (frame.array) frame.index++;
       else expectKey = true;
     }
   }
-  return { duplicates, depth };
+  return { duplicates, depth, values, ...(inexact === undefined ? {} : { inexact }) };
+}
+
+/** Whole numbers of fewer characters are all held exactly by a double. */
+const shortestInexact = 16;
+
+/** The text of a whole number that a double cannot hold, or would write differently; undefined for all others. */
+function roundedInteger(text: string): string | undefined {
+  return /^-?\d+$/.test(text) && String(Number(text)) !== text ? text : undefined;
+}
+
+function endOfNumber(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && isNumeral(text.charCodeAt(at))) at++;
+  return at;
+}
+
+/** Digits and `+-.eE`. */
+function isNumeral(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    code === 0x2b ||
+    code === 0x2d ||
+    code === 0x2e ||
+    code === 0x45 ||
+    code === 0x65
+  );
 }
 
 /** The same key may be spelled with and without escapes. */

@@ -1,7 +1,9 @@
 /** One request and its answer, the same over HTTP/1.1 and HTTP/2. Knows nothing of the API. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { badRequest, tooLarge } from '../status.ts';
+import { createGzip } from 'node:zlib';
+import type { Clock } from '../../base/clock.ts';
+import { badRequest, requestTimeout, tooLarge } from '../status.ts';
 
 /** The request as node gives it. */
 export type RawRequest = IncomingMessage | Http2ServerRequest;
@@ -10,6 +12,14 @@ export type RawResponse = ServerResponse | Http2ServerResponse;
 
 /** Bodies above this are refused with 413, as kube-apiserver does (MaxRequestBodyBytes). */
 export const bodyLimitBytes = 3 * 1024 * 1024;
+
+/** As in kube-apiserver: smaller answers cost more to compress than to send. Level 1 is four times faster than 6. */
+const compressAboveBytes = 128 * 1024;
+const gzipOptions = { level: 1 };
+const gzipHeaders = { 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
+
+/** A body that trickles in longer than this is given up: its sender holds a place that others need. */
+const bodyMs = 60_000;
 
 /** A response that goes on: a watch or a long list. */
 export type Sink = {
@@ -41,14 +51,14 @@ export type Exchange = {
   setHeader(name: string, value: string): void;
   /** Answers as a whole. */
   send(code: number, type: string, body: Uint8Array | string): void;
-  /** Starts an answer that goes on. */
-  open(code: number, type: string): Sink;
+  /** Starts an answer that goes on; a `long` one is compressed where the client takes that, a watch is not: it must not wait. */
+  open(code: number, type: string, options?: { long: boolean }): Sink;
   /** True once the head of the answer is out: nothing else can be told any more. */
   answered(): boolean;
 };
 
 /** Wraps node's request and response. */
-export function createExchange(request: RawRequest, response: RawResponse): Exchange {
+export function createExchange(request: RawRequest, response: RawResponse, clock: Clock): Exchange {
   const url = request.url ?? '/';
   const at = url.indexOf('?');
   const warnings: string[] = [];
@@ -64,7 +74,7 @@ export function createExchange(request: RawRequest, response: RawResponse): Exch
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(',') : value;
     },
-    body: () => readBody(request),
+    body: () => readBody(request, clock),
     warn: (text) => {
       const line = `299 - ${quote(text)}`;
       if (!warnings.includes(line)) warnings.push(line);
@@ -73,16 +83,24 @@ export function createExchange(request: RawRequest, response: RawResponse): Exch
       response.setHeader(name, value);
     },
     send: (code, type, body) => {
-      const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-      head(code, { 'content-type': type, 'content-length': String(length) });
-      response.end(body);
+      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      if (bytes.byteLength > compressAboveBytes && takesGzip(request)) {
+        head(code, { 'content-type': type, ...gzipHeaders });
+        const stream = createGzip(gzipOptions);
+        stream.pipe(response as Writable & NodeJS.WritableStream);
+        stream.end(bytes);
+        return;
+      }
+      head(code, { 'content-type': type, 'content-length': String(bytes.byteLength) });
+      response.end(bytes);
     },
-    open: (code, type) => {
-      head(code, { 'content-type': type });
+    open: (code, type, options) => {
+      const compressed = options?.long === true && takesGzip(request);
+      head(code, { 'content-type': type, ...(compressed ? gzipHeaders : {}) });
       // A watch may have nothing to say for long; its client waits for the head to know that it is on.
       const stream = response as Writable;
       stream.flushHeaders();
-      return createSink(stream);
+      return compressed ? createCompressedSink(stream) : createSink(stream);
     },
     answered: () => response.headersSent,
   };
@@ -103,6 +121,44 @@ type Writable = {
   once(event: 'drain' | 'close', listener: () => void): void;
   removeListener(event: 'drain' | 'close', listener: () => void): void;
 };
+
+/** True when the client says in Accept-Encoding that it takes gzip (RFC 9110, 12.5.3). */
+function takesGzip(request: RawRequest): boolean {
+  const header = request.headers['accept-encoding'];
+  const text = Array.isArray(header) ? header.join(',') : (header ?? '');
+  return text.split(',').some((part) => /^\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(part));
+}
+
+/** What is written passes through gzip, which works on a thread of its own; the response is what ends, closes and breaks. */
+function createCompressedSink(stream: Writable): Sink {
+  const gzip = createGzip(gzipOptions);
+  const response = createSink(stream);
+  gzip.pipe(stream as Writable & NodeJS.WritableStream);
+  response.closedThen(() => gzip.destroy());
+  let ended = false;
+  return {
+    write: (chunk) => !response.closed && !ended && gzip.write(chunk),
+    drained: (then) => {
+      if (response.closed) return then();
+      const once = () => {
+        gzip.removeListener('drain', once);
+        gzip.removeListener('close', once);
+        then();
+      };
+      gzip.once('drain', once);
+      gzip.once('close', once);
+    },
+    end: () => {
+      ended = true;
+      gzip.end();
+    },
+    destroy: () => response.destroy(),
+    get closed() {
+      return response.closed;
+    },
+    closedThen: response.closedThen,
+  };
+}
 
 function createSink(stream: Writable): Sink {
   let closed = false;
@@ -137,7 +193,19 @@ function createSink(stream: Writable): Sink {
   };
 }
 
-function readBody(request: RawRequest): Promise<Buffer> {
+async function readBody(request: RawRequest, clock: Clock): Promise<Buffer> {
+  let cancel = () => {};
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = clock.after(bodyMs, () => reject(requestTimeout(bodyMs)));
+  });
+  try {
+    return await Promise.race([collect(request), late]);
+  } finally {
+    cancel();
+  }
+}
+
+function collect(request: RawRequest): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > bodyLimitBytes) {
     if (declared <= 4 * bodyLimitBytes) request.resume();

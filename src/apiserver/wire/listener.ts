@@ -33,6 +33,18 @@ const streamsPerSession = 1000;
 /** A body of the largest size should not wait for window updates. */
 const windowBytes = 4 * 1024 * 1024;
 
+/** Connections at once. 10,000 watches fit on a hundred; beyond this the newest are refused so that the others go on. */
+const maxConnections = 4096;
+/** Who does not finish the TLS handshake in time is cut off, as is an HTTP/1.1 head or request that trickles in. */
+const handshakeMs = 10_000;
+const headersMs = 15_000;
+const requestMs = 75_000;
+const checkConnectionsMs = 5_000;
+/** Memory of one HTTP/2 session in MB, and the size and number of the headers of one request. */
+const sessionMegabytes = 32;
+const headerListBytes = 32 * 1024;
+const headerPairs = 128;
+
 /** Starts to listen; rejects with the system's error (EADDRINUSE...). */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { keys, onRequest, clock, log } = options;
@@ -51,15 +63,29 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       // Who has no certificate, or a wrong one, gets an answer that says so instead of a broken connection.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
-      settings: { maxConcurrentStreams: streamsPerSession, initialWindowSize: windowBytes },
+      handshakeTimeout: handshakeMs,
+      maxSessionMemory: sessionMegabytes,
+      maxHeaderListPairs: headerPairs,
+      settings: {
+        maxConcurrentStreams: streamsPerSession,
+        initialWindowSize: windowBytes,
+        maxHeaderListSize: headerListBytes,
+      },
     },
     (request, response) => {
       request.on('error', () => {});
       response.on('error', () => {});
       if (request.httpVersionMajor === 1) countRequest(request.socket as TLSSocket, response);
-      onRequest(createExchange(request, response), evidence(request));
+      onRequest(createExchange(request, response, clock), evidence(request));
     },
   );
+  server.maxConnections = maxConnections;
+  // The HTTP/1.1 side takes these as properties only (node:http Server), looked at from the first moment it listens.
+  Object.assign(server, {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: checkConnectionsMs,
+  });
   function countRequest(socket: TLSSocket, response: RawResponse): void {
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1);
     (response as { once(event: 'close', then: () => void): void }).once('close', () => {

@@ -33,13 +33,15 @@ export function supervise(role: ChildRole, script: string, world: World): Superv
     settleReady = { resolve, reject };
   });
   ready.catch(() => {});
+  let wasReady = false;
 
   async function keepRunning(): Promise<void> {
     for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
       const started = clock.monotonic();
       const code = await runOnce();
       if (stopping.signal.aborted) return;
-      if (code === CANNOT_START) {
+      // A role that has run before can run again: its port or its directory may be held for a moment only.
+      if (code === CANNOT_START && !wasReady) {
         settleReady.reject(new Error(`${role.name} cannot start`));
         return;
       }
@@ -58,7 +60,9 @@ export function supervise(role: ChildRole, script: string, world: World): Superv
       });
       if (child.stdout !== null) {
         createInterface({ input: child.stdout }).on('line', (line) => {
-          if (line.startsWith('ready')) settleReady.resolve(line);
+          if (!line.startsWith('ready')) return;
+          wasReady = true;
+          settleReady.resolve(line);
         });
       }
       child.on('error', (error) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { loadCredentials } from '../../apiserver/pki/credentials.ts';
 import { createApiServer } from '../../apiserver/server.ts';
+import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
 import { openFileStore } from '../../store/file.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
@@ -14,7 +15,7 @@ export type ApiserverOptions = {
   kubeconfig: string;
 };
 
-/** Serves until the lifetime ends. Throws ReasonedError DataDirectoryInUse, or when the address is taken. */
+/** Serves until the lifetime ends. Throws ReasonedError DataDirectoryInUse or AddressRefused. */
 export async function runApiserver(
   options: ApiserverOptions,
   lifetime: Lifetime,
@@ -27,7 +28,15 @@ export async function runApiserver(
       world,
       hosts: [options.listen.host],
     });
-    const server = await createApiServer({ store, world, credentials, listen: options.listen, version });
+    const server = await createApiServer({
+      store,
+      world,
+      credentials,
+      listen: options.listen,
+      version,
+    }).catch((error: unknown) => {
+      throw addressRefused(error, options.listen) ?? error;
+    });
     await credentials.writeKubeconfig(options.kubeconfig, server.url);
     process.stdout.write(`ready ${server.url}\n`);
     await aborted(lifetime.signal);
@@ -35,4 +44,19 @@ export async function runApiserver(
   } finally {
     await store.close();
   }
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use by another process: stop that one, or choose another with --listen',
+  EADDRNOTAVAIL: 'is not an address of this machine: choose another with --listen',
+  EACCES: 'needs root: choose a port from 1024 with --listen',
+};
+
+/** What the system said of the address, as something a person can mend; undefined when the error is about something else. */
+function addressRefused(error: unknown, { host, port }: ApiserverOptions['listen']): Error | undefined {
+  const isListen = error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+  const code = isListen && 'code' in error ? String(error.code) : '';
+  const why = REFUSALS[code];
+  if (why === undefined) return undefined;
+  return new ReasonedError('AddressRefused', `${host}:${port} ${why}`, { stalled: true, cause: error });
 }

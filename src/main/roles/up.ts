@@ -22,7 +22,7 @@ export type UpOptions = {
   script: string;
 };
 
-/** Runs until the lifetime ends; guests run on. Rejects when a role cannot start. */
+/** Runs until the lifetime ends, also while the API server is still starting; guests run on. Rejects when a role cannot start. */
 export async function runUp(options: UpOptions, lifetime: Lifetime, world: World): Promise<void> {
   const { layout, script } = options;
   // Roots of unprivileged containers lie below it: their users must be able to pass.
@@ -31,7 +31,8 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
   let agent: SupervisedChild | undefined;
   let client: Client | undefined;
   try {
-    const address = await apiserver.ready;
+    const address = await Promise.race([apiserver.ready, aborted(lifetime.signal)]);
+    if (address === undefined) return;
     client = await connect(layout.kubeconfig, 'vireo-manager', world);
     await installDefinitions(client, world.clock, lifetime.signal);
     agent = supervise({ name: 'agent', args: agentArgs(options) }, script, world);

@@ -4,11 +4,27 @@ import type { ServedGroup, ServedVersion } from './groups.ts';
 
 const statusVerbs = ['get', 'patch', 'update'];
 
+/** `takes`: the kind of its objects where it is not that of the resource. */
+type Subresource = {
+  name: string;
+  verbs: readonly string[];
+  takes?: { group: string; version: string; kind: string };
+};
+
+const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
+const tokenRequest = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
+
 /** Subresources beside the resource itself, with their verbs. */
-function subresourcesOf(resource: ResourceInfo): { name: string; verbs: readonly string[] }[] {
+function subresourcesOf(resource: ResourceInfo): Subresource[] {
   const status = resource.subresources.status === true ? [{ name: 'status', verbs: statusVerbs }] : [];
   const isNamespace = resource.group === '' && resource.plural === 'namespaces';
-  return isNamespace ? [{ name: 'finalize', verbs: ['update'] }, ...status] : status;
+  const isAccount = resource.group === '' && resource.plural === 'serviceaccounts';
+  if (isAccount) return [{ name: 'token', verbs: ['create'], takes: tokenRequest }];
+  const scale =
+    resource.subresources.scale === undefined
+      ? []
+      : [{ name: 'scale', verbs: statusVerbs, takes: scaleKind }];
+  return isNamespace ? [{ name: 'finalize', verbs: ['update'] }, ...status] : [...status, ...scale];
 }
 
 /** metav1.APIResourceList of one group version. */
@@ -27,11 +43,11 @@ export function resourceList(group: string, { version, resources }: ServedVersio
         ...(resource.shortNames.length === 0 ? {} : { shortNames: resource.shortNames }),
         ...(resource.categories.length === 0 ? {} : { categories: resource.categories }),
       },
-      ...subresourcesOf(resource).map(({ name, verbs }) => ({
+      ...subresourcesOf(resource).map(({ name, verbs, takes }) => ({
         name: `${resource.plural}/${name}`,
         singularName: '',
         namespaced: resource.namespaced,
-        kind: resource.kind,
+        ...(takes ?? { kind: resource.kind }),
         verbs,
       })),
     ]),
@@ -73,9 +89,9 @@ export function aggregated(groups: readonly ServedGroup[], version: string): unk
 function aggregatedResource(resource: ResourceInfo): unknown {
   const { group, version, kind } = resource;
   const responseKind = { group, version, kind };
-  const subresources = subresourcesOf(resource).map(({ name, verbs }) => ({
+  const subresources = subresourcesOf(resource).map(({ name, verbs, takes }) => ({
     subresource: name,
-    responseKind,
+    responseKind: takes ?? responseKind,
     verbs,
   }));
   return {

@@ -6,7 +6,9 @@ import { checkStructural } from '../../schema/structural.ts';
 import { asDefinition, type Definition, type DefinitionVersion } from '../catalog/definition.ts';
 import { label1035Errors, type NameCheck, subdomainErrors } from '../metadata/names.ts';
 import { equalJson, isRecord, type KubeObject } from '../object.ts';
+import type { ScalePaths } from '../resource.ts';
 import { compileJsonPath } from '../selection/jsonpath.ts';
+import { checkRuleCosts } from './rulecosts.ts';
 
 const columnTypes = ['integer', 'number', 'string', 'boolean', 'date'];
 const selectableLimit = 8;
@@ -106,6 +108,7 @@ function checkVersion(version: DefinitionVersion, path: string, old?: Definition
       ];
     }),
     ...checkSelectable(version.selectableFields ?? [], `${path}.selectableFields`),
+    ...checkScale(version, `${path}.subresources.scale`),
   ];
 }
 
@@ -117,6 +120,29 @@ function checkJsonPath(path: string, field: string): FieldError[] {
   } catch (error) {
     return [invalid(field, path, error instanceof Error ? error.message : String(error))];
   }
+}
+
+/** What is scaled lies in spec or status: nothing else is a count. */
+function checkScale({ subresources }: DefinitionVersion, path: string): FieldError[] {
+  const scale = subresources?.scale;
+  if (scale === undefined) return [];
+  const check = (field: keyof ScalePaths, roots: readonly string[]): FieldError[] => {
+    const value = scale[field];
+    if (value === undefined || value === '') {
+      return field === 'labelSelectorPath' ? [] : [required(`${path}.${field}`)];
+    }
+    if (!simplePath.test(value)) {
+      return [invalid(`${path}.${field}`, value, 'must be a json path without array notation')];
+    }
+    return roots.some((root) => value.startsWith(`${root}.`))
+      ? []
+      : [invalid(`${path}.${field}`, value, `should be a json path under ${roots.join(' or ')}`)];
+  };
+  return [
+    ...check('specReplicasPath', ['.spec']),
+    ...check('statusReplicasPath', ['.status']),
+    ...check('labelSelectorPath', ['.spec', '.status']),
+  ];
 }
 
 function checkSelectable(fields: readonly { jsonPath: string }[], path: string): FieldError[] {
@@ -147,7 +173,7 @@ function checkSchema(version: DefinitionVersion, path: string): FieldError[] {
   if (structural.length > 0) return structural;
   try {
     compileSchema(schema);
-    return [];
+    return checkRuleCosts(schema, path);
   } catch (error) {
     return [
       {

@@ -13,7 +13,7 @@ import type { Written } from './written.ts';
 /** How the new state comes about. It gets its own copy of the stored object. */
 export type Revision = {
   next: (old: KubeObject) => KubeObject | Promise<KubeObject>;
-  subresource?: 'status' | 'finalize';
+  subresource?: 'status' | 'finalize' | 'scale';
   /** True when `next` has recorded field owners itself (server-side apply). */
   managed?: boolean;
 };

@@ -20,6 +20,7 @@ import {
 } from './calls.ts';
 import type { OpenWatches } from './open.ts';
 import { truthOf } from './options.ts';
+import { serveScale } from './scale.ts';
 
 /** The verb a request means, as authorization and discovery name it. */
 export function verbOf(target: ResourceTarget, method: string, query: URLSearchParams): string {
@@ -73,7 +74,7 @@ export async function dispatch(
       {},
     );
   }
-  return handler(call);
+  return target.subresource === 'scale' ? serveScale(call, verb) : handler(call);
 }
 
 function findServed({ catalog }: Context, target: ResourceTarget): Served {
@@ -87,6 +88,7 @@ function findServed({ catalog }: Context, target: ResourceTarget): Served {
   if (subresource === undefined) return served;
   const isNamespace = resource.group === '' && resource.plural === 'namespaces';
   if (subresource === 'status' && resource.subresources.status === true) return served;
+  if (subresource === 'scale' && resource.subresources.scale !== undefined) return served;
   if (subresource === 'finalize' && isNamespace) return served;
   throw noSuchResource();
 }

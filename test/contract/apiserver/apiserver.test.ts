@@ -6,6 +6,7 @@ import { kindCases } from './cases/kinds.ts';
 import { listCases, watchCases } from './cases/lists.ts';
 import { objectCases } from './cases/objects.ts';
 import { patchCases } from './cases/patches.ts';
+import { scalingCases } from './cases/scaling.ts';
 import { type Client, createClient, targetFromKubeconfig } from './client.ts';
 import { startEmbedded } from './embedded.ts';
 import { runCase } from './run.ts';
@@ -38,6 +39,7 @@ const groups = {
   watches: watchCases,
   kinds: kindCases,
   definitions: definitionCases,
+  scaling: scalingCases,
   discovery: discoveryCases,
 };
 

@@ -1,14 +1,15 @@
 /** Lists in pages, at revisions, through selectors, as tables; and watches. */
 import { type Case, type Step, step } from '../suite.ts';
 
-const maps = '/api/v1/namespaces/{ns}/configmaps';
+/** Secrets, because every namespace has a ConfigMap from its beginning. */
+const secrets = '/api/v1/namespaces/{ns}/secrets';
 const make = (name: string, labels: Record<string, string> = {}, save?: Step['save']): Step =>
   step(
     'POST',
-    maps,
+    secrets,
     { code: 201 },
     {
-      body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels } },
+      body: { apiVersion: 'v1', kind: 'Secret', metadata: { name, labels } },
       ...(save === undefined ? {} : { save }),
     },
   );
@@ -24,11 +25,11 @@ export const listCases: Case[] = [
       make('c'),
       step(
         'GET',
-        `${maps}?limit=2`,
+        `${secrets}?limit=2`,
         {
           code: 200,
           body: {
-            kind: 'ConfigMapList',
+            kind: 'SecretList',
             ...names('a', 'b'),
             metadata: { continue: '<any>', remainingItemCount: 1, resourceVersion: '<any>' },
           },
@@ -36,27 +37,27 @@ export const listCases: Case[] = [
         { save: { token: 'metadata.continue', rv: 'metadata.resourceVersion' } },
       ),
       make('bb'),
-      step('DELETE', `${maps}/c`, { code: 200 }),
-      step('GET', `${maps}?limit=2&continue={token}`, {
+      step('DELETE', `${secrets}/c`, { code: 200 }),
+      step('GET', `${secrets}?limit=2&continue={token}`, {
         code: 200,
         body: { ...names('c'), metadata: { continue: '<absent>', resourceVersion: '{rv}' } },
       }),
-      step('GET', `${maps}?resourceVersion={rv}&resourceVersionMatch=Exact`, {
+      step('GET', `${secrets}?resourceVersion={rv}&resourceVersionMatch=Exact`, {
         code: 200,
         body: names('a', 'b', 'c'),
       }),
-      step('GET', `${maps}?resourceVersion={rv}&resourceVersionMatch=NotOlderThan`, {
+      step('GET', `${secrets}?resourceVersion={rv}&resourceVersionMatch=NotOlderThan`, {
         code: 200,
         body: names('a', 'b', 'bb'),
       }),
-      step('GET', `${maps}?continue=rubbish`, { code: 400 }),
-      step('GET', `${maps}?limit=x`, { code: 400 }),
-      step('GET', `${maps}?resourceVersionMatch=Exact`, { code: 422 }),
-      step('GET', `${maps}?resourceVersion=999999999999`, {
+      step('GET', `${secrets}?continue=rubbish`, { code: 400 }),
+      step('GET', `${secrets}?limit=x`, { code: 400 }),
+      step('GET', `${secrets}?resourceVersionMatch=Exact`, { code: 422 }),
+      step('GET', `${secrets}?resourceVersion=999999999999`, {
         code: 504,
         body: { reason: 'Timeout', details: { causes: [{ reason: 'ResourceVersionTooLarge' }] } },
       }),
-      step('GET', `${maps}?resourceVersion=abc`, { code: 422 }),
+      step('GET', `${secrets}?resourceVersion=abc`, { code: 422 }),
     ],
   },
   {
@@ -65,14 +66,14 @@ export const listCases: Case[] = [
       make('a', { app: 'x', tier: '1' }),
       make('b', { app: 'y' }),
       make('c', { other: 'z' }),
-      step('GET', `${maps}?labelSelector=app%3Dx`, { code: 200, body: names('a') }),
-      step('GET', `${maps}?labelSelector=app!%3Dx,app`, { code: 200, body: names('b') }),
-      step('GET', `${maps}?labelSelector=app+in+(x,y)`, { code: 200, body: names('a', 'b') }),
-      step('GET', `${maps}?labelSelector=app+notin+(x),other`, { code: 200, body: names('c') }),
-      step('GET', `${maps}?labelSelector=!app,other`, { code: 200, body: names('c') }),
-      step('GET', `${maps}?labelSelector=tier%3E0`, { code: 200, body: names('a') }),
-      step('GET', `${maps}?labelSelector=app+in+x`, { code: 400 }),
-      step('GET', `${maps}?labelSelector=app%3D%3D%3Dx`, { code: 400 }),
+      step('GET', `${secrets}?labelSelector=app%3Dx`, { code: 200, body: names('a') }),
+      step('GET', `${secrets}?labelSelector=app!%3Dx,app`, { code: 200, body: names('b') }),
+      step('GET', `${secrets}?labelSelector=app+in+(x,y)`, { code: 200, body: names('a', 'b') }),
+      step('GET', `${secrets}?labelSelector=app+notin+(x),other`, { code: 200, body: names('c') }),
+      step('GET', `${secrets}?labelSelector=!app,other`, { code: 200, body: names('c') }),
+      step('GET', `${secrets}?labelSelector=tier%3E0`, { code: 200, body: names('a') }),
+      step('GET', `${secrets}?labelSelector=app+in+x`, { code: 400 }),
+      step('GET', `${secrets}?labelSelector=app%3D%3D%3Dx`, { code: 400 }),
     ],
   },
   {
@@ -80,12 +81,12 @@ export const listCases: Case[] = [
     steps: [
       make('a'),
       make('b'),
-      step('GET', `${maps}?fieldSelector=metadata.name%3Da`, { code: 200, body: names('a') }),
-      step('GET', `/api/v1/configmaps?fieldSelector=metadata.namespace%3D{ns},metadata.name!%3Da`, {
+      step('GET', `${secrets}?fieldSelector=metadata.name%3Da`, { code: 200, body: names('a') }),
+      step('GET', `/api/v1/secrets?fieldSelector=metadata.namespace%3D{ns},metadata.name!%3Da`, {
         code: 200,
         body: names('b'),
       }),
-      step('GET', `${maps}?fieldSelector=data.k%3Da`, {
+      step('GET', `${secrets}?fieldSelector=data.k%3Da`, {
         code: 400,
         body: { message: '/field label not supported: data.k/' },
       }),
@@ -97,7 +98,7 @@ export const listCases: Case[] = [
       make('a'),
       step(
         'GET',
-        maps,
+        secrets,
         {
           code: 200,
           body: {
@@ -105,12 +106,13 @@ export const listCases: Case[] = [
             apiVersion: 'meta.k8s.io/v1',
             columnDefinitions: [
               { name: 'Name', type: 'string', format: 'name', priority: 0 },
+              { name: 'Type' },
               { name: 'Data' },
               { name: 'Age' },
             ],
             rows: [
               {
-                cells: ['a', 0, '<any>'],
+                cells: ['a', 'Opaque', 0, '<any>'],
                 object: { kind: 'PartialObjectMetadata', metadata: { name: 'a' } },
               },
             ],
@@ -120,19 +122,19 @@ export const listCases: Case[] = [
       ),
       step(
         'GET',
-        `${maps}/a?includeObject=Object`,
-        { code: 200, body: { rows: [{ object: { kind: 'ConfigMap' } }] } },
+        `${secrets}/a?includeObject=Object`,
+        { code: 200, body: { rows: [{ object: { kind: 'Secret' } }] } },
         { accept: table },
       ),
       step(
         'GET',
-        `${maps}?includeObject=None`,
+        `${secrets}?includeObject=None`,
         { code: 200, body: { rows: [{ object: '<absent>' }] } },
         { accept: table },
       ),
       step(
         'GET',
-        maps,
+        secrets,
         {
           code: 200,
           body: {
@@ -150,11 +152,11 @@ export const listCases: Case[] = [
 const touch = (data: string): Step =>
   step(
     'PATCH',
-    `${maps}/a`,
+    `${secrets}/a`,
     { code: 200 },
     { type: 'application/merge-patch+json', body: { data: { k: data } } },
   );
-const event = (type: string, name: string) => ({ type, object: { kind: 'ConfigMap', metadata: { name } } });
+const event = (type: string, name: string) => ({ type, object: { kind: 'Secret', metadata: { name } } });
 
 export const watchCases: Case[] = [
   {
@@ -163,8 +165,8 @@ export const watchCases: Case[] = [
       make('a', {}, { rv: 'metadata.resourceVersion' }),
       touch('1'),
       make('b'),
-      step('DELETE', `${maps}/a`, { code: 200 }),
-      step('GET', `${maps}?watch=1&resourceVersion={rv}&timeoutSeconds=1`, {
+      step('DELETE', `${secrets}/a`, { code: 200 }),
+      step('GET', `${secrets}?watch=1&resourceVersion={rv}&timeoutSeconds=1`, {
         code: 200,
         events: [event('MODIFIED', 'a'), event('ADDED', 'b'), event('DELETED', 'a')],
       }),
@@ -174,21 +176,21 @@ export const watchCases: Case[] = [
     name: 'a watch without a revision begins with what there is',
     steps: [
       make('a'),
-      step('GET', `${maps}?watch=true&timeoutSeconds=1`, { code: 200, events: [event('ADDED', 'a')] }),
-      step('GET', `${maps}?watch=true&timeoutSeconds=1&resourceVersion=0`, {
+      step('GET', `${secrets}?watch=true&timeoutSeconds=1`, { code: 200, events: [event('ADDED', 'a')] }),
+      step('GET', `${secrets}?watch=true&timeoutSeconds=1&resourceVersion=0`, {
         code: 200,
         events: [event('ADDED', 'a')],
       }),
       step(
         'GET',
-        `${maps}?watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`,
+        `${secrets}?watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`,
         {
           code: 200,
           text: /ADDED(.|\n)*BOOKMARK.*"k8s.io\/initial-events-end":"true"/,
         },
       ),
-      step('GET', `${maps}?watch=true&sendInitialEvents=true`, { code: 422 }),
-      step('GET', `${maps}?watch=true&resourceVersion=999999999999`, { code: 504 }),
+      step('GET', `${secrets}?watch=true&sendInitialEvents=true`, { code: 422 }),
+      step('GET', `${secrets}?watch=true&resourceVersion=999999999999`, { code: 504 }),
     ],
   },
   {
@@ -197,27 +199,31 @@ export const watchCases: Case[] = [
       make('a', { on: 'yes' }, { rv: 'metadata.resourceVersion' }),
       step(
         'PATCH',
-        `${maps}/a`,
+        `${secrets}/a`,
         { code: 200 },
         { type: 'application/merge-patch+json', body: { metadata: { labels: { on: 'no' } } } },
       ),
       step(
         'PATCH',
-        `${maps}/a`,
+        `${secrets}/a`,
         { code: 200 },
         { type: 'application/merge-patch+json', body: { metadata: { labels: { on: 'yes' } } } },
       ),
-      step('GET', `${maps}?watch=1&labelSelector=on%3Dyes&resourceVersion={rv}&timeoutSeconds=1`, {
+      step('GET', `${secrets}?watch=1&labelSelector=on%3Dyes&resourceVersion={rv}&timeoutSeconds=1`, {
         code: 200,
         events: [
           { type: 'DELETED', object: { metadata: { labels: { on: 'yes' } } } },
           { type: 'ADDED', object: { metadata: { labels: { on: 'yes' } } } },
         ],
       }),
-      step('GET', `${maps}?watch=1&fieldSelector=metadata.name%3Db&resourceVersion={rv}&timeoutSeconds=1`, {
-        code: 200,
-        events: [],
-      }),
+      step(
+        'GET',
+        `${secrets}?watch=1&fieldSelector=metadata.name%3Db&resourceVersion={rv}&timeoutSeconds=1`,
+        {
+          code: 200,
+          events: [],
+        },
+      ),
     ],
   },
   {
@@ -227,17 +233,25 @@ export const watchCases: Case[] = [
       make('b'),
       step(
         'GET',
-        `${maps}?watch=1&timeoutSeconds=1`,
+        `${secrets}?watch=1&timeoutSeconds=1`,
         {
           code: 200,
           events: [
             {
               type: 'ADDED',
-              object: { kind: 'Table', columnDefinitions: '<any>', rows: [{ cells: ['a', 0, '<any>'] }] },
+              object: {
+                kind: 'Table',
+                columnDefinitions: '<any>',
+                rows: [{ cells: ['a', 'Opaque', 0, '<any>'] }],
+              },
             },
             {
               type: 'ADDED',
-              object: { kind: 'Table', columnDefinitions: null, rows: [{ cells: ['b', 0, '<any>'] }] },
+              object: {
+                kind: 'Table',
+                columnDefinitions: null,
+                rows: [{ cells: ['b', 'Opaque', 0, '<any>'] }],
+              },
             },
           ],
         },

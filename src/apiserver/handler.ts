@@ -1,8 +1,10 @@
 /** One request from its first look to its answer: what is it about, who asks, may they, and what came of it. */
 import { StoreFullError } from '../store/contract.ts';
 import type { Authenticator, Evidence } from './access/authenticate.ts';
-import type { Authorizer } from './access/authorize.ts';
+import type { Authorizer, Decision } from './access/authorize.ts';
+import type { Questions } from './access/questions/questions.ts';
 import { anonymous, type User } from './access/user.ts';
+import type { Audited } from './audit/event.ts';
 import type { PathHandler } from './discovery/paths.ts';
 import { laneOf } from './fairness/turns.ts';
 import { newUid } from './metadata/identity.ts';
@@ -22,6 +24,10 @@ export type HandlerParts = {
   context: Context;
   authenticate: Authenticator;
   authorize: Authorizer;
+  /** Answers what is created only to be answered. */
+  questions: Questions;
+  /** Takes note of each request once it is answered. */
+  audit?: (request: Audited) => void;
   paths: PathHandler;
   open: OpenWatches;
 };
@@ -31,15 +37,51 @@ export function createHandler(parts: HandlerParts): Handler {
   const { context } = parts;
   const nextId = requestIds(newUid(context.random));
   return async (exchange, evidence) => {
-    exchange.setHeader('audit-id', nextId());
+    const seen: Seen = { id: nextId(), receivedMs: context.clock.now(), target: targetOf(exchange.path) };
+    exchange.setHeader('audit-id', seen.id);
     exchange.setHeader('cache-control', 'no-cache, private');
     try {
-      await answer(parts, exchange, evidence);
+      await answer(parts, exchange, evidence, seen);
     } catch (error) {
-      if (exchange.answered()) return;
-      sendStatus(exchange, statusOf(error, context, exchange).status);
+      if (!exchange.answered()) sendStatus(exchange, statusOf(error, context, exchange).status);
     }
+    parts.audit?.(audited(context, exchange, evidence, seen));
   };
+}
+
+/** What has been found out about a request so far. */
+type Seen = {
+  id: string;
+  receivedMs: number;
+  target: RequestTarget | undefined;
+  user?: User;
+  decision?: Decision;
+};
+
+function audited({ clock }: Context, exchange: Exchange, { address }: Evidence, seen: Seen): Audited {
+  const { id, receivedMs, target, user, decision } = seen;
+  const { method, uri } = exchange;
+  const userAgent = exchange.header('user-agent');
+  const code = exchange.code();
+  const verb = verbIn(exchange, target);
+  return {
+    id,
+    method,
+    uri,
+    verb,
+    target,
+    user,
+    decision,
+    address,
+    userAgent,
+    code,
+    receivedMs,
+    answeredMs: clock.now(),
+  };
+}
+
+function verbIn({ method, query }: Exchange, target: RequestTarget | undefined): string {
+  return target?.type === 'resource' ? verbOf(target, method, query) : method.toLowerCase();
 }
 
 /** Ids of requests: unique through a random beginning, counted on because random bytes for each request cost too much. */
@@ -49,15 +91,26 @@ function requestIds(seed: string): () => string {
   return () => start + (count++ % 0x1000000000000).toString(16).padStart(12, '0');
 }
 
-async function answer(parts: HandlerParts, exchange: Exchange, evidence: Evidence): Promise<void> {
+async function answer(
+  parts: HandlerParts,
+  exchange: Exchange,
+  evidence: Evidence,
+  seen: Seen,
+): Promise<void> {
   const { context } = parts;
-  const target = targetOf(exchange.path);
+  const { target } = seen;
   if (target === undefined) throw noSuchResource();
   const verdict = await parts.authenticate(evidence);
   if (verdict === 'rejected') throw unauthorized();
   const user = verdict ?? anonymous;
+  seen.user = user;
   await context.turns.take(laneOf(user.name, target.type === 'resource' ? target : undefined), 'request');
-  await checkAllowed(parts.authorize, user, exchange, target);
+  const verb = verbIn(exchange, target);
+  seen.decision = parts.authorize({ user, verb, target });
+  if (!seen.decision.allowed) {
+    throw user.name === anonymous.name ? unauthorized() : refusal(user, verb, target, seen.decision.reason);
+  }
+  if (await parts.questions(exchange, target, user)) return;
   if (target.type === 'resource') return dispatch(context, exchange, target, parts.open, user);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw failure(
@@ -68,20 +121,6 @@ async function answer(parts: HandlerParts, exchange: Exchange, evidence: Evidenc
     );
   }
   return parts.paths(exchange);
-}
-
-async function checkAllowed(
-  authorize: Authorizer,
-  user: User,
-  exchange: Exchange,
-  target: RequestTarget,
-): Promise<void> {
-  const isResource = target.type === 'resource';
-  const verb = isResource ? verbOf(target, exchange.method, exchange.query) : exchange.method.toLowerCase();
-  const decision = await authorize({ user, verb, target });
-  if (decision.allowed) return;
-  if (user.name === anonymous.name) throw unauthorized();
-  throw refusal(user, verb, target, decision.reason);
 }
 
 /** 403 in kube-apiserver's words, from which people read what to put into a Role. */

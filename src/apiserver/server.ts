@@ -5,11 +5,13 @@
 import process from 'node:process';
 import type { World } from '../base/world.ts';
 import type { Store } from '../store/contract.ts';
-import { authenticateCertificate, firstOf, rejectUnknownTokens } from './access/authenticate.ts';
-import { allowAuthenticated } from './access/authorize.ts';
+import { type AccessOptions, createAccess } from './access/access.ts';
+import type { AuditLog } from './audit/log.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Served } from './catalog/served.ts';
 import { createPathHandler, type ServerVersion } from './discovery/paths.ts';
+import type { EncryptionKeys } from './encryption/envelope.ts';
+import { encryptedStore, encryptStored } from './encryption/store.ts';
 import { createTurns } from './fairness/turns.ts';
 import { createHandler } from './handler.ts';
 import type { Credentials } from './pki/credentials.ts';
@@ -36,6 +38,12 @@ export type ApiServerOptions = {
   listen: { host: string; port: number };
   /** The version of the program, shown behind the Kubernetes version. */
   version: string;
+  /** How users are known beside their certificates. */
+  access?: AccessOptions;
+  /** Stays open when the server closes. Default: nothing is logged. */
+  audit?: Pick<AuditLog, 'record'>;
+  /** Encrypts Secrets in the store. Default: they lie there as they are. */
+  encryption?: EncryptionKeys;
 };
 
 /** A running server. */
@@ -48,7 +56,9 @@ export type ApiServer = {
 
 /** Starts the server; resolves once it answers. Rejects when the address is taken. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { store, world, credentials } = options;
+  const { world, credentials, encryption } = options;
+  const store =
+    encryption === undefined ? options.store : encryptedStore(options.store, encryption, world.random);
   const catalog = createCatalog(store, world.log);
   const hub = createHub(store);
   const open = createOpenWatches();
@@ -64,14 +74,17 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   };
   catalog.onChange((replaced) => open.endOf(replaced));
   await createInitialNamespaces(context, namespaces);
+  const access = await createAccess(context, credentials.authority.certificate, options.access ?? {});
 
   let closing = false;
   let address = '';
   const handler = createHandler({
-    context,
+    context: { ...context, guard: access.guard },
     open,
-    authenticate: firstOf([rejectUnknownTokens, authenticateCertificate]),
-    authorize: allowAuthenticated,
+    authenticate: access.authenticate,
+    authorize: access.authorize,
+    questions: access.questions,
+    ...(options.audit === undefined ? {} : { audit: options.audit.record }),
     paths: createPathHandler({
       catalog,
       version: versionOf(options.version),
@@ -96,6 +109,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   });
   address = `${reachable(listener.host)}:${listener.port}`;
   const upkeep: Upkeep[] = [
+    ...access.upkeep,
+    ...(encryption === undefined ? [] : [encryptStored(options.store, encryption, world)]),
     endNamespaces(context, namespaces),
     endDefinitions(context, builtin('apiextensions.k8s.io', 'customresourcedefinitions')),
     collectGarbage(context),

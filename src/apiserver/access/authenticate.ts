@@ -1,4 +1,4 @@
-/** Authentication: a chain of ways to know a user. Client certificates now; tokens are further links of the same chain. */
+/** Authentication: a chain of ways to know a user, by client certificate or by bearer token. */
 import type { User } from './user.ts';
 
 /** What a client shows of itself. */
@@ -7,6 +7,8 @@ export type Evidence = {
   certificate?: CertificateSubject | 'invalid';
   /** The value of the Authorization header. */
   authorization?: string;
+  /** The address the connection comes from: for the audit log, never for a decision. */
+  address?: string;
 };
 
 /** The parts of an X.509 subject that name a user: CN is the name, each O a group. */
@@ -18,6 +20,12 @@ export type Verdict = User | 'rejected' | undefined;
 /** One way to know a user. */
 export type Authenticator = (evidence: Evidence) => Verdict | Promise<Verdict>;
 
+/** Whom a token stands for and which of the audiences asked for it is meant for (at least one). */
+export type TokenVerdict = { user: User; audiences: readonly string[] } | 'rejected' | undefined;
+
+/** One way to know the user of a token that must be meant for one of `audiences`. Undefined: not a token of mine. */
+export type TokenAuthenticator = (token: string, audiences: readonly string[]) => Promise<TokenVerdict>;
+
 /** https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates */
 export const authenticateCertificate: Authenticator = ({ certificate }) => {
   if (certificate === undefined) return undefined;
@@ -25,15 +33,41 @@ export const authenticateCertificate: Authenticator = ({ certificate }) => {
   return { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] };
 };
 
-/** A bearer token that no authenticator knows must not pass as anonymous. */
-export const rejectUnknownTokens: Authenticator = ({ authorization }) =>
-  authorization === undefined ? undefined : 'rejected';
+/** Longer ones are no tokens; headers are bounded anyway. */
+const tokenLimit = 16 * 1024;
 
-/** Asks the links in order; the first that says anything decides. */
+/** `Authorization: Bearer TOKEN` (RFC 6750). A token nobody knows must not pass as anonymous. */
+export function authenticateBearer(
+  authenticate: TokenAuthenticator,
+  audiences: readonly string[],
+): Authenticator {
+  return async ({ authorization }) => {
+    if (authorization === undefined) return undefined;
+    const token = /^bearer +([^ ]+) *$/i.exec(authorization)?.[1];
+    if (token === undefined || token.length > tokenLimit) return 'rejected';
+    const verdict = await authenticate(token, audiences);
+    return verdict === undefined || verdict === 'rejected' ? 'rejected' : verdict.user;
+  };
+}
+
+/** Asks the links in order; the first that knows the user decides. Whoever shows only credentials that are no good is rejected. */
 export function firstOf(links: readonly Authenticator[]): Authenticator {
   return async (evidence) => {
+    let last: Verdict;
     for (const link of links) {
       const verdict = await link(evidence);
+      if (verdict !== undefined && verdict !== 'rejected') return verdict;
+      last ??= verdict;
+    }
+    return last;
+  };
+}
+
+/** Asks the links in order; the first whose kind of token it is decides. */
+export function firstToken(links: readonly TokenAuthenticator[]): TokenAuthenticator {
+  return async (token, audiences) => {
+    for (const link of links) {
+      const verdict = await link(token, audiences);
       if (verdict !== undefined) return verdict;
     }
     return undefined;

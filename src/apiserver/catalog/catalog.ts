@@ -151,7 +151,8 @@ function clash(names: NameSet, taken: NameSet): string | undefined {
 
 function onePerPrefix(all: readonly Served[]): Served[] {
   const chosen = new Map<string, Served>();
-  for (const served of all) {
+  // What is only created to be answered has nothing in the store.
+  for (const served of all.filter(({ resource }) => resource.verbs.includes('list'))) {
     if (!chosen.has(served.prefix) || served.apiVersion === served.stored.apiVersion)
       chosen.set(served.prefix, served);
   }

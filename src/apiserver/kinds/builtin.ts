@@ -8,6 +8,7 @@ import { leaseKind } from './lease.ts';
 import { namespaceKind } from './namespace.ts';
 import { admissionBindingKind, admissionPolicyKind } from './policy.ts';
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from './rbac.ts';
+import { reviewKinds } from './review.ts';
 
 /** The built-in kinds. `lookup` tells definitions whose names are taken. */
 export function builtinKinds(lookup: NameLookup): Kind[] {
@@ -18,6 +19,7 @@ export function builtinKinds(lookup: NameLookup): Kind[] {
     secretKind,
     serviceAccountKind,
     definitionKind(lookup),
+    ...reviewKinds,
     newEventKind,
     clusterRoleBindingKind,
     clusterRoleKind,

@@ -39,6 +39,8 @@ export type Sink = {
 /** One request being answered. */
 export type Exchange = {
   readonly method: string;
+  /** Path and query as sent. */
+  readonly uri: string;
   /** The path as sent, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
@@ -55,6 +57,8 @@ export type Exchange = {
   open(code: number, type: string, options?: { long: boolean }): Sink;
   /** True once the head of the answer is out: nothing else can be told any more. */
   answered(): boolean;
+  /** The HTTP code of the answer, once its head is out. */
+  code(): number;
 };
 
 /** Wraps node's request and response. */
@@ -68,6 +72,7 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
   };
   return {
     method: request.method ?? 'GET',
+    uri: url,
     path: at < 0 ? url : url.slice(0, at),
     query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)),
     header: (name) => {
@@ -103,6 +108,7 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
       return compressed ? createCompressedSink(stream) : createSink(stream);
     },
     answered: () => response.headersSent,
+    code: () => response.statusCode,
   };
 }
 

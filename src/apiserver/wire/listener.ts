@@ -188,9 +188,11 @@ function createEvidenceReader(): (request: RawRequest) => Evidence {
 
 function certificateOf(socket: TLSSocket): Evidence {
   const peer = socket.getPeerCertificate();
-  if (peer === null || peer.subject === undefined) return {};
-  if (!socket.authorized) return { certificate: 'invalid' };
+  const { remoteAddress } = socket;
+  const from = remoteAddress === undefined ? {} : { address: remoteAddress };
+  if (peer === null || peer.subject === undefined) return from;
+  if (!socket.authorized) return { ...from, certificate: 'invalid' };
   const { CN, O } = peer.subject as { CN?: string | string[]; O?: string | string[] };
   const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
-  return { certificate: { commonName: list(CN)[0] ?? '', organizations: list(O) } };
+  return { ...from, certificate: { commonName: list(CN)[0] ?? '', organizations: list(O) } };
 }

@@ -113,7 +113,10 @@ describe('a watch', () => {
     await first.stop();
 
     const { server } = await start({ store });
-    const { events } = openWatch(server, `${maps}?watch=1&resourceVersion=${revision}`);
+    const { events } = openWatch(
+      server,
+      `${maps}?watch=1&resourceVersion=${revision}&fieldSelector=metadata.name%3Db`,
+    );
     await until(() => events.length === 1);
     expect(events[0]).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'b' } } });
   });

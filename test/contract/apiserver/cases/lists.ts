@@ -154,7 +154,7 @@ const touch = (data: string): Step =>
     'PATCH',
     `${secrets}/a`,
     { code: 200 },
-    { type: 'application/merge-patch+json', body: { data: { k: data } } },
+    { type: 'application/merge-patch+json', body: { stringData: { k: data } } },
   );
 const event = (type: string, name: string) => ({ type, object: { kind: 'Secret', metadata: { name } } });
 

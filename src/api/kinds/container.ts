@@ -30,6 +30,11 @@ const network = object(
       rule: '(has(self.bridge) ? 1 : 0) + (has(self.nat) ? 1 : 0) == 1',
       message: 'exactly one of bridge, nat must be set',
     },
+    // LXC gives no interface a name of one character, and lo is there already.
+    {
+      rule: "size(self.name) > 1 && self.name != 'lo'",
+      message: 'name must have 2 to 15 characters and not be lo',
+    },
   ],
 );
 

@@ -45,6 +45,13 @@ describe('vireo validate', () => {
     ]);
   });
 
+  it.each(['e', 'lo'])('refuses an interface that LXC could not name in a container: %s', async (name) => {
+    const yaml = `apiVersion: vireo.dev/v1alpha1\nkind: Container\nmetadata: {name: web}\nspec:\n  image: busybox\n  rootfs: {pool: local}\n  networks:\n    - {name: ${name}, nat: {}}\n`;
+    expect(await problems(yaml)).toEqual([
+      expect.stringContaining('name must have 2 to 15 characters and not be lo'),
+    ]);
+  });
+
   it('finds the same object twice, and broken YAML', async () => {
     const yaml = `${HEAD}spec: {memory: {size: 1Gi}}\n---\n${HEAD}spec: {memory: {size: 1Gi}}\n`;
     expect(await problems(yaml)).toEqual([

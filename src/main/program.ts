@@ -16,6 +16,7 @@ export function createProgram(world: World, script: string): Command {
     .enablePositionalOptions();
   addServers(program, world, script);
   addCommands(program, world, script);
+  addUsers(program, world);
   return program;
 }
 
@@ -46,10 +47,22 @@ function addServers(program: Command, world: World, script: string): void {
     .requiredOption('--data-dir <dir>', 'where its store, keys and certificates lie')
     .option('--listen <host:port>', 'address to listen on', address, { host: '127.0.0.1', port: 6443 })
     .requiredOption('--kubeconfig <file>', 'kubeconfig to write for the administrator')
+    .option('--oidc-issuer-url <url>', 'believe ID tokens of this OpenID Connect issuer')
+    .option('--oidc-client-id <id>', 'the audience such tokens must have')
+    .option('--oidc-username-claim <claim>', 'the claim that is the user (default: sub)')
+    .option('--oidc-username-prefix <text>', 'put before it (default: ISSUER#; - is nothing)')
+    .option('--oidc-groups-claim <claim>', 'the claim that lists the groups (default: none)')
+    .option('--oidc-groups-prefix <text>', 'put before each')
+    .option('--oidc-ca-file <file>', 'authority of the issuer, where the system does not know it')
     .option('--supervised', 'end when standard input ends')
-    .action(async ({ dataDir, listen, kubeconfig, supervised }) => {
+    .action(async ({ dataDir, listen, kubeconfig, supervised, ...flags }) => {
       const { runApiserver } = await import('./roles/apiserver.ts');
-      const options = { dataDirectory: resolve(dataDir), listen, kubeconfig: resolve(kubeconfig) };
+      const options = {
+        dataDirectory: resolve(dataDir),
+        listen,
+        kubeconfig: resolve(kubeconfig),
+        ...oidcOf(flags),
+      };
       await runApiserver(options, processLifetime({ supervised: supervised === true }), world);
     });
   program
@@ -133,6 +146,57 @@ function addCommands(program: Command, world: World, script: string): void {
         world,
       );
     });
+}
+
+function addUsers(program: Command, world: World): void {
+  program
+    .command('user')
+    .description('people who may use the API')
+    .command('create')
+    .description('sign a client certificate and write it into a kubeconfig')
+    .argument('<name>', 'what roles and logs call the user')
+    .option('--group <name>', 'a group of the user; may be given again', gather, [])
+    .option('--days <number>', 'how long the certificate is good', days, 365)
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
+    .option('--server <url>', "where the API server is (default: as in the administrator's kubeconfig)")
+    .option('-o, --output <file>', 'kubeconfig to write, - for standard output (default: NAME.kubeconfig)')
+    .action(async (name, options) => {
+      const { runUserCreate } = await import('./roles/user.ts');
+      const { group: groups, days: good, dataDir, server, output } = options;
+      const layout = layoutOf(dataDir);
+      process.exitCode = await runUserCreate({ name, groups, days: good, layout, server, output }, world);
+    });
+}
+
+/** The options of --oidc-*; an issuer without an audience would let the tokens of all its clients in. */
+function oidcOf(flags: Record<string, string | undefined>) {
+  const { oidcIssuerUrl: issuer, oidcClientId: clientId } = flags;
+  if (issuer === undefined) return {};
+  if (clientId === undefined) throw new InvalidArgumentError('--oidc-issuer-url needs --oidc-client-id');
+  const optional = <Name extends string>(name: Name, value: string | undefined) =>
+    value === undefined ? {} : ({ [name]: value } as { [key in Name]: string });
+  return {
+    oidc: {
+      issuer,
+      clientId,
+      ...optional('usernameClaim', flags.oidcUsernameClaim),
+      ...optional('usernamePrefix', flags.oidcUsernamePrefix),
+      ...optional('groupsClaim', flags.oidcGroupsClaim),
+      ...optional('groupsPrefix', flags.oidcGroupsPrefix),
+      ...optional('caFile', flags.oidcCaFile),
+    },
+  };
+}
+
+function gather(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+function days(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 3650)
+    throw new InvalidArgumentError('write a number from 1 to 3650');
+  return value;
 }
 
 function address(text: string): { host: string; port: number } {

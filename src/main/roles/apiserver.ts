@@ -1,19 +1,34 @@
 /** `vireo apiserver`: the embedded Kubernetes API server on its own data directory. */
 import { join } from 'node:path';
 import process from 'node:process';
+import { createAuditLog } from '../../apiserver/audit/log.ts';
+import { loadEncryptionKeys } from '../../apiserver/encryption/keyfile.ts';
 import { loadCredentials } from '../../apiserver/pki/credentials.ts';
 import { createApiServer } from '../../apiserver/server.ts';
+import { defaultIssuer } from '../../apiserver/tokens/claims.ts';
+import { authenticateOidc, type OidcOptions } from '../../apiserver/tokens/oidc.ts';
+import { loadSigningKey } from '../../apiserver/tokens/signingkey.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
 import { openFileStore } from '../../store/file.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
 import { version } from '../version.ts';
+import { appendText } from '../world/append.ts';
+import { jsonFetcher } from '../world/fetchjson.ts';
 
 export type ApiserverOptions = {
   dataDirectory: string;
   listen: { host: string; port: number };
   kubeconfig: string;
+  /** People may come with ID tokens of this issuer. */
+  oidc?: OidcFlags;
 };
+
+/** What the command line says of an OpenID Connect issuer. */
+export type OidcFlags = Pick<
+  OidcOptions,
+  'issuer' | 'clientId' | 'usernameClaim' | 'usernamePrefix' | 'groupsClaim' | 'groupsPrefix'
+> & { caFile?: string };
 
 /** Serves until the lifetime ends. Throws ReasonedError DataDirectoryInUse or AddressRefused. */
 export async function runApiserver(
@@ -21,10 +36,18 @@ export async function runApiserver(
   lifetime: Lifetime,
   world: World,
 ): Promise<void> {
+  const { files } = world;
   const store = await openFileStore({ directory: join(options.dataDirectory, 'store') });
+  const audit = createAuditLog({
+    world,
+    append: appendText,
+    path: join(options.dataDirectory, 'audit', 'audit.log'),
+  });
   try {
+    const pki = join(options.dataDirectory, 'pki');
+    await files.makeDirectory(join(options.dataDirectory, 'audit'), { mode: 0o700 });
     const credentials = await loadCredentials({
-      directory: join(options.dataDirectory, 'pki'),
+      directory: pki,
       world,
       hosts: [options.listen.host],
     });
@@ -34,6 +57,12 @@ export async function runApiserver(
       credentials,
       listen: options.listen,
       version,
+      access: {
+        signingKey: await loadSigningKey(files, pki),
+        tokens: options.oidc === undefined ? [] : [await oidcOf(options.oidc, world)],
+      },
+      audit,
+      encryption: await loadEncryptionKeys(world, pki),
     }).catch((error: unknown) => {
       throw addressRefused(error, options.listen) ?? error;
     });
@@ -42,6 +71,7 @@ export async function runApiserver(
     await aborted(lifetime.signal);
     await server.close();
   } finally {
+    await audit.close();
     await store.close();
   }
 }
@@ -59,4 +89,10 @@ function addressRefused(error: unknown, { host, port }: ApiserverOptions['listen
   const why = REFUSALS[code];
   if (why === undefined) return undefined;
   return new ReasonedError('AddressRefused', `${host}:${port} ${why}`, { stalled: true, cause: error });
+}
+
+async function oidcOf({ caFile, ...flags }: OidcFlags, world: World) {
+  const ca = caFile === undefined ? undefined : await world.files.readText(caFile);
+  if (caFile !== undefined && ca === undefined) throw new Error(`there is no file ${caFile}`);
+  return authenticateOidc({ ...flags, world, fetchJson: jsonFetcher(ca), serverAudience: defaultIssuer });
 }

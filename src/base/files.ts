@@ -22,6 +22,8 @@ export type Files = {
   writeInPlace(path: string, data: string): Promise<void>;
   /** Names in a directory in order; empty when it does not exist. */
   list(path: string): Promise<string[]>;
+  /** Names of the directories directly in a directory, in order, by one call; empty when it does not exist. Links are none. */
+  directories(path: string): Promise<string[]>;
   /** lstat, or undefined when nothing is there. */
   stat(path: string): Promise<FileStat | undefined>;
   /** Creates the directory and its parents; no error when it exists. */

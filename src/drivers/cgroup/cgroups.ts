@@ -22,7 +22,8 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
   const hierarchies = parseHierarchies((await world.files.readText('/proc/self/mounts')) ?? '');
   const { version } = hierarchies;
   if (version === 0) throw unavailable('no control groups are mounted; mount cgroup2 on /sys/fs/cgroup');
-  const tree = createTree(world, hierarchies.all, checkedPath(root));
+  checkedPath(root);
+  const tree = createTree(world, hierarchies.all);
   await tree.create(root).catch((error: unknown) => {
     throw unavailable(
       `cannot make control group ${root} (${errorCode(error) ?? String(error)}); run as root`,

@@ -1,6 +1,6 @@
 /**
  * The directories of control groups: making, walking, listing and removing them in every hierarchy at once. Guests can make groups of any
- * name inside their own, so nothing here tells a group from a control file by its name alone.
+ * name inside their own, so a group is told from a control file by being a directory.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Files } from '../../base/files.ts';
@@ -18,37 +18,18 @@ export type Tree = {
   walk(hierarchy: Hierarchy, path: string): Promise<string[]>;
 };
 
-/** `root` is the group whose directory listing teaches which names are control files: no guest can make groups there. */
-export function createTree(
-  world: { files: Files; clock: Clock },
-  all: readonly Hierarchy[],
-  root: string,
-): Tree {
+export function createTree(world: { files: Files; clock: Clock }, all: readonly Hierarchy[]): Tree {
   const { files, clock } = world;
-  const controlNames = new Map<Hierarchy, Set<string>>();
 
-  async function groupsIn(hierarchy: Hierarchy, directory: string): Promise<string[]> {
-    const known = controlNames.get(hierarchy) ?? new Set();
-    const candidates = (await files.list(directory)).filter((name) => !known.has(name));
-    const stats = await Promise.all(candidates.map((name) => files.stat(`${directory}/${name}`)));
-    if (directory === `${hierarchy.mount}/${root}`) {
-      const control = candidates.filter((_, at) => stats[at]?.kind === 'File');
-      controlNames.set(hierarchy, new Set([...known, ...control]));
-    }
-    return candidates.filter((_, at) => stats[at]?.kind === 'Directory');
-  }
-
-  async function walkFrom(hierarchy: Hierarchy, directory: string): Promise<string[]> {
-    const below = await groupsIn(hierarchy, directory);
-    const deeper = await Promise.all(below.map((name) => walkFrom(hierarchy, `${directory}/${name}`)));
+  async function walkFrom(directory: string): Promise<string[]> {
+    const below = await files.directories(directory);
+    const deeper = await Promise.all(below.map((name) => walkFrom(`${directory}/${name}`)));
     return [directory, ...deeper.flat()];
   }
 
   async function walk(hierarchy: Hierarchy, path: string): Promise<string[]> {
     const directory = `${hierarchy.mount}/${path}`;
-    if ((await files.stat(directory)) === undefined) return [];
-    if (!controlNames.has(hierarchy)) await groupsIn(hierarchy, `${hierarchy.mount}/${root}`);
-    return walkFrom(hierarchy, directory);
+    return (await files.stat(directory)) === undefined ? [] : walkFrom(directory);
   }
 
   async function membersIn(hierarchy: Hierarchy, path: string): Promise<number[]> {
@@ -72,9 +53,7 @@ export function createTree(
       }
     },
     children: async (path) => {
-      const found = await Promise.all(
-        all.map((hierarchy) => groupsIn(hierarchy, `${hierarchy.mount}/${path}`)),
-      );
+      const found = await Promise.all(all.map(({ mount }) => files.directories(`${mount}/${path}`)));
       return [...new Set(found.flat())].sort();
     },
   };

@@ -143,6 +143,11 @@ export function realFiles(random: Random): Files {
     readBytes: (path) => unlessAbsent(fs.readFile(path)),
     writeAtomic: (path, data, options) => writeAtomic(path, data, options?.mode, random),
     writeInPlace,
+    directories: async (path) =>
+      ((await unlessAbsent(fs.readdir(path, { withFileTypes: true }))) ?? [])
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+        .sort(),
     list: async (path) => ((await unlessAbsent(fs.readdir(path))) ?? []).sort(),
     stat,
     makeDirectory: (path, options) => makeDirectory(path, options?.mode),

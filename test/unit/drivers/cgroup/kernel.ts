@@ -114,6 +114,12 @@ function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions)
       const names = below(path).map((one) => one.slice(path.length + 1).split('/')[0] ?? '');
       return [...new Set(names)].sort();
     },
+    directories: async (path) => {
+      const names = [...directories]
+        .filter((one) => one.startsWith(`${path}/`))
+        .map((one) => one.slice(path.length + 1));
+      return names.filter((name) => !name.includes('/')).sort();
+    },
     stat: async (path) =>
       directories.has(path) || (/^\/proc\/\d+$/.test(path) && below(path).length > 0)
         ? stat('Directory')

@@ -94,6 +94,10 @@ export class FakeHost {
           ...new Set(under(path).map((each) => each.slice(path.length + 1).split('/')[0] ?? '')),
         ].filter((name) => name !== '');
       },
+      directories: async (path) => {
+        const parts = under(path).map((each) => each.slice(path.length + 1).split('/'));
+        return [...new Set(parts.filter(({ length }) => length > 1).map(([first = '']) => first))];
+      },
       stat: async (path) =>
         under(path).length === 0
           ? undefined

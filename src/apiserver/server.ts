@@ -6,6 +6,7 @@ import process from 'node:process';
 import type { World } from '../base/world.ts';
 import type { Store } from '../store/contract.ts';
 import { type AccessOptions, createAccess } from './access/access.ts';
+import { createAdmission } from './admission/admission.ts';
 import type { AuditLog } from './audit/log.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Served } from './catalog/served.ts';
@@ -72,6 +73,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     gate: createNamespaceGate(store, namespaces),
     turns: createTurns(),
   };
+  context.admission = createAdmission(context);
   catalog.onChange((replaced) => open.endOf(replaced));
   await createInitialNamespaces(context, namespaces);
   const access = await createAccess(context, credentials.authority.certificate, options.access ?? {});

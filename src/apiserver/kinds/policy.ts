@@ -1,4 +1,8 @@
-/** ValidatingAdmissionPolicy and its binding: stored and shown; what they say is not yet enforced. */
+/** ValidatingAdmissionPolicy and its binding: which may be stored; the admission room holds writes to them. */
+import type { FieldError } from '../../schema/contract.ts';
+import { invalid, required, unsupported } from '../../schema/errors.ts';
+import { createCompiler } from '../admission/expressions.ts';
+import { expressionsOf } from '../admission/policy.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import type { KindSchema } from '../resource.ts';
 import { ageColumn, column, nameColumn } from '../table/columns.ts';
@@ -30,6 +34,52 @@ const expression = (description: string) => text(description);
 
 function specOf(object: KubeObject): Record<string, unknown> {
   return isRecord(object.spec) ? object.spec : {};
+}
+
+/** Every expression must compile, so that no stored policy can only fail. */
+function validatePolicy(object: KubeObject): FieldError[] {
+  const compile = createCompiler();
+  const { validations, auditAnnotations, failurePolicy } = specOf(object);
+  const count = (list: unknown) => (Array.isArray(list) ? list.length : 0);
+  return [
+    ...(count(validations) + count(auditAnnotations) > 0
+      ? []
+      : [required('spec.validations', 'validations or auditAnnotations must be non-empty')]),
+    ...(failurePolicy === 'Fail' || failurePolicy === 'Ignore'
+      ? []
+      : [unsupported('spec.failurePolicy', failurePolicy, ['Fail', 'Ignore'])]),
+    ...expressionsOf(object).flatMap(({ field, source }) => {
+      try {
+        compile(source);
+        return [];
+      } catch (error) {
+        return [invalid(field, source, error instanceof Error ? error.message : String(error))];
+      }
+    }),
+  ];
+}
+
+/** What a failed validation may lead to. */
+const actions = ['Deny', 'Warn', 'Audit'];
+
+function validateBinding(object: KubeObject): FieldError[] {
+  const { policyName, validationActions, paramRef } = specOf(object);
+  const wanted: unknown[] = Array.isArray(validationActions) ? validationActions : [];
+  const notFound = isRecord(paramRef) ? paramRef.parameterNotFoundAction : 'Deny';
+  return [
+    ...(typeof policyName === 'string' && policyName !== '' ? [] : [required('spec.policyName')]),
+    ...(wanted.length > 0
+      ? []
+      : [required('spec.validationActions', 'at least one validation action is required')]),
+    ...wanted.flatMap((action, index) =>
+      actions.includes(String(action))
+        ? []
+        : [unsupported(`spec.validationActions[${index}]`, action, actions)],
+    ),
+    ...(notFound === 'Allow' || notFound === 'Deny'
+      ? []
+      : [unsupported('spec.paramRef.parameterNotFoundAction', notFound, ['Allow', 'Deny'])]),
+  ];
 }
 
 /** The ValidatingAdmissionPolicy kind. */
@@ -101,6 +151,7 @@ export const admissionPolicyKind = kind({
   },
   behaviour: {
     generation: true,
+    validate: validatePolicy,
     prepareCreate: (object) => {
       object.spec = { failurePolicy: 'Fail', ...specOf(object) };
     },
@@ -140,7 +191,7 @@ export const admissionBindingKind = kind({
       validationActions: setOf(text('Deny, Warn or Audit.'), 'What a failed check leads to.'),
     }),
   },
-  behaviour: { generation: true },
+  behaviour: { generation: true, validate: validateBinding },
   columns: [
     nameColumn,
     column('PolicyName', (object) => String(specOf(object).policyName ?? '')),

@@ -2,6 +2,7 @@
 import type { World } from '../../base/world.ts';
 import type { Store } from '../../store/contract.ts';
 import type { User } from '../access/user.ts';
+import type { Admission } from '../admission/admission.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Turns } from '../fairness/turns.ts';
@@ -17,6 +18,8 @@ export type Context = Pick<World, 'clock' | 'random' | 'log'> & {
   gate: NamespaceGate;
   /** How clients share the one thread. */
   turns: Turns;
+  /** Asked for each write of a user once it is valid: may it be stored? */
+  admission?: Admission;
   /** Asked before each write of a user: may this user write this? Absent: everything that was authorized. */
   guard?: WriteGuard;
 };

@@ -69,7 +69,7 @@ function placeIn(namespace: string | undefined, { metadata }: KubeObject): void 
   metadata.namespace = namespace;
 }
 
-/** Nothing here waits before the commit is under way, so the gate's look at the namespace still holds. */
+/** The gate holds the end of the namespace back until this is over, so its look at the namespace holds while admission waits. */
 async function insert(
   context: Context,
   served: Served,
@@ -78,7 +78,14 @@ async function insert(
 ): Promise<Written | undefined> {
   const object = prepare(context, served, draft, options);
   checkValid(served, object);
-  if (options.user !== undefined) context.guard?.({ served, user: options.user, object });
+  const { user } = options;
+  if (user !== undefined) {
+    context.guard?.({ served, user, object });
+    const { name = '', namespace } = object.metadata;
+    const { dryRun, warn } = options;
+    const request = { operation: 'CREATE', served, namespace, name, user, object, dryRun, warn } as const;
+    await context.admission?.validate(request);
+  }
   const key = keyOf(served.prefix, object.metadata.namespace, object.metadata.name ?? '');
   if (options.dryRun) {
     return context.store.get(key) === undefined

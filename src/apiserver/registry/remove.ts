@@ -1,6 +1,7 @@
 /** Deletion: at once, or, while finalizers hold the object, by marking it and leaving the rest to whoever set them. */
 import { timestamp } from '../../base/clock.ts';
 import type { Entry } from '../../store/contract.ts';
+import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { equalJson, type KubeObject } from '../object.ts';
@@ -16,6 +17,10 @@ export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 /** metav1.DeleteOptions as far as they matter here. */
 export type DeleteOptions = {
   dryRun: boolean;
+  /** Who deletes; absent when the server itself does. */
+  user?: User;
+  /** Takes a sentence for a Warning header. */
+  warn?: (text: string) => void;
   propagation?: Propagation;
   uid?: string;
   resourceVersion?: string;
@@ -53,6 +58,7 @@ async function attempt(
 ): Promise<Removed | undefined> {
   const old = decode(served, entry);
   checkPreconditions(served, old, options);
+  await checkAllowed(context, served, old, options);
   const object = marked(context, served, old, options);
   if (isReleased(served, object)) {
     if (!options.dryRun) {
@@ -92,6 +98,26 @@ function checkPreconditions({ resource }: Served, { metadata }: KubeObject, opti
       `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
     );
   }
+}
+
+async function checkAllowed(
+  context: Context,
+  served: Served,
+  old: KubeObject,
+  { user, dryRun, warn = () => {} }: DeleteOptions,
+): Promise<void> {
+  if (user === undefined) return;
+  const { name = '', namespace } = old.metadata;
+  await context.admission?.validate({
+    operation: 'DELETE',
+    served,
+    namespace,
+    name,
+    user,
+    old,
+    dryRun,
+    warn,
+  });
 }
 
 /** The object with all marks of a deletion; the same value when it has them already. */

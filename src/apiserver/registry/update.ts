@@ -52,11 +52,37 @@ async function attempt(
   checkIdentity(served, proposed.metadata, old.metadata);
   const object = prepare(context, served, proposed, old, revision, options);
   checkValid(served, object, old);
-  if (options.user !== undefined) context.guard?.({ served, user: options.user, object, old });
+  await checkAllowed(context, served, { object, old }, revision, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
   if (isUnchanged(object, old)) return unchanged();
   if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
   return isReleased(served, object) ? finish(context, entry, object) : store(context, served, entry, object);
+}
+
+/** What may not be written by this user, or not at all, is refused here. */
+async function checkAllowed(
+  context: Context,
+  served: Served,
+  change: { object: KubeObject; old: KubeObject },
+  { subresource }: Revision,
+  { user, dryRun, warn }: WriteOptions,
+): Promise<void> {
+  if (user === undefined) return;
+  context.guard?.({ served, user, ...change });
+  const { name = '', namespace } = change.old.metadata;
+  const sub = subresource === undefined ? {} : { subresource };
+  const request = {
+    operation: 'UPDATE',
+    served,
+    ...sub,
+    namespace,
+    name,
+    user,
+    ...change,
+    dryRun,
+    warn,
+  } as const;
+  await context.admission?.validate(request);
 }
 
 async function store(

@@ -156,15 +156,22 @@ function sendWritten({ exchange, served, form }: Call, written: Written): Promis
 
 /** Deletes an object. */
 export async function deleteObject(call: Call): Promise<void> {
-  const removed = await remove(call.context, placeOf(call), await deleteOptions(call.exchange));
+  const { user, exchange } = call;
+  const options = { ...(await deleteOptions(exchange)), user, warn: exchange.warn };
+  const removed = await remove(call.context, placeOf(call), options);
   if (removed.gone) return sendStatus(call.exchange, removed.status);
   return sendWritten(call, removed);
 }
 
 /** Deletes what is selected of a collection. */
-export async function deleteObjects({ context, exchange, served, target }: Call): Promise<void> {
+export async function deleteObjects(call: Call): Promise<void> {
+  const { context, exchange, served, target, user } = call;
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
-  const removed = await removeCollection(context, served, selection, await deleteOptions(exchange));
+  const removed = await removeCollection(context, served, selection, {
+    ...(await deleteOptions(exchange)),
+    user,
+    warn: exchange.warn,
+  });
   const metadata = { resourceVersion: String(context.store.revision()) };
   const list = { kind: served.resource.listKind, apiVersion: served.apiVersion, metadata, items: removed };
   exchange.send(200, 'application/json', JSON.stringify(list));

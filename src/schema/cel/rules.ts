@@ -102,7 +102,7 @@ function checkTyped({ valid, type, error }: TypeCheckResult, result: string): vo
 }
 
 /** Renames `.matches(` where it is a call, in the source: what stands in string literals stays. */
-function withSafeMatches(environment: Environment, source: string): string {
+export function withSafeMatches(environment: Environment, source: string): string {
   const places: number[] = [];
   visit(environment.parse(source).ast, ({ op, args }) => {
     if (op === 'rcall' && args[0] === 'matches') {

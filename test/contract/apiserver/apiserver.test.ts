@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { admissionCases } from './cases/admission.ts';
 import { definitionCases } from './cases/definitions.ts';
 import { discoveryCases } from './cases/discovery.ts';
 import { kindCases } from './cases/kinds.ts';
@@ -40,6 +41,7 @@ const groups = {
   kinds: kindCases,
   definitions: definitionCases,
   scaling: scalingCases,
+  admission: admissionCases,
   discovery: discoveryCases,
 };
 

@@ -1,0 +1,132 @@
+/** Which writes a policy, a binding or a webhook is about: its rules on operations and resources, and its selectors. */
+import { keyOf, prefixOf } from '../catalog/keys.ts';
+import { isRecord, type KubeObject } from '../object.ts';
+import { bufferOf } from '../registry/codec.ts';
+import type { Context } from '../registry/context.ts';
+import { type LabelSelector, matchesLabels, parseLabelSelector } from '../selection/labels.ts';
+import type { AdmissionRequest } from './request.ts';
+
+const namespacePrefix = prefixOf('', 'namespaces');
+
+/** The namespace a write is in; undefined for those of the whole cluster. */
+export function namespaceOf(context: Context, request: AdmissionRequest): KubeObject | undefined {
+  const { resource } = request.served;
+  const isNamespace = resource.group === '' && resource.plural === 'namespaces';
+  if (isNamespace && request.object !== undefined) return request.object;
+  const name = isNamespace ? request.name : request.namespace;
+  if (name === undefined) return undefined;
+  const entry = context.store.get(keyOf(namespacePrefix, undefined, name));
+  if (entry === undefined) return undefined;
+  return JSON.parse(bufferOf(entry.value).toString('utf8')) as KubeObject;
+}
+
+/** MatchResources of a policy or binding; absent constraints match everything. */
+export function matchesResources(context: Context, request: AdmissionRequest, constraints: unknown): boolean {
+  if (!isRecord(constraints)) return true;
+  const { resourceRules, excludeResourceRules } = constraints;
+  const rules = listOf(resourceRules);
+  return (
+    (rules.length === 0 || rules.some((rule) => matchesRule(request, rule))) &&
+    !listOf(excludeResourceRules).some((rule) => matchesRule(request, rule)) &&
+    matchesSelectors(context, request, constraints)
+  );
+}
+
+/** The namespaceSelector and objectSelector of a policy, binding or webhook. */
+export function matchesSelectors(
+  context: Context,
+  request: AdmissionRequest,
+  { namespaceSelector, objectSelector }: Record<string, unknown>,
+): boolean {
+  return matchesObjects(request, objectSelector) && matchesNamespace(context, request, namespaceSelector);
+}
+
+function matchesObjects({ object, old }: AdmissionRequest, selector: unknown): boolean {
+  if (isEmpty(selector)) return true;
+  const wanted = selectorOf(selector);
+  return [object, old].some((one) => one !== undefined && matchesLabels(wanted, one.metadata.labels));
+}
+
+function matchesNamespace(context: Context, request: AdmissionRequest, selector: unknown): boolean {
+  if (isEmpty(selector)) return true;
+  const { resource } = request.served;
+  const concerned = resource.namespaced || (resource.group === '' && resource.plural === 'namespaces');
+  // What lies in no namespace is looked at whatever the selector says.
+  if (!concerned) return true;
+  return matchesLabels(selectorOf(selector), namespaceOf(context, request)?.metadata.labels);
+}
+
+/** One rule: RuleWithOperations, with resourceNames where policies have them. */
+export function matchesRule(request: AdmissionRequest, rule: unknown): boolean {
+  if (!isRecord(rule)) return false;
+  const { group, version, plural, namespaced } = request.served.resource;
+  const names = textsOf(rule.resourceNames);
+  const scope = rule.scope ?? '*';
+  return (
+    includes(rule.apiGroups, group) &&
+    includes(rule.apiVersions, version) &&
+    includes(rule.operations, request.operation) &&
+    textsOf(rule.resources).some((pattern) => matchesResource(pattern, plural, request.subresource)) &&
+    (names.length === 0 || names.includes(request.name)) &&
+    (scope === '*' || (scope === 'Namespaced') === namespaced)
+  );
+}
+
+/** `*`, `plural`, `plural/sub`, `plural/*`, `*` + `/sub` or both. */
+function matchesResource(pattern: string, plural: string, subresource: string | undefined): boolean {
+  const [resource, sub] = pattern.split('/', 2);
+  return (
+    (resource === '*' || resource === plural) &&
+    (sub === undefined ? subresource === undefined : sub === '*' || sub === subresource)
+  );
+}
+
+function includes(list: unknown, value: string): boolean {
+  const texts = textsOf(list);
+  return texts.includes('*') || texts.includes(value);
+}
+
+/** A metav1.LabelSelector; throws for one that is malformed. */
+export function selectorOf(selector: unknown): LabelSelector {
+  if (!isRecord(selector)) return [];
+  const { matchLabels, matchExpressions } = selector;
+  const equal = isRecord(matchLabels)
+    ? Object.entries(matchLabels).map(([key, value]) => `${key}=${String(value)}`)
+    : [];
+  return parseLabelSelector([...equal, ...listOf(matchExpressions).map(expressionText)].join(','));
+}
+
+function expressionText(expression: unknown): string {
+  if (!isRecord(expression)) throw new Error('malformed label selector');
+  const { key, operator } = expression;
+  const values = textsOf(expression.values).join(',');
+  switch (operator) {
+    case 'In':
+      return `${key} in (${values})`;
+    case 'NotIn':
+      return `${key} notin (${values})`;
+    case 'Exists':
+      return String(key);
+    case 'DoesNotExist':
+      return `!${key}`;
+    default:
+      throw new Error(`${String(operator)} is not a valid label selector operator`);
+  }
+}
+
+function isEmpty(selector: unknown): boolean {
+  if (!isRecord(selector)) return true;
+  const { matchLabels, matchExpressions } = selector;
+  return (
+    (!isRecord(matchLabels) || Object.keys(matchLabels).length === 0) && listOf(matchExpressions).length === 0
+  );
+}
+
+/** The items of a list; none of anything else. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function textsOf(value: unknown): string[] {
+  return listOf(value).filter((item) => typeof item === 'string');
+}

@@ -29,6 +29,9 @@ function message(text: string): Message {
 
 const binding = message('1 metadata ObjectMeta, 2 subjects Subject[], 3 roleRef RoleRef');
 
+/** The Self form has no user; its numbers are the same. */
+const accessReview = message('1 metadata ObjectMeta, 2 spec AccessReviewSpec');
+
 /** All messages by name. */
 export const messages: { readonly [name: string]: Message } = {
   Unknown: message('1 typeMeta TypeMeta, 2 raw bytes, 3 contentEncoding string, 4 contentType string'),
@@ -88,12 +91,39 @@ export const messages: { readonly [name: string]: Message } = {
   RoleBinding: binding,
   ClusterRoleBinding: binding,
   Subject: message('1 kind string, 2 apiGroup string, 3 name string, 4 namespace string'),
+  TokenRequest: message('1 metadata ObjectMeta, 2 spec TokenRequestSpec'),
+  TokenRequestSpec: message(
+    '1 audiences string[], 3 boundObjectRef BoundObjectReference, 4 expirationSeconds int?',
+  ),
+  BoundObjectReference: message('1 kind string, 2 apiVersion string, 3 name string, 4 uid string'),
+  TokenReview: message('1 metadata ObjectMeta, 2 spec TokenReviewSpec'),
+  TokenReviewSpec: message('1 token string, 2 audiences string[]'),
+  SelfSubjectReview: message('1 metadata ObjectMeta'),
+  SubjectAccessReview: accessReview,
+  LocalSubjectAccessReview: accessReview,
+  SelfSubjectAccessReview: accessReview,
+  AccessReviewSpec: message(
+    '1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes NonResourceAttributes, 3 user string, 4 groups string[], 6 uid string',
+  ),
+  ResourceAttributes: message(
+    '1 namespace string, 2 verb string, 3 group string, 4 version string, 5 resource string, 6 subresource string, 7 name string',
+  ),
+  NonResourceAttributes: message('1 path string, 2 verb string'),
+  SelfSubjectRulesReview: message('1 metadata ObjectMeta, 2 spec SelfSubjectRulesReviewSpec'),
+  SelfSubjectRulesReviewSpec: message('1 namespace string'),
   RoleRef: message('1 apiGroup string, 2 kind string, 3 name string'),
 };
 
 const groups: { readonly [apiVersion: string]: readonly string[] } = {
   v1: ['Namespace', 'ConfigMap', 'Secret', 'ServiceAccount', 'Event', 'DeleteOptions'],
   'meta.k8s.io/v1': ['DeleteOptions'],
+  'authentication.k8s.io/v1': ['TokenRequest', 'TokenReview', 'SelfSubjectReview'],
+  'authorization.k8s.io/v1': [
+    'LocalSubjectAccessReview',
+    'SelfSubjectAccessReview',
+    'SelfSubjectRulesReview',
+    'SubjectAccessReview',
+  ],
   'coordination.k8s.io/v1': ['Lease'],
   'rbac.authorization.k8s.io/v1': ['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'],
 };

@@ -6,7 +6,7 @@ import type { Informer, InformerOptions, Informers } from '../../client/contract
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { bringUp } from './bringUp.ts';
 import { departGuest } from './depart.ts';
-import { drivePower } from './drive.ts';
+import { drivePower, STUCK_RECHECK_MS } from './drive.ts';
 import { departDeps, removeDeps } from './farewell.ts';
 import { gather, handleOf } from './gather.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
@@ -85,7 +85,8 @@ export function guestController<T extends GuestObject, Request, Hardware>(
           scope.power = { type: 'Blocked', outcome };
         }
         if (outcome.type === 'done') memories.delete(scope.handle.id);
-        return outcome;
+        const isStuck = outcome.type === 'stalled' && scope.observation.state === 'Unmanageable';
+        return isStuck ? waiting(outcome.reason, outcome.message, STUCK_RECHECK_MS) : outcome;
       }),
     gone: async (key, _last, { signal }) => {
       const record = world.records.byKey(recordKind(kind), key);

@@ -88,7 +88,9 @@ async function makeMove(
         ? done
         : waiting('Settling', 'the guest has been started lately', decision.recheckMs);
     case 'stuck':
-      return block(scope, stalled(decision.reason, decision.message));
+      block(scope, stalled(decision.reason, decision.message));
+      // What does not answer now may answer later, and tells nobody.
+      return waiting(decision.reason, decision.message, STUCK_RECHECK_MS);
     case 'backOff':
       scope.power = { type: 'BackOff' };
       return waiting('CrashLoopBackOff', 'the guest is started again later', decision.afterMs);
@@ -101,7 +103,7 @@ async function makeMove(
         run.beginStop(state, { now: deps.now(), timeoutMs: deps.shutdown.timeoutMs, ...decision }),
       );
       scope.event('Normal', decision.restart ? 'Restarting' : 'Stopping', stopText(decision));
-      if (!decision.force) await deps.shutdownGuest(handle);
+      if (!decision.force && scope.observation.state !== 'Unmanageable') await deps.shutdownGuest(handle);
       scope.observation = await deps.observe();
       return undefined;
     case 'kill':
@@ -157,6 +159,9 @@ async function awaitStop(
 }
 
 const ASK_AGAIN_MS = 10_000;
+
+/** A guest that cannot be managed is looked at again after this. */
+export const STUCK_RECHECK_MS = 15_000;
 
 async function startGuest(deps: DriveDeps, scope: GuestScope): Promise<Outcome | undefined> {
   await deps.prepare();

@@ -63,7 +63,7 @@ export function decidePower(facts: PowerFacts): PowerDecision {
   const { observation } = facts;
   switch (observation.state) {
     case 'Unmanageable':
-      return { type: 'stuck', reason: observation.reason, message: observation.message };
+      return decideUnmanageable(facts, observation);
     case 'Off':
       return decideOff(facts);
     case 'Prelaunch':
@@ -72,6 +72,19 @@ export function decidePower(facts: PowerFacts): PowerDecision {
     case 'Paused':
       return decideOn(facts);
   }
+}
+
+/** It cannot be asked. Only one that is certainly ours and wanted off is ended, after the time a guest has to shut down. */
+function decideUnmanageable(
+  { strategy, run, shutdown, now }: PowerFacts,
+  { reason, message, killable }: Extract<GuestObservation, { state: 'Unmanageable' }>,
+): PowerDecision {
+  const stuck: PowerDecision = { type: 'stuck', reason, message };
+  if (killable !== true || wantedPower(strategy, run) !== 'Off') return stuck;
+  const force = run.request?.force === true;
+  if (run.stop === undefined) return { type: 'stop', force, restart: false };
+  if (force || run.stop.force) return { type: 'kill' };
+  return run.stop.deadline <= now && shutdown.force === 'AfterTimeout' ? { type: 'kill' } : stuck;
 }
 
 function decideOff({ strategy, restartToken, run, now }: PowerFacts): PowerDecision {

@@ -64,7 +64,7 @@ export async function removeGuest(deps: RemoveDeps, scope: GuestScope): Promise<
 }
 
 async function stopGuest(deps: RemoveDeps, scope: GuestScope): Promise<Outcome> {
-  if (scope.observation.state === 'Unmanageable') {
+  if (scope.observation.state === 'Unmanageable' && scope.observation.killable !== true) {
     return stalled(scope.observation.reason, scope.observation.message);
   }
   if (scope.record === undefined) {

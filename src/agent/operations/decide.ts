@@ -102,9 +102,14 @@ function decideAccepted(
   run: RunState,
 ): OperationDecision {
   if (guest === undefined) return end('Failed', 'GuestGone', 'the guest has left this host');
-  if (observation?.state === 'Unmanageable') return end('Failed', observation.reason, observation.message);
-  const isOff = observation?.state === 'Off' && run.live === undefined;
   const { action } = operation.spec;
+  if (observation?.state === 'Unmanageable') {
+    const willEnd = observation.killable === true && (action === 'Stop' || action === 'Shutdown');
+    return willEnd
+      ? { type: 'follow', message: followMessage(action) }
+      : end('Failed', observation.reason, observation.message);
+  }
+  const isOff = observation?.state === 'Off' && run.live === undefined;
   if (action === 'Stop' || action === 'Shutdown') {
     return isOff
       ? end('Succeeded', 'Stopped', 'the guest is off')

@@ -23,6 +23,7 @@ export type GuestHandle = {
  *   until `remove` or the next `start`; absent when it never ran or was ended by `kill` or an answered `shutdown` and acknowledged.
  * - Prelaunch: the process exists but no instruction of the guest has run (QEMU -S); start was interrupted.
  * - Unmanageable: processes of the guest exist but do not answer or are not what the record says. Never start, never call it stopped.
+ *   `killable`: they are certainly this guest's and nobody else's, so `kill` may end them when the guest is wanted off.
  */
 export type GuestObservation =
   | { state: 'Off'; ended?: GuestEnd; detail?: string }
@@ -32,7 +33,7 @@ export type GuestObservation =
       startedAt: string;
       agentConnected?: boolean;
     }
-  | { state: 'Unmanageable'; reason: string; message: string };
+  | { state: 'Unmanageable'; reason: string; message: string; killable?: true };
 
 /** PoweredOff: the guest shut itself down (or followed a shutdown request); Crashed: its process died; HostRebooted: so did the host. */
 export type GuestEnd = 'PoweredOff' | 'Crashed' | 'HostRebooted';

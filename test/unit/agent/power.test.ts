@@ -191,6 +191,36 @@ describe('failures', () => {
   });
 });
 
+describe('a guest that does not answer and is certainly ours', () => {
+  const lost: GuestObservation = {
+    state: 'Unmanageable',
+    reason: 'MonitorLost',
+    message: 'm',
+    killable: true,
+  };
+
+  it('is left alone while it is wanted', () => {
+    expect(decide('Always', { live: { since: NOW } }, lost)).toMatchObject({ type: 'stuck' });
+    expect(decide('Manual', { live: { since: NOW } }, lost)).toMatchObject({ type: 'stuck' });
+  });
+
+  it('is ended when it is wanted off and the time of a shutdown is over', () => {
+    const live = { live: { since: NOW } };
+    expect(decide('Halted', live, lost)).toEqual({ type: 'stop', force: false, restart: false });
+    const stopping = beginStop(live, { now: NOW, timeoutMs: 60_000, force: false, restart: false });
+    expect(decide('Halted', stopping, lost)).toMatchObject({ type: 'stuck' });
+    expect(decide('Halted', stopping, lost, { now: NOW + 60_000 })).toEqual({ type: 'kill' });
+  });
+
+  it('is ended at once by an Operation Stop', () => {
+    const request = { action: 'Stop' as const, by: 'operation/s', at: '', force: true };
+    const run = { live: { since: NOW }, request };
+    expect(decide('Manual', run, lost)).toEqual({ type: 'stop', force: true, restart: false });
+    const stopping = beginStop(run, { now: NOW, timeoutMs: 60_000, force: true, restart: false });
+    expect(decide('Manual', stopping, lost)).toEqual({ type: 'kill' });
+  });
+});
+
 describe('what is not understood', () => {
   it('is never started and never ended', () => {
     const stuck: GuestObservation = { state: 'Unmanageable', reason: 'MonitorSilent', message: 'm' };

@@ -309,6 +309,40 @@ describe('what is recorded', () => {
   });
 });
 
+describe('a guest that does not answer and is certainly ours', () => {
+  it('is not touched while it is wanted, and is understood again when it answers', async () => {
+    const { lab, agent } = await labWithWeb();
+    const observe = agent.machines.observe;
+    agent.machines.observe = async () => frozen;
+    await lab.edit(VirtualMachine, 'web', { restartToken: 'look' });
+    await lab.until('it says so', () => ready(lab)?.reason === 'NoAnswer');
+    await lab.clock.advance(120_000);
+    expect(lives(lab)?.state).toBe('Running');
+    agent.machines.observe = observe;
+    await lab.clock.advance(20_000);
+    await lab.until('it is looked at again', () => ready(lab)?.status === 'True');
+    await agent.stop();
+  });
+
+  it('goes when it is deleted', async () => {
+    const { lab, agent } = await labWithWeb();
+    const { observe, kill } = agent.machines;
+    agent.machines.observe = async () => frozen;
+    agent.machines.kill = async (guest) => {
+      agent.machines.observe = observe;
+      await kill(guest);
+    };
+    await lab.remove(VirtualMachine, 'web');
+    await lab.clock.advance(30_000);
+    expect(lab.machine('web')).toBeDefined();
+    await lab.clock.advance(60_000);
+    await lab.until('it is gone', () => lab.machine('web') === undefined);
+    await agent.stop();
+  });
+
+  const frozen = { state: 'Unmanageable', reason: 'NoAnswer', message: 'm', killable: true } as const;
+});
+
 describe('a guest that is not understood', () => {
   it('is never started, never ended and never removed', async () => {
     const { lab, agent } = await labWithWeb();

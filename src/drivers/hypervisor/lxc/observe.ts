@@ -27,10 +27,12 @@ export async function observe(context: LxcContext, guest: GuestHandle): Promise<
       return observeRunning(context, guest, record, presence);
     case 'MonitorLost':
       context.watchers.track(guest.id, presence.pids);
-      return unmanageable(
-        'MonitorLost',
-        `LXC's monitor died while the container runs on (pids ${presence.pids.slice(0, 5).join(', ')}); stop it by force`,
-      );
+      return {
+        state: 'Unmanageable',
+        reason: 'MonitorLost',
+        message: `LXC's monitor died while the container runs on (pids ${presence.pids.slice(0, 5).join(', ')}): set spec.runStrategy to Halted, which ends it by force after spec.shutdown.timeoutSeconds, then back`,
+        killable: true,
+      };
     case 'Changing':
       return unmanageable(
         'Changing',

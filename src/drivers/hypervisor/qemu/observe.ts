@@ -28,8 +28,10 @@ function observation(seen: Look): GuestObservation {
   switch (seen.type) {
     case 'Gone':
       return seen.ended === undefined ? { state: 'Off' } : { state: 'Off', ended: seen.ended };
-    case 'Unmanageable':
-      return { state: 'Unmanageable', reason: seen.reason, message: seen.message };
+    case 'Unmanageable': {
+      const { reason, message, process } = seen;
+      return { state: 'Unmanageable', reason, message, ...(process === undefined ? {} : { killable: true }) };
+    }
     case 'Standing': {
       const { state, process, startedAt, agentConnected } = seen;
       if (state !== 'PoweredOff' && state !== 'Crashed') return { state, process, startedAt, agentConnected };

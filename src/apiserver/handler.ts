@@ -2,6 +2,7 @@
 import { StoreFullError } from '../store/contract.ts';
 import type { Authenticator, Evidence } from './access/authenticate.ts';
 import type { Authorizer, Decision } from './access/authorize.ts';
+import { impersonation } from './access/impersonate.ts';
 import type { Questions } from './access/questions/questions.ts';
 import { anonymous, type User } from './access/user.ts';
 import type { Audited } from './audit/event.ts';
@@ -55,11 +56,12 @@ type Seen = {
   receivedMs: number;
   target: RequestTarget | undefined;
   user?: User;
+  impersonated?: User;
   decision?: Decision;
 };
 
 function audited({ clock }: Context, exchange: Exchange, { address }: Evidence, seen: Seen): Audited {
-  const { id, receivedMs, target, user, decision } = seen;
+  const { id, receivedMs, target, user, impersonated, decision } = seen;
   const { method, uri } = exchange;
   const userAgent = exchange.header('user-agent');
   const code = exchange.code();
@@ -71,6 +73,7 @@ function audited({ clock }: Context, exchange: Exchange, { address }: Evidence, 
     verb,
     target,
     user,
+    impersonated,
     decision,
     address,
     userAgent,
@@ -102,8 +105,9 @@ async function answer(
   if (target === undefined) throw noSuchResource();
   const verdict = await parts.authenticate(evidence);
   if (verdict === 'rejected') throw unauthorized();
-  const user = verdict ?? anonymous;
-  seen.user = user;
+  const sender = verdict ?? anonymous;
+  seen.user = sender;
+  const user = asUser(parts.authorize, sender, exchange, seen);
   await context.turns.take(laneOf(user.name, target.type === 'resource' ? target : undefined), 'request');
   const verb = verbIn(exchange, target);
   seen.decision = parts.authorize({ user, verb, target });
@@ -121,6 +125,18 @@ async function answer(
     );
   }
   return parts.paths(exchange);
+}
+
+/** The user whose rights count: the sender, or whom he may impersonate. */
+function asUser(authorize: Authorizer, sender: User, exchange: Exchange, seen: Seen): User {
+  const other = impersonation(sender, exchange.header, authorize);
+  if (other.refused !== undefined) {
+    const { target, reason } = other.refused;
+    seen.decision = { allowed: false, reason };
+    throw sender.name === anonymous.name ? unauthorized() : refusal(sender, 'impersonate', target, reason);
+  }
+  if (other.user !== undefined) seen.impersonated = other.user;
+  return other.user ?? sender;
 }
 
 /** 403 in kube-apiserver's words, from which people read what to put into a Role. */

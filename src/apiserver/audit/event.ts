@@ -11,6 +11,8 @@ export type Audited = {
   verb: string;
   target: RequestTarget | undefined;
   user: User | undefined;
+  /** In whose name the user asked. */
+  impersonated: User | undefined;
   /** Why it was allowed or refused; undefined when it did not come so far. */
   decision: { allowed: boolean; reason: string } | undefined;
   address: string | undefined;
@@ -48,7 +50,7 @@ const cut = (text: string) => (text.length > textLimit ? text.slice(0, textLimit
 
 /** The event. */
 export function auditEvent(request: Audited): object {
-  const { user, target, decision } = request;
+  const { user, impersonated, target, decision } = request;
   const iso = (ms: number) => new Date(ms).toISOString().replace('Z', '000Z');
   return {
     kind: 'Event',
@@ -58,10 +60,8 @@ export function auditEvent(request: Audited): object {
     stage: 'ResponseComplete',
     requestURI: cut(request.uri),
     verb: request.verb,
-    user:
-      user === undefined
-        ? {}
-        : { username: user.name, ...(user.uid === undefined ? {} : { uid: user.uid }), groups: user.groups },
+    user: user === undefined ? {} : userInfo(user),
+    ...(impersonated === undefined ? {} : { impersonatedUser: userInfo(impersonated) }),
     ...(request.address === undefined ? {} : { sourceIPs: [request.address] }),
     ...(request.userAgent === undefined ? {} : { userAgent: cut(request.userAgent) }),
     ...(target?.type === 'resource' ? { objectRef: objectRef(target) } : {}),
@@ -77,6 +77,10 @@ export function auditEvent(request: Audited): object {
           },
         }),
   };
+}
+
+function userInfo({ name, uid, groups }: User) {
+  return { username: name, ...(uid === undefined ? {} : { uid }), groups };
 }
 
 function objectRef({

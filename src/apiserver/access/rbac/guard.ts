@@ -18,7 +18,7 @@ const everything: PolicyRule[] = [
   { verbs: ['*'], nonResourceURLs: ['*'] },
 ];
 
-/** Makes the guard of roles and bindings. */
+/** Makes the guard of creations, roles and bindings. */
 export function createEscalationGuard(grants: Grants, authorize: Authorizer): WriteGuard {
   function may(user: User, verb: string, plural: string, { metadata }: KubeObject, name: string): boolean {
     const { namespace } = metadata;
@@ -70,7 +70,30 @@ export function createEscalationGuard(grants: Grants, authorize: Authorizer): Wr
     refuse(write, rules);
   }
 
+  /** Apply creates what is missing, and was only authorized as a patch. */
+  function checkCreate({ served, user, object, old }: Parameters<WriteGuard>[0]): void {
+    if (old !== undefined) return;
+    const { group, version, plural } = served.resource;
+    const { namespace, name = '' } = object.metadata;
+    const target: ResourceTarget = {
+      type: 'resource',
+      path: '',
+      group,
+      version,
+      resource: plural,
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+    };
+    if (authorize({ user, verb: 'create', target }).allowed) return;
+    throw forbidden(
+      served.resource,
+      name,
+      `User ${JSON.stringify(user.name)} cannot create resource ${JSON.stringify(plural)}`,
+    );
+  }
+
   return (write) => {
+    checkCreate(write);
     const { group, plural } = write.served.resource;
     if (group !== rbacGroup) return;
     if (plural === 'roles' || plural === 'clusterroles') checkRole(write);

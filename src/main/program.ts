@@ -41,12 +41,12 @@ function addServers(program: Command, world: World, script: string): void {
         world,
       );
     });
-  program
+  const apiserver = program
     .command('apiserver')
     .description('the embedded Kubernetes API server alone')
-    .requiredOption('--data-dir <dir>', 'where its store, keys and certificates lie')
+    .option('--data-dir <dir>', 'where its store, keys and certificates lie')
     .option('--listen <host:port>', 'address to listen on', address, { host: '127.0.0.1', port: 6443 })
-    .requiredOption('--kubeconfig <file>', 'kubeconfig to write for the administrator')
+    .option('--kubeconfig <file>', 'kubeconfig to write for the administrator')
     .option('--oidc-issuer-url <url>', 'believe ID tokens of this OpenID Connect issuer')
     .option('--oidc-client-id <id>', 'the audience such tokens must have')
     .option('--oidc-username-claim <claim>', 'the claim that is the user (default: sub)')
@@ -56,6 +56,10 @@ function addServers(program: Command, world: World, script: string): void {
     .option('--oidc-ca-file <file>', 'authority of the issuer, where the system does not know it')
     .option('--supervised', 'end when standard input ends')
     .action(async ({ dataDir, listen, kubeconfig, supervised, ...flags }) => {
+      // Not required by the parser: `backup` and `restore` below have their own options.
+      if (dataDir === undefined) apiserver.error("error: required option '--data-dir <dir>' not specified");
+      if (kubeconfig === undefined)
+        apiserver.error("error: required option '--kubeconfig <file>' not specified");
       const { runApiserver } = await import('./roles/apiserver.ts');
       const options = {
         dataDirectory: resolve(dataDir),
@@ -65,6 +69,7 @@ function addServers(program: Command, world: World, script: string): void {
       };
       await runApiserver(options, processLifetime({ supervised: supervised === true }), world);
     });
+  addBackups(apiserver, world);
   program
     .command('manager')
     .description('the cluster controllers, leader-elected, against any Kubernetes API server')
@@ -96,6 +101,31 @@ function addServers(program: Command, world: World, script: string): void {
         ...(simulation === undefined ? {} : { simulationFile: simulation }),
       };
       await runAgent(options, processLifetime({ supervised: supervised === true }), world);
+    });
+}
+
+function addBackups(apiserver: Command, world: World): void {
+  apiserver
+    .command('backup')
+    .description('write the whole state of an API server to a file, while it runs')
+    .argument('<file>', 'where to; it holds keys, so keep it as carefully as these')
+    .requiredOption('--data-dir <dir>', 'what the API server was given')
+    .action(async (file, { dataDir }) => {
+      const { backupApiserver } = await import('./roles/backup.ts');
+      const options = { file: resolve(file), dataDirectory: resolve(dataDir) };
+      const { objects, takenAt } = await backupApiserver(options, world);
+      process.stdout.write(`${options.file}: ${objects} objects as of ${takenAt}\n`);
+    });
+  apiserver
+    .command('restore')
+    .description('put a backup into an empty data directory')
+    .argument('<file>', 'the backup')
+    .requiredOption('--data-dir <dir>', 'a directory that is empty or missing')
+    .action(async (file, { dataDir }) => {
+      const { restoreApiserver } = await import('./roles/backup.ts');
+      const options = { file: resolve(file), dataDirectory: resolve(dataDir) };
+      const { objects, takenAt } = await restoreApiserver(options, world);
+      process.stdout.write(`${options.dataDirectory}: ${objects} objects as of ${takenAt}\n`);
     });
 }
 

@@ -13,7 +13,7 @@ import { loadFile } from './load.ts';
 import { lockDirectory, type Release } from './lock.ts';
 
 /** The store's file in its directory. */
-const fileName = 'store.vir';
+export const fileName = 'store.vir';
 
 export type FileStoreOptions = {
   /** Made when missing. On a local file system: others do not keep the promises of fsync(2) and rename(2). */

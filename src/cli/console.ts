@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { Container } from '../api/kinds/container.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Client } from '../client/contract.ts';
 
 const LEAVE = 0x1d;
@@ -45,12 +46,21 @@ export async function findConsole(client: Client, target: ConsoleTarget): Promis
   throw new Error(`${target.kind} ${target.name} has no console: its phase is ${status?.phase ?? 'Pending'}`);
 }
 
-/** Copies both ways until the guest closes the line, the input ends or Ctrl-] is typed. */
-export function joinConsole(line: Duplex, { input, output }: Terminal): Promise<void> {
+/** After the end of piped input the guest may answer for as long as it is not silent this long. */
+const SILENCE_MS = 1_000;
+
+/** Copies both ways until the guest closes the line, Ctrl-] is typed, or piped input has ended and been answered. */
+export function joinConsole(
+  line: Duplex,
+  { input, output }: Terminal,
+  clock: Pick<Clock, 'after'>,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const raw = input.isTTY === true && input.setRawMode !== undefined;
-    if (raw) input.setRawMode?.(true);
+    let inputEnded = false;
+    let cancel = () => {};
     const end = (error?: Error) => {
+      cancel();
       input.removeListener('data', type);
       if (raw) input.setRawMode?.(false);
       input.pause();
@@ -63,9 +73,20 @@ export function joinConsole(line: Duplex, { input, output }: Terminal): Promise<
       if (bytes.includes(LEAVE)) end();
       else line.write(bytes);
     };
+    const waitForSilence = () => {
+      cancel();
+      if (inputEnded) cancel = clock.after(SILENCE_MS, end);
+    };
+    if (raw) input.setRawMode?.(true);
     input.on('data', type);
-    input.once('end', () => end());
-    line.on('data', (chunk: Buffer) => output.write(chunk));
+    input.once('end', () => {
+      inputEnded = true;
+      waitForSilence();
+    });
+    line.on('data', (chunk: Buffer) => {
+      output.write(chunk);
+      waitForSilence();
+    });
     line.once('close', () => end());
     line.once('error', end);
     input.resume();

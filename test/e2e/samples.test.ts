@@ -1,7 +1,7 @@
 /** The first run of a newcomer, on real QEMU and LXC: samples applied, Ready, applied again without drift, deleted without a trace. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from './harness/commands.ts';
+import { run, until, vireo } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
 import { type Lab, startLab } from './harness/lab.ts';
 
@@ -58,6 +58,19 @@ describe('the samples', () => {
       return all.every((address) => address !== undefined) && all;
     });
     expect(new Set(addresses).size).toBe(2);
+  });
+
+  it('answer on their consoles', async () => {
+    const answer = await until('the machine answers on its serial line', async () => {
+      const { stdout } = await run(
+        [process.execPath, vireo, 'console', 'vm/demo', '--data-dir', lab.dataDirectory],
+        {
+          input: 'echo answer-$((6 * 7))\n',
+        },
+      );
+      return stdout.includes('answer-42') && stdout;
+    });
+    expect(answer).toContain('answer-42');
   });
 
   it('show no drift when they are applied again, on the client and on the server', async () => {

@@ -23,7 +23,7 @@ export async function runConsole(options: ConsoleOptions, world: World): Promise
     throw new ReasonedError('ConsoleNotHere', message);
   });
   process.stderr.write(`joined ${options.target}; Ctrl-] leaves\n`);
-  await joinConsole(line, { input: process.stdin, output: process.stdout });
+  await joinConsole(line, { input: process.stdin, output: process.stdout }, world.clock);
   process.stderr.write('\n');
   return 0;
 }

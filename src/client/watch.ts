@@ -49,12 +49,14 @@ export async function* watchOver<T extends KubeObject>(
     allowWatchBookmarks: how.bookmarks === true ? 'true' : undefined,
     timeoutSeconds: watchSeconds(world.random),
   });
-  const stream = await transport.stream({
-    method: 'GET',
-    path,
-    signal: how.signal,
-    timeoutMs: how.timeoutMs,
-  });
+  const { signal, timeoutMs } = how;
+  const stream = await transport
+    .stream({ method: 'GET', path, signal, timeoutMs })
+    .catch((error: unknown) => {
+      if (signal?.aborted === true) return undefined;
+      throw error;
+    });
+  if (stream === undefined) return;
   let silent: ApiError | undefined;
   const watchdog = createWatchdog(world.clock, inactivityMs, (why) => {
     silent = why;
@@ -74,7 +76,7 @@ export async function* watchOver<T extends KubeObject>(
     }
     for await (const line of linesOf(fed())) yield eventOf<T>(line);
   } catch (error) {
-    if (how.signal?.aborted === true) return;
+    if (signal?.aborted === true) return;
     if (silent !== undefined) throw silent;
     if (error instanceof ApiError) throw error;
     throw new ApiError(0, 'Unreachable', `the watch of ${kind.plural} broke: ${String(error)}`);

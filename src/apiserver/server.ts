@@ -7,6 +7,7 @@ import type { World } from '../base/world.ts';
 import type { Store } from '../store/contract.ts';
 import { type AccessOptions, createAccess } from './access/access.ts';
 import { createAdmission } from './admission/admission.ts';
+import type { CallWebhook } from './admission/webhook.ts';
 import type { AuditLog } from './audit/log.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Served } from './catalog/served.ts';
@@ -45,6 +46,8 @@ export type ApiServerOptions = {
   audit?: Pick<AuditLog, 'record'>;
   /** Encrypts Secrets in the store. Default: they lie there as they are. */
   encryption?: EncryptionKeys;
+  /** How admission webhooks are called. Default: they cannot be, so their failurePolicy decides. */
+  callWebhook?: CallWebhook;
 };
 
 /** A running server. */
@@ -54,6 +57,8 @@ export type ApiServer = {
   /** Ends watches, lets answers under way finish, then stops. */
   close(): Promise<void>;
 };
+
+const noWebhooks: CallWebhook = () => Promise.reject(new Error('this server calls no webhooks'));
 
 /** Starts the server; resolves once it answers. Rejects when the address is taken. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
@@ -73,7 +78,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     gate: createNamespaceGate(store, namespaces),
     turns: createTurns(),
   };
-  context.admission = createAdmission(context);
+  context.admission = createAdmission(context, options.callWebhook ?? noWebhooks);
   catalog.onChange((replaced) => open.endOf(replaced));
   await createInitialNamespaces(context, namespaces);
   const access = await createAccess(context, credentials.authority.certificate, options.access ?? {});

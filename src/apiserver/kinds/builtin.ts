@@ -9,6 +9,7 @@ import { namespaceKind } from './namespace.ts';
 import { admissionBindingKind, admissionPolicyKind } from './policy.ts';
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from './rbac.ts';
 import { reviewKinds } from './review.ts';
+import { webhookKinds } from './webhook.ts';
 
 /** The built-in kinds. `lookup` tells definitions whose names are taken. */
 export function builtinKinds(lookup: NameLookup): Kind[] {
@@ -28,5 +29,6 @@ export function builtinKinds(lookup: NameLookup): Kind[] {
     leaseKind,
     admissionBindingKind,
     admissionPolicyKind,
+    ...webhookKinds,
   ];
 }

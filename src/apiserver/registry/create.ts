@@ -76,7 +76,8 @@ async function insert(
   draft: KubeObject,
   options: WriteOptions & { managed?: boolean },
 ): Promise<Written | undefined> {
-  const object = prepare(context, served, draft, options);
+  const wanted = await mutated(context, served, draft, options);
+  const object = prepare(context, served, wanted, options);
   checkValid(served, object);
   const { user } = options;
   if (user !== undefined) {
@@ -98,6 +99,31 @@ async function insert(
   const modRevision = result.revision;
   object.metadata.resourceVersion = String(modRevision);
   return { code: 201, object, wire: () => wireForm(served, { value, modRevision }) };
+}
+
+/** The draft as mutating webhooks want it; its name and namespace are not theirs to change. */
+async function mutated(
+  context: Context,
+  served: Served,
+  draft: KubeObject,
+  { user, dryRun, warn }: WriteOptions,
+): Promise<KubeObject> {
+  if (user === undefined || context.admission === undefined) return draft;
+  const { name = '', namespace } = draft.metadata;
+  const request = {
+    operation: 'CREATE',
+    served,
+    namespace,
+    name,
+    user,
+    object: draft,
+    dryRun,
+    warn,
+  } as const;
+  const object = (await context.admission.mutate(request)) ?? draft;
+  if (object === draft) return draft;
+  const place = { ...(name === '' ? {} : { name }), ...(namespace === undefined ? {} : { namespace }) };
+  return { ...object, metadata: { ...object.metadata, ...place } };
 }
 
 function prepare(

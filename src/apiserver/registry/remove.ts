@@ -108,16 +108,9 @@ async function checkAllowed(
 ): Promise<void> {
   if (user === undefined) return;
   const { name = '', namespace } = old.metadata;
-  await context.admission?.validate({
-    operation: 'DELETE',
-    served,
-    namespace,
-    name,
-    user,
-    old,
-    dryRun,
-    warn,
-  });
+  const request = { operation: 'DELETE', served, namespace, name, user, old, dryRun, warn } as const;
+  await context.admission?.mutate(request);
+  await context.admission?.validate(request);
 }
 
 /** The object with all marks of a deletion; the same value when it has them already. */

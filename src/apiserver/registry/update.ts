@@ -48,8 +48,9 @@ async function attempt(
   options: WriteOptions,
 ): Promise<Written | undefined> {
   const old = decode(served, entry);
-  const proposed = await revision.next(cloneJson(old));
-  checkIdentity(served, proposed.metadata, old.metadata);
+  const asked = await revision.next(cloneJson(old));
+  checkIdentity(served, asked.metadata, old.metadata);
+  const proposed = await mutated(context, served, { object: asked, old }, revision, options);
   const object = prepare(context, served, proposed, old, revision, options);
   checkValid(served, object, old);
   await checkAllowed(context, served, { object, old }, revision, options);
@@ -57,6 +58,35 @@ async function attempt(
   if (isUnchanged(object, old)) return unchanged();
   if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
   return isReleased(served, object) ? finish(context, entry, object) : store(context, served, entry, object);
+}
+
+/** The proposal as mutating webhooks want it; who the object is, is not theirs to change. */
+async function mutated(
+  context: Context,
+  served: Served,
+  change: { object: KubeObject; old: KubeObject },
+  { subresource }: Revision,
+  { user, dryRun, warn }: WriteOptions,
+): Promise<KubeObject> {
+  const { object: asked, old } = change;
+  if (user === undefined || context.admission === undefined) return asked;
+  const { name = '', namespace } = old.metadata;
+  const sub = subresource === undefined ? {} : { subresource };
+  const request = {
+    operation: 'UPDATE',
+    served,
+    ...sub,
+    namespace,
+    name,
+    user,
+    ...change,
+    dryRun,
+    warn,
+  } as const;
+  const object = (await context.admission.mutate(request)) ?? asked;
+  if (object === asked) return asked;
+  const place = { name, ...(namespace === undefined ? {} : { namespace }) };
+  return { ...object, metadata: { ...object.metadata, ...place } };
 }
 
 /** What may not be written by this user, or not at all, is refused here. */

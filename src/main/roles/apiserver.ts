@@ -15,6 +15,7 @@ import { aborted, type Lifetime } from '../lifetime.ts';
 import { version } from '../version.ts';
 import { appendText } from '../world/append.ts';
 import { jsonFetcher } from '../world/fetchjson.ts';
+import { callWebhook } from '../world/webhook.ts';
 
 export type ApiserverOptions = {
   dataDirectory: string;
@@ -63,6 +64,7 @@ export async function runApiserver(
       },
       audit,
       encryption: await loadEncryptionKeys(world, pki),
+      callWebhook,
     }).catch((error: unknown) => {
       throw addressRefused(error, options.listen) ?? error;
     });

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { CallWebhook } from '../../../src/apiserver/admission/webhook.ts';
 import { loadCredentials } from '../../../src/apiserver/pki/credentials.ts';
 import { createApiServer } from '../../../src/apiserver/server.ts';
 import { silentLog } from '../../../src/base/log.ts';
@@ -15,7 +16,7 @@ export type Embedded = { target: Target; kubeconfig: string; store: Store; stop(
 
 /** Starts a server on a free port of 127.0.0.1. */
 export async function startEmbedded(
-  options: { clock?: World['clock']; store?: Store } = {},
+  options: { callWebhook?: CallWebhook; clock?: World['clock']; store?: Store } = {},
 ): Promise<Embedded> {
   const directory = await mkdtemp(join(tmpdir(), 'apiserver-'));
   const real = realWorld();
@@ -32,6 +33,7 @@ export async function startEmbedded(
     credentials,
     listen: { host: '127.0.0.1', port: 0 },
     version: 'test',
+    ...(options.callWebhook === undefined ? {} : { callWebhook: options.callWebhook }),
   });
   const kubeconfig = join(directory, 'kubeconfig');
   await credentials.writeKubeconfig(kubeconfig, server.url);

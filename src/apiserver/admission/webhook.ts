@@ -1,0 +1,102 @@
+/** One webhook of a configuration, as it is stored, and one call of it. */
+import { isRecord, type KubeObject } from '../object.ts';
+import { createCompiler, type Expression } from './expressions.ts';
+import { listOf } from './match.ts';
+
+/** Calls a webhook over https; resolves to its answer as JSON, rejects for anything but 200. `ca` is PEM; absent: the system's. */
+export type CallWebhook = (call: {
+  url: string;
+  ca: string | undefined;
+  body: string;
+  signal: AbortSignal;
+}) => Promise<unknown>;
+
+/** A webhook ready to be called. */
+export type Webhook = {
+  name: string;
+  /** Where it listens; a sentence where that cannot be told. */
+  target: { url: string; ca: string | undefined } | string;
+  rules: readonly unknown[];
+  selectors: Record<string, unknown>;
+  ignoresFailure: boolean;
+  timeoutMs: number;
+  conditions: readonly { name: string; expression: Expression }[];
+};
+
+const defaultTimeoutSeconds = 10;
+
+/** The webhooks of a configuration, in their order. */
+export function webhooksOf(configuration: KubeObject): Webhook[] {
+  return listOf(configuration.webhooks)
+    .filter(isRecord)
+    .map((webhook) => ({
+      name: String(webhook.name),
+      target: targetOf(webhook.clientConfig),
+      rules: listOf(webhook.rules),
+      selectors: webhook,
+      ignoresFailure: webhook.failurePolicy === 'Ignore',
+      timeoutMs:
+        1000 * (typeof webhook.timeoutSeconds === 'number' ? webhook.timeoutSeconds : defaultTimeoutSeconds),
+      conditions: conditionsOf(webhook.matchConditions),
+    }));
+}
+
+function conditionsOf(conditions: unknown): Webhook['conditions'] {
+  const list = listOf(conditions).filter(isRecord);
+  if (list.length === 0) return [];
+  const compile = createCompiler();
+  return list.map(({ name, expression }) => ({
+    name: String(name),
+    expression: compile(String(expression)),
+  }));
+}
+
+function targetOf(config: unknown): Webhook['target'] {
+  if (!isRecord(config)) return 'it has no clientConfig';
+  const { url, service, caBundle } = config;
+  if (isRecord(service)) {
+    return `service ${JSON.stringify(String(service.name))} not found: this server has no Services, use clientConfig.url`;
+  }
+  if (typeof url !== 'string') return 'it has no URL';
+  const ca =
+    typeof caBundle === 'string' && caBundle !== ''
+      ? Buffer.from(caBundle, 'base64').toString('utf8')
+      : undefined;
+  return { url, ca };
+}
+
+/** The answer of a webhook. */
+export type Verdict = {
+  allowed: boolean;
+  message: string;
+  code: number;
+  reason: string;
+  warnings: readonly string[];
+  /** A JSON patch, from mutating webhooks. */
+  patch: unknown;
+};
+
+/** Reads an AdmissionReview; throws an Error for anything that is none, or that answers another question. */
+export function readVerdict(review: unknown, uid: string): Verdict {
+  const response = isRecord(review) ? review.response : undefined;
+  if (!isRecord(response)) throw new Error('the answer is no AdmissionReview with a response');
+  if (response.uid !== uid) throw new Error(`expected response.uid ${uid}, got ${String(response.uid)}`);
+  const status = isRecord(response.status) ? response.status : {};
+  const { message, code, reason } = status;
+  return {
+    allowed: response.allowed === true,
+    message: typeof message === 'string' ? message : '',
+    code: typeof code === 'number' && code >= 400 && code < 500 ? code : 403,
+    reason: typeof reason === 'string' && reason !== '' ? reason : 'Forbidden',
+    warnings: listOf(response.warnings).filter((text) => typeof text === 'string'),
+    patch: patchOf(response),
+  };
+}
+
+function patchOf({ patch, patchType }: Record<string, unknown>): unknown {
+  if (patch === undefined || patch === null || patch === '') return undefined;
+  if (patchType !== 'JSONPatch' || typeof patch !== 'string') {
+    throw new Error('the patch must be a JSONPatch in base64');
+  }
+  return JSON.parse(Buffer.from(patch, 'base64').toString('utf8'));
+}

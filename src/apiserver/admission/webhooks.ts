@@ -1,0 +1,158 @@
+/**
+ * Asks the webhooks that are configured: mutating ones one after the other, in the order of their names, before an object is
+ * prepared; validating ones all at once, when it is valid.
+ * https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+ */
+import type { Entry } from '../../store/contract.ts';
+import { prefixOf } from '../catalog/keys.ts';
+import { newUid } from '../metadata/identity.ts';
+import { cloneJson, type KubeObject } from '../object.ts';
+import { applyJsonPatch } from '../patch/json.ts';
+import { bufferOf } from '../registry/codec.ts';
+import type { Context } from '../registry/context.ts';
+import { readObject } from '../registry/incoming.ts';
+import { type ApiError, failure } from '../status.ts';
+import { type Names, objectToCel, toCel } from './expressions.ts';
+import { matchesRule, matchesSelectors, namespaceOf } from './match.ts';
+import { type AdmissionRequest, describeRequest } from './request.ts';
+import { type CallWebhook, readVerdict, type Verdict, type Webhook, webhooksOf } from './webhook.ts';
+
+const group = 'admissionregistration.k8s.io';
+const mutatingPrefix = prefixOf(group, 'mutatingwebhookconfigurations');
+const validatingPrefix = prefixOf(group, 'validatingwebhookconfigurations');
+
+/** The webhooks as a whole. */
+export type Webhooks = {
+  /** The object as mutating webhooks want it; the same when there are none. */
+  mutate(request: AdmissionRequest): Promise<KubeObject | undefined>;
+  /** Throws what a validating webhook refuses. */
+  validate(request: AdmissionRequest): Promise<void>;
+};
+
+/** Makes them. */
+export function createWebhooks(context: Context, call: CallWebhook): Webhooks {
+  const known = new Map<string, { revision: number; webhooks: readonly Webhook[] }>();
+
+  function ofEntry({ key, modRevision, value }: Entry): readonly Webhook[] {
+    const found = known.get(key);
+    if (found?.revision === modRevision) return found.webhooks;
+    const webhooks = webhooksOf(JSON.parse(bufferOf(value).toString('utf8')) as KubeObject);
+    known.set(key, { revision: modRevision, webhooks });
+    return webhooks;
+  }
+
+  function concerned(prefix: string, request: AdmissionRequest): Webhook[] {
+    if (context.store.count(prefix) === 0) return [];
+    const all = context.store.range({ prefix }).entries.flatMap(ofEntry);
+    return all.filter((webhook) => isConcerned(context, webhook, request));
+  }
+
+  return {
+    mutate: async (request) => {
+      let { object } = request;
+      for (const webhook of concerned(mutatingPrefix, request)) {
+        const now = object === undefined ? request : { ...request, object };
+        const verdict = await ask(context, call, webhook, now);
+        if (verdict?.patch !== undefined && object !== undefined) {
+          object = patched(webhook, now, object, verdict.patch);
+        }
+      }
+      return object;
+    },
+    validate: async (request) => {
+      const webhooks = concerned(validatingPrefix, request);
+      await Promise.all(webhooks.map((webhook) => ask(context, call, webhook, request)));
+    },
+  };
+}
+
+function isConcerned(context: Context, webhook: Webhook, request: AdmissionRequest): boolean {
+  if (!webhook.rules.some((rule) => matchesRule(request, rule))) return false;
+  if (!matchesSelectors(context, request, webhook.selectors)) return false;
+  if (webhook.conditions.length === 0) return true;
+  const names: Names = {
+    object: objectToCel(request.object),
+    oldObject: objectToCel(request.old),
+    request: toCel(describeRequest(request, '')),
+    namespaceObject: objectToCel(namespaceOf(context, request)),
+    params: null,
+    variables: {},
+  };
+  try {
+    return webhook.conditions.every(({ expression }) => expression(names) === true);
+  } catch (error) {
+    if (webhook.ignoresFailure) return false;
+    throw callFailure(webhook, error);
+  }
+}
+
+/** The verdict that lets pass; undefined when the webhook failed and that is to be ignored. Throws its refusal. */
+async function ask(
+  context: Context,
+  call: CallWebhook,
+  webhook: Webhook,
+  request: AdmissionRequest,
+): Promise<Verdict | undefined> {
+  let verdict: Verdict;
+  try {
+    verdict = await callOnce(context, call, webhook, request);
+  } catch (error) {
+    context.log.warn('a webhook failed', { webhook: webhook.name, error: String(error) });
+    if (webhook.ignoresFailure) return undefined;
+    throw callFailure(webhook, error);
+  }
+  for (const text of verdict.warnings) request.warn(text);
+  if (verdict.allowed) return verdict;
+  const why =
+    verdict.message === ''
+      ? `admission webhook ${JSON.stringify(webhook.name)} denied the request without explanation`
+      : `admission webhook ${JSON.stringify(webhook.name)} denied the request: ${verdict.message}`;
+  throw failure(verdict.code, verdict.reason, why);
+}
+
+async function callOnce(
+  context: Context,
+  call: CallWebhook,
+  { target, timeoutMs }: Webhook,
+  request: AdmissionRequest,
+): Promise<Verdict> {
+  if (typeof target === 'string') throw new Error(target);
+  const uid = newUid(context.random);
+  const { object = null, old: oldObject = null } = request;
+  const review = {
+    kind: 'AdmissionReview',
+    apiVersion: 'admission.k8s.io/v1',
+    request: { ...describeRequest(request, uid), object, oldObject },
+  };
+  const abort = new AbortController();
+  const cancel = context.clock.after(timeoutMs, () => abort.abort(new Error('context deadline exceeded')));
+  try {
+    const answer = await call({ ...target, body: JSON.stringify(review), signal: abort.signal });
+    return readVerdict(answer, uid);
+  } finally {
+    cancel();
+  }
+}
+
+function patched(
+  webhook: Webhook,
+  { served }: AdmissionRequest,
+  object: KubeObject,
+  patch: unknown,
+): KubeObject {
+  try {
+    const value: unknown = applyJsonPatch(cloneJson(object), patch);
+    return readObject(served, { value, duplicates: [] }).object;
+  } catch (error) {
+    throw callFailure(webhook, error);
+  }
+}
+
+function callFailure({ name }: Webhook, error: unknown): ApiError {
+  const why = error instanceof Error ? error.message : String(error);
+  return failure(
+    500,
+    'InternalError',
+    `Internal error occurred: failed calling webhook ${JSON.stringify(name)}: ${why}`,
+  );
+}

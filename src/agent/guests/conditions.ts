@@ -32,8 +32,9 @@ export function guestFindings(
 ): Finding[] {
   return [
     is('Ready', verdict.ready, verdict.reason, verdict.message),
-    ...(verdict.reconciling ? [is('Reconciling', true, verdict.reason, verdict.message)] : []),
+    // The first of the two that is True decides for kstatus.
     ...(verdict.stalled ? [is('Stalled', true, verdict.reason, verdict.message)] : []),
+    ...(verdict.reconciling ? [is('Reconciling', true, verdict.reason, verdict.message)] : []),
     step('VolumesReady', scope.volumes, wasStarted(scope) || scope.volumePlans.length === 0),
     step('NetworksReady', scope.networks, wasStarted(scope) || scope.nicWishes.length === 0),
     running(scope),

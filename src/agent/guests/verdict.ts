@@ -54,7 +54,8 @@ function obstructed(phase: GuestPhase, obstacle: Blocked, facts: VerdictFacts): 
   const since = facts.notReadySince;
   const isOld = since !== undefined && since.reason === reason && facts.now - since.since >= STALLED_AFTER_MS;
   const stalled = obstacle.type === 'stalled' || (obstacle.type === 'waiting' && isOld);
-  return { phase, ready: false, reconciling: true, stalled, reason, message };
+  // What only the user can mend is not reconciling: a reader of kstatus would wait for it for ever.
+  return { phase, ready: false, reconciling: obstacle.type !== 'stalled', stalled, reason, message };
 }
 
 function textOf(

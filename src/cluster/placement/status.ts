@@ -1,8 +1,8 @@
 /** The status of a guest that has no host yet, or gets one in this pass. Pure: guest and outcome in, whole status out. */
 import type { GuestPhase, GuestStatus } from '../../api/guest.ts';
-import type { Stored } from '../../api/meta.ts';
+import type { Condition, Stored } from '../../api/meta.ts';
 import { type Outcome, waiting } from '../../base/outcome.ts';
-import { readiness, setCondition } from '../../runtime/conditions.ts';
+import { findCondition, readiness, setCondition } from '../../runtime/conditions.ts';
 import type { Guest } from '../guests.ts';
 
 const STOPPED = { status: 'True', reason: 'Stopped', message: 'the guest is stopped, as declared' } as const;
@@ -20,12 +20,42 @@ export function placedStatus(
   });
 }
 
+/** A guest that has waited so long for the same thing is stalled too, and goes on by itself all the same. */
+export const STALLED_AFTER_MS = 600_000;
+
 /** Without a host: stopped as declared, or why it waits. */
 export function unplacedStatus(guest: Stored<Guest>, outcome: Outcome, now: number): GuestStatus {
   const { reason, message } =
     outcome.type === 'done' ? { reason: 'NotNeeded', message: STOPPED.message } : outcome;
   const scheduled = { type: 'Scheduled', status: 'False', reason, message } as const;
-  return withConditions(guest, scheduled, outcome, now, { phase: phaseOf(guest, outcome) });
+  const status = withConditions(guest, scheduled, outcome, now, { phase: phaseOf(guest, outcome) });
+  if (outcome.type !== 'waiting' || !hasWaitedLong(guest, reason, now)) return status;
+  return { ...status, conditions: withStalled(guest, status.conditions ?? [], { reason, message, now }) };
+}
+
+function hasWaitedLong(guest: Stored<Guest>, reason: string, now: number): boolean {
+  const ready = findCondition(guest.status?.conditions, 'Ready');
+  return (
+    ready?.status === 'False' &&
+    ready.reason === reason &&
+    now - Date.parse(ready.lastTransitionTime) >= STALLED_AFTER_MS
+  );
+}
+
+/** Before Reconciling: of the two the first that is True decides for kstatus. */
+function withStalled(
+  guest: Stored<Guest>,
+  conditions: readonly Condition[],
+  { reason, message, now }: { reason: string; message: string; now: number },
+): Condition[] {
+  const { generation } = guest.metadata;
+  const old = findCondition(guest.status?.conditions, 'Stalled');
+  const [stalled] = setCondition(
+    old === undefined ? [] : [old],
+    { type: 'Stalled', status: 'True', reason, message },
+    { now, generation },
+  );
+  return stalled === undefined ? [...conditions] : [stalled, ...conditions];
 }
 
 function phaseOf(guest: Stored<Guest>, outcome: Outcome): GuestPhase {

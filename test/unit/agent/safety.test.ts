@@ -176,6 +176,7 @@ describe('another object of the same name', () => {
     await lab.clock.advance(60_000);
     expect(lab.starts(idOf(lab))).toBe(1);
     expect(lab.conditionOf(lab.machine('web'), 'Stalled')?.status).toBe('True');
+    expect(lab.conditionOf(lab.machine('web'), 'Reconciling')).toBeUndefined();
     await agent.stop();
   });
 

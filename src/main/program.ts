@@ -31,13 +31,14 @@ function addServers(program: Command, world: World, script: string): void {
     .option('--simulation <file>', 'latency and faults of simulated hosts (YAML)')
     .option('--host <name>', 'name of this host (default: its host name)')
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
+    .option('--supervised', 'end when standard input ends')
     .action(async (options) => {
       const { runUp } = await import('./roles/up.ts');
       const layout = layoutOf(options.dataDir, options.kubeconfig);
       const { host, port } = options.listen;
       await runUp(
         { ...options, layout, listen: `${host}:${port}`, script },
-        processLifetime({ supervised: false }),
+        processLifetime({ supervised: options.supervised === true }),
         world,
       );
     });

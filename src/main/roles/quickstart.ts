@@ -79,8 +79,9 @@ async function startUp(options: QuickstartOptions, logFile: string) {
   ];
   if (options.simulate > 0) args.push('--simulate', String(options.simulate));
   // Its own process group: Ctrl-C in the terminal reaches only this process, which ends it in order.
-  const child = spawn(process.execPath, [options.script, ...args], {
-    stdio: ['ignore', 'pipe', log.fd],
+  // Should this process be lost (a closed terminal, SIGKILL), the end of the pipe ends the child in order.
+  const child = spawn(process.execPath, [options.script, ...args, '--supervised'], {
+    stdio: ['pipe', 'pipe', log.fd],
     detached: true,
   });
   await log.close();

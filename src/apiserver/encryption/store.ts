@@ -1,4 +1,5 @@
 /** A store whose Secrets are encrypted at rest: everything above it sees plain values, everything below it only sealed ones. */
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { Random } from '../../base/random.ts';
 import type { World } from '../../base/world.ts';
 import type { Change, Entry, Store, Write } from '../../store/contract.ts';
@@ -8,6 +9,8 @@ import { type EncryptionKeys, isSealed, open, SealedValueError, seal, sealName }
 
 /** What is sealed. */
 const sealedPrefix = prefixOf('', 'secrets');
+/** Values looked at in one go. */
+const slice = 100;
 
 /**
  * Wraps a store; throws SealedValueError when its first sealed value does not open, because a server that went on would serve
@@ -58,8 +61,23 @@ export function encryptedStore(store: Store, keys: EncryptionKeys, random: Rando
   };
 }
 
+/** Usually the very first; only a store from before encryption is looked through. */
+function firstSealed(store: Store): Entry | undefined {
+  let after: string | undefined;
+  for (;;) {
+    const found = store.range({
+      prefix: sealedPrefix,
+      limit: slice,
+      ...(after === undefined ? {} : { after }),
+    });
+    const sealed = found.entries.find(({ value }) => isSealed(value));
+    if (sealed !== undefined || !found.more) return sealed;
+    after = found.entries.at(-1)?.key;
+  }
+}
+
 function checkKeys(store: Store, keys: EncryptionKeys): void {
-  const sealed = store.range({ prefix: sealedPrefix }).entries.find(({ value }) => isSealed(value));
+  const sealed = firstSealed(store);
   if (sealed === undefined) return;
   try {
     open(keys, sealed.key, sealed.value);
@@ -105,7 +123,12 @@ export async function sealStored(
   let count = 0;
   let after: string | undefined;
   for (;;) {
-    const found = store.range({ prefix: sealedPrefix, limit: 50, ...(after === undefined ? {} : { after }) });
+    await breathe();
+    const found = store.range({
+      prefix: sealedPrefix,
+      limit: slice,
+      ...(after === undefined ? {} : { after }),
+    });
     for (const { key, value, modRevision } of found.entries) {
       if (signal.aborted) return count;
       after = key;

@@ -1,8 +1,9 @@
 /** Fills Secrets of type service-account-token with a token, and removes them with their account. */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { keyOf, partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { isRecord, type KubeObject } from '../object.ts';
-import { decode } from '../registry/codec.ts';
+import { bufferOf, decode } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { remove } from '../registry/remove.ts';
 import { update } from '../registry/update.ts';
@@ -16,6 +17,9 @@ import type { Signer } from './signer.ts';
 const tokenType = 'kubernetes.io/service-account-token';
 const nameAnnotation = 'kubernetes.io/service-account.name';
 const uidAnnotation = 'kubernetes.io/service-account.uid';
+
+/** Secrets looked at without giving way to others. */
+const slice = 100;
 
 /** What the controller works with. */
 export type SecretTokens = { secrets: Served; accounts: Served; signer: Signer; rootCa: string };
@@ -42,8 +46,26 @@ export function fillTokenSecrets(
       },
     }),
   ];
-  for (const entry of context.store.range({ prefix: secrets.prefix }).entries) {
-    if (isToken(decode(secrets, entry))) queue.add(entry.key);
+  let closed = false;
+  const scan = addAll().catch((error: unknown) =>
+    context.log.error('the Secrets for tokens could not be looked through', { error: String(error) }),
+  );
+
+  /** In slices and without parsing what cannot be one: a start must not wait for thousands of Secrets. */
+  async function addAll(): Promise<void> {
+    let after: string | undefined;
+    for (;;) {
+      await breathe();
+      if (closed) return;
+      const { prefix } = secrets;
+      const found = context.store.range({ prefix, limit: slice, ...(after === undefined ? {} : { after }) });
+      for (const entry of found.entries) {
+        if (bufferOf(entry.value).includes(tokenType) && isToken(decode(secrets, entry)))
+          queue.add(entry.key);
+        after = entry.key;
+      }
+      if (!found.more) return;
+    }
   }
 
   function addSecretsOf(accountKey: string): void {
@@ -91,7 +113,9 @@ export function fillTokenSecrets(
 
   return {
     close: async () => {
+      closed = true;
       for (const end of unfollow) end();
+      await scan;
       await queue.close();
     },
   };

@@ -111,10 +111,13 @@ function addBackups(apiserver: Command, world: World): void {
     .description('write the whole state of an API server to a file, while it runs')
     .argument('<file>', 'where to; it holds keys, so keep it as carefully as these')
     .requiredOption('--data-dir <dir>', 'what the API server was given')
-    .action(async (file, { dataDir }) => {
+    .option('--without-keys', 'leave out pki/, so that Secrets in the file stay sealed')
+    .action(async (file, { dataDir, withoutKeys }) => {
       const { backupApiserver } = await import('./roles/backup.ts');
       const options = { file: resolve(file), dataDirectory: resolve(dataDir) };
-      const { objects, takenAt } = await backupApiserver(options, world);
+      const { objects, takenAt } = await backupApiserver(options, world, {
+        keys: withoutKeys !== true,
+      });
       process.stdout.write(`${options.file}: ${objects} objects as of ${takenAt}\n`);
     });
   apiserver

@@ -10,6 +10,9 @@ import { raiseIncarnation } from '../archive/rollback.ts';
 /** The file and the API server's data directory. */
 export type BackupOptions = { file: string; dataDirectory: string };
 
+/** Without keys, Secrets stay sealed in the backup: it can lie where the keys must not. */
+export type BackupContent = { keys: boolean };
+
 /** What was written or put back. */
 export type BackupResult = { objects: number; revision: number; takenAt: string };
 
@@ -22,9 +25,10 @@ const retryMs = 200;
 export async function backupApiserver(
   { file, dataDirectory }: BackupOptions,
   world: World,
+  content: BackupContent = { keys: true },
 ): Promise<BackupResult> {
   const { revision, entries } = await snapshotOf(dataDirectory, world);
-  const keys = await readKeys(world, join(dataDirectory, 'pki'));
+  const keys = content.keys ? await readKeys(world, join(dataDirectory, 'pki')) : [];
   const takenAt = timestamp(world.clock);
   await writeArchive(file, { takenAt, revision, keys, entries });
   return { objects: entries.length, revision, takenAt };
@@ -79,7 +83,7 @@ export async function restoreApiserver(
   const beside = `${dataDirectory}.restoring`;
   await files.removeTree(beside);
   const pki = join(beside, 'pki');
-  await files.makeDirectory(pki, { mode: 0o700 });
+  await files.makeDirectory(keys.length > 0 ? pki : beside, { mode: 0o700 });
   for (const { name, mode, bytes } of keys)
     await files.writeAtomic(join(pki, plainName(name)), bytes, { mode });
   const restored = revision + revisionGap;

@@ -84,6 +84,12 @@ describe('a backup', () => {
     expect((await stat(key)).mode & 0o777).toBe(0o600);
   });
 
+  it('leaves the keys out when it is to lie apart from them', async () => {
+    await backupApiserver({ file, dataDirectory: data }, world, { keys: false });
+    expect(await restored((from) => dataOf(from, clusterKey).id)).toBe('c1');
+    expect(await readdir(join(base, 'restored'))).toEqual(['store']);
+  });
+
   it('of nothing is refused', async () => {
     await expect(
       backupApiserver({ file, dataDirectory: join(base, 'nowhere') }, world),

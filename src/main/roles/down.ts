@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import { defaultAgentConfig } from '../../agent/config.ts';
+import { ID_BLOCK_FILE } from '../../agent/idRanges.ts';
 import { removeEverything } from '../../agent/removal.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
@@ -28,7 +29,7 @@ export async function runDown({ layout, yes }: DownOptions, world: World): Promi
   if (!yes && !(await confirmed(layout))) return 1;
   const release = await lockDirectory(`${layout.apiserver}/store`);
   try {
-    if (isRoot() && (await files.stat(`${layout.agent}/guests`)) !== undefined) {
+    if (isRoot() && (await wasRealHost(layout, world))) {
       const places = {
         stateDirectory: layout.agent,
         runDirectory: layout.runDirectory,
@@ -54,6 +55,12 @@ export async function runDown({ layout, yes }: DownOptions, world: World): Promi
   await files.removeTree(layout.dataDirectory);
   process.stdout.write(`removed ${layout.dataDirectory}\n`);
   return 0;
+}
+
+/** An agent of this machine makes control groups before its first guest; simulated hosts lie one directory deeper. */
+async function wasRealHost({ agent }: Layout, { files }: World): Promise<boolean> {
+  const marks = await Promise.all(['guests', ID_BLOCK_FILE].map((name) => files.stat(`${agent}/${name}`)));
+  return marks.some((mark) => mark !== undefined);
 }
 
 async function looksLikeOurs(layout: Layout, { files }: World): Promise<boolean> {

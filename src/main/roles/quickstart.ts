@@ -57,7 +57,7 @@ export async function runQuickstart(
     whatNext(layout, options, tell);
     await Promise.race([aborted(lifetime.signal), up.ended]);
     if (!lifetime.signal.aborted) throw new Error(`vireo up ended by itself: see ${logFile}`);
-    tell('stopping; the guests run on, npm start finds them again');
+    tell(options.simulate > 0 ? 'stopping' : 'stopping; the guests run on, npm start finds them again');
     return 0;
   } catch (error) {
     if (lifetime.signal.aborted) return 0;

@@ -1,5 +1,6 @@
 /** Which writes a policy, a binding or a webhook is about: its rules on operations and resources, and its selectors. */
 import { keyOf, prefixOf } from '../catalog/keys.ts';
+import type { Served } from '../catalog/served.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import { bufferOf } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
@@ -23,11 +24,12 @@ export function namespaceOf(context: Context, request: AdmissionRequest): KubeOb
 /** MatchResources of a policy or binding; absent constraints match everything. */
 export function matchesResources(context: Context, request: AdmissionRequest, constraints: unknown): boolean {
   if (!isRecord(constraints)) return true;
-  const { resourceRules, excludeResourceRules } = constraints;
+  const { resourceRules, excludeResourceRules, matchPolicy } = constraints;
+  const homes = homesOf(context, request, matchPolicy);
   const rules = listOf(resourceRules);
   return (
-    (rules.length === 0 || rules.some((rule) => matchesRule(request, rule))) &&
-    !listOf(excludeResourceRules).some((rule) => matchesRule(request, rule)) &&
+    (rules.length === 0 || rules.some((rule) => matchesRule(request, rule, homes))) &&
+    !listOf(excludeResourceRules).some((rule) => matchesRule(request, rule, homes)) &&
     matchesSelectors(context, request, constraints)
   );
 }
@@ -56,19 +58,39 @@ function matchesNamespace(context: Context, request: AdmissionRequest, selector:
   return matchesLabels(selectorOf(selector), namespaceOf(context, request)?.metadata.labels);
 }
 
+/**
+ * As what a write can be named in rules: unless only exact matches are wanted, under each version that shows the same objects, so
+ * that no rule is passed by through another version.
+ */
+export function homesOf(
+  { catalog }: Context,
+  { served }: AdmissionRequest,
+  matchPolicy: unknown,
+): readonly Served[] {
+  if (matchPolicy === 'Exact') return [served];
+  const others = catalog
+    .all()
+    .filter(
+      (other) => other !== served && other.prefix === served.prefix && other.behaviour.view === undefined,
+    );
+  return [served, ...others];
+}
+
 /** One rule: RuleWithOperations, with resourceNames where policies have them. */
-export function matchesRule(request: AdmissionRequest, rule: unknown): boolean {
+export function matchesRule(request: AdmissionRequest, rule: unknown, homes: readonly Served[]): boolean {
   if (!isRecord(rule)) return false;
-  const { group, version, plural, namespaced } = request.served.resource;
   const names = textsOf(rule.resourceNames);
   const scope = rule.scope ?? '*';
   return (
-    includes(rule.apiGroups, group) &&
-    includes(rule.apiVersions, version) &&
     includes(rule.operations, request.operation) &&
-    textsOf(rule.resources).some((pattern) => matchesResource(pattern, plural, request.subresource)) &&
     (names.length === 0 || names.includes(request.name)) &&
-    (scope === '*' || (scope === 'Namespaced') === namespaced)
+    (scope === '*' || (scope === 'Namespaced') === request.served.resource.namespaced) &&
+    homes.some(
+      ({ resource: { group, version, plural } }) =>
+        includes(rule.apiGroups, group) &&
+        includes(rule.apiVersions, version) &&
+        textsOf(rule.resources).some((pattern) => matchesResource(pattern, plural, request.subresource)),
+    )
   );
 }
 

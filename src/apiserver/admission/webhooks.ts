@@ -13,7 +13,7 @@ import type { Context } from '../registry/context.ts';
 import { readObject } from '../registry/incoming.ts';
 import { type ApiError, failure } from '../status.ts';
 import { type Names, objectToCel, toCel } from './expressions.ts';
-import { matchesRule, matchesSelectors, namespaceOf } from './match.ts';
+import { homesOf, matchesRule, matchesSelectors, namespaceOf } from './match.ts';
 import { type AdmissionRequest, describeRequest } from './request.ts';
 import { type CallWebhook, readVerdict, type Verdict, type Webhook, webhooksOf } from './webhook.ts';
 
@@ -67,7 +67,8 @@ export function createWebhooks(context: Context, call: CallWebhook): Webhooks {
 }
 
 function isConcerned(context: Context, webhook: Webhook, request: AdmissionRequest): boolean {
-  if (!webhook.rules.some((rule) => matchesRule(request, rule))) return false;
+  const homes = homesOf(context, request, webhook.selectors.matchPolicy);
+  if (!webhook.rules.some((rule) => matchesRule(request, rule, homes))) return false;
   if (!matchesSelectors(context, request, webhook.selectors)) return false;
   if (webhook.conditions.length === 0) return true;
   const names: Names = {

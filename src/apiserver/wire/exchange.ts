@@ -92,7 +92,9 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
       if (bytes.byteLength > compressAboveBytes && takesGzip(request)) {
         head(code, { 'content-type': type, ...gzipHeaders });
         const stream = createGzip(gzipOptions);
-        stream.pipe(response as Writable & NodeJS.WritableStream);
+        const out = response as Writable & NodeJS.WritableStream;
+        out.once('close', () => stream.destroy());
+        stream.pipe(out);
         stream.end(bytes);
         return;
       }

@@ -1,5 +1,6 @@
 /** ValidatingAdmissionPolicies: what they refuse, what they only warn of, and what they never look at. */
 import { type Case, type Step, step } from '../suite.ts';
+import { widgetDefinition } from '../widgets.ts';
 
 const base = '/apis/admissionregistration.k8s.io/v1';
 const policies = `${base}/validatingadmissionpolicies`;
@@ -54,6 +55,15 @@ const unbound: Step[] = [
   step('DELETE', `${bindings}/${name}`, { code: 200 }),
   step('DELETE', `${policies}/${name}`, { code: 200 }),
 ];
+
+const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+const twoVersions = widgetDefinition('{ns}.dev', {
+  versions: [
+    { name: 'v1', served: true, storage: true, schema },
+    { name: 'v2', served: true, storage: false, schema },
+  ],
+});
 
 export const admissionCases: Case[] = [
   {
@@ -173,6 +183,38 @@ export const admissionCases: Case[] = [
         },
       ),
       ...unbound,
+    ],
+  },
+  {
+    name: 'a policy on one version of a resource cannot be passed by through another',
+    steps: [
+      step('POST', definitions, { code: 201 }, { body: twoVersions }),
+      step('GET', '/apis/{ns}.dev/v2/widgets', { code: 200, eventually: true }),
+      ...bound({
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: ['{ns}.dev'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['widgets'] },
+          ],
+        },
+        validations: [{ expression: "request.userInfo.username == 'nobody'", message: 'not you' }],
+      }),
+      ...['v1', 'v2'].map((version) =>
+        step(
+          'POST',
+          `/apis/{ns}.dev/${version}/namespaces/{ns}/widgets`,
+          { code: 422, eventually: true, text: /denied request: not you/ },
+          {
+            body: {
+              apiVersion: `{ns}.dev/${version}`,
+              kind: 'Widget',
+              metadata: { name: 'a' },
+              spec: { size: 1 },
+            },
+          },
+        ),
+      ),
+      ...unbound,
+      step('DELETE', `${definitions}/widgets.{ns}.dev`, { code: 200 }),
     ],
   },
   {

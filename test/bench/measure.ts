@@ -23,10 +23,9 @@ export function printFigures(figures: readonly Figure[]): void {
       against === undefined
         ? ''
         : `  ${against.name} ${round(against.value)} ${unit}, ratio ${round(ours / against.value)}`;
-    const verdict = ours <= aim ? 'met' : 'MISSED';
-    process.stdout.write(
-      `${name.padEnd(52)} ${`${round(ours)} ${unit}`.padStart(12)}  aim <= ${round(aim)} ${unit} ${verdict}${ratio}\n`,
-    );
+    const verdict =
+      aim === undefined ? '' : `  aim <= ${round(aim)} ${unit} ${ours <= aim ? 'met' : 'MISSED'}`;
+    process.stdout.write(`${name.padEnd(52)} ${`${round(ours)} ${unit}`.padStart(12)}${verdict}${ratio}\n`);
   }
 }
 

@@ -48,7 +48,14 @@ export function runManager(
   /** Leadership that was lost is sought again: another replica may have it meanwhile. */
   async function seek(): Promise<void> {
     await ensureSystemNamespace(client);
-    const election = { client, world, namespace: SYSTEM_NAMESPACE, name: 'vireo-manager', identity };
+    const election = {
+      client,
+      world,
+      namespace: SYSTEM_NAMESPACE,
+      name: 'vireo-manager',
+      identity,
+      renewIntervalMs: 2_000,
+    };
     while (!lifetime.signal.aborted) {
       try {
         await runAsLeader(election, lead, lifetime.signal);

@@ -53,6 +53,7 @@ export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
   timeoutMs = 60_000,
+  everyMs = 100,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
@@ -64,6 +65,6 @@ export async function until<T>(
       last = error;
     }
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`, { cause: last });
-    await new Promise((next) => setTimeout(next, 100));
+    await new Promise((next) => setTimeout(next, everyMs));
   }
 }

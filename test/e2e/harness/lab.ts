@@ -1,6 +1,6 @@
 /** One running Vireo of its own for a test: `vireo up` on a free port and a temporary directory, with kubectl beside it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { access, chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,8 +12,10 @@ export type Lab = {
   dataDirectory: string;
   kubeconfig: string;
   port: number;
-  /** From starting the process to its `ready` line, milliseconds. */
+  /** From starting the process to its `ready` line, milliseconds: the agent has looked at its host by then. */
   readyAfterMs: number;
+  /** From starting the process to the kubeconfig, which is written once the API answers; of the first start only. */
+  apiAfterMs: number;
   pid: number;
   kubectl(...args: string[]): Promise<string>;
   tryKubectl(...args: string[]): Promise<Result>;
@@ -74,8 +76,10 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       options.group === undefined ? command : await inGroup(options.group, command);
     const child = spawn(program, rest, { cwd: checkout, stdio: ['ignore', 'pipe', log.fd] });
     await log.close();
+    const api = until('the kubeconfig is there', () => exists(kubeconfig), 60_000, 10);
     await ready(child, logFile);
-    return { child, readyAfterMs: performance.now() - started };
+    const readyAfterMs = performance.now() - started;
+    return { child, readyAfterMs, apiAfterMs: (await api) - started };
   }
 
   async function stop(): Promise<number> {
@@ -92,6 +96,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     port,
     get readyAfterMs() {
       return current.readyAfterMs;
+    },
+    get apiAfterMs() {
+      return current.apiAfterMs;
     },
     get pid() {
       return current.child.pid ?? 0;
@@ -126,6 +133,14 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 async function inGroup(name: string, command: readonly string[]): Promise<string[]> {
   const file = await makeGroup(name);
   return ['sh', '-c', 'echo $$ > "$0" && exec "$@"', file, ...command];
+}
+
+/** The time it was seen, or false. */
+async function exists(path: string): Promise<number | false> {
+  return access(path).then(
+    () => performance.now(),
+    () => false,
+  );
 }
 
 function ready(child: ChildProcess, logFile: string): Promise<void> {

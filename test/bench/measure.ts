@@ -13,7 +13,7 @@ export type Figure = {
   ours: number;
   unit: string;
   against?: { name: string; value: number };
-  aim: number;
+  aim?: number;
 };
 
 /** One line a figure: ours, what it is compared with, the aim, and whether it is met. */

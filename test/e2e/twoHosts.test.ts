@@ -69,6 +69,7 @@ describe('two hosts in two network namespaces', () => {
 
   afterAll(async () => {
     for (const child of children.toReversed()) await end(child);
+    for (const host of lab?.hosts ?? []) await run(downCommand(host));
     await lab?.dispose();
     await rm(directory, { recursive: true, force: true });
   });
@@ -92,6 +93,8 @@ describe('two hosts in two network namespaces', () => {
     });
   }
 
+  const downCommand = (host: NamespaceHost) =>
+    host.wrap([process.execPath, vireo, 'down', '--data-dir', `${directory}/${host.name}`, '--yes']);
   const stateDirectory = (host: NamespaceHost) => `${directory}/${host.name}/agent`;
 
   function startAgent(host: NamespaceHost): Promise<ChildProcess> {
@@ -144,15 +147,7 @@ describe('two hosts in two network namespaces', () => {
     await kubectl('delete', '--timeout=60s', 'img,pool', '--all');
     for (const child of children.toReversed()) await end(child);
     for (const host of lab.hosts) {
-      const down = host.wrap([
-        process.execPath,
-        vireo,
-        'down',
-        '--data-dir',
-        `${directory}/${host.name}`,
-        '--yes',
-      ]);
-      const { code, stderr } = await run(down);
+      const { code, stderr } = await run(downCommand(host));
       expect([code, stderr]).toEqual([0, '']);
     }
     await lab.dispose();

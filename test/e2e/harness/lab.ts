@@ -57,7 +57,11 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const logFile = `${dataDirectory}.log`;
   const port = await freePort();
   const env = { KUBECONFIG: kubeconfig, KUBECACHEDIR: join(dataDirectory, 'kubecache'), HOME: dataDirectory };
-  let current = await launch();
+  let current = await launch().catch(async (error: unknown) => {
+    await rm(dataDirectory, { recursive: true, force: true });
+    await rm(logFile, { force: true });
+    throw error;
+  });
 
   async function launch() {
     const started = performance.now();

@@ -34,6 +34,8 @@ export type Files = {
   removeTree(path: string): Promise<void>;
   /** Renames atomically and fsyncs both directories. */
   rename(from: string, to: string): Promise<void>;
+  /** What was written to this file, by whomever, is on disk when it resolves: fsync(2). */
+  sync(path: string): Promise<void>;
   /** Copies one file, sharing blocks where the file system can. */
   copy(from: string, to: string): Promise<void>;
   chmod(path: string, mode: number): Promise<void>;

@@ -143,6 +143,14 @@ export function realFiles(random: Random): Files {
     readBytes: (path) => unlessAbsent(fs.readFile(path)),
     writeAtomic: (path, data, options) => writeAtomic(path, data, options?.mode, random),
     writeInPlace,
+    sync: async (path) => {
+      const handle = await fs.open(path, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    },
     directories: async (path) =>
       ((await unlessAbsent(fs.readdir(path, { withFileTypes: true }))) ?? [])
         .filter((entry) => entry.isDirectory())

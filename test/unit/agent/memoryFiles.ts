@@ -30,6 +30,7 @@ export function createMemoryFiles(disk: Disk): Files {
     writeInPlace: async (path, data) => void disk.set(path, data),
     list: async (path) =>
       [...new Set(below(path).map((name) => name.slice(path.length + 1).split('/')[0] ?? ''))].sort(),
+    sync: async () => {},
     directories: async (path) => {
       const names = below(path).map((name) => name.slice(path.length + 1).split('/'));
       return [...new Set(names.filter((parts) => parts.length > 1).map(([first = '']) => first))].sort();

@@ -41,7 +41,9 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
       await files.makeDirectory(made, { mode: 0o700 });
       const result = await fillVolume({ room, images, capacity }, request, { made, signal });
       await writeRecord(files, `${made}/${volumeRecordName}`, result);
-      await room.flush();
+      // A disk is one file; a tree is flushed with everything else that is being made.
+      if (result.format === 'directory') await room.flush();
+      else await files.sync(`${made}/${diskName(result.format)}`);
       signal.throwIfAborted();
       await files.rename(made, room.layout.volume(request.id));
       return result;

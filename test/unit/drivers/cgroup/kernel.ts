@@ -114,6 +114,7 @@ function fakeFiles(groups: Groups, writes: string[], options: FakeKernelOptions)
       const names = below(path).map((one) => one.slice(path.length + 1).split('/')[0] ?? '');
       return [...new Set(names)].sort();
     },
+    sync: async () => {},
     directories: async (path) => {
       const names = [...directories]
         .filter((one) => one.startsWith(`${path}/`))

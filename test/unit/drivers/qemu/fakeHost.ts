@@ -94,6 +94,7 @@ export class FakeHost {
           ...new Set(under(path).map((each) => each.slice(path.length + 1).split('/')[0] ?? '')),
         ].filter((name) => name !== '');
       },
+      sync: async () => {},
       directories: async (path) => {
         const parts = under(path).map((each) => each.slice(path.length + 1).split('/'));
         return [...new Set(parts.filter(({ length }) => length > 1).map(([first = '']) => first))];

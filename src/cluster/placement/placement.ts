@@ -65,6 +65,8 @@ async function place<T extends Guest>(
 ): Promise<PassResult<T>> {
   const guest = pass.object;
   if (guest.status?.placement !== undefined && !isBehind(guest, sources)) return { outcome: done };
+  // A claim of an earlier pass whose write was refused must not stay promised.
+  if (guest.status?.placement === undefined) sources.ledger.forget(guestKey(guest));
   const found = search(guest, sources);
   if (found.at === 'several') {
     return unplaced(

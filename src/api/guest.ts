@@ -90,6 +90,7 @@ export const guestPhase = oneOf(
     'Starting',
     'Running',
     'Paused',
+    'Migrating',
     'Stopping',
     'Stopped',
     'CrashLoopBackOff',

@@ -71,6 +71,9 @@ function running({ observation, power, record }: GuestScope): Finding {
         : is('Running', true, observation.state, '');
     case 'Prelaunch':
       return is('Running', false, 'Starting', 'the guest is prepared and has not run yet');
+    case 'Incoming':
+    case 'HandedOver':
+      return is('Running', false, 'Migrating', 'the guest is moving between hosts');
     case 'Unmanageable':
       return { type: 'Running', status: 'Unknown', reason: observation.reason, message: observation.message };
     case 'Off': {

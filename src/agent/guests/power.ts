@@ -68,6 +68,10 @@ export function decidePower(facts: PowerFacts): PowerDecision {
       return decideOff(facts);
     case 'Prelaunch':
       return decidePrelaunch(facts);
+    case 'Incoming':
+    case 'HandedOver':
+      // Its migration decides where it goes on; a start or an end here could make two of one, or none.
+      return { type: 'rest' };
     case 'Running':
     case 'Paused':
       return decideOn(facts);

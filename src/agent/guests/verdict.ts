@@ -107,6 +107,9 @@ function phaseOf(scope: GuestScope, { deleting, strategy }: VerdictFacts): Guest
       return 'Unknown';
     case 'Prelaunch':
       return 'Starting';
+    case 'Incoming':
+    case 'HandedOver':
+      return 'Migrating';
     case 'Paused':
       return 'Paused';
     case 'Running':

@@ -19,6 +19,9 @@ export type GuestHandle = {
 
 /**
  * What stands of a guest on this host.
+ * - Incoming: the process exists and waits for the guest's memory from another host; no instruction of the guest runs.
+ * - HandedOver: the guest's memory has gone to another host completely; the process stands still and may run on only if that host
+ *   certainly does not run it.
  * - Off: no process of it exists (its cgroup is empty, its recorded process is gone). `ended` says how the last run came to its end,
  *   until `remove` or the next `start`; absent when it never ran or was ended by `kill` or an answered `shutdown` and acknowledged.
  * - Prelaunch: the process exists but no instruction of the guest has run (QEMU -S); start was interrupted.
@@ -28,7 +31,7 @@ export type GuestHandle = {
 export type GuestObservation =
   | { state: 'Off'; ended?: GuestEnd; detail?: string }
   | {
-      state: 'Prelaunch' | 'Running' | 'Paused';
+      state: 'Prelaunch' | 'Running' | 'Paused' | 'Incoming' | 'HandedOver';
       process: ProcessIdentity;
       startedAt: string;
       agentConnected?: boolean;
@@ -170,3 +173,90 @@ export type ContainerRequest = {
 };
 
 export type ContainerHardware = { idBase: number };
+
+/** Moving a running guest to another host, as the driver of machines offers it. Every method may be called again after any crash. */
+export type GuestTransfer<Request, Hardware> = {
+  /**
+   * On the target: the process that waits for the guest, stopped, in its control group, with exports for the disks that are to be filled.
+   * The hardware is the source's, never planned anew. Standing already: returns the same place. Throws ReasonedError; then nothing is left.
+   */
+  receive(
+    guest: GuestHandle,
+    request: Request,
+    hardware: Hardware,
+    options: ReceiveOptions,
+  ): Promise<TransferPlace>;
+  /** On the source: begins to send disks, then memory, or finds the transfer of this `id` under way. Returns when it has begun. */
+  send(guest: GuestHandle, place: TransferPlace, options: SendOptions): Promise<void>;
+  /** On the source: how far the transfer is; `Idle` when none was begun or it was taken back. */
+  progress(guest: GuestHandle): Promise<TransferProgress>;
+  /** On the source: changes limits of a transfer under way. */
+  adjust(guest: GuestHandle, limits: TransferLimits): Promise<void>;
+  /** On the source: ends the transfer; the guest runs on here. Refused with ReasonedError HandedOver once the memory has gone. */
+  cancel(guest: GuestHandle): Promise<void>;
+  /** On the source, state HandedOver, only when the target certainly does not run the guest: it runs on here after the gate. */
+  takeBack(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
+  /** On the target: ends exports and runs the guest that has arrived, after the gate. Running already: returns at once. */
+  arrive(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
+};
+
+/** Certificates of this host in QEMU's layout (`ca-cert.pem`, `server-*.pem`, `client-*.pem`), and who the other end must be. */
+export type TransferTls = {
+  /** Absolute path of the directory. */
+  directory: string;
+  /** DNS name in the other host's certificate. */
+  peer: string;
+};
+
+export type ReceiveOptions = {
+  /** uid of the Migration: the same id finds the same transfer. */
+  id: string;
+  /** Where to listen, an address of this host; ports are chosen by the driver. */
+  address: string;
+  /** Disks that are sent; the others are shared and already hold what the guest sees. */
+  disks: readonly string[];
+  tls?: TransferTls;
+};
+
+/** Where a target listens: printable, goes through the API. */
+export type TransferPlace = {
+  address: string;
+  /** Port for memory. */
+  port: number;
+  /** Port for disks and the name of each disk's export; absent when all are shared. */
+  disks?: { port: number; exports: Readonly<Record<string, string>> };
+};
+
+export type TransferLimits = {
+  /** Bytes per second for disks and memory together; absent: no limit. */
+  bytesPerSecond?: number;
+  /** How long the guest may stand still, milliseconds. */
+  downtimeMs: number;
+};
+
+export type SendOptions = TransferLimits & {
+  id: string;
+  tls?: TransferTls;
+  /** Slow the guest's processors down when its memory changes faster than it is sent. */
+  autoConverge: boolean;
+  /** More than one: so many connections for memory (multifd). */
+  channels: number;
+  compression: 'None' | 'Zstd' | 'XBZRLE';
+  /** The guest may go on on the target before all its memory is there: a lost link then loses the guest. */
+  postCopy: boolean;
+};
+
+export type TransferProgress =
+  | { phase: 'Idle' }
+  | {
+      phase: 'Disks' | 'Memory' | 'SwitchingOver' | 'Completed';
+      id: string;
+      /** Sent and still to send, bytes, of disks and memory together. */
+      transferredBytes: number;
+      remainingBytes: number;
+      /** Milliseconds since the transfer began. */
+      totalMs: number;
+      /** Milliseconds the guest stood still (Completed) or is expected to. */
+      downtimeMs?: number;
+    }
+  | { phase: 'Failed'; id: string; reason: string; message: string };

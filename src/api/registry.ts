@@ -3,6 +3,7 @@ import type { KindDefinition } from './kind.ts';
 import { Container } from './kinds/container.ts';
 import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
+import { Migration } from './kinds/migration.ts';
 import { Operation } from './kinds/operation.ts';
 import { StoragePool } from './kinds/storagePool.ts';
 import { VirtualMachine } from './kinds/virtualMachine.ts';
@@ -14,6 +15,7 @@ export const kinds: readonly KindDefinition[] = [
   Image,
   Host,
   Operation,
+  Migration,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

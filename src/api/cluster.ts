@@ -11,6 +11,12 @@ export const GUEST_FINALIZER = 'vireo.dev/guest';
 /** Holds a pool or image until no guest uses it. */
 export const IN_USE_FINALIZER = 'vireo.dev/in-use';
 
+/** Hold a migration until its source, and its target, have nothing more to do for it. */
+export const MIGRATION_FINALIZERS = {
+  source: 'vireo.dev/migration-source',
+  target: 'vireo.dev/migration-target',
+} as const;
+
 /** `<name>/<metadata.uid>`, written before the first side effect: the same name with another uid is a restored copy. */
 export const STARTED_ANNOTATION = 'vireo.dev/started';
 

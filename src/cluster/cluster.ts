@@ -4,6 +4,7 @@ import { Lease } from '../api/core.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
+import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
@@ -17,6 +18,13 @@ import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
 import { recoveryController } from './incarnation/recovery.ts';
+import { createBoard } from './migration/board.ts';
+import {
+  migrationController,
+  migrationIndexes,
+  migrationsOfGuests,
+  migrationTriggers,
+} from './migration/migrations.ts';
 import { operationController } from './operations/operations.ts';
 import { createLedger } from './placement/ledger.ts';
 import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
@@ -30,7 +38,7 @@ export type ClusterOptions = {
   raise(atLeast: number): Promise<void>;
 };
 
-/** Adds placement, hosts, pools, images and operations to a manager that is about to run as leader. */
+/** Adds placement, hosts, pools, images, operations and migrations to a manager that is about to run as leader. */
 export function addClusterControllers({ manager, clock, cluster, raise }: ClusterOptions): void {
   const { informers } = manager;
   const machines = informers.informer(VirtualMachine, { indexes: guestIndexes });
@@ -57,6 +65,16 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
   machines.onChange((change) => ledger.observe(`VirtualMachine/${change.key}`, change));
   containers.onChange((change) => ledger.observe(`Container/${change.key}`, change));
 
+  const migrations = informers.informer(Migration, { indexes: migrationIndexes });
+  const guestOf = (key: string) => {
+    const [kind, ...name] = key.split('/');
+    return kind === 'Container' ? containers.get(name.join('/')) : machines.get(name.join('/'));
+  };
+  const board = createBoard(ledger, guestOf);
+  machines.onChange(({ key }) => board.observeGuest(`VirtualMachine/${key}`));
+  containers.onChange(({ key }) => board.observeGuest(`Container/${key}`));
+  migrations.onChange(board.observe);
+
   const using = (index: 'pool' | 'image') => (name: string) => [
     ...machines.byIndex(index, name).map(guestKey),
     ...containers.byIndex(index, name).map(guestKey),
@@ -76,6 +94,14 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
       },
       [operationsOfGuests(machines, operations), operationsOfGuests(containers, operations)],
     ),
+  );
+  const moving = { migrations, hosts, guest: guestOf, ledger, board };
+  manager.add(
+    migrationController(moving, [
+      migrationsOfGuests(machines, moving),
+      migrationsOfGuests(containers, moving),
+      ...migrationTriggers(moving),
+    ]),
   );
 
   function addPlacement<T extends Guest>(kind: KindRef<T>, guests: Informer<T>): void {

@@ -51,6 +51,9 @@ const spec = object(
     compression: Type.Optional(
       oneOf(['None', 'Zstd', 'XBZRLE'], 'How memory is made smaller on its way.', 'None'),
     ),
+    priority: Type.Optional(
+      integer('Of those that wait the highest goes first, then the oldest.', -1_000, 1_000, 0),
+    ),
     timeoutSeconds: Type.Optional(
       integer(
         'Not handed over so long after its beginning it is given up; the guest stays.',

@@ -1,0 +1,185 @@
+/**
+ * What the cluster does about a Migration: waits, assigns both hosts, asks the source to give up, or ends what no host will end. Once hosts
+ * are assigned only they say how far it is. Pure.
+ */
+import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { isOver, type Migration, type MigrationPhase } from '../../api/kinds/migration.ts';
+import type { Stored } from '../../api/meta.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import { isMachine, type StoredGuest } from '../guests.ts';
+
+type Reason = { reason: string; message: string };
+
+export type MigrationFacts = {
+  migration: Stored<Migration>;
+  guest: StoredGuest | undefined;
+  /** Gone: there is no such Host. Silent: it does not renew its Lease. */
+  host(name: string): 'Ready' | 'NotReady' | 'Silent' | 'Gone';
+  /** Why it has to wait for other moves. */
+  turn(): Reason | undefined;
+  /** The host it moves to; `final`: waiting will not help. */
+  target(type: 'Live' | 'Offline'): { host: string } | (Reason & { final: boolean });
+  /** Wall clock, milliseconds. */
+  now: number;
+};
+
+export type MigrationDecision =
+  | { type: 'end'; phase: MigrationPhase; reason: string; message: string }
+  | { type: 'wait'; reason: string; message: string; afterMs: number }
+  | {
+      type: 'assign';
+      moves: 'Live' | 'Offline';
+      guestUID: string;
+      source: string;
+      target: string;
+      epoch: number;
+    }
+  /** The source is asked to give up. */
+  | { type: 'cancel'; reason: string; message: string }
+  /** Both hosts are at work. */
+  | { type: 'follow'; afterMs: number }
+  /** The hosts that would have let it go are gone. */
+  | { type: 'release'; hosts: readonly ('source' | 'target')[] }
+  | { type: 'delete' };
+
+/** What waits for something that tells nobody is looked at again after this. */
+export const RECHECK_MS = 30_000;
+
+export function decideMigration(facts: MigrationFacts): MigrationDecision {
+  const { migration } = facts;
+  if (isOver(migration) || migration.metadata.deletionTimestamp !== undefined) {
+    const gone = goneHosts(facts);
+    if (gone.length > 0) return { type: 'release', hosts: gone };
+  }
+  if (isOver(migration)) return expire(facts);
+  if (migration.status?.targetHost !== undefined) return watchOver(facts);
+  if (migration.metadata.deletionTimestamp !== undefined) return { type: 'follow', afterMs: RECHECK_MS };
+  return begin(facts);
+}
+
+function end(phase: MigrationPhase, reason: string, message: string): MigrationDecision {
+  return { type: 'end', phase, reason, message };
+}
+
+function expire({ migration: { spec, status, metadata }, now }: MigrationFacts): MigrationDecision {
+  if (metadata.deletionTimestamp !== undefined || spec.ttlSecondsAfterFinished === undefined) {
+    return { type: 'follow', afterMs: Number.POSITIVE_INFINITY };
+  }
+  const leftMs = Date.parse(status?.completedAt ?? '') + spec.ttlSecondsAfterFinished * 1_000 - now;
+  return leftMs > 0 ? { type: 'follow', afterMs: leftMs } : { type: 'delete' };
+}
+
+function goneHosts({ migration: { status, metadata }, host }: MigrationFacts): ('source' | 'target')[] {
+  const names = { source: status?.sourceHost, target: status?.targetHost };
+  return (['source', 'target'] as const).filter((side) => {
+    const name = names[side];
+    const holds = metadata.finalizers?.includes(`vireo.dev/migration-${side}`) === true;
+    return holds && name !== undefined && host(name) === 'Gone';
+  });
+}
+
+/** The stamp of the object it was copied from: written before the first side effect, so that no copy moves a guest again. */
+function isRestoredCopy({ metadata }: Stored<Migration>): boolean {
+  const stamp = metadata.annotations?.[STARTED_ANNOTATION];
+  return stamp !== undefined && stamp !== `${metadata.name}/${metadata.uid}`;
+}
+
+function begin(facts: MigrationFacts): MigrationDecision {
+  const { migration, guest, now } = facts;
+  const { spec, metadata } = migration;
+  if (isRestoredCopy(migration)) {
+    return end('Skipped', 'RestoredCopy', 'this is a restored copy of a migration: it is never executed');
+  }
+  const deadline = Date.parse(metadata.creationTimestamp ?? '') + (spec.startDeadlineSeconds ?? 600) * 1_000;
+  if (deadline <= now) {
+    const waited = migration.status?.message;
+    const message = 'it could not begin within startDeadlineSeconds';
+    return end('Failed', 'Expired', waited === undefined ? message : `${message}: ${waited}`);
+  }
+  const afterMs = Math.min(deadline - now, RECHECK_MS);
+  const wait = ({ reason, message }: Reason): MigrationDecision => ({
+    type: 'wait',
+    reason,
+    message,
+    afterMs,
+  });
+  if (guest === undefined) {
+    return wait({
+      reason: 'GuestNotFound',
+      message: `${spec.guest.kind} "${spec.guest.name}" does not exist in this namespace`,
+    });
+  }
+  if (guest.metadata.deletionTimestamp !== undefined)
+    return end('Failed', 'GuestDeleted', 'the guest is being deleted');
+  const placement = guest.status?.placement;
+  if (placement === undefined)
+    return wait({ reason: 'WaitingForPlacement', message: 'the guest has no host yet' });
+  if (placement.host === spec.targetHost)
+    return end('Succeeded', 'AlreadyThere', `the guest is on ${placement.host}`);
+
+  const moves = howToMove(migration, guest);
+  if (moves === undefined) {
+    return wait({
+      reason: 'WaitingForHost',
+      message: 'its host has not said yet whether the guest can move',
+    });
+  }
+  if (typeof moves !== 'string') return end('Failed', moves.reason, moves.message);
+  if (facts.host(placement.host) !== 'Ready') {
+    return wait({
+      reason: 'SourceNotReady',
+      message: `the host ${placement.host} is not ready: it begins when it is`,
+    });
+  }
+  const turn = facts.turn();
+  if (turn !== undefined) return wait(turn);
+  const target = facts.target(moves);
+  if ('reason' in target) return target.final ? end('Failed', target.reason, target.message) : wait(target);
+  const { host: source, epoch } = placement;
+  return { type: 'assign', moves, guestUID: guest.metadata.uid, source, target: target.host, epoch };
+}
+
+/** Live only what runs and can; a stopped guest moves its disks, whatever was asked. */
+function howToMove({ spec }: Migration, guest: StoredGuest): 'Live' | 'Offline' | Reason | undefined {
+  const wanted = spec.type ?? 'Auto';
+  if (!isMachine(guest)) {
+    if (wanted !== 'Live') return 'Offline';
+    return {
+      reason: 'NotMigratable',
+      message: 'a container cannot move while it runs: use type Offline or Auto',
+    };
+  }
+  if (wanted === 'Offline' || findCondition(guest.status?.conditions, 'Running')?.status !== 'True')
+    return 'Offline';
+  const migratable = findCondition(guest.status?.conditions, 'Migratable');
+  if (migratable === undefined) return undefined;
+  if (migratable.status === 'True') return 'Live';
+  return wanted === 'Auto' ? 'Offline' : { reason: 'NotMigratable', message: migratable.message };
+}
+
+/** The source decides what becomes of the guest; the cluster tells it what it cannot see, and speaks for it when it is gone. */
+function watchOver(facts: MigrationFacts): MigrationDecision {
+  const { migration, guest, now } = facts;
+  const { sourceHost: source = '', targetHost: target = '', cancel } = migration.status ?? {};
+  const arrived = guest?.status?.placement?.host === target;
+  if (facts.host(source) === 'Gone') {
+    return arrived
+      ? end(
+          'Succeeded',
+          'SourceGone',
+          'the guest is on its target; the source host has been removed meanwhile',
+        )
+      : end('Failed', 'SourceGone', 'the source host has been removed');
+  }
+  if (migration.status?.startedAt === undefined) {
+    const assignedAt = Date.parse(migration.status?.assignedAt ?? '');
+    const leftMs = assignedAt + (migration.spec.startDeadlineSeconds ?? 600) * 1_000 - now;
+    if (leftMs <= 0)
+      return end('Failed', 'Expired', `the host ${source} did not begin within startDeadlineSeconds`);
+  }
+  const state = facts.host(target);
+  const lost = !arrived && cancel === undefined && (state === 'Gone' || state === 'Silent');
+  if (lost)
+    return { type: 'cancel', reason: 'TargetLost', message: `the host ${target} is away: the guest stays` };
+  return { type: 'follow', afterMs: RECHECK_MS };
+}

@@ -1,0 +1,200 @@
+/** The cluster's part of migrations: gives each its hosts in turn, watches over those under way, deletes finished ones in time. */
+import { MIGRATION_FINALIZERS } from '../../api/cluster.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import { isOver, Migration } from '../../api/kinds/migration.ts';
+import type { Stored } from '../../api/meta.ts';
+import { done, type Outcome, waiting } from '../../base/outcome.ts';
+import { ApiError, type Informer } from '../../client/contract.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
+import { trigger } from '../../runtime/trigger.ts';
+import type { Guest, StoredGuest } from '../guests.ts';
+import type { Ledger } from '../placement/ledger.ts';
+import { guestKey } from '../placement/placement.ts';
+import { type Board, movedGuest } from './board.ts';
+import { decideMigration, type MigrationDecision, type MigrationFacts, RECHECK_MS } from './decide.ts';
+import { DEFAULT_LIMITS, inTurn, mayArrive, reasonToWait } from './queue.ts';
+import { migrationStatus } from './status.ts';
+import { chooseTarget } from './target.ts';
+
+export type MigrationSources = {
+  migrations: Informer<Migration>;
+  hosts: Informer<Host>;
+  /** By `<kind>/<namespace>/<name>`. */
+  guest(key: string): StoredGuest | undefined;
+  ledger: Ledger;
+  board: Board;
+};
+
+export function migrationController(
+  sources: MigrationSources,
+  triggers: readonly Trigger[],
+): Controller<Migration> {
+  return {
+    name: 'migrations',
+    kind: Migration,
+    informer: sources.migrations,
+    writes: ['status'],
+    access: [{ kind: Migration, verbs: ['delete', 'patch'] }],
+    triggers,
+    // One after the other: each assignment counts for the next.
+    concurrency: 1,
+    reconcile: (pass) => reconcile(pass, sources),
+  };
+}
+
+async function reconcile(pass: Pass<Migration>, sources: MigrationSources): Promise<PassResult<Migration>> {
+  const { key, object, now } = pass;
+  // An assignment of an earlier pass whose write was refused must not stay promised.
+  if (object.status?.targetHost === undefined) sources.board.forget(key);
+  const decision = decideMigration(factsOf(pass, sources));
+  await act(pass, decision, sources);
+  const status = migrationStatus(object, decision, now);
+  return { outcome: outcomeOf(decision, object), ...(status === undefined ? {} : { status }) };
+}
+
+function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSources): MigrationFacts {
+  const { board, hosts, ledger } = sources;
+  const guest = sources.guest(movedGuest(object));
+  return {
+    migration: object,
+    guest,
+    now,
+    host: (name) => stateOf(hosts.get(name)),
+    turn: () => {
+      const line = board.line();
+      const own = line.find((waitingOne) => waitingOne.key === key);
+      return own === undefined ? undefined : reasonToWait(own, line, board.moves(), DEFAULT_LIMITS);
+    },
+    target: (moves) => {
+      const source = hosts.get(guest?.status?.placement?.host ?? '');
+      if (guest === undefined || source === undefined) throw new Error('asked for a target without a source');
+      return chooseTarget({
+        guest,
+        source,
+        asked: object.spec.targetHost,
+        moves,
+        hosts: hosts.list(),
+        allocated: ledger.allocated,
+        mayArrive: (host) => mayArrive(host, board.moves(), DEFAULT_LIMITS),
+      });
+    },
+  };
+}
+
+function stateOf(host: Stored<Host> | undefined): ReturnType<MigrationFacts['host']> {
+  if (host === undefined) return 'Gone';
+  if (host.status?.state === 'Offline') return 'Silent';
+  return findCondition(host.status?.conditions, 'Ready')?.status === 'True' ? 'Ready' : 'NotReady';
+}
+
+async function act(
+  { object, key, client, signal, event }: Pass<Migration>,
+  decision: MigrationDecision,
+  { board }: MigrationSources,
+): Promise<void> {
+  switch (decision.type) {
+    case 'assign': {
+      const { source, target } = decision;
+      board.assume({ key, guest: movedGuest(object), source, target });
+      event('Normal', 'Assigned', `moves from ${source} to ${target}`);
+      return;
+    }
+    case 'release': {
+      const released: string[] = decision.hosts.map((side) => MIGRATION_FINALIZERS[side]);
+      const finalizers = (object.metadata.finalizers ?? []).filter((name) => !released.includes(name));
+      const patch = { metadata: { resourceVersion: object.metadata.resourceVersion, finalizers } };
+      await client.mergePatch(Migration, object.metadata, patch, { signal });
+      return;
+    }
+    case 'delete': {
+      const { uid } = object.metadata;
+      await client.delete(Migration, object.metadata, { uid, signal }).catch(unlessGone);
+      return;
+    }
+    case 'end':
+      if (decision.phase === 'Failed') event('Warning', decision.reason, decision.message);
+      return;
+    default:
+      return;
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
+}
+
+function outcomeOf(decision: MigrationDecision, { spec }: Migration): Outcome {
+  switch (decision.type) {
+    case 'wait':
+      return waiting(decision.reason, decision.message, Math.max(decision.afterMs, 1_000));
+    case 'follow':
+      return Number.isFinite(decision.afterMs) ? waiting('Watching', '', decision.afterMs) : done;
+    case 'end': {
+      const ttl = spec.ttlSecondsAfterFinished;
+      return ttl === undefined ? done : waiting('TimeToLive', '', ttl * 1_000 + 50);
+    }
+    case 'assign':
+    case 'cancel':
+      return waiting('Watching', '', RECHECK_MS);
+    default:
+      return done;
+  }
+}
+
+/** Of those that wait so many are looked at when a place becomes free: the others keep their turn. */
+const WOKEN = 20;
+
+/** What wakes migrations beside their guests: a host came or went, another move made room. */
+export function migrationTriggers({ migrations, hosts, board }: MigrationSources): Trigger[] {
+  const front = () =>
+    board
+      .line()
+      .toSorted(inTurn)
+      .slice(0, WOKEN)
+      .map(({ key }) => key);
+  return [
+    trigger(hosts, ({ before, after }) => {
+      const name = (after ?? before)?.metadata.name ?? '';
+      if (before !== undefined && stateOf(before) === stateOf(after)) return [];
+      return [...migrations.byIndex('host', name).map(keyOf), ...front()];
+    }),
+    trigger(migrations, ({ before, after }) => {
+      const ended = before !== undefined && !isOver(before) && (after === undefined || isOver(after));
+      return ended ? front() : [];
+    }),
+  ];
+}
+
+/** A guest moved, or it can move now and could not before, or the other way round. */
+export function migrationsOfGuests<T extends Guest>(
+  guests: Informer<T>,
+  { migrations }: Pick<MigrationSources, 'migrations'>,
+): Trigger {
+  return trigger(guests, ({ before, after }) => {
+    const guest = after ?? before;
+    if (guest === undefined || (before !== undefined && after !== undefined && !isNews(before, after)))
+      return [];
+    return migrations.byIndex('guest', guestKey(guest)).map(keyOf);
+  });
+}
+
+function isNews(before: Guest, after: Guest): boolean {
+  const view = ({ status, metadata }: Guest) =>
+    JSON.stringify([
+      status?.placement,
+      metadata.deletionTimestamp,
+      ...['Running', 'Migratable'].map((type) => findCondition(status?.conditions, type)?.status),
+    ]);
+  return view(before) !== view(after);
+}
+
+/** The indexes of the informer of migrations. */
+export const migrationIndexes = {
+  guest: (migration: Migration) => [movedGuest(migration)],
+  host: ({ status }: Migration) => [status?.sourceHost, status?.targetHost].flatMap((name) => name ?? []),
+};
+
+function keyOf({ metadata }: Migration): string {
+  return `${metadata.namespace ?? 'default'}/${metadata.name}`;
+}

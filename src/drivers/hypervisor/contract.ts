@@ -177,6 +177,11 @@ export type ContainerHardware = { idBase: number };
 /** Moving a running guest to another host, as the driver of machines offers it. Every method may be called again after any crash. */
 export type GuestTransfer<Request, Hardware> = {
   /**
+   * On the source: what really runs, for `receive` on the target (which puts in volumes and interfaces of its own), and the files of the
+   * guest's state directory that move with it, relative to it. What the spec asks for may differ from what runs. Throws ReasonedError NotRunning.
+   */
+  running(guest: GuestHandle): Promise<{ request: Request; hardware: Hardware; files: readonly string[] }>;
+  /**
    * On the target: the process that waits for the guest, stopped, in its control group, with exports for the disks that are to be filled.
    * The hardware is the source's, never planned anew. Standing already: returns the same place. Throws ReasonedError; then nothing is left.
    */

@@ -35,7 +35,24 @@ export type ScalePaths = {
 };
 
 /** The subresources a resource serves. */
-export type Subresources = { status?: boolean; scale?: ScalePaths };
+export type Subresources = {
+  status?: boolean;
+  scale?: ScalePaths;
+  /** True for certificate requests: approving them is another right than signing them. */
+  approval?: boolean;
+};
+
+/** The subresources that are the object itself, of which only status is written. */
+export type StatusDoor = 'status' | 'approval';
+
+/** The door to status that a request names, if it is one and the resource has it. */
+export function statusDoor(
+  { subresources }: Pick<ResourceInfo, 'subresources'>,
+  name: string | undefined,
+): StatusDoor | undefined {
+  if (name !== 'status' && name !== 'approval') return undefined;
+  return subresources[name] === true ? name : undefined;
+}
 
 /** The verbs of discovery. */
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';

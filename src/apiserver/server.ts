@@ -21,8 +21,9 @@ import type { Context } from './registry/context.ts';
 import { createNamespaceGate } from './registry/gate.ts';
 import { endDefinitions } from './upkeep/definitions.ts';
 import { collectGarbage } from './upkeep/garbage.ts';
-import { forgetEvents, forgetHistory } from './upkeep/history.ts';
+import { forgetEvents, forgetHistory, forgetRequests } from './upkeep/history.ts';
 import { createInitialNamespaces, endNamespaces } from './upkeep/namespaces.ts';
+import { signRequests } from './upkeep/requests.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 import { createOpenWatches } from './verbs/open.ts';
 import { createHub } from './watch/hub.ts';
@@ -115,6 +116,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     onRequest: (exchange, evidence) => void handler(exchange, evidence),
   });
   address = `${reachable(listener.host)}:${listener.port}`;
+  const requests = builtin('certificates.k8s.io', 'certificatesigningrequests');
   const upkeep: Upkeep[] = [
     ...access.upkeep,
     ...(encryption === undefined ? [] : [encryptStored(options.store, encryption, world)]),
@@ -123,6 +125,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     collectGarbage(context),
     forgetHistory(context),
     forgetEvents(context, builtin('', 'events')),
+    forgetRequests(context, requests),
+    signRequests(context, requests, credentials.authority),
   ];
   return {
     url: `https://${address}`,

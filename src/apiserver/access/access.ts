@@ -29,6 +29,7 @@ import { createRbacAuthorizer } from './rbac/authorizer.ts';
 import { createGrants } from './rbac/grants.ts';
 import { createEscalationGuard } from './rbac/guard.ts';
 import { installDefaultRoles } from './rbac/install.ts';
+import { createSignerGuard } from './signers.ts';
 
 /** How users are known beside their client certificates. */
 export type AccessOptions = {
@@ -58,6 +59,7 @@ export async function createAccess(
   const find = finder(context);
   const grants = createGrants(context.store);
   const authorize = createRbacAuthorizer(grants);
+  const [mayGrant, maySign] = [createEscalationGuard(grants, authorize), createSignerGuard(authorize)];
   const signer = createSigner(signingKey ?? (await makeSigningKey()), context.clock);
   const tokenAuthenticator = firstToken([authenticateAccounts(context, signer, issuer), ...tokens]);
   const [secrets, accounts, maps] = [
@@ -76,7 +78,10 @@ export async function createAccess(
   return {
     authenticate: firstOf([authenticateCertificate, authenticateBearer(tokenAuthenticator, [issuer])]),
     authorize,
-    guard: createEscalationGuard(grants, authorize),
+    guard: async (write) => {
+      await mayGrant(write);
+      await maySign(write);
+    },
     questions: createQuestions(
       context,
       new Map([

@@ -1,18 +1,16 @@
 /** Authentication: a chain of ways to know a user, by client certificate or by bearer token. */
+import type { Subject } from '../pki/certificates.ts';
 import type { User } from './user.ts';
 
 /** What a client shows of itself. */
 export type Evidence = {
   /** The subject of the client certificate, `invalid` when it is not from our authority or has expired; absent without one. */
-  certificate?: CertificateSubject | 'invalid';
+  certificate?: Subject | 'invalid';
   /** The value of the Authorization header. */
   authorization?: string;
   /** The address the connection comes from: for the audit log, never for a decision. */
   address?: string;
 };
-
-/** The parts of an X.509 subject that name a user: CN is the name, each O a group. */
-export type CertificateSubject = { commonName: string; organizations: readonly string[] };
 
 /** A user, `undefined` for "shows nothing of my kind", or `rejected` for a credential that is no good. */
 export type Verdict = User | 'rejected' | undefined;

@@ -42,13 +42,13 @@ export type Endpoint = {
 
 /**
  * The top-level fields that a request to this endpoint cannot write: status through the main resource where it is a
- * subresource, all but status through `status`. Objects are compared and applied without them, as the server keeps
+ * subresource, all but status through `status` or `approval`. Objects are compared and applied without them, as the server keeps
  * the stored ones.
  */
 export function unwritableFields(type: FieldType, object: KubeObject, endpoint: Endpoint): string[] {
   const { subresource = '', servesStatus = isNamedField(type, 'status') } = endpoint;
   if (subresource === '') return servesStatus ? ['status'] : [];
-  if (subresource !== 'status') return [];
+  if (subresource !== 'status' && subresource !== 'approval') return [];
   return Object.keys(object).filter((name) => !['apiVersion', 'kind', 'metadata', 'status'].includes(name));
 }
 

@@ -16,7 +16,8 @@ const tokenRequest = { group: 'authentication.k8s.io', version: 'v1', kind: 'Tok
 
 /** Subresources beside the resource itself, with their verbs. */
 function subresourcesOf(resource: ResourceInfo): Subresource[] {
-  const status = resource.subresources.status === true ? [{ name: 'status', verbs: statusVerbs }] : [];
+  const doors = (['approval', 'status'] as const).filter((name) => resource.subresources[name] === true);
+  const status = doors.map((name) => ({ name, verbs: statusVerbs }));
   const isNamespace = resource.group === '' && resource.plural === 'namespaces';
   const isAccount = resource.group === '' && resource.plural === 'serviceaccounts';
   if (isAccount) return [{ name: 'token', verbs: ['create'], takes: tokenRequest }];

@@ -1,5 +1,6 @@
 /** All kinds the server is built with, in the order of discovery. */
 import { serviceAccountKind } from './account.ts';
+import { certificateRequestKind } from './certificate.ts';
 import { configMapKind, secretKind } from './data.ts';
 import { definitionKind, type NameLookup } from './definition.ts';
 import { eventKind, newEventKind } from './event.ts';
@@ -21,6 +22,7 @@ export function builtinKinds(lookup: NameLookup): Kind[] {
     serviceAccountKind,
     definitionKind(lookup),
     ...reviewKinds,
+    certificateRequestKind,
     newEventKind,
     clusterRoleBindingKind,
     clusterRoleKind,

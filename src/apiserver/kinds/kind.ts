@@ -1,9 +1,10 @@
 /** What makes a kind more than its schema: how it is prepared, checked and shown. One value of `Kind` for each built-in kind. */
 import type { FieldError, JsonSchema } from '../../schema/contract.ts';
+import type { User } from '../access/user.ts';
 import { type NameCheck, subdomainErrors } from '../metadata/names.ts';
 import type { KubeObject } from '../object.ts';
 import { objectFields } from '../openapi/objectmeta.ts';
-import type { KindSchema, ResourceInfo, Verb } from '../resource.ts';
+import type { KindSchema, ResourceInfo, StatusDoor, Verb } from '../resource.ts';
 import { ageColumn, type Column, nameColumn } from '../table/columns.ts';
 
 /** The rules of a kind beyond its schema. The functions that prepare change the object in place. */
@@ -14,12 +15,16 @@ export type Behaviour = {
   generation: boolean;
   /** True when an update without resourceVersion means "whatever stands there". */
   unconditionalUpdate: boolean;
-  /** Fills in what the server decides at creation. `time` is now, as metav1.Time. */
-  prepareCreate?: (object: KubeObject, time: string) => void;
-  /** Takes back what an update may not touch. */
-  prepareUpdate?: (object: KubeObject, old: KubeObject, time: string) => void;
-  /** What schema cannot say. `old` is there at updates. */
-  validate?: (object: KubeObject, old?: KubeObject) => FieldError[];
+  /** Fills in what the server decides at creation. `time` is now, as metav1.Time; no `user`: the server itself creates. */
+  prepareCreate?: (object: KubeObject, time: string, user?: User) => void;
+  /** Takes back what an update may not touch. `door`: the update came through this subresource. */
+  prepareUpdate?: (object: KubeObject, old: KubeObject, time: string, door?: StatusDoor) => void;
+  /** What schema cannot say. `old` is there at updates, `door` at those through a subresource. */
+  validate?: (
+    object: KubeObject,
+    old?: KubeObject,
+    door?: StatusDoor,
+  ) => FieldError[] | Promise<FieldError[]>;
   /** Why this object may never be deleted; undefined when it may. */
   undeletable?: (name: string) => string | undefined;
   /** Marks the object as being deleted, beside metadata.deletionTimestamp. */
@@ -69,6 +74,7 @@ export type KindDescription = {
   fields: { [name: string]: KindSchema };
   required?: readonly string[];
   status?: boolean;
+  approval?: boolean;
   selectableFields?: readonly string[];
   /** Default all. */
   verbs?: readonly Verb[];
@@ -97,7 +103,10 @@ export function kind(description: KindDescription): Kind {
       namespaced: description.namespaced,
       verbs: description.verbs ?? allVerbs,
       schema: schema as JsonSchema,
-      subresources: description.status === true ? { status: true } : {},
+      subresources: {
+        ...(description.status === true ? { status: true } : {}),
+        ...(description.approval === true ? { approval: true } : {}),
+      },
       printerColumns: [],
       selectableFields: description.selectableFields ?? [],
       builtin: true,

@@ -36,9 +36,10 @@ export function pathsOf(resource: ResourceInfo): Paths {
   if (resource.namespaced) {
     paths[`${root}/${resource.plural}`] = present(resource, { get: 'list' }, 'everywhere');
   }
-  if (resource.subresources.status) {
+  for (const door of ['approval', 'status'] as const) {
+    if (resource.subresources[door] !== true) continue;
     const methods = { get: 'get', put: 'update', patch: 'patch' } as const;
-    paths[`${collection}/{name}/status`] = present(resource, methods, 'object');
+    paths[`${collection}/{name}/${door}`] = present(resource, methods, 'object');
   }
   return paths;
 }

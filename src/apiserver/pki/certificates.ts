@@ -22,6 +22,47 @@ export async function makeKeyPair(purpose: Purpose, options: IssueOptions): Prom
   return issue(purpose, options);
 }
 
+/** The parts of an X.509 subject that name a user: CN is the name, each O a group. */
+export type Subject = { commonName: string; organizations: readonly string[] };
+
+/** How a requested certificate is made: for `usages` of certificates.k8s.io, good for `seconds` or until the authority ends. */
+export type SignOptions = {
+  authority: KeyPair;
+  clock: Clock;
+  usages: readonly ClientUsage[];
+  seconds: number;
+};
+
+/** The usages of certificates.k8s.io that a client certificate may have. */
+export const clientUsages = ['client auth', 'digital signature', 'key encipherment'] as const;
+
+/** One of them. */
+export type ClientUsage = (typeof clientUsages)[number];
+
+/** Reads a request (PKCS #10, RFC 2986, in PEM) and checks that it is signed with the key it is for. Throws an Error that says what is wrong with it. */
+export async function readRequest(pem: string): Promise<Subject> {
+  const request = await import('./request.ts');
+  return request.subjectOf(await request.readSigned(pem));
+}
+
+/** Signs what a request asks for: its subject, key and alternative names, nothing else of it. Resolves to PEM. */
+export async function signRequest(pem: string, options: SignOptions): Promise<string> {
+  const request = await import('./request.ts');
+  return request.sign(await request.readSigned(pem), options);
+}
+
+/** The subject of a certificate (PEM), read as that of a TLS connection is. */
+export function subjectOf(certificate: string): Subject {
+  return subjectFrom(new X509Certificate(certificate).toLegacyObject().subject);
+}
+
+/** The names in a subject as Node shows it: CN is the user's, each O a group. */
+export function subjectFrom(subject: object): Subject {
+  const { CN, O } = subject as { CN?: string | string[]; O?: string | string[] };
+  const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
+  return { commonName: list(CN)[0] ?? '', organizations: list(O) };
+}
+
 /** True for an IP address, which certificates and checks treat otherwise than names. */
 export function isAddress(host: string): boolean {
   return /^\d+\.\d+\.\d+\.\d+$/.test(host) || host.includes(':');

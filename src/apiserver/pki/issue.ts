@@ -4,10 +4,11 @@ import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { type IssueOptions, isAddress, type KeyPair, type Purpose } from './certificates.ts';
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** How the authority signs. */
+export const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const dayMs = 86_400_000;
 /** Clocks of other machines may be behind. */
-const backdateMs = 300_000;
+export const backdateMs = 300_000;
 
 /** Makes a key pair (ECDSA P-256) with a certificate for this purpose. */
 export async function issue(purpose: Purpose, options: IssueOptions): Promise<KeyPair> {
@@ -15,9 +16,7 @@ export async function issue(purpose: Purpose, options: IssueOptions): Promise<Ke
   const issuer = options.authority === undefined ? undefined : await readAuthority(options.authority);
   const now = options.clock.now();
   const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(15)))
-      .toString('hex')
-      .padStart(32, '01'),
+    serialNumber: newSerial(),
     subject: subjectOf(purpose),
     issuer: issuer === undefined ? subjectOf(purpose) : issuer.subject,
     notBefore: new Date(now - backdateMs),
@@ -34,12 +33,19 @@ export async function issue(purpose: Purpose, options: IssueOptions): Promise<Ke
   };
 }
 
-async function readAuthority(authority: KeyPair) {
+/** 120 random bits behind a first byte that keeps the number positive (RFC 5280, 4.1.2.2). */
+export function newSerial(): string {
+  return `01${Buffer.from(webcrypto.getRandomValues(new Uint8Array(15))).toString('hex')}`;
+}
+
+/** The authority as the library takes it. */
+export async function readAuthority(authority: KeyPair) {
   const certificate = new x509.X509Certificate(authority.certificate);
   const [der] = x509.PemConverter.decode(authority.key);
   if (der === undefined) throw new Error('the key of the certificate authority is no PEM');
   return {
     subject: certificate.subject,
+    notAfter: certificate.notAfter,
     publicKey: certificate.publicKey,
     key: await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']),
   };

@@ -5,6 +5,7 @@ import { conflictMessage } from '../apply/conflict.ts';
 import { keyOf } from '../catalog/keys.ts';
 import { decodeMeta } from '../metadata/meta.ts';
 import type { KubeObject } from '../object.ts';
+import type { StatusDoor } from '../resource.ts';
 import { badRequest, failure } from '../status.ts';
 import { asObject, decodeYaml } from '../wire/decode.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
@@ -20,7 +21,7 @@ export const applyTypes: readonly string[] = ['application/apply-patch+yaml', 'a
 /** What an apply request says beside its place. */
 export type ApplyRequest = {
   body: Buffer;
-  subresource?: 'status';
+  subresource?: StatusDoor;
   force: boolean;
   /** As in the query; apply does not take the user agent for it. */
   explicitManager: string | undefined;

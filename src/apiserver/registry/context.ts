@@ -24,13 +24,17 @@ export type Context = Pick<World, 'clock' | 'random' | 'log'> & {
   guard?: WriteGuard;
 };
 
-/** Looks at what is about to be written, past what authorization saw; throws 403. `old` is there at updates. */
+/**
+ * Looks at what is about to be written, past what authorization saw; throws 403. `old` is there at updates, `subresource` at
+ * those through one.
+ */
 export type WriteGuard = (write: {
   served: Served;
   user: User;
   object: KubeObject;
   old?: KubeObject;
-}) => void;
+  subresource?: string;
+}) => void | Promise<void>;
 
 /** One object, or the place for one. */
 export type Place = { served: Served; namespace: string | undefined; name: string };

@@ -78,10 +78,10 @@ async function insert(
 ): Promise<Written | undefined> {
   const wanted = await mutated(context, served, draft, options);
   const object = prepare(context, served, wanted, options);
-  checkValid(served, object);
+  await checkValid(served, object);
   const { user } = options;
   if (user !== undefined) {
-    context.guard?.({ served, user, object });
+    await context.guard?.({ served, user, object });
     const { name = '', namespace } = object.metadata;
     const { dryRun, warn } = options;
     const request = { operation: 'CREATE', served, namespace, name, user, object, dryRun, warn } as const;
@@ -151,7 +151,7 @@ function prepare(
     },
   };
   if (resource.subresources.status === true) delete object.status;
-  behaviour.prepareCreate?.(object, time);
+  behaviour.prepareCreate?.(object, time, options.user);
   if (!options.managed) recordManager(context, served, { after: object }, options);
   return object;
 }

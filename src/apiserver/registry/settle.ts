@@ -5,6 +5,7 @@ import type { Served } from '../catalog/served.ts';
 import { validateMeta, validateMetaUpdate } from '../metadata/meta.ts';
 import { equalJson, type KubeObject, type ManagedFieldsEntry } from '../object.ts';
 import { PatchError } from '../patch/error.ts';
+import type { StatusDoor } from '../resource.ts';
 import { badRequest, conflict, invalid } from '../status.ts';
 import type { Context, WriteOptions } from './context.ts';
 
@@ -30,7 +31,12 @@ function setManagedFields(object: KubeObject, entries: ManagedFieldsEntry[]): vo
 }
 
 /** Throws 422 with every fault of the object. */
-export function checkValid(served: Served, object: KubeObject, old?: KubeObject): void {
+export async function checkValid(
+  served: Served,
+  object: KubeObject,
+  old?: KubeObject,
+  door?: StatusDoor,
+): Promise<void> {
   const { resource, behaviour } = served;
   const schemaFaults = served.compiled().validate(object, old === undefined ? {} : { old });
   const errors = [
@@ -38,7 +44,7 @@ export function checkValid(served: Served, object: KubeObject, old?: KubeObject)
     ...(old === undefined ? [] : validateMetaUpdate(object.metadata, old.metadata)),
     ...schemaFaults,
     // The kind's own checks rely on the shape that the schema promises.
-    ...(schemaFaults.length > 0 ? [] : (behaviour.validate?.(object, old) ?? [])),
+    ...(schemaFaults.length > 0 ? [] : ((await behaviour.validate?.(object, old, door)) ?? [])),
   ];
   if (errors.length > 0) throw invalid(resource, object.metadata.name ?? '', errors);
 }

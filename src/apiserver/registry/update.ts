@@ -4,6 +4,7 @@ import type { Entry } from '../../store/contract.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { cloneJson, type KubeObject, type ObjectMeta } from '../object.ts';
+import { type StatusDoor, statusDoor } from '../resource.ts';
 import { conflict, invalid, modified, notFound } from '../status.ts';
 import { decode, encode, wireForm } from './codec.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
@@ -13,7 +14,7 @@ import type { Written } from './written.ts';
 /** How the new state comes about. It gets its own copy of the stored object. */
 export type Revision = {
   next: (old: KubeObject) => KubeObject | Promise<KubeObject>;
-  subresource?: 'status' | 'finalize' | 'scale';
+  subresource?: StatusDoor | 'finalize' | 'scale';
   /** True when `next` has recorded field owners itself (server-side apply). */
   managed?: boolean;
 };
@@ -52,7 +53,7 @@ async function attempt(
   checkIdentity(served, asked.metadata, old.metadata);
   const proposed = await mutated(context, served, { object: asked, old }, revision, options);
   const object = prepare(context, served, proposed, old, revision, options);
-  checkValid(served, object, old);
+  await checkValid(served, object, old, statusDoor(served.resource, revision.subresource));
   await checkAllowed(context, served, { object, old }, revision, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
   if (isUnchanged(object, old)) return unchanged();
@@ -98,9 +99,9 @@ async function checkAllowed(
   { user, dryRun, warn }: WriteOptions,
 ): Promise<void> {
   if (user === undefined) return;
-  context.guard?.({ served, user, ...change });
   const { name = '', namespace } = change.old.metadata;
   const sub = subresource === undefined ? {} : { subresource };
+  await context.guard?.({ served, user, ...sub, ...change });
   const request = {
     operation: 'UPDATE',
     served,
@@ -173,7 +174,8 @@ function prepare(
   const object = restrict(served, proposed, old, subresource);
   object.metadata = keepSystemFields(object.metadata, old.metadata);
   if (subresource !== 'finalize') {
-    served.behaviour.prepareUpdate?.(object, old, timestamp(context.clock));
+    const door = statusDoor(served.resource, subresource);
+    served.behaviour.prepareUpdate?.(object, old, timestamp(context.clock), door);
   }
   if (!managed) {
     const change = { before: old, after: object, ...(subresource === undefined ? {} : { subresource }) };
@@ -185,7 +187,7 @@ function prepare(
   return object;
 }
 
-/** A write to the object leaves status alone, a write to status everything else. */
+/** A write to the object leaves status alone, a write through a door to status everything else. */
 function restrict(
   served: Served,
   proposed: KubeObject,
@@ -194,7 +196,7 @@ function restrict(
 ): KubeObject {
   const { status: newStatus, ...rest } = proposed;
   const { status: oldStatus, ...oldRest } = old;
-  if (subresource === 'status') {
+  if (subresource === 'status' || subresource === 'approval') {
     const { managedFields } = proposed.metadata;
     const { managedFields: _old, ...metadata } = old.metadata;
     return {

@@ -1,7 +1,9 @@
-/** Forgets: history older than a few minutes, and events older than an hour. */
+/** Forgets: history older than a few minutes, events older than an hour, and certificate requests that are done or nobody wants. */
 import { partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { conditionsOf, statusOf } from '../kinds/certificaterules.ts';
 import { lastSeen } from '../kinds/event.ts';
+import type { KubeObject } from '../object.ts';
 import { decode } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { remove } from '../registry/remove.ts';
@@ -16,6 +18,10 @@ const lookMs = 60_000;
 /** kube-apiserver's --event-ttl. */
 const eventMs = 60 * 60_000;
 const eventLookMs = 5 * 60_000;
+/** As kube-controller-manager forgets requests: decided ones after an hour, others after a day. */
+const decidedMs = 60 * 60_000;
+const undecidedMs = 24 * 60 * 60_000;
+const requestLookMs = 10 * 60_000;
 
 function every(context: Context, ms: number, what: string, work: () => Promise<void>): Upkeep {
   let closed = false;
@@ -62,6 +68,32 @@ export function forgetEvents(context: Context, events: Served): Upkeep {
       await remove(context, place, { dryRun: false }).catch(ignoreGone);
     }
   });
+}
+
+/** Starts to remove certificate requests. Those that were approved stay until they are signed or have failed. */
+export function forgetRequests(context: Context, requests: Served): Upkeep {
+  return every(context, requestLookMs, 'forgetting old certificate requests', async () => {
+    const now = context.clock.now();
+    for (const entry of context.store.range({ prefix: requests.prefix }).entries) {
+      const request = decode(requests, entry);
+      if (!isPast(request, now)) continue;
+      const place = { served: requests, ...partsOf(requests.prefix, entry.key) };
+      // The uid makes sure that a request made anew meanwhile stays.
+      await remove(context, place, { dryRun: false, uid: request.metadata.uid ?? '' }).catch(ignoreGone);
+    }
+  });
+}
+
+function isPast(request: KubeObject, now: number): boolean {
+  const older = (time: unknown, ms: number) => now - Date.parse(String(time)) > ms;
+  const conditions = conditionsOf(request);
+  if (conditions.length === 0) return older(request.metadata.creationTimestamp, undecidedMs);
+  const isIssued = Boolean(statusOf(request).certificate);
+  return conditions.some(
+    ({ type, lastUpdateTime }) =>
+      (type === 'Denied' || type === 'Failed' || (type === 'Approved' && isIssued)) &&
+      older(lastUpdateTime, decidedMs),
+  );
 }
 
 function ignoreGone(error: unknown): void {

@@ -14,6 +14,7 @@ import { remove } from '../registry/remove.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { update } from '../registry/update.ts';
 import type { Written } from '../registry/written.ts';
+import { statusDoor } from '../resource.ts';
 import { badRequest, notFound, revisionTooLarge } from '../status.ts';
 import { decodeBody, mediaType } from '../wire/decode.ts';
 import type { Exchange } from '../wire/exchange.ts';
@@ -106,7 +107,7 @@ export async function updateObject(call: Call): Promise<void> {
   reportFaults(faults, served, options);
   checkUrl(call, object.metadata);
   const subresource =
-    target.subresource === 'status' || target.subresource === 'finalize' ? target.subresource : undefined;
+    target.subresource === 'finalize' ? 'finalize' : statusDoor(served.resource, target.subresource);
   const written = await update(
     context,
     placeOf(call),
@@ -132,8 +133,9 @@ function checkUrl({ target }: Call, metadata: { name?: string; namespace?: strin
 
 /** Changes an object, or applies a configuration. */
 export async function patchObject(call: Call): Promise<void> {
-  const { context, exchange, target, user } = call;
+  const { context, exchange, served, target, user } = call;
   const options = { ...writeOptions(exchange, 'PatchOptions'), user };
+  const door = statusDoor(served.resource, target.subresource);
   const type = mediaType(exchange.header('content-type'), '');
   const written = await patch(
     context,
@@ -143,7 +145,7 @@ export async function patchObject(call: Call): Promise<void> {
       body: await exchange.body(),
       force: truthOf(exchange.query, 'force') ?? false,
       explicitManager: exchange.query.get('fieldManager') ?? undefined,
-      ...(target.subresource === 'status' ? { subresource: 'status' } : {}),
+      ...(door === undefined ? {} : { subresource: door }),
     },
     options,
   );

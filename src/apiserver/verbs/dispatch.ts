@@ -2,6 +2,7 @@
 import type { User } from '../access/user.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Context } from '../registry/context.ts';
+import { statusDoor } from '../resource.ts';
 import { failure, noSuchResource } from '../status.ts';
 import { negotiate } from '../wire/accept.ts';
 import type { Exchange } from '../wire/exchange.ts';
@@ -87,7 +88,7 @@ function findServed({ catalog }: Context, target: ResourceTarget): Served {
   const { subresource } = target;
   if (subresource === undefined) return served;
   const isNamespace = resource.group === '' && resource.plural === 'namespaces';
-  if (subresource === 'status' && resource.subresources.status === true) return served;
+  if (statusDoor(resource, subresource) !== undefined) return served;
   if (subresource === 'scale' && resource.subresources.scale !== undefined) return served;
   if (subresource === 'finalize' && isNamespace) return served;
   throw noSuchResource();

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Evidence } from '../access/authenticate.ts';
+import { subjectFrom } from '../pki/certificates.ts';
 import { createExchange, type Exchange, type RawRequest, type RawResponse } from './exchange.ts';
 
 /** PEM texts the listener needs. Client certificates must come from `clientCa`. */
@@ -192,7 +193,5 @@ function certificateOf(socket: TLSSocket): Evidence {
   const from = remoteAddress === undefined ? {} : { address: remoteAddress };
   if (peer === null || peer.subject === undefined) return from;
   if (!socket.authorized) return { ...from, certificate: 'invalid' };
-  const { CN, O } = peer.subject as { CN?: string | string[]; O?: string | string[] };
-  const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
-  return { ...from, certificate: { commonName: list(CN)[0] ?? '', organizations: list(O) } };
+  return { ...from, certificate: subjectFrom(peer.subject) };
 }

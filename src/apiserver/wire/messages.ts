@@ -112,6 +112,18 @@ export const messages: { readonly [name: string]: Message } = {
   SelfSubjectRulesReview: message('1 metadata ObjectMeta, 2 spec SelfSubjectRulesReviewSpec'),
   SelfSubjectRulesReviewSpec: message('1 namespace string'),
   RoleRef: message('1 apiGroup string, 2 kind string, 3 name string'),
+  CertificateSigningRequest: message(
+    '1 metadata ObjectMeta, 2 spec CertificateSigningRequestSpec, 3 status CertificateSigningRequestStatus',
+  ),
+  CertificateSigningRequestSpec: message(
+    '1 request base64, 2 username string, 3 uid string, 4 groups string[], 5 usages string[], 7 signerName string, 8 expirationSeconds int?',
+  ),
+  CertificateSigningRequestStatus: message(
+    '1 conditions CertificateSigningRequestCondition[], 2 certificate base64',
+  ),
+  CertificateSigningRequestCondition: message(
+    '1 type string, 2 reason string, 3 message string, 4 lastUpdateTime time, 5 lastTransitionTime time, 6 status string',
+  ),
 };
 
 const groups: { readonly [apiVersion: string]: readonly string[] } = {
@@ -124,6 +136,7 @@ const groups: { readonly [apiVersion: string]: readonly string[] } = {
     'SelfSubjectRulesReview',
     'SubjectAccessReview',
   ],
+  'certificates.k8s.io/v1': ['CertificateSigningRequest'],
   'coordination.k8s.io/v1': ['Lease'],
   'rbac.authorization.k8s.io/v1': ['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'],
 };

@@ -101,6 +101,12 @@ export const defaultRoles: readonly KubeObject[] = [
   role('system:discovery', [{ verbs: ['get'], nonResourceURLs: discoveryPaths }]),
   role('system:public-info-viewer', [{ verbs: ['get'], nonResourceURLs: statusPaths }]),
   role('system:auth-delegator', delegatedReviews),
+  role('system:certificates.k8s.io:kube-apiserver-client-approver', [
+    {
+      ...on('certificates.k8s.io', ['signers'], ['approve']),
+      resourceNames: ['kubernetes.io/kube-apiserver-client'],
+    },
+  ]),
   role('system:service-account-issuer-discovery', [
     { verbs: ['get'], nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'] },
   ]),

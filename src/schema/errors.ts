@@ -3,11 +3,12 @@
  * Source: k8s.io/apimachinery/pkg/util/validation/field/errors.go and k8s.io/kube-openapi/pkg/validation/errors.
  */
 import type { FieldError } from './contract.ts';
+import { printJson } from './json.ts';
 import { rootPath } from './paths.ts';
 
 /** A value as field.Error prints it: strings quoted, the rest as JSON. */
 export function quoted(value: unknown): string {
-  return JSON.stringify(value) ?? 'null';
+  return printJson(value);
 }
 
 export function required(field: string, detail = ''): FieldError {

@@ -39,7 +39,7 @@ export function stringFormat(name: string): Format | undefined {
   return Object.hasOwn(stringFormats, name) ? stringFormats[name] : undefined;
 }
 
-/** The inclusive bounds of an integer format. JSON numbers beyond 2^53 have lost digits before they come here. */
+/** The inclusive bounds of an integer format. For int64 they are those of a double: whole numbers beyond 64 bits come as such. */
 export function integerBounds(name: string): { minimum: number; maximum: number } | undefined {
   if (name === 'int32') return { minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
   if (name === 'int64') return { minimum: -(2 ** 63), maximum: 2 ** 63 };

@@ -62,7 +62,12 @@ function characters(text: string): number {
   return count;
 }
 
-export function checkNumber(node: SchemaNode, value: number, path: string, errors: FieldError[]): void {
+export function checkNumber(
+  node: SchemaNode,
+  value: number | bigint,
+  path: string,
+  errors: FieldError[],
+): void {
   const { schema, bounds } = node;
   const { minimum, maximum, multipleOf } = schema;
   if (bounds && (value < bounds.minimum || value > bounds.maximum)) {
@@ -81,7 +86,8 @@ export function checkNumber(node: SchemaNode, value: number, path: string, error
   }
 }
 
-function isMultiple(value: number, factor: number): boolean {
-  const quotient = value / factor;
+function isMultiple(value: number | bigint, factor: number): boolean {
+  if (typeof value === 'bigint' && Number.isSafeInteger(factor)) return value % BigInt(factor) === 0n;
+  const quotient = Number(value) / factor;
   return Math.abs(quotient - Math.round(quotient)) < 1e-9 * Math.max(1, Math.abs(quotient));
 }

@@ -9,7 +9,7 @@ import { checkListType } from './lists.ts';
 import type { SchemaNode } from './node.ts';
 import { childPath, itemPath, rootPath } from './paths.ts';
 import { checkEnum, checkNumber, checkString, checkType } from './scalars.ts';
-import { equalJson, isObject, type JsonObject } from './values.ts';
+import { equalJson, isNumber, isObject, type JsonObject } from './values.ts';
 
 /** Pushes the errors of `value`, whose stored counterpart is `old` (undefined: none). */
 export function validateValue(
@@ -23,7 +23,7 @@ export function validateValue(
   if (checkType(node.schema, value, path, errors)) {
     checkEnum(node, value, path, errors);
     if (typeof value === 'string') checkString(node, value, path, errors);
-    else if (typeof value === 'number') checkNumber(node, value, path, errors);
+    else if (isNumber(value)) checkNumber(node, value, path, errors);
     else if (Array.isArray(value)) validateList(node, value, old, path, errors);
     else if (isObject(value)) validateObject(node, value, old, path, errors);
     if (node.hasCombinations) validateCombinations(node, value, old, path, errors);

@@ -1,4 +1,4 @@
-/** JSON values: telling their kinds apart, comparing and copying them. */
+/** JSON values: telling their kinds apart, comparing and copying them. Whole numbers beyond 2^53 are BigInts (json.ts). */
 
 export type JsonObject = { [name: string]: unknown };
 
@@ -23,6 +23,8 @@ export function setField(object: JsonObject, name: string, value: unknown): void
 /** Deep equality of JSON values; the order of fields does not count. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
+  // A double may have the same value as a BigInt: it was written with a fraction or exponent.
+  if (typeof a === 'bigint' || typeof b === 'bigint') return equalNumbers(a, b);
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
   }
@@ -32,6 +34,16 @@ export function equalJson(a: unknown, b: unknown): boolean {
     names.length === Object.keys(b).length &&
     names.every((name) => Object.hasOwn(b, name) && equalJson(a[name], b[name]))
   );
+}
+
+function equalNumbers(a: unknown, b: unknown): boolean {
+  // biome-ignore lint/suspicious/noDoubleEquals: only == compares a BigInt with a number, and exactly.
+  return isNumber(a) && isNumber(b) && a == b;
+}
+
+/** True for a number of either kind. */
+export function isNumber(value: unknown): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint';
 }
 
 /** A deep copy, so that a default is never shared between objects. */
@@ -47,6 +59,7 @@ export function copyJson(value: unknown): unknown {
 export function canonicalJson(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value === 'bigint') return String(value);
   if (!isObject(value)) return JSON.stringify(value) ?? 'null';
   const fields = Object.keys(value).sort();
   return `{${fields.map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name])}`).join(',')}}`;
@@ -57,6 +70,8 @@ export function typeOf(value: unknown): string {
   if (typeof value === 'string') return 'string';
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  // A double beyond 2^53 is no integer to go-openapi: nobody can tell which one it was.
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? 'integer' : 'number';
+  if (typeof value === 'bigint') return 'integer';
   return typeof value;
 }

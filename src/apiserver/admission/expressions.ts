@@ -39,7 +39,7 @@ export function createCompiler(): Compiler {
 
 /** JSON as expressions see it: whole numbers are integers. */
 export function toCel(value: unknown): unknown {
-  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(toCel);
   if (!isRecord(value)) return value ?? null;
   const result: Record<string, unknown> = {};

@@ -1,4 +1,5 @@
 /** One webhook of a configuration, as it is stored, and one call of it. */
+import { parseWide } from '../../schema/json.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import { createCompiler, type Expression } from './expressions.ts';
 import { listOf } from './match.ts';
@@ -98,5 +99,5 @@ function patchOf({ patch, patchType }: Record<string, unknown>): unknown {
   if (patchType !== 'JSONPatch' || typeof patch !== 'string') {
     throw new Error('the patch must be a JSONPatch in base64');
   }
-  return JSON.parse(Buffer.from(patch, 'base64').toString('utf8'));
+  return parseWide(Buffer.from(patch, 'base64').toString('utf8'));
 }

@@ -3,6 +3,7 @@
  * prepared; validating ones all at once, when it is valid.
  * https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
  */
+import { printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import { prefixOf } from '../catalog/keys.ts';
 import { newUid } from '../metadata/identity.ts';
@@ -128,7 +129,7 @@ async function callOnce(
   const abort = new AbortController();
   const cancel = context.clock.after(timeoutMs, () => abort.abort(new Error('context deadline exceeded')));
   try {
-    const answer = await call({ ...target, body: JSON.stringify(review), signal: abort.signal });
+    const answer = await call({ ...target, body: printJson(review), signal: abort.signal });
     return readVerdict(answer, uid);
   } finally {
     cancel();

@@ -1,4 +1,6 @@
 /** Whether an applied configuration fits its schema closely enough to be merged; the full validation comes after the merge. */
+import { printJson } from '../../schema/json.ts';
+import { isNumber } from '../../schema/values.ts';
 import { isRecord } from '../object.ts';
 import { pathText } from './element.ts';
 import { entryType, type FieldType, isAtomic, itemElement, itemType, shapeOf } from './typing.ts';
@@ -42,21 +44,19 @@ function checkShape(type: FieldType, value: unknown): string | undefined {
     case undefined:
       return undefined;
     case 'object':
-      return shape === 'map' ? undefined : `expected map, got ${JSON.stringify(value)}`;
+      return shape === 'map' ? undefined : `expected map, got ${printJson(value)}`;
     case 'array':
-      return shape === 'list' ? undefined : `expected list, got ${JSON.stringify(value)}`;
+      return shape === 'list' ? undefined : `expected list, got ${printJson(value)}`;
     case 'integer':
     case 'number':
-      return typeof value === 'number'
-        ? undefined
-        : `expected numeric (int or float), got ${JSON.stringify(value)}`;
+      return isNumber(value) ? undefined : `expected numeric (int or float), got ${printJson(value)}`;
     case 'boolean':
-      return typeof value === 'boolean' ? undefined : `expected boolean, got ${JSON.stringify(value)}`;
+      return typeof value === 'boolean' ? undefined : `expected boolean, got ${printJson(value)}`;
     default:
       return isRecord(value) ||
         Array.isArray(value) ||
         (typeof value !== 'string' && type.schema?.format === undefined)
-        ? `expected string, got ${JSON.stringify(value)}`
+        ? `expected string, got ${printJson(value)}`
         : undefined;
   }
 }

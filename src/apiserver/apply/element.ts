@@ -3,6 +3,7 @@
  * list item by its keys, `v:...` an item of a set, `i:3` an index. One element has exactly one spelling here.
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
  */
+import { parseWide, printJson } from '../../schema/json.ts';
 import { isRecord } from '../object.ts';
 
 const escapedByGo = /[<>&\u2028\u2029]/;
@@ -59,14 +60,14 @@ function elementText(element: string): string {
   if (element.startsWith('f:')) return `.${rest}`;
   if (element.startsWith('i:')) return `[${rest}]`;
   const value = decode(rest);
-  if (element.startsWith('v:')) return `[=${JSON.stringify(value)}]`;
+  if (element.startsWith('v:')) return `[=${printJson(value)}]`;
   const keys = isRecord(value) ? Object.entries(value) : [];
-  return `[${keys.map(([name, item]) => `${name}=${JSON.stringify(item)}`).join(',')}]`;
+  return `[${keys.map(([name, item]) => `${name}=${printJson(item)}`).join(',')}]`;
 }
 
 /** JSON with the characters escaped that Go's encoder escapes: other servers then read and write the same bytes. */
 function encode(value: unknown): string {
-  const text = JSON.stringify(value);
+  const text = printJson(value);
   if (!escapedByGo.test(text)) return text;
   return [...text]
     .map((character) => (escapedByGo.test(character) ? escaped(character) : character))
@@ -79,7 +80,7 @@ function escaped(character: string): string {
 
 function decode(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseWide(text);
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@
  * ownership when kubectl applies on the server for the first time, and is kept up to date for the way back.
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply-to-server-side-apply
  */
+import { parseWide, printJson } from '../../schema/json.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import { collectFields } from './collect.ts';
 import { compareValues } from './compare.ts';
@@ -48,10 +49,10 @@ export function withLastApplied(object: KubeObject, applied: KubeObject): KubeOb
 /** As kubectl writes it: keys sorted, the annotation itself left out, a line feed at the end. */
 function encode(applied: KubeObject): string {
   const annotations = applied.metadata.annotations;
-  if (annotations === undefined) return `${JSON.stringify(sortKeys(applied))}\n`;
+  if (annotations === undefined) return `${printJson(sortKeys(applied))}\n`;
   const { [lastAppliedAnnotation]: _, ...others } = annotations;
   const plain = { ...applied, metadata: { ...applied.metadata, annotations: others } };
-  return `${JSON.stringify(sortKeys(plain))}\n`;
+  return `${printJson(sortKeys(plain))}\n`;
 }
 
 function sortKeys(value: unknown): unknown {
@@ -64,7 +65,7 @@ function sortKeys(value: unknown): unknown {
 function parse(text: string | undefined): Record<string, unknown> | undefined {
   if (!text) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseWide(text);
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined;

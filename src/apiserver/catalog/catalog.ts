@@ -1,5 +1,6 @@
 /** The catalogue of what is served now: built-in kinds always, custom resources as their definitions come, change and go. */
 import type { Log } from '../../base/log.ts';
+import { parseMarked } from '../../schema/json.ts';
 import type { Change, Store } from '../../store/contract.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { equalJson, type KubeObject } from '../object.ts';
@@ -45,7 +46,7 @@ export function createCatalog(store: Store, log: Log): Catalog {
   function learn(key: string, value: Uint8Array, revision: number): Served[] {
     const before = known.get(key)?.served ?? [];
     try {
-      const definition = asDefinition(JSON.parse(Buffer.from(value).toString('utf8')) as KubeObject);
+      const definition = asDefinition(parseMarked(Buffer.from(value).toString('utf8')) as KubeObject);
       const old = known.get(key);
       const same = old !== undefined && servesTheSame(old.definition, definition);
       const since = same ? old.since : revision;

@@ -1,5 +1,7 @@
 /** Everything that is no resource: discovery, OpenAPI, version and health. Documents are made once for each state of the catalogue. */
+
 import { createHash } from 'node:crypto';
+import { printJson } from '../../schema/json.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { noSuchResource, notAcceptable } from '../status.ts';
 import { parseAccept } from '../wire/accept.ts';
@@ -51,7 +53,7 @@ export function createPathHandler(options: {
     const at = generation;
     const known = documents.get(name);
     if (known !== undefined) return known;
-    const body = Buffer.from(JSON.stringify(await make()));
+    const body = Buffer.from(printJson(await make()));
     const made = { body, etag: `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"` };
     if (at === generation) documents.set(name, made);
     return made;
@@ -97,7 +99,7 @@ export function createPathHandler(options: {
         const served = all.find(
           ({ group, version: name }) => group === wanted.group && name === wanted.version,
         );
-        return createHash('sha256').update(JSON.stringify(served)).digest('hex').slice(0, 32).toUpperCase();
+        return createHash('sha256').update(printJson(served)).digest('hex').slice(0, 32).toUpperCase();
       };
       return send(exchange, 'application/json', 'openapi/v3', () => openApiV3Index(all, hash));
     }

@@ -1,4 +1,5 @@
 /** CustomResourceDefinition: accepted, established and served within the write that creates it. */
+import { roundDemands } from '../../schema/demands.ts';
 import {
   asDefinition,
   type Definition,
@@ -95,6 +96,7 @@ const fields = {
 };
 
 function fillDefaults(definition: Definition): void {
+  for (const version of definition.spec.versions) roundDemands(version.schema?.openAPIV3Schema);
   const { spec } = definition;
   spec.names.singular ??= spec.names.kind.toLowerCase();
   spec.names.listKind ??= `${spec.names.kind}List`;

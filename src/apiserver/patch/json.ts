@@ -1,7 +1,8 @@
 /** JSON Patch (RFC 6902, `application/json-patch+json`) on plain JSON; the object given is never changed. */
-import jsonPatch, { type JsonPatchError, type Operation } from 'fast-json-patch';
-import { cloneJson, isRecord } from '../object.ts';
+import { printJson } from '../../schema/json.ts';
+import { cloneJson, equalJson, isRecord } from '../object.ts';
 import { PatchError } from './error.ts';
+import { insertAt, isVacant, locate, type Root, removeAt, replaceAt, valueAt } from './pointer.ts';
 
 /** As in kube-apiserver: more operations than this in one request are refused. */
 const maxOperations = 10_000;
@@ -9,7 +10,29 @@ const maxOperations = 10_000;
 /** Bytes that all `copy` operations of one request may add: a few dozen of them could double a value again and again. */
 const maxCopiedBytes = 3 * 1024 * 1024;
 
-const operations: readonly string[] = ['add', 'remove', 'replace', 'move', 'copy', 'test'];
+type Operation = { op: string; path: string; from?: unknown; value?: unknown };
+
+/** The operations; each changes the document in place or throws. */
+const operations: { readonly [op: string]: (root: Root, operation: Operation, budget: Budget) => void } = {
+  add: (root, operation) => insertAt(locate(root, operation.path), givenValue(operation)),
+  remove: (root, { path }) => void removeAt(locate(root, path)),
+  replace: (root, operation) => replaceAt(locate(root, operation.path), givenValue(operation)),
+  move: (root, operation) => {
+    const value = removeAt(locate(root, fromOf(operation)));
+    insertAt(locate(root, operation.path), value);
+  },
+  copy: (root, operation, budget) => {
+    const value = valueAt(locate(root, fromOf(operation)));
+    budget.spend(value);
+    insertAt(locate(root, operation.path), cloneJson(value));
+  },
+  test: (root, operation) => {
+    const place = locate(root, operation.path);
+    // As in kube-apiserver, a field that is absent passes for null.
+    const found = isVacant(place) ? null : valueAt(place);
+    if (!equalJson(found, givenValue(operation))) throw new Error('testing value failed');
+  },
+};
 
 /**
  * The object after all operations, or none: a failed `test` or a missing path throws PatchError 422, a malformed
@@ -17,27 +40,43 @@ const operations: readonly string[] = ['add', 'remove', 'replace', 'move', 'copy
  */
 export function applyJsonPatch<T>(object: T, ops: unknown): T {
   const checked = checkOperations(ops);
-  try {
-    return jsonPatch.applyPatch(cloneJson(object), checked, copyGuard(), true, true).newDocument;
-  } catch (error) {
-    if (error instanceof PatchError) throw error;
-    throw new PatchError(422, describe(error), { cause: error });
+  const root: Root = { document: cloneJson(object) };
+  const budget = copyBudget();
+  for (const [index, operation] of checked.entries()) {
+    try {
+      operations[operation.op]?.(root, operation, budget);
+    } catch (error) {
+      if (error instanceof PatchError) throw error;
+      throw new PatchError(422, describe(error, index, operation), { cause: error });
+    }
   }
+  return root.document as T;
 }
 
-/** Checks each operation as the library does, and adds up what is copied. */
-function copyGuard(): typeof jsonPatch.validator {
+function givenValue({ value }: Operation): unknown {
+  if (value === undefined) throw new Error('there is no value');
+  return value;
+}
+
+function fromOf({ from }: Operation): string {
+  if (typeof from !== 'string') throw new Error('there is no from');
+  return from;
+}
+
+type Budget = { spend(value: unknown): void };
+
+/** Adds up what is copied. */
+function copyBudget(): Budget {
   let copied = 0;
-  return (operation, index, document, existingPath) => {
-    jsonPatch.validator(operation, index, document, existingPath);
-    if (operation.op !== 'copy') return;
-    const source: unknown = jsonPatch.getValueByPointer(document, operation.from);
-    copied += JSON.stringify(source)?.length ?? 0;
-    if (copied <= maxCopiedBytes) return;
-    throw new PatchError(
-      400,
-      `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${maxCopiedBytes}`,
-    );
+  return {
+    spend: (value) => {
+      copied += printJson(value).length;
+      if (copied <= maxCopiedBytes) return;
+      throw new PatchError(
+        400,
+        `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${maxCopiedBytes}`,
+      );
+    },
   };
 }
 
@@ -53,7 +92,7 @@ function checkOperations(ops: unknown): Operation[] {
     if (!isRecord(op) || typeof op.op !== 'string' || typeof op.path !== 'string') {
       throw new PatchError(400, `JSON patch operation ${index} must have the strings op and path`);
     }
-    if (!operations.includes(op.op)) {
+    if (!Object.hasOwn(operations, op.op)) {
       throw new PatchError(400, `JSON patch operation ${index}: unknown op ${JSON.stringify(op.op)}`);
     }
   }
@@ -61,11 +100,8 @@ function checkOperations(ops: unknown): Operation[] {
   return cloneJson(ops) as Operation[];
 }
 
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { operation, index } = error as Partial<JsonPatchError>;
-  if (!isRecord(operation)) return error.message.split('\n')[0] ?? error.message;
-  const value = 'value' in operation ? ` (value ${JSON.stringify(operation.value)})` : '';
-  const reason = operation.op === 'test' ? 'testing value failed' : 'the path does not exist or does not fit';
-  return `the server rejected our request due to an error in our request: JSON patch operation ${index}: ${String(operation.op)} ${JSON.stringify(operation.path)}: ${reason}${value}`;
+function describe(error: unknown, index: number, { op, path, value }: Operation): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const wanted = value === undefined ? '' : ` (value ${printJson(value)})`;
+  return `the server rejected our request due to an error in our request: JSON patch operation ${index}: ${op} ${JSON.stringify(path)}: ${reason}${wanted}`;
 }

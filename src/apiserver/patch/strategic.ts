@@ -3,6 +3,7 @@
  * kind's schema says of them and by directives inside the patch. Nothing given is ever changed.
  * https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
  */
+import { printJson } from '../../schema/json.ts';
 import { cloneJson, isRecord, setOwn } from '../object.ts';
 import { withObjectMeta } from '../openapi/objectmeta.ts';
 import type { KindSchema } from '../resource.ts';
@@ -35,7 +36,7 @@ function mergeObject(
   if (directive === 'delete') return {};
   if (directive === 'replace') return withoutDirectives(patch);
   if (directive !== undefined && directive !== 'merge') {
-    throw new PatchError(400, `unknown patch type: ${JSON.stringify(directive)}`);
+    throw new PatchError(400, `unknown patch type: ${printJson(directive)}`);
   }
   const result = retained(before, patch);
   for (const key of Object.keys(patch)) {

@@ -1,4 +1,5 @@
 /** Lists under a strategic merge patch: items are found by their merge key, or by value where they are scalars. */
+import { printJson } from '../../schema/json.ts';
 import { cloneJson, isRecord } from '../object.ts';
 import { PatchError } from './error.ts';
 
@@ -38,10 +39,7 @@ function byKey(mergeKey: string | undefined): Identify {
       throw new PatchError(422, 'a list of this type cannot be merged: its schema declares no merge key');
     }
     if (item[mergeKey] === undefined) {
-      throw new PatchError(
-        422,
-        `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`,
-      );
+      throw new PatchError(422, `map: ${printJson(item)} does not contain declared merge key: ${mergeKey}`);
     }
     return item[mergeKey];
   };

@@ -3,6 +3,7 @@
  * resourceVersion: it is the revision of the write, put in when they are read. So an answer is two pieces of bytes
  * joined, without parsing or serialising anything, wherever the stored form is the served one.
  */
+import { parseMarked, printJson, printMarked } from '../../schema/json.ts';
 import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
 
@@ -15,7 +16,7 @@ export type Stored = { value: Uint8Array; modRevision: number };
 export function encode(served: Served, object: KubeObject): Buffer {
   const { apiVersion: _version, kind: _kind, metadata, ...rest } = toStorage(served, object);
   const { resourceVersion: _revision, ...meta } = metadata;
-  return Buffer.from(JSON.stringify({ ...served.stored, metadata: meta, ...rest }));
+  return Buffer.from(printMarked({ ...served.stored, metadata: meta, ...rest }));
 }
 
 function toStorage(served: Served, object: KubeObject): KubeObject {
@@ -35,7 +36,7 @@ export function decode(served: Served, stored: Stored): KubeObject {
 }
 
 function parse({ value, modRevision }: Stored): KubeObject {
-  const object = JSON.parse(bufferOf(value).toString('utf8')) as KubeObject;
+  const object = parseMarked(bufferOf(value).toString('utf8')) as KubeObject;
   object.metadata.resourceVersion = String(modRevision);
   return object;
 }
@@ -48,7 +49,7 @@ function renamed(served: Served, object: KubeObject): KubeObject {
 
 /** The JSON of the object as clients get it. */
 export function wireForm(served: Served, stored: Stored): Buffer {
-  if (stored.modRevision <= served.staleUpTo) return Buffer.from(JSON.stringify(decode(served, stored)));
+  if (stored.modRevision <= served.staleUpTo) return Buffer.from(printJson(decode(served, stored)));
   const { head, rest } = splice(served, stored);
   return Buffer.concat([Buffer.from(head), rest]);
 }

@@ -1,5 +1,7 @@
 /** Creation: an object gets its identity, is prepared by its kind, checked, and stored if its name is free. */
+
 import { timestamp } from '../../base/clock.ts';
+import { printJson } from '../../schema/json.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { generatedName, newUid } from '../metadata/identity.ts';
@@ -90,7 +92,7 @@ async function insert(
   const key = keyOf(served.prefix, object.metadata.namespace, object.metadata.name ?? '');
   if (options.dryRun) {
     return context.store.get(key) === undefined
-      ? { code: 201, object, wire: () => Buffer.from(JSON.stringify(object)) }
+      ? { code: 201, object, wire: () => Buffer.from(printJson(object)) }
       : undefined;
   }
   const value = encode(served, object);

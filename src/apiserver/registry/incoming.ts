@@ -1,4 +1,5 @@
 /** Incoming objects: from a decoded body to an object that fits its kind, with everything unknown reported or refused. */
+import { printJson } from '../../schema/json.ts';
 import type { Served } from '../catalog/served.ts';
 import { decodeMeta } from '../metadata/meta.ts';
 import { isRecord, type KubeObject } from '../object.ts';
@@ -45,7 +46,7 @@ export function undecodable({ resource }: Served, why: string): Error {
 
 function checkType({ apiVersion, resource }: Served, body: Record<string, unknown>): void {
   if (!resource.builtin && !body.kind) {
-    throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body).slice(0, 200)}'`);
+    throw badRequest(`Object 'Kind' is missing in '${printJson(body).slice(0, 200)}'`);
   }
   if (body.apiVersion && body.apiVersion !== apiVersion) {
     throw badRequest(

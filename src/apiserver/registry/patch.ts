@@ -1,4 +1,5 @@
 /** Patches: JSON patch, merge patch and strategic merge over the stored object; apply is passed on. */
+import { printJson } from '../../schema/json.ts';
 import type { KubeObject } from '../object.ts';
 import { applyJsonPatch } from '../patch/json.ts';
 import { applyMergePatch } from '../patch/merge.ts';
@@ -83,7 +84,7 @@ function revise(
   }
   const { object, faults } = readObject(served, { value, duplicates: decoded.duplicates });
   if (options.fieldValidation === 'Strict' && faults.length > 0) {
-    const text = `Invalid value: ${JSON.stringify(JSON.stringify(decoded.value))}: strict decoding error: ${faults.join(', ')}`;
+    const text = `Invalid value: ${JSON.stringify(printJson(decoded.value))}: strict decoding error: ${faults.join(', ')}`;
     throw invalid({ group: '', kind: '' }, '', [
       { type: 'FieldValueInvalid', field: 'patch', message: text },
     ]);

@@ -1,5 +1,7 @@
 /** Deletion: at once, or, while finalizers hold the object, by marking it and leaving the rest to whoever set them. */
+
 import { timestamp } from '../../base/clock.ts';
+import { printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
@@ -72,7 +74,7 @@ async function attempt(
   }
   if (object === old) return { gone: false, code: 200, object: old, wire: () => wireForm(served, entry) };
   if (options.dryRun) {
-    return { gone: false, code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
+    return { gone: false, code: 200, object, wire: () => Buffer.from(printJson(object)) };
   }
   const value = encode(served, object);
   const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, put: value }]);

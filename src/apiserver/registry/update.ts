@@ -1,5 +1,7 @@
 /** Updates of every sort: the new state is made from the stored one, prepared, checked, and written if nobody was faster. */
+
 import { timestamp } from '../../base/clock.ts';
+import { printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
@@ -57,7 +59,7 @@ async function attempt(
   await checkAllowed(context, served, { object, old }, revision, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
   if (isUnchanged(object, old)) return unchanged();
-  if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
+  if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(printJson(object)) };
   return isReleased(served, object) ? finish(context, entry, object) : store(context, served, entry, object);
 }
 
@@ -134,7 +136,7 @@ async function store(
 async function finish(context: Context, entry: Entry, object: KubeObject): Promise<Written | undefined> {
   const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, delete: true }]);
   if (!result.ok) return undefined;
-  return { code: 200, object, wire: () => Buffer.from(JSON.stringify(object)) };
+  return { code: 200, object, wire: () => Buffer.from(printJson(object)) };
 }
 
 /** True for an object that is being deleted and that nothing holds any more. */

@@ -56,6 +56,7 @@ function fieldText(object: KubeObject, field: string): string {
     case 'string':
       return value;
     case 'number':
+    case 'bigint':
     case 'boolean':
       return String(value);
     default:

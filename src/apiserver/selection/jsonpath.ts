@@ -2,6 +2,7 @@
  * JSONPath as printer columns use it: children, quoted children, indices, slices, unions, `*`, `..` and filters.
  * https://kubernetes.io/docs/reference/kubectl/jsonpath/ (without range and text, which columns cannot have).
  */
+import { isNumber } from '../../schema/values.ts';
 import { isRecord } from '../object.ts';
 
 type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
@@ -165,6 +166,6 @@ function passes(step: Step & { type: 'filter' }, item: unknown): boolean {
 }
 
 function less(a: unknown, b: unknown): boolean {
-  if (typeof a === 'number' && typeof b === 'number') return a < b;
+  if (isNumber(a) && isNumber(b)) return a < b;
   return typeof a === 'string' && typeof b === 'string' && a < b;
 }

@@ -1,11 +1,13 @@
 /** The columns of `kubectl get`: given in code by built-in kinds, compiled from JSONPaths for custom resources. */
+import { printJson } from '../../schema/json.ts';
+import { isNumber } from '../../schema/values.ts';
 import type { KubeObject } from '../object.ts';
 import type { PrinterColumn, ResourceInfo } from '../resource.ts';
 import { compileJsonPath, type JsonPath, selectJsonPath } from '../selection/jsonpath.ts';
 import { ageOf } from './age.ts';
 
 /** A value of a cell: what JSON has for it. */
-export type Cell = string | number | boolean | null;
+export type Cell = string | number | bigint | boolean | null;
 
 /** meta.k8s.io TableColumnDefinition. */
 export type ColumnDefinition = {
@@ -79,9 +81,10 @@ function customCell(type: PrinterColumn['type'], path: JsonPath, object: KubeObj
     case 'date':
       return ageOf(first, nowMs);
     case 'integer':
+      if (typeof first === 'bigint') return first;
       return typeof first === 'number' ? Math.trunc(first) : null;
     case 'number':
-      return typeof first === 'number' ? first : null;
+      return isNumber(first) ? Number(first) : null;
     case 'boolean':
       return typeof first === 'boolean' ? first : null;
     default:
@@ -91,5 +94,5 @@ function customCell(type: PrinterColumn['type'], path: JsonPath, object: KubeObj
 
 /** kubectl's JSONPath printer: strings as they are, everything else as JSON. */
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : printJson(value);
 }

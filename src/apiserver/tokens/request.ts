@@ -1,4 +1,5 @@
 /** The token subresource of ServiceAccount: TokenRequest in, a signed token that expires out. */
+import { printJson } from '../../schema/json.ts';
 import type { Answer, Answerer } from '../access/questions/questions.ts';
 import { servedKind } from '../catalog/served.ts';
 import { kind } from '../kinds/kind.ts';
@@ -85,7 +86,7 @@ export function tokenRequests(context: Context, signer: Signer, issuer: string):
 }
 
 function refused(field: string, value: unknown, why: string) {
-  const message = `Invalid value: ${JSON.stringify(value)}: ${why}`;
+  const message = `Invalid value: ${printJson(value)}: ${why}`;
   return invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', [
     { type: 'FieldValueInvalid', field, message },
   ]);

@@ -1,4 +1,5 @@
 /** Writes objects, lists and Statuses in the form the client asked for: as they are, as a Table, as metadata only; JSON or YAML. */
+import { parseWide, printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
@@ -47,12 +48,12 @@ export async function sendObject(
     case 'Object':
       return sendJson(exchange, code, wire(), form);
     case 'PartialObjectMetadata':
-      return sendJson(exchange, code, JSON.stringify(partialOf(object, form.version)), form);
+      return sendJson(exchange, code, printJson(partialOf(object, form.version)), form);
     case 'Table': {
       const { resourceVersion } = object.metadata;
       const metadata = resourceVersion === undefined ? {} : { resourceVersion };
       const table = tableOf([object], metadata, { ...tableOptions(served, form), withDefinitions: true });
-      return sendJson(exchange, code, JSON.stringify(table), form);
+      return sendJson(exchange, code, printJson(table), form);
     }
     default:
       throw notAcceptable(supportedTypes);
@@ -73,9 +74,8 @@ async function sendJson(
   form: Form,
 ): Promise<void> {
   if (form.encoding === 'json') return exchange.send(code, 'application/json', json);
-  const { dump } = await import('js-yaml');
-  const value: unknown = JSON.parse(Buffer.from(json).toString('utf8'));
-  exchange.send(code, 'application/yaml', dump(value, { noRefs: true }));
+  const { printYaml } = await import('../wire/yaml.ts');
+  exchange.send(code, 'application/yaml', printYaml(parseWide(Buffer.from(json).toString('utf8'))));
 }
 
 /** A list's beginning, how each of its members is written, and its end. */
@@ -99,13 +99,13 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) =>
           `${start('Table', metaVersion, metadata)}"columnDefinitions":${definitions},"rows":[`,
-        item: (entry) => JSON.stringify(rowOf(decode(served, entry), options)),
+        item: (entry) => printJson(rowOf(decode(served, entry), options)),
       };
     }
     default:
       return {
         head: (metadata) => `${start('PartialObjectMetadataList', metaVersion, metadata)}"items":[`,
-        item: (entry) => JSON.stringify(partialOf(decode(served, entry), form.version)),
+        item: (entry) => printJson(partialOf(decode(served, entry), form.version)),
       };
   }
 }

@@ -1,4 +1,5 @@
 /** What each verb does with a request that has found its resource: options and body in, answer out. */
+import { printJson } from '../../schema/json.ts';
 import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
@@ -176,5 +177,5 @@ export async function deleteObjects(call: Call): Promise<void> {
   });
   const metadata = { resourceVersion: String(context.store.revision()) };
   const list = { kind: served.resource.listKind, apiVersion: served.apiVersion, metadata, items: removed };
-  exchange.send(200, 'application/json', JSON.stringify(list));
+  exchange.send(200, 'application/json', printJson(list));
 }

@@ -1,4 +1,5 @@
 /** The lines of one watch response, in the form the client asked for. */
+import { printJson } from '../../schema/json.ts';
 import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
 import { expired } from '../status.ts';
@@ -25,7 +26,7 @@ export type Writer = {
 export function createWriter(served: Served, form: Form): Writer {
   const table = form.shape === 'Table' ? createRows(tableOptions(served, form)) : undefined;
   const shape = (object: KubeObject): string =>
-    JSON.stringify(table === undefined ? partialOf(object, form.version) : table(object));
+    printJson(table === undefined ? partialOf(object, form.version) : table(object));
   const plain = form.shape === 'Object';
   return {
     initial: (wire, object) => eventLine('ADDED', plain ? wire() : shape(object())),
@@ -40,7 +41,7 @@ export function createWriter(served: Served, form: Form): Writer {
         ...(endsInitialEvents ? { annotations: { [initialEndAnnotation]: 'true' } } : {}),
       };
       const object = { kind: served.resource.kind, apiVersion: served.apiVersion, metadata };
-      return eventLine('BOOKMARK', plain ? JSON.stringify(object) : shape(object));
+      return eventLine('BOOKMARK', plain ? printJson(object) : shape(object));
     },
   };
 }

@@ -1,6 +1,7 @@
 /** From the bytes of a body to plain JSON values, and which media types a request takes. */
+import { parseWide } from '../../schema/json.ts';
 import { isRecord, setOwn } from '../object.ts';
-import { ApiError, badRequest, tooManyValues, unsupportedMediaType } from '../status.ts';
+import { badRequest, tooManyValues, unsupportedMediaType } from '../status.ts';
 import { scanJson } from './duplicates.ts';
 import { decodeProtobuf } from './protobuf.ts';
 
@@ -34,36 +35,26 @@ export async function decodeBody(bytes: Buffer, contentType: string | undefined)
 /** Decodes JSON, seeing repeated keys. */
 export function decodeJson(bytes: Buffer): Decoded {
   const text = bytes.toString('utf8');
-  const { depth, duplicates, values, inexact } = scanJson(text);
+  const { depth, duplicates, values, wide } = scanJson(text);
   if (depth > depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`);
   if (values > valueLimit) throw tooManyValues(valueLimit);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = wide ? parseWide(text) : JSON.parse(text);
   } catch (error) {
     throw badRequest(`the body of the request is no JSON: ${messageOf(error)}`);
   }
-  if (inexact !== undefined) throw inexactNumber(inexact);
   return { value, duplicates };
-}
-
-/** A number that would be stored as another one is refused: what is read back must be what was written. */
-function inexactNumber(text: string): Error {
-  return badRequest(
-    `the whole number ${text.slice(0, 40)} cannot be kept exactly: write it as a string, or use at most ${Number.MAX_SAFE_INTEGER}`,
-  );
 }
 
 /** Decodes one YAML document (which JSON is too); the parser is loaded only when a client really sends YAML. */
 export async function decodeYaml(bytes: Buffer): Promise<Decoded> {
   const first = bytes.find((byte) => byte > 0x20);
   if (first === 0x7b) return decodeJson(bytes);
-  const { load, CORE_SCHEMA, mergeTag } = await import('js-yaml');
+  const { parseYaml } = await import('./yaml.ts');
   try {
-    const value: unknown = load(bytes.toString('utf8'), { schema: CORE_SCHEMA.withTags([mergeTag]) });
-    return { value: plain(value, { values: valueLimit }, 0), duplicates: [] };
+    return { value: plain(parseYaml(bytes.toString('utf8')), { values: valueLimit }, 0), duplicates: [] };
   } catch (error) {
-    if (error instanceof ApiError) throw error;
     throw badRequest(`error converting YAML to JSON: ${messageOf(error)}`);
   }
 }
@@ -92,11 +83,7 @@ function plain(value: unknown, budget: { values: number }, depth: number): unkno
     for (const [key, member] of Object.entries(value)) setOwn(result, key, plain(member, budget, depth + 1));
     return result;
   }
-  if (typeof value !== 'number') return value ?? null;
-  if (Number.isInteger(value) && Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 2 ** 64) {
-    throw inexactNumber(String(value));
-  }
-  return Number.isFinite(value) ? value : null;
+  return typeof value === 'number' && !Number.isFinite(value) ? null : (value ?? null);
 }
 
 function messageOf(error: unknown): string {

@@ -3,9 +3,10 @@
  * `fieldValidation=Strict` must see them), whole numbers it would round, how deep the nesting goes (before it can exhaust
  * the stack) and how many values there are (before they cost a hundred times the bytes of the text).
  */
+import { isWide } from '../../schema/json.ts';
 
-/** `duplicates` are paths like `spec.disks[0].name`, in order, at most 16; `inexact` is the first whole number that would be rounded. */
-export type JsonScan = { duplicates: string[]; depth: number; values: number; inexact?: string };
+/** `duplicates` are paths like `spec.disks[0].name`, in order, at most 16; `wide`: there are whole numbers a double may not hold. */
+export type JsonScan = { duplicates: string[]; depth: number; values: number; wide: boolean };
 
 const duplicateLimit = 16;
 
@@ -18,7 +19,7 @@ export function scanJson(text: string): JsonScan {
   const stack: Frame[] = [];
   let depth = 0;
   let values = 1;
-  let inexact: string | undefined;
+  let wide = false;
   let expectKey = false;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -38,7 +39,7 @@ export function scanJson(text: string): JsonScan {
       expectKey = false;
     } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       const end = endOfNumber(text, at);
-      if (end - at >= shortestInexact) inexact ??= roundedInteger(text.slice(at, end));
+      wide ||= isWide(text.slice(at, end));
       at = end - 1;
     } else if (code === 0x2c && frame !== undefined) {
       values++;
@@ -46,15 +47,7 @@ export function scanJson(text: string): JsonScan {
       else expectKey = true;
     }
   }
-  return { duplicates, depth, values, ...(inexact === undefined ? {} : { inexact }) };
-}
-
-/** Whole numbers of fewer characters are all held exactly by a double. */
-const shortestInexact = 16;
-
-/** The text of a whole number that a double cannot hold, or would write differently; undefined for all others. */
-function roundedInteger(text: string): string | undefined {
-  return /^-?\d+$/.test(text) && String(Number(text)) !== text ? text : undefined;
+  return { duplicates, depth, values, wide };
 }
 
 function endOfNumber(text: string, start: number): number {

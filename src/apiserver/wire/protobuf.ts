@@ -3,6 +3,7 @@
  * create, controller-runtime). Answers are JSON, which those clients accept as well.
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
  */
+import { fromInt64, parseWide } from '../../schema/json.ts';
 import { setOwn } from '../object.ts';
 import { badRequest, unsupportedMediaType } from '../status.ts';
 import { type Field, messageOf, messages } from './messages.ts';
@@ -39,7 +40,7 @@ function readMessage(
   const cursor: Cursor = { bytes, at: 0 };
   const result: Record<string, unknown> = {};
   while (cursor.at < bytes.length) {
-    const tag = readVarint(cursor);
+    const tag = readLength(cursor);
     const field = fields[Math.floor(tag / 8)];
     const value = readWire(cursor, tag % 8);
     if (field !== undefined) addField(result, field, value, depth);
@@ -48,14 +49,16 @@ function readMessage(
 }
 
 /** The value as it is on the wire: a number or a piece of bytes. */
-function readWire(cursor: Cursor, wireType: number): number | Buffer {
+type WireValue = number | bigint | Buffer;
+
+function readWire(cursor: Cursor, wireType: number): WireValue {
   switch (wireType) {
     case 0:
       return readVarint(cursor);
     case 1:
       return take(cursor, 8);
     case 2:
-      return take(cursor, readVarint(cursor));
+      return take(cursor, readLength(cursor));
     case 5:
       return take(cursor, 4);
     default:
@@ -72,22 +75,24 @@ function take(cursor: Cursor, length: number): Buffer {
 }
 
 /** Base 128, least significant first; negative numbers come as ten bytes in two's complement. */
-function readVarint(cursor: Cursor): number {
+function readVarint(cursor: Cursor): number | bigint {
   let value = 0n;
   for (let shift = 0n; shift < 70n; shift += 7n) {
     const [byte = 0] = take(cursor, 1);
     value |= BigInt(byte & 0x7f) << shift;
-    if (byte < 0x80) return Number(BigInt.asIntN(64, value));
+    if (byte < 0x80) return fromInt64(BigInt.asIntN(64, value));
   }
   throw new RangeError('varint too long');
 }
 
-function addField(
-  target: Record<string, unknown>,
-  field: Field,
-  value: number | Buffer,
-  depth: number,
-): void {
+/** A varint that counts bytes or names a field. */
+function readLength(cursor: Cursor): number {
+  const value = readVarint(cursor);
+  if (typeof value === 'bigint' || value < 0) throw new RangeError('a length out of range');
+  return value;
+}
+
+function addField(target: Record<string, unknown>, field: Field, value: WireValue, depth: number): void {
   const { name, type, repeated, optional } = field;
   if (type === 'map:string' || type === 'map:bytes') {
     const entry = readMessage(asBytes(value), type === 'map:string' ? stringEntry : bytesEntry, depth + 1);
@@ -115,7 +120,7 @@ function isZero(value: unknown): boolean {
   return value === '' || value === 0 || value === false || value === undefined;
 }
 
-function readValue(type: string, value: number | Buffer, depth: number): unknown {
+function readValue(type: string, value: WireValue, depth: number): unknown {
   switch (type) {
     case 'string':
       return asBytes(value).toString('utf8');
@@ -145,7 +150,7 @@ function readValue(type: string, value: number | Buffer, depth: number): unknown
 
 function parseJson(raw: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.from(raw).toString('utf8'));
+    return parseWide(Buffer.from(raw).toString('utf8'));
   } catch {
     throw new RangeError('no JSON inside');
   }
@@ -155,19 +160,19 @@ function parseJson(raw: Uint8Array): unknown {
 function readTime(bytes: Buffer, depth: number, digits: 0 | 6): string | undefined {
   if (bytes.length === 0) return undefined;
   const { seconds = 0, nanos = 0 } = readMessage(bytes, messages.Timestamp ?? {}, depth + 1) as {
-    seconds?: number;
+    seconds?: number | bigint;
     nanos?: number;
   };
-  const text = new Date(seconds * 1000).toISOString().slice(0, 19);
+  const text = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
   return digits === 0 ? `${text}Z` : `${text}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z`;
 }
 
-function asBytes(value: number | Buffer): Buffer {
-  if (typeof value === 'number') throw new RangeError('a number where bytes belong');
+function asBytes(value: WireValue): Buffer {
+  if (!Buffer.isBuffer(value)) throw new RangeError('a number where bytes belong');
   return value;
 }
 
-function asNumber(value: number | Buffer): number {
-  if (typeof value !== 'number') throw new RangeError('bytes where a number belongs');
+function asNumber(value: WireValue): number | bigint {
+  if (Buffer.isBuffer(value)) throw new RangeError('bytes where a number belongs');
   return value;
 }

@@ -18,6 +18,8 @@ export function compileConverter(node: SchemaNode, formats: FormatConverters): C
   switch (schema.type) {
     case 'integer':
       return whenInteger;
+    case 'number':
+      return asDouble;
     case 'string':
       return compileText(schema.format, formats);
     case 'array':
@@ -32,8 +34,13 @@ export function compileConverter(node: SchemaNode, formats: FormatConverters): C
   }
 }
 
+/** What is declared as number is a double whatever was written. */
+function asDouble(value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value;
+}
+
 function whenInteger(value: unknown): unknown {
-  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
+  return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
 function compileText(format: string | undefined, formats: FormatConverters): Converter | undefined {

@@ -1,9 +1,10 @@
 /** Equality of CEL values as functions see them: numbers by value across their types, the rest deeply. */
-import { isObject } from '../values.ts';
+import { isNumber, isObject } from '../values.ts';
 
 export function equalCel(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (isNumber(a) && isNumber(b)) return Number(a) === Number(b);
+  // biome-ignore lint/suspicious/noDoubleEquals: only == compares a BigInt with a number, and exactly.
+  if (isNumber(a) && isNumber(b)) return a == b;
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((item, index) => equalCel(item, b[index]));
   }
@@ -14,8 +15,4 @@ export function equalCel(a: unknown, b: unknown): boolean {
     names.length === Object.keys(b).length &&
     names.every((name) => Object.hasOwn(b, name) && equalCel(a[name], b[name]))
   );
-}
-
-function isNumber(value: unknown): value is number | bigint {
-  return typeof value === 'number' || typeof value === 'bigint';
 }

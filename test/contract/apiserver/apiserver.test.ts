@@ -5,6 +5,7 @@ import { definitionCases } from './cases/definitions.ts';
 import { discoveryCases } from './cases/discovery.ts';
 import { kindCases } from './cases/kinds.ts';
 import { listCases, watchCases } from './cases/lists.ts';
+import { numberCases } from './cases/numbers.ts';
 import { objectCases } from './cases/objects.ts';
 import { patchCases } from './cases/patches.ts';
 import { scalingCases } from './cases/scaling.ts';
@@ -43,6 +44,7 @@ const groups = {
   scaling: scalingCases,
   admission: admissionCases,
   discovery: discoveryCases,
+  numbers: numberCases,
 };
 
 for (const [group, cases] of Object.entries(groups)) {

@@ -1,5 +1,6 @@
 /** Answers what is created only to be answered: reviews, and requests for tokens. Nothing of it is stored. */
 
+import { printJson } from '../../../schema/json.ts';
 import type { Served } from '../../catalog/served.ts';
 import { cloneJson, type KubeObject } from '../../object.ts';
 import type { Context } from '../../registry/context.ts';
@@ -48,7 +49,7 @@ export function createQuestions(context: Context, answerers: ReadonlyMap<string,
       );
     }
     const answered = await found.answer({ user, target, object: cloneJson(object), dryRun: options.dryRun });
-    const wire = () => Buffer.from(JSON.stringify(answered));
+    const wire = () => Buffer.from(printJson(answered));
     await sendObject(exchange, 201, found.served, { object: answered, wire }, form);
     return true;
   };

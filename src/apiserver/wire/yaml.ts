@@ -1,0 +1,24 @@
+/** YAML as bodies and answers have it: the core schema with merge keys, whole numbers of 64 bits exact. Loaded only when it is used. */
+import { CORE_SCHEMA, defineScalarTag, dump, intCoreTag, load, mergeTag } from 'js-yaml';
+import { isWide } from '../../schema/json.ts';
+
+const exactInteger = defineScalarTag<number | bigint>(intCoreTag.tagName, {
+  ...intCoreTag,
+  resolve: (source, isExplicit, tagName) => {
+    const digits = source.replace(/^\+/, '');
+    return isWide(digits) ? BigInt(digits) : intCoreTag.resolve(source, isExplicit, tagName);
+  },
+  identify: (value) => typeof value === 'bigint' || intCoreTag.identify(value),
+});
+
+const schema = CORE_SCHEMA.withTags([exactInteger, mergeTag]);
+
+/** The first document's value, with what YAML has beyond JSON; throws for text that is no YAML. */
+export function parseYaml(text: string): unknown {
+  return load(text, { schema });
+}
+
+/** The YAML of a JSON value. */
+export function printYaml(value: unknown): string {
+  return dump(value, { schema, noRefs: true });
+}

@@ -129,7 +129,7 @@ async function answer(
 
 /** The user whose rights count: the sender, or whom he may impersonate. */
 function asUser(authorize: Authorizer, sender: User, exchange: Exchange, seen: Seen): User {
-  const other = impersonation(sender, exchange.header, authorize);
+  const other = impersonation(sender, exchange.headersWith('impersonate-'), authorize);
   if (other.refused !== undefined) {
     const { target, reason } = other.refused;
     seen.decision = { allowed: false, reason };

@@ -102,6 +102,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         shutdown: () => (closing ? 'shutting down' : undefined),
       },
       address: () => address,
+      issuer: access.issuer,
     }),
   });
   const listener = await listen({

@@ -6,6 +6,7 @@ import type { Served } from '../catalog/served.ts';
 import type { Context, WriteGuard } from '../registry/context.ts';
 import { authenticateAccounts } from '../tokens/accounts.ts';
 import { defaultIssuer } from '../tokens/claims.ts';
+import { type IssuerDocuments, issuerDocuments } from '../tokens/discovery.ts';
 import { furnishNamespaces } from '../tokens/namespaces.ts';
 import { tokenRequests } from '../tokens/request.ts';
 import { fillTokenSecrets } from '../tokens/secrets.ts';
@@ -45,6 +46,7 @@ export type AccessOptions = {
 export type Access = {
   authenticate: Authenticator;
   authorize: Authorizer;
+  issuer: IssuerDocuments;
   guard: WriteGuard;
   questions: Questions;
   upkeep: readonly Upkeep[];
@@ -60,7 +62,8 @@ export async function createAccess(
   const grants = createGrants(context.store);
   const authorize = createRbacAuthorizer(grants);
   const [mayGrant, maySign] = [createEscalationGuard(grants, authorize), createSignerGuard(authorize)];
-  const signer = createSigner(signingKey ?? (await makeSigningKey()), context.clock);
+  const key = signingKey ?? (await makeSigningKey());
+  const signer = createSigner(key, context.clock);
   const tokenAuthenticator = firstToken([authenticateAccounts(context, signer, issuer), ...tokens]);
   const [secrets, accounts, maps] = [
     find('', 'secrets'),
@@ -78,6 +81,7 @@ export async function createAccess(
   return {
     authenticate: firstOf([authenticateCertificate, authenticateBearer(tokenAuthenticator, [issuer])]),
     authorize,
+    issuer: issuerDocuments(issuer, key),
     guard: async (write) => {
       await mayGrant(write);
       await maySign(write);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { printJson } from '../../schema/json.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { noSuchResource, notAcceptable } from '../status.ts';
+import { configurationPath, type IssuerDocuments, keysPath } from '../tokens/discovery.ts';
 import { parseAccept } from '../wire/accept.ts';
 import type { Exchange } from '../wire/exchange.ts';
 import { aggregated, apiGroup, apiGroupList, resourceList } from './documents.ts';
@@ -41,8 +42,9 @@ export function createPathHandler(options: {
   version: ServerVersion;
   checks: HealthChecks;
   address: () => string;
+  issuer: IssuerDocuments;
 }): PathHandler {
-  const { catalog, version, checks, address } = options;
+  const { catalog, version, checks, address, issuer } = options;
   let generation = -1;
   let documents = new Map<string, Document>();
   let groups: ServedGroup[] = [];
@@ -131,6 +133,11 @@ export function createPathHandler(options: {
     if (path === '/openapi/v2') return sendOpenApiV2(exchange);
     if (path === '/openapi/v3') return sendOpenApi(exchange, '');
     if (path.startsWith('/openapi/v3/')) return sendOpenApi(exchange, path.slice('/openapi/v3/'.length));
+    const ofIssuer = issuer(path, address());
+    if (ofIssuer !== undefined) {
+      exchange.setHeader('cache-control', 'public, max-age=3600');
+      return exchange.send(200, ofIssuer.type, JSON.stringify(ofIssuer.body));
+    }
     if (path === '/') return send(exchange, 'application/json', '/', () => ({ paths: rootPaths(groups) }));
     const [root = '', group = '', wanted, ...further] = path.slice(1).split('/');
     if (further.length > 0) throw noSuchResource();
@@ -175,6 +182,7 @@ function discoveryForm(accept: string | undefined): 'v2' | 'v2beta1' | 'classic'
 function rootPaths(groups: readonly ServedGroup[]): string[] {
   const named = groups.filter(({ group }) => group !== '');
   return [
+    configurationPath,
     '/api',
     '/api/v1',
     '/apis',
@@ -182,6 +190,6 @@ function rootPaths(groups: readonly ServedGroup[]): string[] {
       `/apis/${group}`,
       ...versions.map(({ version }) => `/apis/${group}/${version}`),
     ]),
-    ...['/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
+    ...['/healthz', '/livez', '/openapi/v2', '/openapi/v3', keysPath, '/readyz', '/version'],
   ];
 }

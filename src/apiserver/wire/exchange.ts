@@ -45,6 +45,8 @@ export type Exchange = {
   readonly path: string;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
+  /** All headers whose name begins so, as sent, one for each line; `prefix` and the names are in lower case. */
+  headersWith(prefix: string): { name: string; value: string }[];
   /** Reads the body; throws 413 above the limit. */
   body(): Promise<Buffer>;
   /** Adds a `Warning: 299` header (RFC 9111); kubectl prints it. */
@@ -79,6 +81,7 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(',') : value;
     },
+    headersWith: (prefix) => linesWith(request.rawHeaders, prefix),
     body: () => readBody(request, clock),
     warn: (text) => {
       const line = `299 - ${quote(text)}`;
@@ -112,6 +115,16 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
     answered: () => response.headersSent,
     code: () => response.statusCode,
   };
+}
+
+/** Node gives names and values in turn. */
+function linesWith(raw: readonly string[], prefix: string): { name: string; value: string }[] {
+  const lines: { name: string; value: string }[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = (raw[index] ?? '').toLowerCase();
+    if (name.startsWith(prefix)) lines.push({ name, value: raw[index + 1] ?? '' });
+  }
+  return lines;
 }
 
 /** RFC 9111 warn-text: a quoted string without control characters; headers are latin-1 at most. */

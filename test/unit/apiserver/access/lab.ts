@@ -10,6 +10,8 @@ export type Lab = {
   admin: Actor;
   /** Somebody with this bearer token, with more headers if need be. */
   bearer(token: string, headers?: { [name: string]: string }): Actor;
+  /** The administrator with more headers. */
+  as(headers: { [name: string]: string }): Actor;
   /** Makes an account in a namespace (made too) and acts as it. */
   account(namespace: string, name: string): Promise<{ actor: Actor; token: string }>;
   stop(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startLab(options: Parameters<typeof startEmbedded>[0] = {}
   return {
     server,
     admin,
+    as: (headers) => actor(server.target, headers),
     bearer,
     account: async (namespace, name) => {
       await admin('POST', '/api/v1/namespaces', {

@@ -225,5 +225,34 @@ describe('impersonation', () => {
     });
     expect((await asMaster('GET', '/api/v1/secrets')).code).toBe(403);
     expect((await lab.bearer(token, { 'impersonate-group': 'g' })('GET', '/api')).code).toBe(400);
+    expect((await lab.bearer(token, { 'impersonate-extra-a': 'g' })('GET', '/api')).code).toBe(400);
+  });
+
+  it('takes a right for each extra field, and shows it afterwards', async () => {
+    const { token } = await lab.account('team', 'bot');
+    const headers = { 'impersonate-user': 'jane', 'Impersonate-Extra-Example.com%2fScope': 'read, write' };
+    const asJane = lab.bearer(token, headers);
+    const users = { apiGroups: [''], resources: ['users'], verbs: ['impersonate'] };
+    const scope = {
+      apiGroups: ['authentication.k8s.io'],
+      resources: ['userextras/example.com/scope'],
+      resourceNames: ['read, write'],
+      verbs: ['impersonate'],
+    };
+    await lab.admin('POST', `${rbac}/clusterroles`, role('as-jane', [users]));
+    await lab.admin('POST', `${rbac}/clusterrolebindings`, binding('as-jane', 'as-jane', ['team', 'bot']));
+    const ask = () => asJane('POST', `${authentication}/selfsubjectreviews`, {});
+    const refused = await ask();
+    expect(refused.code).toBe(403);
+    expect(at(refused, 'message')).toContain('cannot impersonate resource "userextras/example.com/scope"');
+    await lab.admin('POST', `${rbac}/clusterroles`, role('as-scope', [scope]));
+    await lab.admin('POST', `${rbac}/clusterrolebindings`, binding('as-scope', 'as-scope', ['team', 'bot']));
+    expect(at(await ask(), 'status.userInfo.extra')).toEqual({ 'example.com/scope': ['read, write'] });
+  });
+
+  it('of who is to be unknown does not make them known', async () => {
+    const admin = lab.as({ 'impersonate-user': 'jane', 'impersonate-group': 'system:unauthenticated' });
+    const who = await admin('GET', '/apis');
+    expect(who.code).toBe(403);
   });
 });

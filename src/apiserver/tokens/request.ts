@@ -114,9 +114,9 @@ function boundOf(context: Context, namespace: string, value: unknown): AccountCl
   const { kind: name, apiVersion } = value;
   const known: BoundKind | undefined = boundKinds.find((item) => item === name);
   if (known === undefined || (apiVersion !== undefined && apiVersion !== '' && apiVersion !== 'v1')) {
-    throw badRequest(
-      `cannot bind token for serviceaccount to object of type ${apiVersion ?? ''}, Kind=${name}`,
-    );
+    const version = typeof apiVersion === 'string' ? apiVersion : '';
+    const qualified = version.includes('/') ? version : `/${version}`;
+    throw badRequest(`cannot bind token to object of type ${qualified}, Kind=${name}`);
   }
   const plural = pluralOf(known);
   const referent = typeof value.name === 'string' ? value.name : '';
@@ -125,7 +125,7 @@ function boundOf(context: Context, namespace: string, value: unknown): AccountCl
   const uid = found.metadata.uid ?? '';
   if (typeof value.uid === 'string' && value.uid !== '' && value.uid !== uid) {
     throw conflict(
-      { group: '', plural },
+      { group: '', plural: known },
       referent,
       `the UID in the bound object reference (${value.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
     );

@@ -91,12 +91,15 @@ function findServed({ catalog }: Context, target: ResourceTarget): Served {
   if (statusDoor(resource, subresource) !== undefined) return served;
   if (subresource === 'scale' && resource.subresources.scale !== undefined) return served;
   if (subresource === 'finalize' && isNamespace) return served;
+  // Tokens are only asked for, which is answered elsewhere: no verb fits them.
+  if (subresource === 'token' && resource.group === '' && resource.plural === 'serviceaccounts')
+    return served;
   throw noSuchResource();
 }
 
 /** Which verbs a collection, an object and its subresources have. */
 function fits({ resource }: Served, { name, namespace, subresource }: ResourceTarget, verb: string): boolean {
-  if (!resource.verbs.some((known) => known === verb)) return false;
+  if (subresource === 'token' || !resource.verbs.some((known) => known === verb)) return false;
   const acrossNamespaces = resource.namespaced && namespace === undefined;
   switch (verb) {
     case 'create':

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { accessCases } from './cases/access.ts';
 import { admissionCases } from './cases/admission.ts';
+import { certificateCases } from './cases/certificates.ts';
 import { definitionCases } from './cases/definitions.ts';
 import { discoveryCases } from './cases/discovery.ts';
 import { kindCases } from './cases/kinds.ts';
@@ -9,30 +11,37 @@ import { numberCases } from './cases/numbers.ts';
 import { objectCases } from './cases/objects.ts';
 import { patchCases } from './cases/patches.ts';
 import { scalingCases } from './cases/scaling.ts';
-import { type Client, createClient, targetFromKubeconfig } from './client.ts';
+import { tokenCases } from './cases/tokens.ts';
+import { createClient, type Target, targetFromKubeconfig } from './client.ts';
 import { startEmbedded } from './embedded.ts';
-import { runCase } from './run.ts';
+import { type Clients, runCase } from './run.ts';
 
 /** Another server to hold to the same contract, such as a real cluster: the path of its kubeconfig. */
 const foreign = process.env.CONTRACT_KUBECONFIG;
 
-let client: Client;
+let clients: Clients;
 let stop = async (): Promise<void> => {};
 
 beforeAll(async () => {
   if (foreign !== undefined) {
-    client = createClient(targetFromKubeconfig(await readFile(foreign, 'utf8')));
+    clients = clientsOf(targetFromKubeconfig(await readFile(foreign, 'utf8')));
     return;
   }
   const embedded = await startEmbedded();
-  client = createClient(embedded.target);
+  clients = clientsOf(embedded.target);
   stop = embedded.stop;
 });
 
 afterAll(async () => {
-  client.close();
+  clients.admin.close();
+  clients.stranger.close();
   await stop();
 });
+
+function clientsOf(target: Target): Clients {
+  const { url, ca } = target;
+  return { admin: createClient(target), stranger: createClient({ url, ca }) };
+}
 
 const groups = {
   objects: objectCases,
@@ -45,6 +54,9 @@ const groups = {
   admission: admissionCases,
   discovery: discoveryCases,
   numbers: numberCases,
+  access: accessCases,
+  tokens: tokenCases,
+  certificates: certificateCases,
 };
 
 for (const [group, cases] of Object.entries(groups)) {
@@ -52,7 +64,7 @@ for (const [group, cases] of Object.entries(groups)) {
     for (const [index, wanted] of cases.entries()) {
       it(
         wanted.name,
-        () => runCase(client, wanted, `contract-${group}-${index}-${Date.now().toString(36)}`),
+        () => runCase(clients, wanted, `contract-${group}-${index}-${Date.now().toString(36)}`),
         40_000,
       );
     }

@@ -16,7 +16,12 @@ export type Client = {
   send(
     method: string,
     path: string,
-    options?: { type?: string; accept?: string; body?: unknown; headers?: { [name: string]: string } },
+    options?: {
+      type?: string;
+      accept?: string;
+      body?: unknown;
+      headers?: { [name: string]: string | string[] };
+    },
   ): Promise<Answer>;
   close(): void;
 };

@@ -1,28 +1,42 @@
 /** Runs the cases against a server. */
 import type { Answer, Client } from './client.ts';
 import { differences, valueAt } from './match.ts';
-import type { Case, Expect, Step } from './suite.ts';
+import type { Case, Expect, Send, Step } from './suite.ts';
+
+/** The administrator, and a client that shows nothing of itself. */
+export type Clients = { admin: Client; stranger: Client };
 
 /** Runs one case in a namespace of its own, which is deleted afterwards. Throws an Error that lists what differs. */
-export async function runCase(client: Client, wanted: Case, namespace: string): Promise<void> {
+export async function runCase(clients: Clients, wanted: Case, namespace: string): Promise<void> {
   const known = new Map([['ns', namespace]]);
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
-  const made = await client.send('POST', '/api/v1/namespaces', { body });
+  const { admin } = clients;
+  const made = await admin.send('POST', '/api/v1/namespaces', { body });
   if (made.code !== 201) throw new Error(`the namespace could not be made: ${made.text}`);
   try {
-    for (const [index, step] of wanted.steps.entries()) await runStep(client, step, index, known);
+    for (const [index, step] of wanted.steps.entries()) await runStep(clients, step, index, known);
   } finally {
-    await client.send('DELETE', `/api/v1/namespaces/${namespace}`);
+    await admin.send('DELETE', `/api/v1/namespaces/${namespace}`);
   }
 }
 
 const patienceMs = 15_000;
 
-async function runStep(client: Client, step: Step, index: number, known: Map<string, string>): Promise<void> {
-  const { method, path, ...rest } = fill(step.send, known);
+async function runStep(
+  clients: Clients,
+  step: Step,
+  index: number,
+  known: Map<string, string>,
+): Promise<void> {
+  const { method, path, as, token, ...rest } = fill(step.send, known);
+  const client = token === undefined ? clients.admin : clients.stranger;
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...impersonating(as),
+  };
   const deadline = Date.now() + patienceMs;
   for (;;) {
-    const answer = await client.send(method, path, rest);
+    const answer = await client.send(method, path, { ...rest, headers });
     const found = faults(answer, step.expect, known);
     if (found.length === 0) {
       for (const [name, at] of Object.entries(step.save ?? {}))
@@ -36,6 +50,19 @@ async function runStep(client: Client, step: Step, index: number, known: Map<str
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+function impersonating(as: Send['as']): { [name: string]: string | string[] } {
+  if (as === undefined) return {};
+  const extra = Object.entries(as.extra ?? {}).map(([key, value]) => [
+    `impersonate-extra-${encodeURIComponent(key)}`,
+    value,
+  ]);
+  return {
+    'impersonate-user': as.user,
+    ...(as.groups === undefined ? {} : { 'impersonate-group': [...as.groups] }),
+    ...Object.fromEntries(extra),
+  };
 }
 
 function faults(answer: Answer, expect: Expect, known: ReadonlyMap<string, string>): string[] {

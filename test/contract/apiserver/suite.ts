@@ -9,6 +9,10 @@ export type Send = {
   accept?: string;
   /** Sent as JSON; a string is sent as it is. */
   body?: unknown;
+  /** Sent in the name of another, by impersonation. */
+  as?: { user: string; groups?: readonly string[]; extra?: { [key: string]: string } };
+  /** Sent with this bearer token instead of the administrator's certificate. */
+  token?: string;
 };
 
 /**

@@ -2,6 +2,7 @@
  * The embedded Kubernetes API server: wires store, catalogue, watches, verbs and the server's own controllers behind one TLS
  * listener. It looks like a kube-apiserver to its clients and knows no kinds but the built-in ones and those defined in it.
  */
+
 import process from 'node:process';
 import type { World } from '../base/world.ts';
 import type { Store } from '../store/contract.ts';
@@ -11,6 +12,7 @@ import type { CallWebhook } from './admission/webhook.ts';
 import type { AuditLog } from './audit/log.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import type { Served } from './catalog/served.ts';
+import { createConvert } from './conversion/convert.ts';
 import { createPathHandler, type ServerVersion } from './discovery/paths.ts';
 import type { EncryptionKeys } from './encryption/envelope.ts';
 import { encryptedStore, encryptStored } from './encryption/store.ts';
@@ -78,6 +80,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     hub,
     gate: createNamespaceGate(store, namespaces),
     turns: createTurns(),
+    convert: createConvert(world, options.callWebhook ?? noWebhooks),
   };
   context.admission = createAdmission(context, options.callWebhook ?? noWebhooks);
   catalog.onChange((replaced) => open.endOf(replaced));

@@ -26,7 +26,7 @@ export function createAdmission(context: Context, call: CallWebhook): Admission 
     mutate: async (request) => (isExempt(request) ? request.object : webhooks.mutate(request)),
     validate: async (request) => {
       if (isExempt(request)) return;
-      checkPolicies(request);
+      await checkPolicies(request);
       await webhooks.validate(request);
     },
   };

@@ -9,6 +9,7 @@ import type { Served } from '../catalog/served.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import { bufferOf, decode } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
+import { inServedVersion, oneInServedVersion } from '../registry/versions.ts';
 import { groupResource } from '../resource.ts';
 import { matchesLabels } from '../selection/labels.ts';
 import { failure } from '../status.ts';
@@ -30,7 +31,7 @@ const codes: { readonly [reason: string]: number } = {
 };
 
 /** Throws what a bound policy refuses, and warns of what it only warns of. */
-export type PolicyCheck = (request: AdmissionRequest) => void;
+export type PolicyCheck = (request: AdmissionRequest) => Promise<void>;
 
 /** Makes the check. */
 export function createPolicyCheck(context: Context): PolicyCheck {
@@ -44,7 +45,7 @@ export function createPolicyCheck(context: Context): PolicyCheck {
     return policy;
   }
 
-  return (request) => {
+  return async (request) => {
     if (context.store.count(bindingPrefix) === 0) {
       compiled.clear();
       return;
@@ -57,7 +58,7 @@ export function createPolicyCheck(context: Context): PolicyCheck {
       const policy = policyOf(stored);
       if (!matchesResources(context, request, policy.constraints)) continue;
       if (!matchesResources(context, request, spec.matchResources)) continue;
-      const denials = denialsOf(context, request, policy, spec.paramRef);
+      const denials = await denialsOf(context, request, policy, spec.paramRef);
       act(request, policy.name, binding.metadata.name ?? '', listOf(spec.validationActions), denials);
     }
   };
@@ -67,13 +68,13 @@ function parse(entry: Entry): KubeObject {
   return JSON.parse(bufferOf(entry.value).toString('utf8')) as KubeObject;
 }
 
-function denialsOf(
+async function denialsOf(
   context: Context,
   request: AdmissionRequest,
   policy: Policy,
   paramRef: unknown,
-): readonly Denial[] {
-  const params = paramsOf(context, request, policy, paramRef);
+): Promise<readonly Denial[]> {
+  const params = await paramsOf(context, request, policy, paramRef);
   if (!Array.isArray(params)) return policy.ignoresFailure ? [] : [params];
   const shared = {
     object: objectToCel(request.object),
@@ -85,43 +86,44 @@ function denialsOf(
 }
 
 /** The parameters to judge by, one after the other; a denial when there must be some and are none. */
-function paramsOf(
+async function paramsOf(
   context: Context,
   request: AdmissionRequest,
   { paramKind }: Policy,
   paramRef: unknown,
-): (KubeObject | undefined)[] | Denial {
+): Promise<(KubeObject | undefined)[] | Denial> {
   if (paramKind === undefined || !isRecord(paramRef)) return [undefined];
   const served = context.catalog.findKind(paramKind.apiVersion, paramKind.kind);
   if (served === undefined) {
     const message = `failed to configure policy: failed to find resource referenced by paramKind: '${paramKind.apiVersion}, Kind=${paramKind.kind}'`;
     return { message, reason: 'Invalid' };
   }
-  const found = findParams(context, served, request, paramRef);
+  const found = await findParams(context, served, request, paramRef);
   if (found.length > 0 || paramRef.parameterNotFoundAction === 'Allow') return found;
   const message =
     'failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction';
   return { message, reason: 'Invalid' };
 }
 
-function findParams(
+async function findParams(
   context: Context,
   served: Served,
   request: AdmissionRequest,
   { name, namespace, selector }: Record<string, unknown>,
-): KubeObject[] {
+): Promise<KubeObject[]> {
   const inside = typeof namespace === 'string' && namespace !== '' ? namespace : request.namespace;
   if (served.resource.namespaced && inside === undefined) return [];
   const place = served.resource.namespaced ? inside : undefined;
   if (typeof name === 'string' && name !== '') {
     const entry = context.store.get(keyOf(served.prefix, place, name));
-    return entry === undefined ? [] : [decode(served, entry)];
+    return entry === undefined ? [] : [decode(served, await oneInServedVersion(context, served, entry))];
   }
   const wanted = selectorOf(selector);
   const prefix = place === undefined ? served.prefix : `${served.prefix}${place}/`;
-  return context.store
+  const entries = context.store
     .range({ prefix })
-    .entries.filter(({ key }) => partsOf(served.prefix, key).namespace === place)
+    .entries.filter(({ key }) => partsOf(served.prefix, key).namespace === place);
+  return (await inServedVersion(context, served, entries))
     .map((entry) => decode(served, entry))
     .filter(({ metadata }) => matchesLabels(wanted, metadata.labels));
 }

@@ -12,11 +12,13 @@ export type CallWebhook = (call: {
   signal: AbortSignal;
 }) => Promise<unknown>;
 
+/** Where a webhook listens; a sentence where that cannot be told. */
+export type WebhookTarget = { url: string; ca: string | undefined } | string;
+
 /** A webhook ready to be called. */
 export type Webhook = {
   name: string;
-  /** Where it listens; a sentence where that cannot be told. */
-  target: { url: string; ca: string | undefined } | string;
+  target: WebhookTarget;
   rules: readonly unknown[];
   selectors: Record<string, unknown>;
   ignoresFailure: boolean;
@@ -52,11 +54,13 @@ function conditionsOf(conditions: unknown): Webhook['conditions'] {
   }));
 }
 
-function targetOf(config: unknown): Webhook['target'] {
+/** The target a clientConfig names. */
+export function targetOf(config: unknown): WebhookTarget {
   if (!isRecord(config)) return 'it has no clientConfig';
   const { url, service, caBundle } = config;
   if (isRecord(service)) {
-    return `service ${JSON.stringify(String(service.name))} not found: this server has no Services, use clientConfig.url`;
+    const path = typeof service.path === 'string' ? service.path : '';
+    return `service ${JSON.stringify(String(service.name))} not found: this server has no Services; set clientConfig.url to where it listens, such as https://127.0.0.1:9443${path}`;
   }
   if (typeof url !== 'string') return 'it has no URL';
   const ca =

@@ -43,7 +43,10 @@ export type Definition = KubeObject & {
     names: DefinitionNames;
     scope: 'Namespaced' | 'Cluster';
     versions: DefinitionVersion[];
-    conversion?: { strategy: string };
+    conversion?: {
+      strategy: string;
+      webhook?: { clientConfig?: unknown; conversionReviewVersions?: unknown };
+    };
     preserveUnknownFields?: boolean;
   };
   status?: {

@@ -1,6 +1,8 @@
 /** A resource at one version as the verbs see it: built-in kinds and custom resources are alike from here on. */
+
 import { compileSchema } from '../../schema/compile.ts';
 import type { CompiledSchema } from '../../schema/contract.ts';
+import { targetOf, type WebhookTarget } from '../admission/webhook.ts';
 import type { Behaviour, Kind } from '../kinds/kind.ts';
 import { subdomainErrors } from '../metadata/names.ts';
 import { equalJson } from '../object.ts';
@@ -26,6 +28,8 @@ export type Served = {
   readonly deprecation?: string;
   /** The definition it comes from. */
   readonly definition?: { name: string; terminating: boolean };
+  /** The webhook that converts between its versions; absent: they differ in name only. */
+  readonly conversion?: WebhookTarget;
   /** Compiled when first needed: with many definitions, start-up would wait for all of them. */
   compiled(): CompiledSchema;
   columns(): readonly Column[];
@@ -75,6 +79,8 @@ export function servedVersions(definition: Definition, revision: number): Served
   const oneForm = definition.spec.versions.every((version) =>
     equalJson(resourceOf(definition, version).schema, home.schema),
   );
+  const { strategy, webhook } = definition.spec.conversion ?? {};
+  const conversion = strategy === 'Webhook' ? { conversion: targetOf(webhook?.clientConfig) } : {};
   return definition.spec.versions
     .filter((version) => version.served)
     .map((version) => {
@@ -85,7 +91,8 @@ export function servedVersions(definition: Definition, revision: number): Served
         behaviour: customBehaviour,
         prefix: prefixOf(resource.group, resource.plural),
         stored: { apiVersion: apiVersionOf(home), kind: home.kind },
-        staleUpTo: oneForm ? revision : Number.POSITIVE_INFINITY,
+        staleUpTo: oneForm && strategy !== 'Webhook' ? revision : Number.POSITIVE_INFINITY,
+        ...conversion,
         selectable: selectableOf(resource),
         ...(version.deprecated === true ? { deprecation: deprecationOf(resource, version) } : {}),
         definition: {

@@ -1,4 +1,5 @@
 /** CustomResourceDefinition: accepted, established and served within the write that creates it. */
+
 import { roundDemands } from '../../schema/demands.ts';
 import {
   asDefinition,
@@ -12,6 +13,7 @@ import { createdAtColumn, nameColumn } from '../table/columns.ts';
 import { validateDefinition } from './definitionrules.ts';
 import { type Kind, kind } from './kind.ts';
 import { anything, conditions, integer, listOf, record, setOf, text, truth } from './schema.ts';
+import { clientConfig } from './webhook.ts';
 
 /** Held in metadata.finalizers until the definition's objects are gone. */
 export const instancesFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
@@ -81,8 +83,14 @@ const fields = {
       scope: text('Namespaced or Cluster.'),
       versions: listOf(version, 'All versions.'),
       conversion: record('How versions are converted.', {
-        strategy: text('None.'),
-        webhook: anything('Not served.'),
+        strategy: text('None or Webhook.'),
+        webhook: record('The webhook that converts.', {
+          clientConfig,
+          conversionReviewVersions: listOf(
+            text('A version.'),
+            'The versions of ConversionReview it understands.',
+          ),
+        }),
       }),
       preserveUnknownFields: truth('Must be false.'),
     },

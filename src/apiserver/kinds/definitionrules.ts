@@ -1,7 +1,8 @@
 /** What a CustomResourceDefinition must fulfil beyond its schema (apiextensions, validation.go). */
+
 import { compileSchema } from '../../schema/compile.ts';
 import type { FieldError } from '../../schema/contract.ts';
-import { duplicate, invalid, required, tooMany, unsupported } from '../../schema/errors.ts';
+import { duplicate, forbidden, invalid, required, tooMany, unsupported } from '../../schema/errors.ts';
 import { checkStructural } from '../../schema/structural.ts';
 import { asDefinition, type Definition, type DefinitionVersion } from '../catalog/definition.ts';
 import { label1035Errors, type NameCheck, subdomainErrors } from '../metadata/names.ts';
@@ -9,6 +10,7 @@ import { equalJson, isRecord, type KubeObject } from '../object.ts';
 import type { ScalePaths } from '../resource.ts';
 import { compileJsonPath } from '../selection/jsonpath.ts';
 import { checkRuleCosts } from './rulecosts.ts';
+import { checkTarget } from './webhook.ts';
 
 const columnTypes = ['integer', 'number', 'string', 'boolean', 'date'];
 const selectableLimit = 8;
@@ -88,9 +90,28 @@ function checkVersions({ spec }: Definition): FieldError[] {
     ...(spec.preserveUnknownFields === true
       ? [invalid('spec.preserveUnknownFields', true, 'must be false')]
       : []),
-    ...(conversion === undefined || conversion.strategy === 'None'
+    ...checkConversion(conversion),
+  ];
+}
+
+function checkConversion(conversion: Definition['spec']['conversion']): FieldError[] {
+  const { strategy = 'None', webhook } = conversion ?? {};
+  const path = 'spec.conversion.webhook';
+  if (strategy === 'None') {
+    return webhook === undefined
       ? []
-      : [unsupported('spec.conversion.strategy', conversion.strategy, ['None'])]),
+      : [forbidden(path, 'should not be set when strategy is not set to Webhook')];
+  }
+  if (strategy !== 'Webhook') return [unsupported('spec.conversion.strategy', strategy, ['None', 'Webhook'])];
+  const { clientConfig, conversionReviewVersions: versions = [] } = webhook ?? {};
+  if (clientConfig === undefined) {
+    return [required(`${path}.clientConfig`, 'required when strategy is set to Webhook')];
+  }
+  return [
+    ...checkTarget(clientConfig, `${path}.clientConfig`),
+    ...(Array.isArray(versions) && versions.includes('v1')
+      ? []
+      : [invalid(`${path}.conversionReviewVersions`, versions, 'must include at least one of v1')]),
   ];
 }
 

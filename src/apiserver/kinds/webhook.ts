@@ -10,18 +10,21 @@ import { integer, keyedBy, labelSelector, listOf, record, text } from './schema.
 
 const names = (description: string) => listOf(text('A name; "*" stands for all.'), description);
 
+/** How a webhook is called. */
+export const clientConfig = record('How it is called.', {
+  url: text('Its https URL.'),
+  service: record('A Service; this server has none.', {
+    namespace: text('Its namespace.'),
+    name: text('Its name.'),
+    path: text('The path of the URL.'),
+    port: integer('Its port.'),
+  }),
+  caBundle: text('The authority of its certificate: PEM in base64.', { format: 'byte' }),
+});
+
 const webhookFields: { [name: string]: KindSchema } = {
   name: text('Its name, a domain name.'),
-  clientConfig: record('How it is called.', {
-    url: text('Its https URL.'),
-    service: record('A Service; this server has none.', {
-      namespace: text('Its namespace.'),
-      name: text('Its name.'),
-      path: text('The path of the URL.'),
-      port: integer('Its port.'),
-    }),
-    caBundle: text('The authority of its certificate: PEM in base64.', { format: 'byte' }),
-  }),
+  clientConfig,
   rules: listOf(
     record('A rule.', {
       apiGroups: names('The groups.'),
@@ -88,7 +91,8 @@ function validate(object: KubeObject): FieldError[] {
   });
 }
 
-function checkTarget(config: unknown, path: string): FieldError[] {
+/** The faults of a clientConfig at `path`. */
+export function checkTarget(config: unknown, path: string): FieldError[] {
   const { url, service } = isRecord(config) ? config : {};
   if ((url === undefined) === (service === undefined)) {
     return [required(path, 'exactly one of url or service is required')];

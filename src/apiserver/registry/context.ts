@@ -1,10 +1,12 @@
 /** What every verb works with. */
+
 import type { World } from '../../base/world.ts';
 import type { Store } from '../../store/contract.ts';
 import type { User } from '../access/user.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Served } from '../catalog/served.ts';
+import type { Convert } from '../conversion/convert.ts';
 import type { Turns } from '../fairness/turns.ts';
 import type { KubeObject } from '../object.ts';
 import type { Hub } from '../watch/hub.ts';
@@ -18,6 +20,8 @@ export type Context = Pick<World, 'clock' | 'random' | 'log'> & {
   gate: NamespaceGate;
   /** How clients share the one thread. */
   turns: Turns;
+  /** Converts objects between versions of their resource. */
+  convert: Convert;
   /** Asked for each write of a user once it is valid: may it be stored? */
   admission?: Admission;
   /** Asked before each write of a user: may this user write this? Absent: everything that was authorized. */

@@ -7,9 +7,10 @@ import type { Served } from '../catalog/served.ts';
 import { generatedName, newUid } from '../metadata/identity.ts';
 import type { KubeObject, ObjectMeta } from '../object.ts';
 import { alreadyExists, badRequest, failure } from '../status.ts';
-import { decode, encode, wireForm } from './codec.ts';
+import { decode } from './codec.ts';
 import type { Context, WriteOptions } from './context.ts';
 import { checkValid, recordManager } from './settle.ts';
+import { toStored, wireOf } from './versions.ts';
 import type { Written } from './written.ts';
 
 /** A generated name is tried so often before AlreadyExists is told. */
@@ -95,12 +96,12 @@ async function insert(
       ? { code: 201, object, wire: () => Buffer.from(printJson(object)) }
       : undefined;
   }
-  const value = encode(served, object);
+  const value = await toStored(context, served, object);
   const result = await context.store.commit([{ key, expect: 0, put: value }]);
   if (!result.ok) return undefined;
   const modRevision = result.revision;
   object.metadata.resourceVersion = String(modRevision);
-  return { code: 201, object, wire: () => wireForm(served, { value, modRevision }) };
+  return { code: 201, object, wire: () => wireOf(served, object, { value, modRevision }) };
 }
 
 /** The draft as mutating webhooks want it; its name and namespace are not theirs to change. */

@@ -1,4 +1,5 @@
 /** Lists: all objects of a selection as they stood at one revision, read in slices so that nothing else waits long. */
+
 import { CompactedError, type Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import { piecesOf } from '../fairness/slices.ts';
@@ -7,6 +8,7 @@ import type { ListMeta } from '../table/table.ts';
 import type { Context } from './context.ts';
 import { decodeContinue, encodeContinue } from './continue.ts';
 import { type Selection, selects } from './selection.ts';
+import { inServedVersion } from './versions.ts';
 
 /** The options of a list. */
 export type ListOptions = {
@@ -126,7 +128,10 @@ export async function* readList(
     const pieces = piecesOf(found.entries);
     for (const [index, piece] of pieces.entries()) {
       if (index > 0) await context.turns.take(lane, 'slice');
-      const wanted = piece.filter((entry) => belongs(entry, selection) && selects(served, selection, entry));
+      const belonging = piece.filter((entry) => belongs(entry, selection));
+      const shown =
+        served.conversion === undefined ? belonging : await inServedVersion(context, served, belonging);
+      const wanted = shown.filter((entry) => selects(served, selection, entry));
       const page = limit === undefined ? wanted : wanted.slice(0, limit - taken);
       taken += page.length;
       bytes += page.reduce((sum, { value }) => sum + value.byteLength, 0);
@@ -179,7 +184,15 @@ function pageEnd(
 }
 
 /** A whole selection as it is now, for work inside the server. */
-export function readAll(context: Context, served: Served, selection: Selection): Entry[] {
+export async function readAll(
+  context: Context,
+  served: Served,
+  selection: Selection,
+): Promise<readonly Entry[]> {
   const { entries } = context.store.range({ prefix: scopePrefix(served, selection) });
-  return entries.filter((entry) => belongs(entry, selection) && selects(served, selection, entry));
+  const belonging = entries.filter((entry) => belongs(entry, selection));
+  // Without selectors nothing is looked into: a webhook that fails must not keep a namespace from its end.
+  if (selection.matches === undefined) return belonging;
+  const shown = await inServedVersion(context, served, belonging);
+  return shown.filter((entry) => selects(served, selection, entry));
 }

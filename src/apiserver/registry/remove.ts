@@ -8,9 +8,10 @@ import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { equalJson, type KubeObject } from '../object.ts';
 import { conflict, deleted, forbidden, modified, notFound, type Status } from '../status.ts';
-import { decode, encode, wireForm } from './codec.ts';
+import { decode, wireForm } from './codec.ts';
 import type { Context, Place } from './context.ts';
 import { isReleased } from './update.ts';
+import { oneInServedVersion, toStored, wireOf } from './versions.ts';
 import type { Written } from './written.ts';
 
 /** What happens to the objects that this one owns. */
@@ -55,9 +56,10 @@ export async function remove(context: Context, place: Place, options: DeleteOpti
 async function attempt(
   context: Context,
   served: Served,
-  entry: Entry,
+  found: Entry,
   options: DeleteOptions,
 ): Promise<Removed | undefined> {
+  const entry = await oneInServedVersion(context, served, found);
   const old = decode(served, entry);
   checkPreconditions(served, old, options);
   await checkAllowed(context, served, old, options);
@@ -76,12 +78,12 @@ async function attempt(
   if (options.dryRun) {
     return { gone: false, code: 200, object, wire: () => Buffer.from(printJson(object)) };
   }
-  const value = encode(served, object);
+  const value = await toStored(context, served, object);
   const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, put: value }]);
   if (!result.ok) return undefined;
   const modRevision = result.revision;
   object.metadata.resourceVersion = String(modRevision);
-  return { gone: false, code: 200, object, wire: () => wireForm(served, { value, modRevision }) };
+  return { gone: false, code: 200, object, wire: () => wireOf(served, object, { value, modRevision }) };
 }
 
 function checkPreconditions({ resource }: Served, { metadata }: KubeObject, options: DeleteOptions): void {

@@ -8,9 +8,10 @@ import type { Served } from '../catalog/served.ts';
 import { cloneJson, type KubeObject, type ObjectMeta } from '../object.ts';
 import { type StatusDoor, statusDoor } from '../resource.ts';
 import { conflict, invalid, modified, notFound } from '../status.ts';
-import { decode, encode, wireForm } from './codec.ts';
+import { decode, wireForm } from './codec.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
 import { checkValid, isUnchanged, recordManager, specChanged } from './settle.ts';
+import { isInStorageVersion, oneInServedVersion, toStored, wireOf } from './versions.ts';
 import type { Written } from './written.ts';
 
 /** How the new state comes about. It gets its own copy of the stored object. */
@@ -46,10 +47,11 @@ export async function update(
 async function attempt(
   context: Context,
   served: Served,
-  entry: Entry,
+  found: Entry,
   revision: Revision,
   options: WriteOptions,
 ): Promise<Written | undefined> {
+  const entry = await oneInServedVersion(context, served, found);
   const old = decode(served, entry);
   const asked = await revision.next(cloneJson(old));
   checkIdentity(served, asked.metadata, old.metadata);
@@ -58,7 +60,7 @@ async function attempt(
   await checkValid(served, object, old, statusDoor(served.resource, revision.subresource));
   await checkAllowed(context, served, { object, old }, revision, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
-  if (isUnchanged(object, old)) return unchanged();
+  if (isUnchanged(object, old) && isInStorageVersion(served, found)) return unchanged();
   if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(printJson(object)) };
   return isReleased(served, object) ? finish(context, entry, object) : store(context, served, entry, object);
 }
@@ -124,12 +126,12 @@ async function store(
   entry: Entry,
   object: KubeObject,
 ): Promise<Written | undefined> {
-  const value = encode(served, object);
+  const value = await toStored(context, served, object);
   const result = await context.store.commit([{ key: entry.key, expect: entry.modRevision, put: value }]);
   if (!result.ok) return undefined;
   const modRevision = result.revision;
   object.metadata.resourceVersion = String(modRevision);
-  return { code: 200, object, wire: () => wireForm(served, { value, modRevision }) };
+  return { code: 200, object, wire: () => wireOf(served, object, { value, modRevision }) };
 }
 
 /** The last finalizer of a deleted object has gone: it goes too. */

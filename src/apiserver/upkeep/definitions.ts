@@ -34,10 +34,12 @@ export function endDefinitions(context: Context, definitions: Served): Upkeep {
 
   async function end(name: string, object: KubeObject): Promise<void> {
     if (!object.metadata.finalizers?.includes(instancesFinalizer)) return;
-    const [served] = servedVersions(asDefinition(object), Number(object.metadata.resourceVersion));
+    const versions = servedVersions(asDefinition(object), Number(object.metadata.resourceVersion));
+    // In the version they lie in they can go although a conversion webhook fails.
+    const served = versions.find(({ apiVersion, stored }) => apiVersion === stored.apiVersion) ?? versions[0];
     if (served !== undefined) {
       await removeCollection(context, served, everything, { dryRun: false, propagation: 'Background' });
-      if (readAll(context, served, everything).length > 0) {
+      if ((await readAll(context, served, everything)).length > 0) {
         queue.addAfter(name, againMs);
         return;
       }

@@ -107,7 +107,7 @@ async function empty(context: Context, namespace: string): Promise<Remainder[]> 
   for (const served of context.catalog.stored().filter(({ resource }) => resource.namespaced)) {
     const selection = { namespace, name: undefined, matches: undefined };
     await removeCollection(context, served, selection, { dryRun: false, propagation: 'Background' });
-    const entries = readAll(context, served, selection);
+    const entries = await readAll(context, served, selection);
     if (entries.length === 0) continue;
     const { plural, group } = served.resource;
     left.push({

@@ -1,4 +1,5 @@
 /** What each verb does with a request that has found its resource: options and body in, answer out. */
+
 import { printJson } from '../../schema/json.ts';
 import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
@@ -14,6 +15,7 @@ import { patch } from '../registry/patch.ts';
 import { remove } from '../registry/remove.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { update } from '../registry/update.ts';
+import { oneInServedVersion } from '../registry/versions.ts';
 import type { Written } from '../registry/written.ts';
 import { statusDoor } from '../resource.ts';
 import { badRequest, notFound, revisionTooLarge } from '../status.ts';
@@ -48,8 +50,9 @@ export async function getObject(call: Call): Promise<void> {
   const asked = revisionOf(exchange.query.get('resourceVersion') ?? '');
   const now = context.store.revision();
   if (asked !== undefined && asked > now) throw revisionTooLarge(asked, now);
-  const entry = context.store.get(keyOf(served.prefix, namespace, name));
-  if (entry === undefined) throw notFound(served.resource, name);
+  const found = context.store.get(keyOf(served.prefix, namespace, name));
+  if (found === undefined) throw notFound(served.resource, name);
+  const entry = served.conversion === undefined ? found : await oneInServedVersion(context, served, found);
   if (form.shape === 'Object') {
     const wire = () => wireForm(served, entry);
     return sendObject(exchange, 200, served, { object: unread, wire }, form);

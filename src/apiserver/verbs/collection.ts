@@ -18,7 +18,7 @@ export async function removeCollection(
   selection: Selection,
   options: DeleteOptions,
 ): Promise<KubeObject[]> {
-  const entries = readAll(context, served, selection);
+  const entries = await readAll(context, served, selection);
   const removed: KubeObject[] = [];
   for (let at = 0; at < entries.length; at += atOnce) {
     const batch = entries.slice(at, at + atOnce);

@@ -1,4 +1,5 @@
 /** The verbs of the scale subresource: read, replace and patch. */
+
 import { keyOf } from '../catalog/keys.ts';
 import { cloneJson } from '../object.ts';
 import { applyJsonPatch } from '../patch/json.ts';
@@ -6,6 +7,7 @@ import { applyMergePatch } from '../patch/merge.ts';
 import { decode } from '../registry/codec.ts';
 import { type Scale, scaleOf, updateScale } from '../registry/scale.ts';
 import { patchFailure } from '../registry/settle.ts';
+import { oneInServedVersion } from '../registry/versions.ts';
 import type { ScalePaths } from '../resource.ts';
 import { noSuchResource, notFound, unsupportedMediaType } from '../status.ts';
 import { decodeBody, decodeJson, mediaType } from '../wire/decode.ts';
@@ -23,14 +25,14 @@ const patchTypes = [
 export async function serveScale(call: Call, verb: string): Promise<void> {
   const paths = call.served.resource.subresources.scale;
   if (paths === undefined) throw noSuchResource();
-  const scale = verb === 'get' ? readScale(call, paths) : await writeScale(call, paths, verb);
+  const scale = verb === 'get' ? await readScale(call, paths) : await writeScale(call, paths, verb);
   call.exchange.send(200, 'application/json', JSON.stringify(scale));
 }
 
-function readScale({ context, served, target }: Call, paths: ScalePaths): Scale {
+async function readScale({ context, served, target }: Call, paths: ScalePaths): Promise<Scale> {
   const entry = context.store.get(keyOf(served.prefix, target.namespace, target.name ?? ''));
   if (entry === undefined) throw notFound(served.resource, target.name ?? '');
-  return scaleOf(paths, decode(served, entry));
+  return scaleOf(paths, decode(served, await oneInServedVersion(context, served, entry)));
 }
 
 async function writeScale(call: Call, paths: ScalePaths, verb: string): Promise<Scale> {

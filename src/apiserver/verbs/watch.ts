@@ -5,7 +5,9 @@ import { decode, wireForm } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { readList, revisionOf } from '../registry/list.ts';
 import type { Selection } from '../registry/selection.ts';
-import { revisionTooLarge } from '../status.ts';
+import { ApiError, revisionTooLarge, type Status } from '../status.ts';
+import { startConvertingWatcher } from '../watch/converting.ts';
+import { type EventType, eventLine, type WatchEvent } from '../watch/events.ts';
 import { startWatcher, type Watcher } from '../watch/watcher.ts';
 import type { Exchange, Sink } from '../wire/exchange.ts';
 import type { Form } from './answer.ts';
@@ -71,7 +73,11 @@ async function sendInitial(
     return true;
   } catch (error) {
     if (error instanceof CompactedError) sink.write(errorLine(revision, error.compactedRevision));
-    sink.destroy();
+    // A conversion webhook that fails: told as at the list that this watch begins with.
+    if (error instanceof ApiError) {
+      sink.write(eventLine('ERROR', JSON.stringify(error.status)));
+      sink.end();
+    } else sink.destroy();
     return false;
   }
 }
@@ -137,13 +143,19 @@ function follow(
     const { group, version, plural } = served.resource;
     // The definition may have changed while the first events went out, when nobody could end this watch yet.
     if (context.catalog.find(group, version, plural) !== served) end();
-    watcher = startWatcher(context.hub, served, selection, from, {
-      event: (type, event) => write(writer.event(type, event)),
-      expired: (compacted) => {
-        sink.write(errorLine(from, compacted));
-        sink.end();
-      },
-    });
+    const fail = (line: Uint8Array) => {
+      sink.write(line);
+      sink.end();
+    };
+    const receiver = {
+      event: (type: EventType, event: WatchEvent) => write(writer.event(type, event)),
+      expired: (compacted: number) => fail(errorLine(from, compacted)),
+      failed: (status: Status) => fail(eventLine('ERROR', JSON.stringify(status))),
+    };
+    watcher =
+      served.conversion === undefined
+        ? startWatcher(context.hub, served, selection, from, receiver)
+        : startConvertingWatcher(context, served, selection, from, receiver);
     sink.closedThen(() => {
       for (const stop of [cancelBookmark, cancelTimeout, cancelStall, forget]) stop();
       watcher?.close();

@@ -4,6 +4,8 @@ import type { Change } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
 import { decode, wireForm } from '../registry/codec.ts';
+import type { Context } from '../registry/context.ts';
+import { oneInServedVersion } from '../registry/versions.ts';
 
 /** The types of watch events about objects. */
 export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -13,6 +15,8 @@ export type WatchEvent = {
   readonly key: string;
   readonly revision: number;
   readonly change: Change;
+  /** Converts both states by the webhook of the definition; until then the others show them as they are stored. Throws 500. */
+  convert(context: Context, served: Served): Promise<void>;
   /** The object after the change; undefined when it is gone. */
   current(served: Served): KubeObject | undefined;
   /** The object before the change; undefined when there was none. */
@@ -25,8 +29,10 @@ export type WatchEvent = {
 export function watchEvent(change: Change): WatchEvent {
   const objects = new Map<Served, { current?: KubeObject | undefined; previous?: KubeObject | undefined }>();
   const lines = new Map<Served, Map<EventType, Buffer>>();
-  const after = change.type === 'put' ? change.value : undefined;
-  const before = change.previous;
+  const conversions = new Map<Served, Promise<void>>();
+  const states = new Map<Served, States>();
+  const plain: States = { after: change.type === 'put' ? change.value : undefined, before: change.previous };
+  const statesOf = (served: Served) => states.get(served) ?? plain;
   const of = (served: Served) => {
     const found = objects.get(served) ?? {};
     objects.set(served, found);
@@ -36,14 +42,23 @@ export function watchEvent(change: Change): WatchEvent {
     key: change.key,
     revision: change.revision,
     change,
+    convert: (context, served) => {
+      const started =
+        conversions.get(served) ??
+        converted(context, served, plain, change.revision).then((result) => void states.set(served, result));
+      conversions.set(served, started);
+      return started;
+    },
     current: (served) => {
       const known = of(served);
+      const { after } = statesOf(served);
       if (after !== undefined)
         known.current ??= decode(served, { value: after, modRevision: change.revision });
       return known.current;
     },
     previous: (served) => {
       const known = of(served);
+      const { before } = statesOf(served);
       if (before !== undefined)
         known.previous ??= decode(served, { value: before, modRevision: change.revision });
       return known.previous;
@@ -51,12 +66,29 @@ export function watchEvent(change: Change): WatchEvent {
     line: (type, served) => {
       const made = lines.get(served) ?? new Map<EventType, Buffer>();
       lines.set(served, made);
+      const { after, before } = statesOf(served);
       const value = (type === 'DELETED' ? before : after) ?? after ?? before;
       const line = made.get(type) ?? lineOf(type, served, value, change.revision);
       made.set(type, line);
       return line;
     },
   };
+}
+
+/** The values a change lies between. */
+type States = { after: Uint8Array | undefined; before: Uint8Array | undefined };
+
+async function converted(
+  context: Context,
+  served: Served,
+  { after, before }: States,
+  modRevision: number,
+): Promise<States> {
+  const one = async (value: Uint8Array | undefined) =>
+    value === undefined
+      ? undefined
+      : (await oneInServedVersion(context, served, { value, modRevision })).value;
+  return { after: await one(after), before: await one(before) };
 }
 
 function lineOf(type: EventType, served: Served, value: Uint8Array | undefined, revision: number): Buffer {

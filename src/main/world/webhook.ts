@@ -1,6 +1,7 @@
-/** Calls admission webhooks over https: one POST of a review, answered by a review. */
+/** Calls admission and conversion webhooks over https: one POST of a review, answered by a review. */
 import { request } from 'node:https';
 import type { CallWebhook } from '../../apiserver/admission/webhook.ts';
+import { parseWide } from '../../schema/json.ts';
 
 const sizeLimitBytes = 3 * 1024 * 1024;
 
@@ -22,7 +23,7 @@ export const callWebhook: CallWebhook = ({ url, ca, body, signal }) =>
       response.on('end', () => {
         if (response.statusCode !== 200) return reject(new Error(`it answers ${response.statusCode}`));
         try {
-          resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+          resolve(parseWide(Buffer.concat(chunks).toString('utf8')));
         } catch {
           reject(new Error('it answers no JSON'));
         }

@@ -50,6 +50,8 @@ export type DemoDiskOptions = {
   /** Where the finished qcow2 goes. */
   output: string;
   cacheDirectory: string;
+  /** Shell text the guest runs beside its consoles. */
+  service?: string;
   signal: AbortSignal;
   progress(text: string): void;
 };
@@ -59,7 +61,7 @@ export async function buildDemoDisk(world: World, options: DemoDiskOptions): Pro
   const { workDirectory, signal } = options;
   const kernel = await unpackKernel(world, options);
   options.progress('building the first root');
-  const entries = await firstRoot(world, kernel, signal);
+  const entries = await firstRoot(world, kernel, options);
   await world.files.writeAtomic(
     `${workDirectory}/first-root.gz`,
     await promisify(gzip)(writeCpio(entries), { level: 6 }),
@@ -84,14 +86,18 @@ async function unpackKernel(world: World, options: DemoDiskOptions): Promise<Ker
   return collectKernel(world, `${workDirectory}/kernel`, signal);
 }
 
-async function firstRoot(world: World, kernel: Kernel, signal: AbortSignal): Promise<Entry[]> {
+async function firstRoot(
+  world: World,
+  kernel: Kernel,
+  { service, signal }: Pick<DemoDiskOptions, 'service' | 'signal'>,
+): Promise<Entry[]> {
   return [
     ...(await userland(world, { issue: 'Vireo demo machine. Type poweroff to end it.', signal })),
     { kind: 'CharDevice', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     directory('lib/modules'),
     ...kernel.modules.map((module) => file(`lib/modules/${module.name}.ko`, module.content)),
     file('lib/modules/order', kernel.modules.map((module) => `${module.name}.ko\n`).join('')),
-    file('init', machineInit(), 0o755),
+    file('init', machineInit(service), 0o755),
   ];
 }
 

@@ -46,8 +46,11 @@ const start = `#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=vt100
 `;
 
-/** \`/init\` of the demo disk: file systems, modules in order, power button, addresses, and a shell on each console. */
-export function machineInit(): string {
+/**
+ * `/init` of the demo disk: file systems, modules in order, power button, addresses, and a shell on each console. `service` is shell
+ * text that runs beside all that.
+ */
+export function machineInit(service?: string): string {
   return `${start}mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
@@ -64,7 +67,7 @@ i=0; while [ $i -lt 10 ] && ! ls /sys/class/net/eth* >/dev/null 2>&1 && ls -d /s
 ${requestAddresses}echo "${readyMarker} $(uname -r) up $(cut -d' ' -f1 /proc/uptime) s" >/dev/ttyS0
 respawn getty -n -l /sbin/root-shell -L 115200 ttyS0 vt100 &
 [ -c /dev/tty1 ] && respawn getty -n -l /sbin/root-shell 38400 tty1 linux &
-${idle}`;
+${service === undefined ? '' : `{\n${service}\n} &\n`}${idle}`;
 }
 
 /** \`/sbin/init\` of the container: LXC has mounted what is needed and named the host. */

@@ -1,0 +1,95 @@
+/**
+ * A guest that shows whether it lives and whether a write was lost: it answers pings, tells by HTTP how far it is, and every tenth of a second
+ * writes a numbered record to its second disk, flushed before the next.
+ */
+import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { World } from '../../src/base/world.ts';
+import { buildDemoDisk } from '../../src/drivers/image/demo-disk.ts';
+import { must } from '../e2e/harness/commands.ts';
+
+const RECORD_BYTES = 512;
+/** Records lie in a ring from the first MiB on; the first sector says which is the last. */
+const FIRST_RECORD = 2048;
+const RING = 4096;
+
+/** A number that goes on after a restart, and the boot that wrote it: both stay over a live migration. */
+export type Writing = { boot: string; number: number };
+
+/** A disk without the mark of an earlier boot begins at 1. */
+const SERVICE = `
+disk=/dev/vdb; mkdir -p /run/www; httpd -p 80 -h /run/www
+boot=$(cat /proc/sys/kernel/random/boot_id)
+n=$(dd if=$disk bs=512 count=1 2>/dev/null | sed -n 's/^boot=.* n=\\([0-9]*\\) *$/\\1/p'); n=\${n:-0}
+while :; do
+  n=$((n+1))
+  printf '%-511s\\n' "boot=$boot n=$n" >/run/record
+  dd if=/run/record of=$disk bs=512 seek=$((${FIRST_RECORD} + n % ${RING})) conv=notrunc 2>/dev/null
+  dd if=/run/record of=$disk bs=512 conv=notrunc,fsync 2>/dev/null
+  cp /run/record /run/www/next && mv /run/www/next /run/www/index.html
+  usleep 100000
+done`;
+
+/** Builds the guest's boot disk at `path`, once. */
+export async function buildWriterDisk(world: World, path: string): Promise<void> {
+  if ((await world.files.stat(path)) !== undefined) return;
+  await mkdir(join(path, '..'), { recursive: true });
+  const workDirectory = await mkdtemp(`${path}-`);
+  try {
+    const output = join(workDirectory, 'writer.qcow2');
+    await buildDemoDisk(world, {
+      workDirectory,
+      output,
+      cacheDirectory: join(workDirectory, 'cache'),
+      service: SERVICE,
+      signal: AbortSignal.timeout(240_000),
+      progress: () => {},
+    });
+    await rename(output, path);
+  } finally {
+    await rm(workDirectory, { recursive: true, force: true });
+  }
+}
+
+/** What the guest at the address is at; undefined while it does not answer. */
+export async function writingAt(address: string): Promise<Writing | undefined> {
+  const answer = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(1000) }).catch(
+    () => undefined,
+  );
+  return answer?.ok === true ? parse(await answer.text()) : undefined;
+}
+
+/**
+ * Reads the second disk of the guest and insists that every record up to the last is there. Only for a disk nobody has open.
+ * Gives the last.
+ */
+export async function verifyDisk(volume: string): Promise<Writing> {
+  const raw = `${volume}.check`;
+  await must(['qemu-img', 'convert', '-O', 'raw', volume, raw]);
+  const file = await open(raw);
+  try {
+    const sector = async (index: number) => {
+      const { buffer } = await file.read(Buffer.alloc(RECORD_BYTES), 0, RECORD_BYTES, index * RECORD_BYTES);
+      return parse(buffer.toString('latin1'));
+    };
+    const last = await sector(0);
+    if (last === undefined) throw new Error(`${volume} has no record`);
+    for (let number = Math.max(1, last.number - RING + 1); number <= last.number; number += 1) {
+      const record = await sector(FIRST_RECORD + (number % RING));
+      if (record?.number !== number) {
+        throw new Error(
+          `${volume}: record ${number} of ${last.number} is lost, ${record?.number} is in its place`,
+        );
+      }
+    }
+    return last;
+  } finally {
+    await file.close();
+    await rm(raw);
+  }
+}
+
+function parse(text: string): Writing | undefined {
+  const [, boot, number] = /^boot=(\S+) n=(\d+) *\n$/.exec(text) ?? [];
+  return boot === undefined || number === undefined ? undefined : { boot, number: Number(number) };
+}

@@ -168,7 +168,7 @@ export function openLab(options: LabOptions): Lab {
     start,
     cut: (from, to, direction = 'Both') => wires.cut(from, to, direction),
     mend: wires.mend,
-    kubectl: (...args) => must(['kubectl', ...args], { env }),
+    kubectl: (...args) => must(['kubectl', ...args], { env, timeoutMs: 150_000 }),
     tryKubectl: (...args) => run(['kubectl', ...args], { env }),
     apply: (yaml) => must(['kubectl', 'apply', '-f', '-'], { env, input: yaml }),
     get: async (...args) => JSON.parse(await must(['kubectl', 'get', ...args, '-o', 'json'], { env })),

@@ -15,6 +15,11 @@ mount --rbind "$spare" /sys/fs/cgroup
 umount -l "$spare"
 rmdir "$spare"
 
+# LXC makes control groups below those of process 1, which on a real machine are the roots.
+for procs in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs; do
+  [ ! -e "$procs" ] || echo $$ >"$procs"
+done
+
 # Copies of the other machines' network namespaces would keep them alive after their power was cut.
 umount -l -R /run/netns 2>/dev/null || true
 mount -t tmpfs -o mode=0755 tmpfs /run

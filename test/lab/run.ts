@@ -19,6 +19,7 @@ const lab = (shared?: string): Lab =>
   });
 
 const program = new Command('npm run lab --')
+  .enablePositionalOptions()
   .description(
     'real hosts on this machine: namespaces with agents, guests and power of their own (needs root)',
   )
@@ -60,7 +61,6 @@ program
       process.exitCode = code ?? 1;
     });
   });
-program.enablePositionalOptions();
 await program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
@@ -68,17 +68,21 @@ await program.parseAsync().catch((error: unknown) => {
 
 /** Brings it up, says how to use it, and takes it down when asked to end. */
 async function show(shown: Lab, hosts: readonly string[]): Promise<void> {
+  // Ctrl-C comes twice, from the terminal and from the program that started this one: the second must not end the cleaning.
   const asked = new Promise<void>((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => done());
   });
   if (await shown.isUp()) {
     throw new Error('a lab is up already, or was killed: npm run lab -- --down removes it');
   }
+  // Waiting for a signal does not keep Node.js alive.
+  const stay = setInterval(() => {}, 60_000);
   try {
     await Promise.race([shown.up(hosts), asked]);
     process.stdout.write(manual(shown, hosts));
     await asked;
   } finally {
+    clearInterval(stay);
     await shown.down();
   }
 }

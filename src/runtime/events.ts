@@ -19,6 +19,8 @@ const RECOUNT_MS = 60_000;
 const LONGEST_QUEUE = 1_000;
 const LONGEST_MEMORY = 4_096;
 const ATTEMPTS = 4;
+/** What an event tells of is still under way: its own writes go first. */
+const COURTESY_MS = 100;
 const BACKOFF = { baseMs: 500, maxMs: 10_000 };
 
 /** API servers refuse longer messages: v1 Event validation. */
@@ -105,6 +107,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   const memory = new Map<string, Series>();
   const queue = new Set<Series>();
   let draining: Promise<void> | undefined;
+  const hurry = new AbortController();
 
   const send = async (series: Series): Promise<void> => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
@@ -125,6 +128,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   };
 
   const drain = async (): Promise<void> => {
+    await clock.sleep(COURTESY_MS, hurry.signal).catch(() => {});
     for (const series of queue) {
       queue.delete(series);
       await send(series);
@@ -176,6 +180,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     },
     flush: async (limitMs) => {
       for (const series of memory.values()) series.cancelRecount?.();
+      hurry.abort();
       const limit = new AbortController();
       const tooLong = clock.sleep(limitMs, limit.signal).catch(() => {});
       await Promise.race([draining ?? Promise.resolve(), tooLong]);

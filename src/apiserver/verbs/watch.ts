@@ -121,6 +121,7 @@ function follow(
       });
     };
     const end = () => {
+      context.hub.settle();
       const position = watcher?.position();
       if (options.bookmarks && position !== undefined && !sink.closed)
         sink.write(writer.bookmark(position, false));

@@ -2,7 +2,7 @@
  * The hub hands each durable change to the watchers of its resource. A watcher that keeps up gets it at once; one that does
  * not is only told later, and pulls what it missed from the ring or the store: slowness costs the server no memory.
  */
-import type { Store } from '../../store/contract.ts';
+import type { Change, Store } from '../../store/contract.ts';
 import { type WatchEvent, watchEvent } from './events.ts';
 import { createRing, type RingLimits } from './ring.ts';
 
@@ -20,6 +20,8 @@ export type Hub = {
    * when the store has forgotten them.
    */
   since(revision: number, prefix: string): { events: WatchEvent[]; upTo: number };
+  /** Hands out at once what waits for the answers: for a watch that ends now. */
+  settle(): void;
   close(): void;
 };
 
@@ -27,19 +29,35 @@ export type Hub = {
 export const defaultRingLimits: RingLimits = { events: 4096, bytes: 16 * 1024 * 1024 };
 const storeBatch = 500;
 
-/** Follows the store. */
-export function createHub(store: Store, limits: RingLimits = defaultRingLimits): Hub {
+/**
+ * Follows the store. `afterAnswers` calls once who made a change has been answered (setImmediate): he waits for that, watchers wait for
+ * nothing in particular.
+ */
+export function createHub(
+  store: Store,
+  limits: RingLimits = defaultRingLimits,
+  afterAnswers: (run: () => void) => void = setImmediate,
+): Hub {
   const followers = new Map<string, Set<Follower>>();
   const ring = createRing(limits, store.revision());
   let handedOut = store.revision();
+  let waiting: Change[] = [];
 
-  const unsubscribe = store.subscribe((changes) => {
+  function handOut(): void {
+    const changes = waiting;
+    waiting = [];
     for (const change of changes) {
       const event = watchEvent(change);
       ring.push(event);
       handedOut = change.revision;
       for (const follower of followers.get(prefixOfKey(change.key)) ?? []) follower.onEvent(event);
     }
+  }
+
+  const unsubscribe = store.subscribe((changes) => {
+    const isFirst = waiting.length === 0;
+    waiting.push(...changes);
+    if (isFirst) afterAnswers(handOut);
   });
 
   return {
@@ -61,6 +79,7 @@ export function createHub(store: Store, limits: RingLimits = defaultRingLimits):
       const upTo = changes[changes.length - 1]?.revision ?? handedOut;
       return { events: changes.filter(({ key }) => key.startsWith(prefix)).map(watchEvent), upTo };
     },
+    settle: handOut,
     close: unsubscribe,
   };
 }

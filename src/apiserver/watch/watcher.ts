@@ -53,7 +53,8 @@ export function startWatcher(
   }
 
   function onEvent(event: WatchEvent): void {
-    if (live && !closed && !deliver(event)) live = false;
+    // A watch from a revision that has not been handed out yet has seen what comes up to it.
+    if (live && !closed && event.revision > at && !deliver(event)) live = false;
   }
 
   function catchUp(): void {
@@ -76,7 +77,7 @@ export function startWatcher(
     resume: () => {
       if (!live && !closed) catchUp();
     },
-    position: () => (live ? hub.revision() : undefined),
+    position: () => (live ? Math.max(at, hub.revision()) : undefined),
     close: () => {
       closed = true;
       unfollow();

@@ -12,12 +12,12 @@ import { createMemoryStore } from '../../../src/store/memory.ts';
 const everything: WatchScope = { namespace: undefined, name: undefined, matches: undefined };
 
 /** A store with config maps and somebody who watches them. */
-function scene(limits = { events: 100, bytes: 1 << 20 }) {
+function scene(limits = { events: 100, bytes: 1 << 20 }, afterAnswers = (handOut: () => void) => handOut()) {
   const store = createMemoryStore();
   const catalog = createCatalog(store, silentLog);
   const maps = catalog.find('', 'v1', 'configmaps');
   if (maps === undefined) throw new Error('no config maps');
-  const hub = createHub(store, limits);
+  const hub = createHub(store, limits, afterAnswers);
   return { store, maps, hub };
 }
 
@@ -66,6 +66,19 @@ describe('a watcher', () => {
     await put(store, maps, 'a', { x: 'y' });
     await drop(store, maps, 'a');
     expect(told).toEqual(['ADDED ns/a', 'MODIFIED ns/a', 'DELETED ns/a']);
+  });
+
+  it('from a revision that is still to be handed out is told of what comes after it only', async () => {
+    const waiting: (() => void)[] = [];
+    const { store, maps, hub } = scene(undefined, (handOut) => void waiting.push(handOut));
+    await put(store, maps, 'a');
+    const seen = store.revision();
+    const { told, watcher } = watch(hub, maps, everything, seen);
+    expect(watcher.position()).toBe(seen);
+    await put(store, maps, 'b');
+    for (const handOut of waiting) handOut();
+    expect(told).toEqual(['ADDED ns/b']);
+    expect(watcher.position()).toBe(store.revision());
   });
 
   it('that takes no more is not fed, and catches up without a loss once it does', async () => {

@@ -10,7 +10,7 @@ export type Append = (path: string, text: string) => Promise<void>;
 
 /** Where the log lies and how large it may get. */
 export type AuditOptions = {
-  world: Pick<World, 'files' | 'log'>;
+  world: Pick<World, 'files' | 'log' | 'clock'>;
   append: Append;
   path: string;
   /** Of one file. Default 10 MiB. */
@@ -28,6 +28,8 @@ export type AuditLog = {
 
 const defaultBytes = 10 * 1024 * 1024;
 const defaultKeep = 4;
+/** Lines are gathered for so long: a burst of requests is one write. */
+const gatherMs = 100;
 /** Waiting text above this is not kept: a stuck disk must not become a full memory. */
 const waitingLimit = 4 * 1024 * 1024;
 
@@ -39,6 +41,7 @@ export function createAuditLog(options: AuditOptions): AuditLog {
   let dropped = 0;
   let size: number | undefined;
   let writing: Promise<void> | undefined;
+  const closing = new AbortController();
 
   function add(line: string): void {
     waiting.push(line);
@@ -50,6 +53,7 @@ export function createAuditLog(options: AuditOptions): AuditLog {
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
+      await world.clock.sleep(gatherMs, closing.signal).catch(() => {});
       const lines = waiting;
       waiting = [];
       waitingSize = 0;
@@ -96,6 +100,7 @@ export function createAuditLog(options: AuditOptions): AuditLog {
       else add(`${JSON.stringify(auditEvent(request))}\n`);
     },
     close: async () => {
+      closing.abort();
       await writing;
     },
   };

@@ -31,7 +31,8 @@ const request = (changes: Partial<Audited> = {}): Audited => ({
 });
 
 function openLog(options: { maxBytes?: number; keep?: number; append?: Append } = {}) {
-  const world = { files: realWorld().files, log: silentLog };
+  const { files, clock } = realWorld();
+  const world = { files, clock, log: silentLog };
   return createAuditLog({ world, append: appendFile, path: join(directory, 'audit.log'), ...options });
 }
 

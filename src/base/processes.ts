@@ -1,5 +1,8 @@
 /** Processes as a port. Commands are argv arrays, never shell strings. */
 
+/** Where programs are looked for: an agent started by a plain user or by cron has no sbin in its own PATH. */
+export const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 export type RunOptions = {
   /** Written to standard input, which is then closed. */
   input?: string | Uint8Array;

@@ -3,12 +3,9 @@ import { spawn } from 'node:child_process';
 import { access, constants, open, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
-import type { Processes, ProcessIdentity } from '../../base/processes.ts';
+import { type Processes, type ProcessIdentity, SEARCH_PATH } from '../../base/processes.ts';
 import { createIdentities } from './identity.ts';
 import { exitCode, runCommand } from './run.ts';
-
-/** Where programs are looked for; an agent started by a plain user or by cron has no sbin in its own PATH. */
-const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export type ProcessesOptions = {
   clock: Clock;

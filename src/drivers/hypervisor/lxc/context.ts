@@ -10,6 +10,8 @@ export type LxcContext = {
   cgroups: Cgroups;
   /** LXC's `-P`: names the containers' command sockets; equal container names under two paths never meet. */
   lxcPath: string;
+  /** The environment of lxc-start; made once. */
+  environment(): Promise<{ PATH: string }>;
   records: Records;
   locks: Locks;
   watchers: Watchers;

@@ -5,6 +5,7 @@ import type { Cgroups } from '../../cgroup/contract.ts';
 import type { ContainerHardware, ContainerRequest, GuestHandle, HypervisorDriver } from '../contract.ts';
 import type { LxcContext } from './context.ts';
 import { readFacts } from './facts.ts';
+import { directMapping } from './idmap.ts';
 import { createLocks } from './locks.ts';
 import { observe } from './observe.ts';
 import { payloadGroup } from './paths.ts';
@@ -38,6 +39,7 @@ export function createLxcDriver(options: LxcDriverOptions): LxcDriver {
     world,
     cgroups,
     lxcPath,
+    environment: once(() => directMapping(world.files, lxcPath)),
     records: createRecords(world.files),
     locks,
     watchers,
@@ -60,6 +62,20 @@ export function createLxcDriver(options: LxcDriverOptions): LxcDriver {
     discover: () => discover(cgroups),
     watch: watchers.watch,
     close: async () => watchers.close(),
+  };
+}
+
+/** The same answer for every call; after a failure it is tried again. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return async () => {
+    answer ??= work();
+    try {
+      return await answer;
+    } catch (error) {
+      answer = undefined;
+      throw error;
+    }
   };
 }
 

@@ -41,7 +41,8 @@ export async function observe(context: LxcContext, guest: GuestHandle): Promise<
   }
 }
 
-async function presenceOf(
+/** What lives of the container, once it is not between two states; what a record says is looked at first. */
+export async function presenceOf(
   { world, cgroups }: LxcContext,
   guest: GuestHandle,
   record: RunRecord | undefined,

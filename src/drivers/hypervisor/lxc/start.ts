@@ -9,10 +9,9 @@ import type { ContainerHardware, ContainerRequest, GuestHandle } from '../contra
 import type { LxcContext } from './context.ts';
 import { readBootId } from './context.ts';
 import { startFailure } from './failure.ts';
-import { observe } from './observe.ts';
+import { observe, presenceOf } from './observe.ts';
 import { containerPaths } from './paths.ts';
 import { planConfig } from './plan.ts';
-import { findPresence } from './presence.ts';
 import { planRebootHook, startCommand } from './reboot.ts';
 import type { RunRecord } from './record.ts';
 
@@ -66,7 +65,6 @@ async function prepare(
   await requireRootfs(context, request);
   await Promise.all(request.networks.map((network) => awaitFreeLink(context, network.attachment)));
   await files.makeDirectory(paths.folder, { mode: 0o700 });
-  await files.makeDirectory(context.lxcPath, { mode: 0o711 });
   await records.forget(guest);
   await files.remove(paths.log);
   const record: RunRecord = {
@@ -86,11 +84,13 @@ async function prepare(
   return record;
 }
 
-async function launch({ world, lxcPath }: LxcContext, guest: GuestHandle): Promise<void> {
+async function launch(context: LxcContext, guest: GuestHandle): Promise<void> {
+  const { world, lxcPath } = context;
   const paths = containerPaths(guest);
   const argv = startCommand(guest.id, lxcPath, paths);
+  const env = await context.environment();
   // Returns once the container's init has been exec'ed.
-  const result = await world.processes.run(argv, { timeoutMs: startTimeoutMs });
+  const result = await world.processes.run(argv, { env, timeoutMs: startTimeoutMs });
   if (result.code === 0) return;
   if (result.code === 127)
     throw new ReasonedError('LxcMissing', 'lxc-start is not installed', { stalled: true });
@@ -106,7 +106,8 @@ async function clearFailedStart(context: LxcContext, guest: GuestHandle): Promis
 
 /** A container that has ended again by now has its record too: how it ended is told by `observe`. */
 async function complete(context: LxcContext, guest: GuestHandle, record: RunRecord): Promise<void> {
-  const presence = await findPresence(context.world, context.cgroups, guest.id);
+  // lxc-start can be a moment ahead of the first process's exec.
+  const presence = await presenceOf(context, guest, undefined);
   if (presence.type !== 'Running') return;
   const { init, monitor } = presence;
   context.watchers.track(guest.id, [init.pid, monitor.pid]);

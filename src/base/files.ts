@@ -26,8 +26,11 @@ export type Files = {
   directories(path: string): Promise<string[]>;
   /** lstat, or undefined when nothing is there. */
   stat(path: string): Promise<FileStat | undefined>;
-  /** Creates the directory and its parents; no error when it exists. */
-  makeDirectory(path: string, options?: { mode?: number }): Promise<void>;
+  /**
+   * Creates the directory and its parents; no error when it exists. It is on disk when this resolves, unless it is `fleeting`: of the
+   * kernel, or one that a crash may forget.
+   */
+  makeDirectory(path: string, options?: { mode?: number; fleeting?: boolean }): Promise<void>;
   /** Removes a file or an empty directory; no error when nothing is there. */
   remove(path: string): Promise<void>;
   /** Removes a tree; no error when nothing is there. */

@@ -38,7 +38,7 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
   return {
     version,
     root,
-    create: async (id) => tree.create(pathOf(id)),
+    create: async (id) => tree.createBelow(root, checkedPath(id)),
     enter: async (id, pid) => {
       for (const { mount } of hierarchies.all) {
         await writeControl(world.files, `${mount}/${pathOf(id)}/cgroup.procs`, String(pid), 'CgroupRefused');

@@ -9,7 +9,10 @@ import type { Hierarchy } from './hierarchy.ts';
 import { errorCode, readControl, writeControl } from './kernelfile.ts';
 
 export type Tree = {
+  /** Makes `path` and what is missing above it. */
   create(path: string): Promise<void>;
+  /** The same when `parent` was made by `create` before: only what is below it is looked at. */
+  createBelow(parent: string, path: string): Promise<void>;
   members(path: string): Promise<number[]>;
   remove(path: string): Promise<void>;
   /** Names of the groups directly below `path`, in any hierarchy. */
@@ -32,18 +35,33 @@ export function createTree(world: { files: Files; clock: Clock }, all: readonly 
     return (await files.stat(directory)) === undefined ? [] : walkFrom(directory);
   }
 
-  async function membersIn(hierarchy: Hierarchy, path: string): Promise<number[]> {
-    const directories = await walk(hierarchy, path);
-    return (await Promise.all(directories.map((directory) => readPids(files, directory)))).flat();
+  /** Of the group and all below it; a group that does not exist has none, and none below. */
+  async function membersFrom(directory: string): Promise<number[]> {
+    const pids = await readPids(files, directory);
+    if (pids === undefined) return [];
+    const below = await files.directories(directory);
+    const deeper = await Promise.all(below.map((name) => membersFrom(`${directory}/${name}`)));
+    return [...pids, ...deeper.flat()];
   }
 
   return {
     walk,
     create: async (path) => {
-      await Promise.all(all.map((hierarchy) => createIn(files, hierarchy, path)));
+      await Promise.all(all.map((hierarchy) => createIn(files, hierarchy, hierarchy.mount, path)));
+    },
+    createBelow: async (parent, path) => {
+      await Promise.all(
+        all.map(async (hierarchy) => {
+          const directory = `${hierarchy.mount}/${parent}`;
+          const isThere = (await files.stat(directory)) !== undefined;
+          await (isThere
+            ? createIn(files, hierarchy, directory, path)
+            : createIn(files, hierarchy, hierarchy.mount, `${parent}/${path}`));
+        }),
+      );
     },
     members: async (path) => {
-      const found = await Promise.all(all.map((hierarchy) => membersIn(hierarchy, path)));
+      const found = await Promise.all(all.map(({ mount }) => membersFrom(`${mount}/${path}`)));
       return [...new Set(found.flat())].sort((a, b) => a - b);
     },
     remove: async (path) => {
@@ -60,12 +78,13 @@ export function createTree(world: { files: Files; clock: Clock }, all: readonly 
 }
 
 /** Pids in one group. A v2 guest may have made it threaded, where cgroup.procs answers EOPNOTSUPP and only thread ids are told. */
-async function readPids(files: Files, directory: string): Promise<number[]> {
+async function readPids(files: Files, directory: string): Promise<number[] | undefined> {
   const text = await readControl(files, `${directory}/cgroup.procs`).catch((error: unknown) => {
     if (errorCode(error) !== 'EOPNOTSUPP') throw error;
     return readControl(files, `${directory}/cgroup.threads`);
   });
-  const pids = (text ?? '')
+  if (text === undefined) return undefined;
+  const pids = text
     .split('\n')
     .filter((line) => line !== '')
     .map(Number);
@@ -77,12 +96,12 @@ async function readPids(files: Files, directory: string): Promise<number[]> {
 }
 
 /** Makes each level and gives it what a process needs to enter: CPUs on v1 cpuset, hierarchical memory, controllers on v2. */
-async function createIn(files: Files, hierarchy: Hierarchy, path: string): Promise<void> {
-  let parent = hierarchy.mount;
+async function createIn(files: Files, hierarchy: Hierarchy, top: string, path: string): Promise<void> {
+  let parent = top;
   for (const segment of path.split('/')) {
     const directory = `${parent}/${segment}`;
     if (hierarchy.unified) await delegateControllers(files, parent);
-    await files.makeDirectory(directory);
+    await files.makeDirectory(directory, { fleeting: true });
     if (hierarchy.controllers.includes('cpuset')) await inheritCpus(files, parent, directory);
     if (hierarchy.controllers.includes('memory')) await accountBelow(files, directory);
     parent = directory;

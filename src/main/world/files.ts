@@ -1,5 +1,5 @@
 /** The file system behind the Files port. What is written for keeps is fsynced together with the directory that names it. */
-import { constants } from 'node:fs';
+import { constants, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileStat, Files } from '../../base/files.ts';
@@ -12,9 +12,16 @@ function codeOf(error: unknown): string | undefined {
 /** ESRCH is what files of an ended process in /proc answer to a read. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ESRCH']);
 
-async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+/**
+ * Control groups answer from the kernel's memory in microseconds: handing such a question to a thread costs ten times the answer, and there
+ * are a hundred of them in the start of one container. What they are told is written as elsewhere, because that may wait.
+ */
+const CONTROL_GROUPS = '/sys/fs/cgroup/';
+const isControl = (path: string): boolean => path.startsWith(CONTROL_GROUPS);
+
+async function unlessAbsent<T>(work: () => T | Promise<T>): Promise<T | undefined> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     if (ABSENT.has(codeOf(error) ?? '')) return undefined;
     throw error;
@@ -94,8 +101,13 @@ function kindOf(stats: Stats): FileStat['kind'] {
   return 'Other';
 }
 
+function entriesOf(path: string) {
+  const options = { withFileTypes: true } as const;
+  return isControl(path) ? readdirSync(path, options) : fs.readdir(path, options);
+}
+
 async function stat(path: string): Promise<FileStat | undefined> {
-  const found = await unlessAbsent(fs.lstat(path));
+  const found = await unlessAbsent(() => (isControl(path) ? lstatSync(path) : fs.lstat(path)));
   if (found === undefined) return undefined;
   return {
     kind: kindOf(found),
@@ -109,38 +121,42 @@ async function stat(path: string): Promise<FileStat | undefined> {
 }
 
 /** A new directory is made durable in its parent: a record inside is worth nothing when a crash forgets the directory. */
-async function makeDirectory(path: string, mode: number | undefined): Promise<void> {
+async function makeDirectory(
+  path: string,
+  options: { mode?: number; fleeting?: boolean } = {},
+): Promise<void> {
+  const { mode, fleeting = false } = options;
   try {
     await fs.mkdir(path, mode === undefined ? {} : { mode });
   } catch (error) {
     const code = codeOf(error);
     if (code === 'EEXIST' && (await fs.stat(path)).isDirectory()) return;
     if (code !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeDirectory(dirname(path), undefined);
-    await makeDirectory(path, mode);
+    await makeDirectory(dirname(path), { fleeting });
+    await makeDirectory(path, options);
     return;
   }
   if (mode !== undefined) await fs.chmod(path, mode);
-  await syncDirectory(dirname(path));
+  if (!fleeting) await syncDirectory(dirname(path));
 }
 
 async function remove(path: string): Promise<void> {
-  const found = await unlessAbsent(fs.lstat(path));
+  const found = await unlessAbsent(() => fs.lstat(path));
   if (found === undefined) return;
-  await unlessAbsent(found.isDirectory() ? fs.rmdir(path) : fs.unlink(path));
+  await unlessAbsent(() => (found.isDirectory() ? fs.rmdir(path) : fs.unlink(path)));
 }
 
 async function rename(from: string, to: string): Promise<void> {
   await fs.rename(from, to);
-  await syncDirectory(dirname(to));
-  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
+  await Promise.all([...new Set([dirname(to), dirname(from)])].map(syncDirectory));
 }
 
 /** The real file system. `random` names temporary files. */
 export function realFiles(random: Random): Files {
   return {
-    readText: (path) => unlessAbsent(fs.readFile(path, 'utf8')),
-    readBytes: (path) => unlessAbsent(fs.readFile(path)),
+    readText: (path) =>
+      unlessAbsent(() => (isControl(path) ? readFileSync(path, 'utf8') : fs.readFile(path, 'utf8'))),
+    readBytes: (path) => unlessAbsent(() => fs.readFile(path)),
     writeAtomic: (path, data, options) => writeAtomic(path, data, options?.mode, random),
     writeInPlace,
     sync: async (path) => {
@@ -152,13 +168,13 @@ export function realFiles(random: Random): Files {
       }
     },
     directories: async (path) =>
-      ((await unlessAbsent(fs.readdir(path, { withFileTypes: true }))) ?? [])
+      ((await unlessAbsent(() => entriesOf(path))) ?? [])
         .filter((entry) => entry.isDirectory())
         .map(({ name }) => name)
         .sort(),
-    list: async (path) => ((await unlessAbsent(fs.readdir(path))) ?? []).sort(),
+    list: async (path) => ((await unlessAbsent(() => fs.readdir(path))) ?? []).sort(),
     stat,
-    makeDirectory: (path, options) => makeDirectory(path, options?.mode),
+    makeDirectory,
     remove,
     removeTree: (path) => fs.rm(path, { recursive: true, force: true }),
     rename,
@@ -166,8 +182,8 @@ export function realFiles(random: Random): Files {
     chmod: (path, mode) => fs.chmod(path, mode),
     chown: (path, uid, gid) => fs.lchown(path, uid, gid),
     symlink: (target, path) => fs.symlink(target, path),
-    readLink: (path) => unlessAbsent(fs.readlink(path)),
-    realPath: (path) => unlessAbsent(fs.realpath(path)),
+    readLink: (path) => unlessAbsent(() => fs.readlink(path)),
+    realPath: (path) => unlessAbsent(() => fs.realpath(path)),
     space: async (path) => {
       const found = await fs.statfs(path);
       return { totalBytes: found.blocks * found.bsize, freeBytes: found.bavail * found.bsize };

@@ -48,7 +48,7 @@ export function runCommand(
     const child = spawn(argv[0] ?? '', argv.slice(1), {
       env: { ...environment, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     const said = collect(child);
     let timedOut = false;

@@ -52,8 +52,14 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
   await world.files.makeDirectory(guest.directory, { mode: 0o700 });
   await prepareFirmware(context, what);
   await world.files.remove(log);
-  await world.files.makeDirectory(socketDirectory(context.runDirectory, guest.id), { mode: 0o700 });
-  await cgroups.create(guest.id);
+  await Promise.all([
+    // A boot takes both away with the process they are for.
+    world.files.makeDirectory(socketDirectory(context.runDirectory, guest.id), {
+      mode: 0o700,
+      fleeting: true,
+    }),
+    cgroups.create(guest.id),
+  ]);
 
   const startedAt = timestamp(world.clock);
   const spawned = await world.processes.spawnDetached(argv, { outputPath: log, cwd: guest.directory });
@@ -73,8 +79,11 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
 
   const hasExited = () => exitCode !== undefined;
   try {
-    await cgroups.enter(guest.id, spawned.identity.pid);
-    const monitor = await awaitMonitor(context, guest, hasExited);
+    // Entering waits for the kernel as long as QEMU takes to begin.
+    const [monitor] = await Promise.all([
+      awaitMonitor(context, guest, hasExited),
+      cgroups.enter(guest.id, spawned.identity.pid),
+    ]);
     await confirmIdentity(monitor, guest);
     await setLinks(monitor, what.request);
     return monitor;

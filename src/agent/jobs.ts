@@ -8,6 +8,8 @@ import type { Clock } from '../base/clock.ts';
 export const JOB_GRACE_MS = 400;
 
 export type Jobs = {
+  /** Starts `work` ahead of the pass that will need it, unless it runs already; a failure nobody has asked for is found out anew by `run`. */
+  begin(group: string, name: string, work: (signal: AbortSignal) => Promise<unknown>): void;
   /**
    * Runs `work` under `group`/`name` unless it runs already. Resolves with its value, or `undefined` while it goes on (then `whenDone` is
    * called once at its end); rejects with what it threw.
@@ -24,7 +26,13 @@ export type Jobs = {
   close(): Promise<void>;
 };
 
-type Job = { abort: AbortController; ended: Promise<void>; result?: { value: unknown } | { error: unknown } };
+type Job = {
+  abort: AbortController;
+  ended: Promise<void>;
+  result?: { value: unknown } | { error: unknown };
+  /** A pass has waited for it. */
+  asked?: true;
+};
 
 /** No job runs yet. */
 export function createJobs(clock: Clock): Jobs {
@@ -67,6 +75,17 @@ export function createJobs(clock: Clock): Jobs {
   };
 
   return {
+    begin: (group, name, work) => {
+      const jobs = groups.get(group) ?? new Map<string, Job>();
+      groups.set(group, jobs);
+      if (jobs.has(name)) return;
+      const job = start(work);
+      jobs.set(name, job);
+      void job.ended.then(() => {
+        const failed = job.result !== undefined && 'error' in job.result;
+        if (failed && job.asked === undefined && jobs.get(name) === job) forget(group, name);
+      });
+    },
     run: async <T>(
       group: string,
       name: string,
@@ -75,10 +94,11 @@ export function createJobs(clock: Clock): Jobs {
     ) => {
       const jobs = groups.get(group) ?? new Map<string, Job>();
       groups.set(group, jobs);
-      const known = jobs.get(name);
-      const job = known ?? start(work);
+      const job = jobs.get(name) ?? start(work);
       jobs.set(name, job);
-      if (job.result === undefined && known === undefined) {
+      const isFirst = job.asked === undefined;
+      job.asked = true;
+      if (job.result === undefined && isFirst) {
         await grace(job);
         if (job.result === undefined) void job.ended.then(whenDone);
       }

@@ -7,10 +7,11 @@ import { applyChanges } from './changes.ts';
 import { drivePower } from './drive.ts';
 import type { GuestObject } from './kind.ts';
 import { attachNetworks } from './networks.ts';
+import { wantedPower } from './power.ts';
 import { checkReferences } from './references.ts';
 import { nextRecord } from './remember.ts';
 import { type GuestScope, type Scope, stateOf } from './scope.ts';
-import { claimVolumes } from './volumes.ts';
+import { beginVolumes, claimVolumes } from './volumes.ts';
 import { driveDeps, networkDeps, recordKind, referenceFacts, volumeDeps } from './wiring.ts';
 import type { GuestWorld } from './world.ts';
 
@@ -69,7 +70,7 @@ async function remember<T extends GuestObject, Request, Hardware>(
   const known = world.records.get(handle.id);
   const needsRange = kind.needsIdRange(object.spec) && known?.idBase === undefined;
   const idBase = needsRange ? world.idRanges.take() : known?.idBase;
-  scope.record = await world.records.update(handle.id, (before) =>
+  const recorded = world.records.update(handle.id, (before) =>
     nextRecord(before, {
       kind: recordKind(kind),
       namespace,
@@ -83,8 +84,33 @@ async function remember<T extends GuestObject, Request, Hardware>(
       nics: nicWishes,
     }),
   );
-  world.presence.setOrphan(handle.id, undefined);
-  if (!world.inventory.lists(handle.uuid)) await publish(world, scope.signal);
+  const listed = recorded.then(async (record) => {
+    scope.record = record;
+    world.presence.setOrphan(handle.id, undefined);
+    if (!world.inventory.lists(handle.uuid)) await publish(world, scope.signal);
+  });
+  // Whatever stands in its way is met again, and told, when the volumes are claimed.
+  if (known === undefined && startsNow(scope))
+    void workAhead(world, scope, { idBase, known: listed }).catch(() => {});
+  await listed;
+}
+
+/** A guest that is new here and is to run: nobody has to ask whether its volumes will be needed. */
+function startsNow({ object, observation, admission }: GuestScope): boolean {
+  const wanted = wantedPower(object.spec.runStrategy ?? 'Always', {});
+  return wanted === 'On' && observation.state === 'Off' && admission.type === 'Ready';
+}
+
+/** Begins with the volumes while the guest is being written down. */
+async function workAhead<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+  options: Parameters<typeof beginVolumes>[2],
+): Promise<void> {
+  const privileged = scope.kind.isPrivileged(scope.object.spec);
+  if (checkAllowList(world.config, { privileged, nics: scope.nicWishes }).type !== 'done') return;
+  const references = await checkReferences(referenceFacts(world, scope), scope.volumePlans);
+  if (references.type === 'done') beginVolumes(volumeDeps(world, scope), scope, options);
 }
 
 /** An inventory that cannot be written must not keep the places of guests that need none. */

@@ -15,12 +15,29 @@ export type VolumeDeps = {
   imageSize(name: string): number | undefined;
   /** A volume was made or grew. */
   used(pool: string): void;
-  jobs: Pick<Jobs, 'run'>;
+  jobs: Pick<Jobs, 'run' | 'begin'>;
   /** Has the guest looked at again. */
   enqueue(): void;
 };
 
 type Volume = { attachment: Awaited<ReturnType<StoragePool['attach']>>; sizeBytes: number };
+
+/**
+ * Begins to make the volumes of a guest that is still being written down, hidden until `known` resolves: then nothing of it is shown before
+ * this host and the cluster know of the guest, and its copies cost no time of their own.
+ */
+export function beginVolumes(
+  deps: VolumeDeps,
+  scope: GuestScope,
+  { idBase, known }: { idBase: number | undefined; known: Promise<unknown> },
+): void {
+  for (const plan of scope.volumePlans) {
+    const pool = deps.pool(plan.pool);
+    if (pool === undefined) continue;
+    const request = requestOf(deps, scope, plan, idBase);
+    deps.jobs.begin(scope.handle.id, jobName(request), (signal) => pool.create(request, signal, known));
+  }
+}
 
 /** All volumes at the same time; the first that cannot be had decides. */
 export async function claimVolumes(deps: VolumeDeps, scope: GuestScope): Promise<Outcome> {
@@ -47,23 +64,14 @@ async function claimVolume(deps: VolumeDeps, scope: GuestScope, plan: VolumePlan
 /** Undefined while a long creation goes on. */
 async function makeVolume(
   deps: VolumeDeps,
-  { handle, object, observation, record }: GuestScope,
+  scope: GuestScope,
   plan: VolumePlan,
 ): Promise<Volume | undefined> {
+  const { handle, observation, record } = scope;
   const pool = deps.pool(plan.pool);
   if (pool === undefined) throw new Error(`the pool ${plan.pool} has been closed`);
-  const id = volumeId(handle.id, plan.name);
-  const owner = { guestUuid: handle.uuid, guest: keyText(object), disk: plan.name };
-  const sizeBytes = plan.sizeBytes ?? (plan.image === undefined ? undefined : deps.imageSize(plan.image));
-  const request: VolumeRequest = {
-    id,
-    owner,
-    kind: plan.kind,
-    format: plan.format,
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
-    ...(plan.image === undefined ? {} : { image: plan.image }),
-    ...(record?.idBase === undefined ? {} : { idBase: record.idBase }),
-  };
+  const request = requestOf(deps, scope, plan, record?.idBase);
+  const { id } = request;
   const existing = await pool.observe(id);
   const made = existing === undefined || existing.owner.guestUuid !== handle.uuid ? undefined : existing;
   const volume = made ?? (await createBeside(deps, handle.id, pool, request));
@@ -82,7 +90,29 @@ async function createBeside(
   request: VolumeRequest,
 ): Promise<VolumeFacts | undefined> {
   const work = (signal: AbortSignal) => pool.create(request, signal);
-  return (await jobs.run(group, `volume ${request.id}`, work, enqueue))?.value;
+  return (await jobs.run(group, jobName(request), work, enqueue))?.value;
+}
+
+function jobName({ id }: VolumeRequest): string {
+  return `volume ${id}`;
+}
+
+function requestOf(
+  { imageSize }: Pick<VolumeDeps, 'imageSize'>,
+  { handle, object }: GuestScope,
+  { name, kind, format, image, ...plan }: VolumePlan,
+  idBase: number | undefined,
+): VolumeRequest {
+  const sizeBytes = plan.sizeBytes ?? (image === undefined ? undefined : imageSize(image));
+  return {
+    id: volumeId(handle.id, name),
+    owner: { guestUuid: handle.uuid, guest: keyText(object), disk: name },
+    kind,
+    format,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(image === undefined ? {} : { image }),
+    ...(idBase === undefined ? {} : { idBase }),
+  };
 }
 
 function keyText({ metadata }: { metadata: { namespace?: string; name: string } }): string {

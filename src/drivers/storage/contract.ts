@@ -76,9 +76,10 @@ export type StoragePool = {
   observe(id: string): Promise<VolumeFacts | undefined>;
   /**
    * Makes the volume unless it exists with this owner. Throws ReasonedError: VolumeOwnedByOther, PoolFull (with the bytes that are missing),
-   * ImageMissing, ImageBroken, SizeTooSmall.
+   * ImageMissing, ImageBroken, SizeTooSmall. `permitted` is awaited before the volume is shown: its data can be made, hidden, while its
+   * guest is still being written down; when it rejects nothing is left and that is what is thrown.
    */
-  create(request: VolumeRequest, signal: AbortSignal): Promise<VolumeFacts>;
+  create(request: VolumeRequest, signal: AbortSignal, permitted?: Promise<unknown>): Promise<VolumeFacts>;
   /** Grows; smaller throws ReasonedError VolumeCannotShrink (stalled). The guest is told by its hypervisor. `running`: the volume is open in a guest. */
   resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
   attach(id: string): Promise<VolumeAttachment>;

@@ -77,6 +77,24 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       expect(await pool.list()).toHaveLength(1);
     });
 
+    it('shows a volume only once it is permitted, and leaves nothing of one that is not', async () => {
+      let permit = () => {};
+      const permission = new Promise<void>((resolve) => {
+        permit = resolve;
+      });
+      const making = pool.create(disk('g1-data'), signal, permission);
+      expect(await pool.list()).toEqual([]);
+      permit();
+      const made = await making;
+      expect(await pool.observe('g1-data')).toEqual(made);
+
+      const refusal = Promise.reject(new Error('nobody knows the guest'));
+      refusal.catch(() => {});
+      const refused = pool.create(disk('g2-data'), signal, refusal);
+      await expect(refused).rejects.toThrow('nobody knows the guest');
+      expect((await pool.list()).map((volume) => volume.id)).toEqual(['g1-data']);
+    });
+
     it('finds its volumes and images again after a restart of the agent', async () => {
       await publish('base', 'Disk');
       const made = await pool.create(disk('g1-data', { image: 'base' }), signal);

@@ -57,7 +57,8 @@ export async function openDirectoryPool(options: {
       const volume = await volumes.record(id);
       return volume === undefined ? undefined : usage.facts(volume);
     },
-    create: async (request, signal) => usage.facts(await volumes.create(request, signal)),
+    create: async (request, signal, permitted) =>
+      usage.facts(await volumes.create(request, signal, permitted)),
     resize: volumes.resize,
     attach: volumes.attach,
     remove: volumes.remove,

@@ -18,7 +18,7 @@ export type Volumes = {
   record(id: string): Promise<VolumeRecord | undefined>;
   /** All volumes that can be used, and what is wrong with the others. */
   records(): Promise<{ volumes: VolumeRecord[]; damaged: string[] }>;
-  create(request: VolumeRequest, signal: AbortSignal): Promise<VolumeRecord>;
+  create(request: VolumeRequest, signal: AbortSignal, permitted?: Promise<unknown>): Promise<VolumeRecord>;
   resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
   attach(id: string): Promise<VolumeAttachment>;
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
@@ -35,15 +35,21 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
     return found;
   };
 
-  const make = async (request: VolumeRequest, signal: AbortSignal): Promise<VolumeRecord> => {
+  const make = async (
+    request: VolumeRequest,
+    signal: AbortSignal,
+    permitted?: Promise<unknown>,
+  ): Promise<VolumeRecord> => {
     const made = room.partialPath(request.id);
     try {
-      await files.makeDirectory(made, { mode: 0o700 });
+      await files.makeDirectory(made, { mode: 0o700, fleeting: true });
       const result = await fillVolume({ room, images, capacity }, request, { made, signal });
-      await writeRecord(files, `${made}/${volumeRecordName}`, result);
-      // A disk is one file; a tree is flushed with everything else that is being made.
-      if (result.format === 'directory') await room.flush();
-      else await files.sync(`${made}/${diskName(result.format)}`);
+      await Promise.all([
+        writeRecord(files, `${made}/${volumeRecordName}`, result),
+        // A disk is one file; a tree is flushed with everything else that is being made.
+        result.format === 'directory' ? room.flush() : files.sync(`${made}/${diskName(result.format)}`),
+      ]);
+      await permitted;
       signal.throwIfAborted();
       await files.rename(made, room.layout.volume(request.id));
       return result;
@@ -65,11 +71,11 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
         damaged: damaged.filter((text) => text !== ''),
       };
     },
-    create: (request, signal) =>
+    create: (request, signal, permitted) =>
       room.lock(request.id, async () => {
         await room.checkPresent();
         const existing = await record(request.id);
-        if (existing === undefined) return limit(() => make(request, signal));
+        if (existing === undefined) return limit(() => make(request, signal, permitted));
         if (existing.owner.guestUuid !== request.owner.guestUuid)
           throw ownedByOther(request.id, existing.owner);
         return existing;

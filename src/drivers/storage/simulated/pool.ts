@@ -86,12 +86,13 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
     }),
     list: async () => [...state.volumes.values()],
     observe: async (id) => state.volumes.get(id),
-    create: (request, signal) =>
+    create: (request, signal, permitted) =>
       lock(request.id, async () => {
         const existing = state.volumes.get(checkedName(request.id));
         if (existing === undefined) {
           const volume = planVolume(state, config.name, request);
           checkSpace(volume.usedBytes);
+          await permitted;
           await change(() => state.volumes.set(volume.id, volume), signal);
           return volume;
         }

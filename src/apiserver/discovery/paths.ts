@@ -28,12 +28,6 @@ export type ServerVersion = {
 export type PathHandler = (exchange: Exchange) => Promise<void>;
 
 const openApiV2Protobuf = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-/**
- * A document without definitions: `swagger: "2.0"` and an `info` with a title. Go clients read version 2 only as protobuf, and
- * only for kinds that version 3 does not know; told nothing, they go on to say that there is no such kind.
- */
-const emptyOpenApiV2 = Buffer.from('\x0a\x032.0\x12\x0c\x0a\x0aKubernetes', 'latin1');
-
 type Document = { body: Buffer; etag: string };
 
 /** `address` is host:port as clients reach it. */
@@ -55,7 +49,8 @@ export function createPathHandler(options: {
     const at = generation;
     const known = documents.get(name);
     if (known !== undefined) return known;
-    const body = Buffer.from(printJson(await make()));
+    const content = await make();
+    const body = Buffer.isBuffer(content) ? content : Buffer.from(printJson(content));
     const made = { body, etag: `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"` };
     if (at === generation) documents.set(name, made);
     return made;
@@ -113,13 +108,16 @@ export function createPathHandler(options: {
   }
 
   async function sendOpenApiV2(exchange: Exchange): Promise<void> {
-    if ((exchange.header('accept') ?? '').includes(openApiV2Protobuf)) {
-      // The type asked for has an @, which readers of the answer's type do not take; kube-apiserver writes a dot there.
-      return exchange.send(200, openApiV2Protobuf.replace('@', '.'), emptyOpenApiV2);
-    }
     const { openApiV2 } = await import('../openapi/v2.ts');
     const all = groups.flatMap(({ versions }) => versions.flatMap(({ resources }) => resources));
-    return send(exchange, 'application/json', 'openapi/v2', () => openApiV2(all, version.gitVersion));
+    if (!(exchange.header('accept') ?? '').includes(openApiV2Protobuf)) {
+      return send(exchange, 'application/json', 'openapi/v2', () => openApiV2(all, version.gitVersion));
+    }
+    const { openApiV2Bytes } = await import('../openapi/v2protobuf.ts');
+    // The type asked for has an @, which readers of the answer's type do not take; kube-apiserver writes a dot there.
+    return send(exchange, openApiV2Protobuf.replace('@', '.'), 'openapi/v2 protobuf', () =>
+      openApiV2Bytes(openApiV2(all, version.gitVersion)),
+    );
   }
 
   return async (exchange) => {

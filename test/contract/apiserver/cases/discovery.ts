@@ -59,6 +59,13 @@ export const discoveryCases: Case[] = [
         code: 200,
         body: { paths: { 'api/v1': { serverRelativeURL: '/^/openapi/v3/api/v1\\?hash=/' } } },
       }),
+      step('GET', '/openapi/v2', { code: 200, body: { swagger: '2.0', definitions: '<any>' } }),
+      step(
+        'GET',
+        '/openapi/v2',
+        { code: 200, text: /^\n.2\.0[^]*io\.k8s\.api\.core\.v1\.ConfigMap/ },
+        { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' },
+      ),
       step('GET', '/openapi/v3/api/v1', { code: 200, body: { openapi: '/^3\\./' } }),
       step('GET', '/nowhere', { code: 404 }),
     ],

@@ -6,8 +6,11 @@ import { labelErrors, subdomainErrors } from '../metadata/names.ts';
 import { equalJson, isRecord, type KubeObject } from '../object.ts';
 import { readRequest } from '../pki/certificates.ts';
 import type { StatusDoor } from '../resource.ts';
+import { checkBase64 } from './data.ts';
 
 type Fields = Record<string, unknown>;
+
+const kindName = 'CertificateSigningRequest';
 
 /** The spec, of which the schema has promised the shape. */
 export function specOf({ spec }: KubeObject): Fields {
@@ -36,6 +39,8 @@ export async function validateRequest(
   old?: KubeObject,
   door?: StatusDoor,
 ): Promise<FieldError[]> {
+  checkBase64(kindName, 'spec', { request: String(specOf(object).request ?? '') });
+  checkBase64(kindName, 'status', { certificate: String(statusOf(object).certificate ?? '') });
   return [
     ...(old === undefined ? await specFaults(specOf(object)) : changeFaults(object, old, door)),
     ...conditionFaults(conditionsOf(object)),

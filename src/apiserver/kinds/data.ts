@@ -11,7 +11,8 @@ import { mapOf, text, truth } from './schema.ts';
 const sizeLimitBytes = 1024 * 1024;
 const base64Form = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-type Strings = { [key: string]: string };
+/** Values by key. */
+export type Strings = { readonly [key: string]: string };
 
 function stringsOf(value: unknown): Strings {
   if (!isRecord(value)) return {};
@@ -48,8 +49,8 @@ function immutableFaults(object: KubeObject, old: KubeObject, fields: readonly s
   ];
 }
 
-/** Values that are bytes; refused with 400 when they are no base64, as a decoder would. */
-function checkBase64(kindName: string, field: string, data: Strings): number {
+/** The number of bytes in values that are base64; refused with 400 when they are none, as a decoder would. */
+export function checkBase64(kindName: string, field: string, data: Strings): number {
   let bytes = 0;
   for (const [key, value] of Object.entries(data)) {
     const plain = value.replace(/[\r\n]/g, '');

@@ -95,11 +95,14 @@ function refused(field: string, value: unknown, why: string) {
 function secondsOf(value: unknown): number {
   if (value === undefined) return defaultSeconds;
   const field = 'spec.expirationSeconds';
-  if (typeof value !== 'number' || value < leastSeconds) {
+  // Beyond 2^53 numbers are bigints.
+  const seconds = Number(value);
+  if (!(seconds >= leastSeconds)) {
     throw refused(field, value, 'may not specify a duration less than 10 minutes');
   }
-  if (value > mostSeconds) throw refused(field, value, 'may not specify a duration larger than 2^32 seconds');
-  return value;
+  if (seconds > mostSeconds)
+    throw refused(field, value, 'may not specify a duration larger than 2^32 seconds');
+  return seconds;
 }
 
 function audiencesOf(value: unknown, issuer: string): string[] {

@@ -133,6 +133,8 @@ describe('a request for a client certificate', () => {
     expect(await messageOf({ request: Buffer.from(forged(pem)).toString('base64') })).toContain(
       'spec.request',
     );
+    const broken = await lab.admin('POST', requests, csr('jane', pem, { request: 'no base64!' }));
+    expect(broken.code).toBe(400);
     expect(await messageOf({ usages: [] })).toContain('spec.usages: Required value');
     expect(await messageOf({ usages: ['walk'] })).toContain('spec.usages[0]: Unsupported value: "walk"');
     expect(await messageOf({ usages: ['any', 'any'] })).toContain('spec.usages[1]: Duplicate value: "any"');

@@ -109,6 +109,40 @@ describe('a protobuf body', () => {
     });
   });
 
+  it('of a certificate request is read with all that a client may say', async () => {
+    const request =
+      'azhzAAozChZjZXJ0aWZpY2F0ZXMuazhzLmlvL3YxEhlDZXJ0aWZpY2F0ZVNpZ25pbmdSZXF1ZXN0EpwBChQKBGphbmUSABoAIgAqADIAOABCABJQCgNyZXESAXUaAWkiAWciAWgqC2NsaWVudCBhdXRoKhFkaWdpdGFsIHNpZ25hdHVyZTILCgFrEgYKAXYKAXc6DWV4YW1wbGUuY29tL3hA2AQaMgoqCghBcHByb3ZlZBIBchoBbSIICIDiz6oGEAAqCAiA4s+qBhAAMgRUcnVlEgRjZXJ0GgAiAA==';
+    const { value } = await decodeBody(Buffer.from(request, 'base64'), 'application/vnd.kubernetes.protobuf');
+    const at = '2023-11-14T22:13:20Z';
+    expect(value).toEqual({
+      apiVersion: 'certificates.k8s.io/v1',
+      kind: 'CertificateSigningRequest',
+      metadata: { name: 'jane' },
+      spec: {
+        request: Buffer.from('req').toString('base64'),
+        signerName: 'example.com/x',
+        expirationSeconds: 600,
+        usages: ['client auth', 'digital signature'],
+        username: 'u',
+        uid: 'i',
+        groups: ['g', 'h'],
+      },
+      status: {
+        certificate: Buffer.from('cert').toString('base64'),
+        conditions: [
+          {
+            type: 'Approved',
+            status: 'True',
+            reason: 'r',
+            message: 'm',
+            lastUpdateTime: at,
+            lastTransitionTime: at,
+          },
+        ],
+      },
+    });
+  });
+
   it.each([
     ['cut off', Buffer.from(secret, 'base64').subarray(0, 30)],
     ['something else', Buffer.from('hello')],

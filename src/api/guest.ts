@@ -17,6 +17,7 @@ import {
   time,
   union,
 } from './fields.ts';
+import { placement } from './placement.ts';
 
 export const runStrategy = oneOf(
   ['Always', 'RerunOnFailure', 'Manual', 'Halted'],
@@ -33,12 +34,7 @@ export const guestSpecFields = {
       128,
     ),
   ),
-  placement: Type.Optional(
-    object('Where the guest may run.', {
-      host: Type.Optional(objectName('Only on this Host.')),
-      hostSelector: Type.Optional(stringMap('Only on Hosts with all of these labels.', 16)),
-    }),
-  ),
+  placement: Type.Optional(placement),
   shutdown: Type.Optional(
     object('How the guest is stopped.', {
       timeoutSeconds: Type.Optional(integer('Seconds an orderly shutdown may take.', 1, 3600, 60)),

@@ -27,7 +27,10 @@ import {
 } from './migration/migrations.ts';
 import { operationController } from './operations/operations.ts';
 import { createLedger } from './placement/ledger.ts';
+import { createLine } from './placement/line.ts';
 import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
+import { createScheduler } from './placement/scheduler.ts';
+import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
 
 export type ClusterOptions = {
@@ -62,24 +65,24 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
   const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
 
   const ledger = createLedger();
-  machines.onChange((change) => ledger.observe(`VirtualMachine/${change.key}`, change));
-  containers.onChange((change) => ledger.observe(`Container/${change.key}`, change));
-
+  const scheduler = createScheduler(ledger);
+  const line = createLine(scheduler);
+  hosts.onChange(scheduler.observe);
   const migrations = informers.informer(Migration, { indexes: migrationIndexes });
   const guestOf = (key: string) => {
     const [kind, ...name] = key.split('/');
     return kind === 'Container' ? containers.get(name.join('/')) : machines.get(name.join('/'));
   };
   const board = createBoard(ledger, guestOf);
-  machines.onChange(({ key }) => board.observeGuest(`VirtualMachine/${key}`));
-  containers.onChange(({ key }) => board.observeGuest(`Container/${key}`));
+  follow(machines, 'VirtualMachine');
+  follow(containers, 'Container');
   migrations.onChange(board.observe);
 
   const using = (index: 'pool' | 'image') => (name: string) => [
     ...machines.byIndex(index, name).map(guestKey),
     ...containers.byIndex(index, name).map(guestKey),
   ];
-  const sources: PlacementSources = { hosts, pools, images, operations, ledger, cluster };
+  const sources: PlacementSources = { hosts, pools, images, operations, ledger, scheduler, line, cluster };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, cluster, raise }));
@@ -95,7 +98,7 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
       [operationsOfGuests(machines, operations), operationsOfGuests(containers, operations)],
     ),
   );
-  const moving = { migrations, hosts, guest: guestOf, ledger, board };
+  const moving = { migrations, hosts, guest: guestOf, scheduler, board };
   manager.add(
     migrationController(moving, [
       migrationsOfGuests(machines, moving),
@@ -104,20 +107,17 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
     ]),
   );
 
+  function follow<T extends Guest>(guests: Informer<T>, kind: string): void {
+    guests.onChange((change) => {
+      const id = `${kind}/${change.key}`;
+      ledger.observe(id, change);
+      board.observeGuest(id);
+      if (change.after === undefined) line.leave(id);
+    });
+  }
+
   function addPlacement<T extends Guest>(kind: KindRef<T>, guests: Informer<T>): void {
-    const unplaced = () => guestsWithoutHost(guests);
-    const behind = trigger(hosts, ({ after }) => guestsBehind(kind.kind, guests, after));
-    const ofOperation = trigger(operations, ({ before, after }) =>
-      guestOfOperation(kind.kind, after ?? before),
-    );
-    const triggers = [
-      trigger(hosts, unplaced),
-      behind,
-      trigger(pools, unplaced),
-      trigger(images, unplaced),
-      ofOperation,
-    ];
-    manager.add(placementController(kind, guests, sources, triggers));
+    manager.add(placementController(kind, guests, sources, guestsToPlace(kind, guests, sources)));
   }
 
   function poolTriggers(): Trigger[] {
@@ -152,24 +152,6 @@ const guestIndexes = {
   pool: (guest: Guest) => demandOf(guest).pools,
   image: (guest: Guest) => demandOf(guest).images,
 };
-
-function guestsWithoutHost<T extends Guest>(guests: Informer<T>): string[] {
-  return guests.byIndex('unplaced', 'yes').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
-}
-
-/** Guests that this host remembers with a later epoch than the API holds. */
-function guestsBehind<T extends Guest>(kind: string, guests: Informer<T>, host: Host | undefined): string[] {
-  return (host?.status?.guests ?? []).flatMap((record) => {
-    const key = `${record.namespace}/${record.name}`;
-    const guest = record.kind === kind ? guests.get(key) : undefined;
-    return guest !== undefined && record.epoch > (guest.status?.placement?.epoch ?? 0) ? [key] : [];
-  });
-}
-
-function guestOfOperation(kind: string, operation: Operation | undefined): string[] {
-  if (operation === undefined || operation.spec.guest.kind !== kind) return [];
-  return [`${operation.metadata.namespace}/${operation.spec.guest.name}`];
-}
 
 /** Names in the two lists whose entries differ: only those objects have news. */
 function named(

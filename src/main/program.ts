@@ -157,6 +157,18 @@ function addCommands(program: Command, world: World, script: string): void {
       process.exitCode = await runConsole(options, world);
     });
   program
+    .command('explain')
+    .description('which host takes a guest, and why others do not')
+    .argument('<kind/name>', 'vm/NAME or ct/NAME')
+    .option('-n, --namespace <name>', 'namespace of the guest', 'default')
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
+    .action(async (target, { namespace, kubeconfig, dataDir }) => {
+      const { runExplain } = await import('./roles/explain.ts');
+      const options = { target, namespace, kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
+      process.exitCode = await runExplain(options, world);
+    });
+  program
     .command('validate')
     .description('check manifests as the API server would, with file and line, without one')
     .requiredOption('-f, --filename <path>', 'file or directory')

@@ -7,6 +7,7 @@ import { until } from '../e2e/harness/commands.ts';
 import { type Lab, startLab } from '../e2e/harness/lab.ts';
 import { BASE, benchContainer, benchHundred, benchMachine, container } from './guests.ts';
 import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
+import { benchPlacement } from './placement.ts';
 
 const IDLE_SECONDS = 20;
 const only = process.argv.slice(2);
@@ -92,6 +93,8 @@ async function notReady(lab: Lab): Promise<boolean> {
   return all.length < 1_100 || all.some((state) => state !== 'True');
 }
 
+// First, while this process is still small.
+if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
 if (only.length === 0 || only.includes('start')) await startUp();
 if (only.length === 0 || only.includes('real')) await withLab([], real);
 if (only.length === 0 || only.includes('simulated')) await withLab(['--simulate', '3'], simulated);

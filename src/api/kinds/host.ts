@@ -18,9 +18,12 @@ import {
 } from '../fields.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
+import { capacityFields, taints } from '../placement.ts';
 
 const spec = object('What is asked of the host.', {
   unschedulable: Type.Optional(flag('No guest is placed here; those here stay.')),
+  taints: Type.Optional(taints),
+  ...capacityFields,
 });
 
 const amounts = {

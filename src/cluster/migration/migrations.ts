@@ -9,8 +9,8 @@ import { findCondition } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import type { Guest, StoredGuest } from '../guests.ts';
-import type { Ledger } from '../placement/ledger.ts';
 import { guestKey } from '../placement/placement.ts';
+import type { Scheduler } from '../placement/scheduler.ts';
 import { type Board, movedGuest } from './board.ts';
 import { decideMigration, type MigrationDecision, type MigrationFacts, RECHECK_MS } from './decide.ts';
 import { DEFAULT_LIMITS, inTurn, mayArrive, reasonToWait } from './queue.ts';
@@ -22,7 +22,7 @@ export type MigrationSources = {
   hosts: Informer<Host>;
   /** By `<kind>/<namespace>/<name>`. */
   guest(key: string): StoredGuest | undefined;
-  ledger: Ledger;
+  scheduler: Scheduler;
   board: Board;
 };
 
@@ -54,7 +54,7 @@ async function reconcile(pass: Pass<Migration>, sources: MigrationSources): Prom
 }
 
 function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSources): MigrationFacts {
-  const { board, hosts, ledger } = sources;
+  const { board, hosts, scheduler } = sources;
   const guest = sources.guest(movedGuest(object));
   return {
     migration: object,
@@ -74,8 +74,7 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
         source,
         asked: object.spec.targetHost,
         moves,
-        hosts: hosts.list(),
-        allocated: ledger.allocated,
+        scheduler,
         mayArrive: (host) => mayArrive(host, board.moves(), DEFAULT_LIMITS),
       });
     },

@@ -1,42 +1,50 @@
 /**
- * What is promised on each host: the sum of what guests placed there ask for, kept up to date change by change, with claims that
- * were just made and have not come back through the watch yet. So nothing is promised twice and no pass adds up all guests.
+ * What is promised on each host: the sum of what guests placed there ask for and whom they keep near or away, kept up to date change by
+ * change, with claims that were just made and have not come back through the watch yet. So nothing is promised twice and no pass adds up
+ * all guests.
  */
 
 import type { Stored } from '../../api/meta.ts';
 import type { InformerChange } from '../../client/contract.ts';
-import { demandOf, type Guest } from '../guests.ts';
+import { demandOf, type Guest, nameOf } from '../guests.ts';
+import { type Company, companyOf } from './company.ts';
+import { createNeighbours, type Neighbours } from './neighbours.ts';
 
 export type Allocation = { cpus: number; memoryBytes: number; guests: number };
-type Entry = { host: string; cpus: number; memoryBytes: number };
+type Entry = { host: string; cpus: number; memoryBytes: number; company: Company };
 
 export type Ledger = {
   allocated(host: string): Allocation;
+  readonly neighbours: Pick<Neighbours, 'standing'>;
   /** Takes in one change of the watch. `id` tells guests of all kinds apart. */
   observe<T extends Guest>(id: string, change: InformerChange<T>): void;
   /** Books a claim before it is written. */
   assume(id: string, guest: Guest, host: string): void;
   /** Takes back a claim whose write was refused. */
   forget(id: string): void;
-  /** Called with the name of a host whose sum has changed. */
-  onChange(listener: (host: string) => void): () => void;
+  /** Called with the name of a host whose sum has changed; `freed`: somebody has left it. */
+  onChange(listener: (host: string, freed: boolean) => void): () => void;
 };
+
+const NOTHING: Allocation = { cpus: 0, memoryBytes: 0, guests: 0 };
 
 export function createLedger(): Ledger {
   const observed = new Map<string, Entry>();
   const assumed = new Map<string, Entry>();
   const sums = new Map<string, Allocation>();
-  const listeners = new Set<(host: string) => void>();
+  const neighbours = createNeighbours();
+  const listeners = new Set<(host: string, freed: boolean) => void>();
 
   function book(entry: Entry | undefined, sign: 1 | -1): void {
     if (entry === undefined) return;
-    const sum = sums.get(entry.host) ?? { cpus: 0, memoryBytes: 0, guests: 0 };
+    const sum = sums.get(entry.host) ?? NOTHING;
     sums.set(entry.host, {
       cpus: sum.cpus + sign * entry.cpus,
       memoryBytes: sum.memoryBytes + sign * entry.memoryBytes,
       guests: sum.guests + sign,
     });
-    for (const listener of listeners) listener(entry.host);
+    if (sign === 1) neighbours.enter(entry);
+    else neighbours.leave(entry);
   }
 
   /** A guest counts once: by what the watch shows, else by what was assumed. `change` alters the two maps. */
@@ -44,17 +52,27 @@ export function createLedger(): Ledger {
     const before = observed.get(id) ?? assumed.get(id);
     change();
     const after = observed.get(id) ?? assumed.get(id);
-    const same =
-      before?.host === after?.host &&
-      before?.cpus === after?.cpus &&
-      before?.memoryBytes === after?.memoryBytes;
-    if (same) return;
+    if (isSame(before, after)) {
+      keepBooked(id, before, after);
+      return;
+    }
     book(before, -1);
     book(after, 1);
+    for (const listener of listeners) {
+      if (before !== undefined) listener(before.host, true);
+      if (after !== undefined && after.host !== before?.host) listener(after.host, false);
+    }
+  }
+
+  /** What is booked is the entry that leaves later: an equal one takes its place only in the maps. */
+  function keepBooked(id: string, before: Entry | undefined, after: Entry | undefined): void {
+    if (before === undefined || after === undefined) return;
+    (observed.get(id) === undefined ? assumed : observed).set(id, before);
   }
 
   return {
-    allocated: (host) => sums.get(host) ?? { cpus: 0, memoryBytes: 0, guests: 0 },
+    allocated: (host) => sums.get(host) ?? NOTHING,
+    neighbours,
     observe: (id, { after }) =>
       rebook(id, () => {
         const host = after?.status?.placement?.host;
@@ -72,7 +90,17 @@ export function createLedger(): Ledger {
   };
 }
 
+function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
+  return (
+    a?.host === b?.host &&
+    a?.cpus === b?.cpus &&
+    a?.memoryBytes === b?.memoryBytes &&
+    a?.company.key === b?.company.key
+  );
+}
+
 function entryOf(guest: Guest | Stored<Guest>, host: string): Entry {
   const { cpus, memoryBytes } = demandOf(guest);
-  return { host, cpus, memoryBytes };
+  const company = companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement);
+  return { host, cpus, memoryBytes, company };
 }

@@ -15,11 +15,13 @@ import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { demandOf, type Guest, nameOf } from '../guests.ts';
 import type { ClusterIdentity } from '../incarnation/incarnation.ts';
-import { chooseHost } from './choose.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
+import type { Line } from './line.ts';
 import { brokenReference } from './references.ts';
+import type { Scheduler } from './scheduler.ts';
 import { placedStatus, unplacedStatus } from './status.ts';
+import { wantOf } from './want.ts';
 
 export type PlacementSources = {
   hosts: Informer<Host>;
@@ -28,6 +30,8 @@ export type PlacementSources = {
   /** Has the index `guest`: `<kind>/<namespace>/<name>`. */
   operations: Informer<Operation>;
   ledger: Ledger;
+  scheduler: Scheduler;
+  line: Line;
   cluster(): ClusterIdentity;
 };
 
@@ -57,6 +61,9 @@ export function placementController<T extends Guest>(
   };
 }
 
+/** Hosts that can take a guest wake it; that often the reasons why none can are looked at again. */
+const RECHECK_MS = 60_000;
+
 /** One pass over a guest without a host. */
 async function place<T extends Guest>(
   pass: Pass<T>,
@@ -64,6 +71,7 @@ async function place<T extends Guest>(
   sources: PlacementSources,
 ): Promise<PassResult<T>> {
   const guest = pass.object;
+  sources.line.leave(guestKey(guest));
   if (guest.status?.placement !== undefined && !isBehind(guest, sources)) return { outcome: done };
   // A claim of an earlier pass whose write was refused must not stay promised.
   if (guest.status?.placement === undefined) sources.ledger.forget(guestKey(guest));
@@ -87,11 +95,11 @@ async function place<T extends Guest>(
   });
   if (broken !== undefined) return unplaced(pass, waiting(broken.reason, broken.message, 600_000));
 
-  const candidates = sources.hosts
-    .list()
-    .map((host) => ({ host, allocated: sources.ledger.allocated(host.metadata.name) }));
-  const choice = chooseHost(candidates, guest.spec, demand);
-  if ('reason' in choice) return unplaced(pass, waiting(choice.reason, choice.message, 60_000));
+  const choice = sources.scheduler.choose(guest);
+  if ('reason' in choice) {
+    sources.line.join(guestKey(guest), wantOf(guest));
+    return unplaced(pass, waiting(choice.reason, choice.message, RECHECK_MS));
+  }
   return claim(pass, choice.host, 1, sources);
 }
 

@@ -17,14 +17,14 @@ const identity = (name: string, namespace?: string) => ({
 export function host(
   name: string,
   status: HostStatus = {},
-  more: Partial<Host['metadata']> & { unschedulable?: boolean } = {},
+  more: Partial<Host['metadata']> & { unschedulable?: boolean; spec?: Host['spec'] } = {},
 ): Stored<Host> {
-  const { unschedulable, ...metadata } = more;
+  const { unschedulable, spec, ...metadata } = more;
   return {
     apiVersion: 'vireo.dev/v1alpha1',
     kind: 'Host',
     metadata: { ...identity(name), ...metadata },
-    spec: unschedulable === undefined ? {} : { unschedulable },
+    spec: { ...spec, ...(unschedulable === undefined ? {} : { unschedulable }) },
     status: {
       state: 'Online',
       incarnation: 1,
@@ -71,6 +71,14 @@ export function machine(
     },
     ...(status === undefined ? {} : { status }),
   };
+}
+
+/** The guest with these labels. */
+export function labelled<T extends Stored<VirtualMachine> | Stored<Container>>(
+  labels: Readonly<Record<string, string>>,
+  guest: T,
+): T {
+  return { ...guest, metadata: { ...guest.metadata, labels } };
 }
 
 export function container(name: string, spec: Partial<Container['spec']> = {}): Stored<Container> {

@@ -1,22 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import type { Host } from '../../../src/api/kinds/host.ts';
 import type { Stored } from '../../../src/api/meta.ts';
-import { demandOf, type Guest } from '../../../src/cluster/guests.ts';
-import { chooseHost } from '../../../src/cluster/placement/choose.ts';
+import type { Guest } from '../../../src/cluster/guests.ts';
 import { container, host, machine, notReady } from './builders.ts';
+import { createHostsOnPaper } from './hostsOnPaper.ts';
 
 const GIB = 2 ** 30;
 
+/** `promised` bytes of memory by host. */
 function choose(
   guest: Guest,
   hosts: readonly Stored<Host>[],
   promised: Readonly<Record<string, number>> = {},
 ) {
-  const candidates = hosts.map((one) => {
-    const memoryBytes = promised[one.metadata.name] ?? 0;
-    return { host: one, allocated: { cpus: 0, memoryBytes, guests: memoryBytes > 0 ? 1 : 0 } };
-  });
-  return chooseHost(candidates, guest.spec, demandOf(guest));
+  const paper = createHostsOnPaper(hosts);
+  for (const [name, bytes] of Object.entries(promised)) paper.promise(name, bytes);
+  return paper.scheduler.choose(guest);
 }
 
 describe('choosing a host', () => {

@@ -14,6 +14,7 @@ import {
   migrationTriggers,
 } from '../../../src/cluster/migration/migrations.ts';
 import { createLedger } from '../../../src/cluster/placement/ledger.ts';
+import { createScheduler } from '../../../src/cluster/placement/scheduler.ts';
 import { createManager } from '../../../src/runtime/engine.ts';
 import { createFakeClock, settle } from '../../world/fakeClock.ts';
 import { seededRandom } from '../../world/seededRandom.ts';
@@ -50,6 +51,8 @@ export function createMigrationLab() {
     const hosts = manager.informers.informer(Host);
     const migrations = manager.informers.informer(Migration, { indexes: migrationIndexes });
     const ledger = createLedger();
+    const scheduler = createScheduler(ledger);
+    hosts.onChange(scheduler.observe);
     const guest = (key: string) =>
       key.startsWith('Container/')
         ? containers.get(key.slice('Container/'.length))
@@ -60,7 +63,7 @@ export function createMigrationLab() {
       board.observeGuest(`VirtualMachine/${change.key}`);
     });
     migrations.onChange(board.observe);
-    const sources = { migrations, hosts, guest, ledger, board };
+    const sources = { migrations, hosts, guest, scheduler, board };
     manager.add(
       migrationController(sources, [
         migrationsOfGuests(machines, sources),

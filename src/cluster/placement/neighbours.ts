@@ -1,0 +1,163 @@
+/**
+ * Which hosts hold guests that rules mean, and guests that have rules, counted change by change: what a guest may meet on each host is
+ * answered without looking at the guests there.
+ */
+import { type Bond, type Company, means, type Selector } from './company.ts';
+
+type Counts = Map<string, number>;
+/** All guests that one selector means, and all that have it in their rules, by host. */
+type Group = { selector: Selector; members: Counts; holders: Readonly<Record<Bond, Counts>>; held: number };
+type Resident = { company: Company; host: string };
+
+/** What the company of a guest says of each host. */
+export type Standing = {
+  refusal(host: string): string | undefined;
+  /** From 0, all that it would rather not, to 1. */
+  preference(host: string): number;
+};
+
+export type Neighbours = {
+  /** The same object is given to `leave`. */
+  enter(resident: Resident): void;
+  leave(resident: Resident): void;
+  /** `binds` is false of a host that everybody leaves: who is there keeps nobody there. */
+  standing(company: Company, binds: (host: string) => boolean): Standing;
+};
+
+const INDIFFERENT: Standing = { refusal: () => undefined, preference: () => 1 };
+
+export function createNeighbours(): Neighbours {
+  const residents = new Map<string, Set<Resident>>();
+  const groups = new Map<string, Group>();
+  const byHandle = new Map<string, Set<Group>>();
+
+  const seed = (selector: Selector): Group => {
+    const members: Counts = new Map();
+    for (const { company, host } of residents.get(selector.handle) ?? []) {
+      if (means(selector, company)) count(members, host, 1);
+    }
+    return { selector, members, holders: noHolders(), held: 0 };
+  };
+  const groupOf = (selector: Selector): Group => {
+    const known = groups.get(selector.key);
+    if (known !== undefined) return known;
+    const group = seed(selector);
+    groups.set(selector.key, group);
+    gather(byHandle, selector.handle, group);
+    return group;
+  };
+  const meaning = (company: Company): Group[] =>
+    company.handles.flatMap((handle) =>
+      [...(byHandle.get(handle) ?? [])].filter(({ selector }) => means(selector, company)),
+    );
+  const hold = ({ company, host }: Resident, sign: 1 | -1): void => {
+    for (const { bond, selector } of company.rules) {
+      const group = groupOf(selector);
+      count(group.holders[bond], host, sign);
+      group.held += sign;
+      if (group.held > 0) continue;
+      groups.delete(selector.key);
+      scatter(byHandle, selector.handle, group);
+    }
+  };
+  const enter = (resident: Resident): void => {
+    for (const group of meaning(resident.company)) count(group.members, resident.host, 1);
+    for (const handle of resident.company.handles) gather(residents, handle, resident);
+    hold(resident, 1);
+  };
+  const leave = (resident: Resident): void => {
+    for (const handle of resident.company.handles) scatter(residents, handle, resident);
+    for (const group of meaning(resident.company)) count(group.members, resident.host, -1);
+    hold(resident, -1);
+  };
+
+  const judge = (company: Company, binds: (host: string) => boolean): Standing => {
+    const own = company.rules.map(({ bond, selector }) => ({
+      bond,
+      hosts: (groups.get(selector.key) ?? seed(selector)).members,
+    }));
+    const others = meaning(company).flatMap(({ holders }) =>
+      BONDS.filter((bond) => holders[bond].size > 0).map((bond) => ({ bond, hosts: holders[bond] })),
+    );
+    if (own.length === 0 && others.length === 0) return INDIFFERENT;
+    // Copied: what stands in the counts may have changed when the standing is asked.
+    return standingOf(own.map(copy), others.map(copy), binds);
+  };
+
+  return {
+    enter,
+    leave,
+    standing: (company, binds) => {
+      // Nobody is a neighbour of itself: neither where it is nor where it is expected.
+      const self = [...(residents.get(company.handles[0] ?? '') ?? [])];
+      self.forEach(leave);
+      const standing = judge(company, binds);
+      self.forEach(enter);
+      return standing;
+    },
+  };
+}
+
+type Meeting = { bond: Bond; hosts: ReadonlyMap<string, number> };
+
+function standingOf(
+  own: readonly Meeting[],
+  others: readonly Meeting[],
+  binds: (host: string) => boolean,
+): Standing {
+  const apart = (list: readonly Meeting[]) => list.filter(({ bond }) => bond === 'ApartRequired');
+  const together = [...own, ...others].filter(
+    ({ bond, hosts }) => bond === 'TogetherRequired' && [...hosts.keys()].some(binds),
+  );
+  const wishes = [...own, ...others].filter(({ bond }) => bond.endsWith('Preferred'));
+  const [ownApart, othersApart] = [apart(own), apart(others)];
+  return {
+    refusal: (host) => {
+      if (ownApart.some(({ hosts }) => hosts.has(host)))
+        return 'has a guest that spec.placement.keepApart names';
+      if (othersApart.some(({ hosts }) => hosts.has(host)))
+        return 'has a guest whose own spec.placement.keepApart names this one';
+      if (together.some(({ hosts }) => !hosts.has(host)))
+        return 'has not the guests that keepTogether binds this one to';
+      return undefined;
+    },
+    preference: (host) => {
+      if (wishes.length === 0) return 1;
+      const kept = wishes.filter(({ bond, hosts }) => hosts.has(host) === (bond === 'TogetherPreferred'));
+      return kept.length / wishes.length;
+    },
+  };
+}
+
+const BONDS = ['TogetherRequired', 'TogetherPreferred', 'ApartRequired', 'ApartPreferred'] as const;
+
+function noHolders(): Record<Bond, Counts> {
+  return {
+    TogetherRequired: new Map(),
+    TogetherPreferred: new Map(),
+    ApartRequired: new Map(),
+    ApartPreferred: new Map(),
+  };
+}
+
+function copy({ bond, hosts }: Meeting): Meeting {
+  return { bond, hosts: new Map(hosts) };
+}
+
+function count(counts: Counts, host: string, change: 1 | -1): void {
+  const next = (counts.get(host) ?? 0) + change;
+  if (next === 0) counts.delete(host);
+  else counts.set(host, next);
+}
+
+function gather<T>(sets: Map<string, Set<T>>, key: string, item: T): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([item]));
+  else set.add(item);
+}
+
+function scatter<T>(sets: Map<string, Set<T>>, key: string, item: T): void {
+  const set = sets.get(key);
+  set?.delete(item);
+  if (set?.size === 0) sets.delete(key);
+}

@@ -1,0 +1,56 @@
+/** What a guest asks of a host. Guests with the same shape get the same answer of a host, whatever is promised there. Pure. */
+import type { Stored } from '../../api/meta.ts';
+import type { Toleration } from '../../api/placement.ts';
+import { demandOf, type Guest, isMachine, nameOf } from '../guests.ts';
+import { type Company, companyOf } from './company.ts';
+
+export type Shape = {
+  kind: 'VirtualMachine' | 'Container';
+  host: string | undefined;
+  hostSelector: readonly (readonly [string, string])[];
+  tolerations: readonly Toleration[];
+  pools: readonly string[];
+  bridges: readonly string[];
+  /** Of machines: the recorded model, else the one asked for. */
+  cpuModel: string | undefined;
+};
+
+export type Want = {
+  shape: Shape;
+  /** Equal for equal shapes. */
+  shapeKey: string;
+  cpus: number;
+  memoryBytes: number;
+  images: readonly string[];
+  company: Company;
+  /** Host it is on. */
+  at: string | undefined;
+};
+
+export function wantOf(guest: Guest | Stored<Guest>): Want {
+  const { kind, cpus, memoryBytes, pools, bridges, images } = demandOf(guest);
+  const { host, hostSelector, tolerations } = guest.spec.placement ?? {};
+  const shape: Shape = {
+    kind,
+    host,
+    hostSelector: Object.entries(hostSelector ?? {}).sort(),
+    tolerations: tolerations ?? [],
+    pools,
+    bridges,
+    cpuModel: cpuModelOf(guest),
+  };
+  return {
+    shape,
+    shapeKey: JSON.stringify(shape),
+    cpus,
+    memoryBytes,
+    images,
+    company: companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement),
+    at: guest.status?.placement?.host,
+  };
+}
+
+/** A machine that has run keeps its model until it is restarted. */
+function cpuModelOf(guest: Guest): string | undefined {
+  return isMachine(guest) ? (guest.status?.effective?.['cpu.model'] ?? guest.spec.cpu?.model) : undefined;
+}

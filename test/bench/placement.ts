@@ -20,6 +20,7 @@ export async function benchPlacement(): Promise<Figure[]> {
   const world = realWorld({ logLevel: 'error' });
   const api = createMemoryClient({ clock: world.clock, historyLimit: 200_000 });
   for (let index = 0; index < HOSTS; index += 1) seedHost(api, `h${index}`, world.clock.now());
+  renewLeases(api, world.clock.now());
   api.seed(StoragePool, {
     apiVersion: API,
     kind: 'StoragePool',
@@ -33,6 +34,7 @@ export async function benchPlacement(): Promise<Figure[]> {
   const cluster = () => ({ id: 'bench', incarnation: 1 });
   addClusterControllers({ manager, clock: world.clock, cluster, raise: async () => {} });
   const stop = new AbortController();
+  const renewals = setInterval(() => renewLeases(api, world.clock.now()), 3_000);
   const started = performance.now();
   const ended = manager.run(stop.signal);
   await until('all guests are placed', async () => unplaced(api) === 0, 60_000);
@@ -43,6 +45,7 @@ export async function benchPlacement(): Promise<Figure[]> {
   await api.mergePatch(Host, { name: 'h7' }, { spec: { unschedulable: true } });
   await new Promise((settle) => setTimeout(settle, 200));
   const { user, system } = process.cpuUsage(before);
+  clearInterval(renewals);
   stop.abort(new Error('the bench is over'));
   await ended;
   return [
@@ -59,31 +62,32 @@ function unplaced(api: ReturnType<typeof createMemoryClient>): number {
 
 function seedHost(api: ReturnType<typeof createMemoryClient>, name: string, now: number): void {
   const at = new Date(now).toISOString();
-  const condition = {
-    type: 'AgentReady',
-    status: 'True',
-    reason: 'AgentReady',
-    message: '',
-    lastTransitionTime: at,
-  } as const;
+  const condition = (type: string) =>
+    ({ type, status: 'True', reason: 'AgentReady', message: '', lastTransitionTime: at }) as const;
   api.seed(Host, {
     apiVersion: API,
     kind: 'Host',
     metadata: { name },
     spec: {},
     status: {
+      state: 'Online',
       incarnation: 1,
       inventoryAt: at,
       lxc: '5.0.2',
       cpu: { count: 64, virtualization: 'none', accelerator: 'simulated', flags: [] },
       allocatable: { cpu: 64, memory: '256Gi' },
-      conditions: [condition],
+      conditions: [condition('AgentReady'), condition('Ready')],
       pools: [{ name: 'local', healthy: true, snapshot: false, clone: false, thin: true, resize: true }],
     },
   });
-  const spec = { holderIdentity: name, renewTime: at };
-  const metadata = { name: hostLeaseName(name), namespace: SYSTEM_NAMESPACE };
-  api.seed(Lease, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+}
+
+function renewLeases(api: ReturnType<typeof createMemoryClient>, now: number): void {
+  for (let index = 0; index < HOSTS; index += 1) {
+    const spec = { holderIdentity: `h${index}`, renewTime: new Date(now).toISOString() };
+    const metadata = { name: hostLeaseName(`h${index}`), namespace: SYSTEM_NAMESPACE };
+    api.seed(Lease, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+  }
 }
 
 /** Twenty sizes, a hundred applications; one guest in ten keeps apart from its own kind where that can be had. */

@@ -31,16 +31,20 @@ function isBetter(a: Extract<Verdict, { fits: true }>, b: typeof a): boolean {
   return a.host < b.host;
 }
 
+type Refused = Extract<Verdict, { fits: false }>;
+
 /** Each host's reason, as many as one reads; a reason that is rarer than others is not lost among them. */
 export function reasonsOf(verdicts: readonly Verdict[], wanted?: string): string {
-  const refusals = verdicts
-    .flatMap((verdict) => (verdict.fits ? [] : [verdict]))
-    .filter(({ host }) => wanted === undefined || host === wanted);
-  const firsts = new Map(refusals.toReversed().map((refusal) => [refusal.reason, refusal])).values();
-  const named = new Set([...new Set([...firsts, ...refusals])].slice(0, NAMED));
-  const text = refusals
-    .filter((refusal) => named.has(refusal))
-    .map(({ host, reason }) => `${host} ${reason}`)
-    .join('; ');
-  return refusals.length > NAMED ? `${text}; others too: see kubectl vireo explain` : text;
+  const firsts = new Map<string, Refused>();
+  const others: Refused[] = [];
+  let count = 0;
+  for (const verdict of verdicts) {
+    if (verdict.fits || (wanted !== undefined && verdict.host !== wanted)) continue;
+    count += 1;
+    if (!firsts.has(verdict.reason)) firsts.set(verdict.reason, verdict);
+    else if (others.length < NAMED) others.push(verdict);
+  }
+  const named = [...firsts.values(), ...others].slice(0, NAMED).sort((a, b) => (a.host < b.host ? -1 : 1));
+  const text = named.map(({ host, reason }) => `${host} ${reason}`).join('; ');
+  return count > NAMED ? `${text}; others too: see kubectl vireo explain` : text;
 }

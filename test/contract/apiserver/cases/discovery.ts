@@ -63,7 +63,7 @@ export const discoveryCases: Case[] = [
       step(
         'GET',
         '/openapi/v2',
-        { code: 200, text: /^\n.2\.0[^]*io\.k8s\.api\.core\.v1\.ConfigMap/ },
+        { code: 200, text: /^\n.2\.0[\s\S]*io\.k8s\.api\.core\.v1\.ConfigMap/ },
         { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' },
       ),
       step('GET', '/openapi/v3/api/v1', { code: 200, body: { openapi: '/^3\\./' } }),

@@ -11,10 +11,16 @@ import { createRing, type RingLimits } from './ring.ts';
 export type Follower = {
   prefix: string;
   onEvent: (event: WatchEvent) => void;
-  /** Stops taking events until `resume`; false when it had stopped before, for reasons of its own. */
-  pause: () => boolean;
+  /** Of one that can wait: all others are told at once, and have to be few. */
+  waits?: Waits;
+};
+
+/** How a follower is made to wait. */
+type Waits = {
+  /** Takes no events until `resume`; false when it took none before, for reasons of its own. */
+  pause(): boolean;
   /** Takes all that it missed. */
-  resume: () => void;
+  resume(): void;
 };
 
 /** The hub. */
@@ -50,7 +56,7 @@ export function createHub(
   nextRound: (run: () => void) => void = setImmediate,
 ): Hub {
   const followers = new Map<string, Set<Follower>>();
-  const paused = new Set<Follower>();
+  const paused = new Set<Waits>();
   let left = perRound;
   let scheduled = false;
   const ring = createRing(limits, store.revision());
@@ -69,10 +75,11 @@ export function createHub(
   }
 
   function tell(follower: Follower, event: WatchEvent): void {
-    if (left > 0) {
-      left--;
+    const { waits } = follower;
+    if (left > 0 || waits === undefined) {
+      left = Math.max(0, left - 1);
       follower.onEvent(event);
-    } else if (follower.pause()) paused.add(follower);
+    } else if (waits.pause()) paused.add(waits);
     schedule();
   }
 
@@ -105,7 +112,7 @@ export function createHub(
       followers.set(follower.prefix, peers.add(follower));
       return () => {
         peers.delete(follower);
-        paused.delete(follower);
+        if (follower.waits !== undefined) paused.delete(follower.waits);
         if (peers.size === 0 && followers.get(follower.prefix) === peers) followers.delete(follower.prefix);
       };
     },

@@ -81,7 +81,7 @@ export function startWatcher(
     return stops;
   }
 
-  const unfollow = hub.follow({ prefix: served.prefix, onEvent, pause, resume });
+  const unfollow = hub.follow({ prefix: served.prefix, onEvent, waits: { pause, resume } });
   catchUp();
   return {
     resume,

@@ -6,7 +6,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../lab/guests.ts';
 import { type Lab, openLab } from '../lab/lab.ts';
-import { type Traces, traces } from '../lab/traces.ts';
+import { natTraces, type Traces, traces } from '../lab/traces.ts';
 import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
 import { until, vireo } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
@@ -147,7 +147,8 @@ describe('three hosts', () => {
     for (const host of HOSTS.map(lab.host)) {
       await host.agent.stop();
       await host.run(process.execPath, vireo, 'down', '--data-dir', host.disk, '--yes');
-      expect(await traces(host)).toMatchObject({ controlGroups: [], nft: '', records: [] });
+      expect(await traces(host)).toMatchObject({ controlGroups: [], processes: [] });
+      expect(await natTraces(host)).toEqual([]);
     }
     await lab.down();
     expect(await hostState()).toEqual(before);

@@ -1,5 +1,5 @@
 /**
- * `npm run soak [REQUESTS]`: ten thousand watchers, then a hundred thousand random requests to one server, in pieces. Ends with
+ * `npm run soak:api [-- REQUESTS]`: ten thousand watchers, then a hundred thousand random requests to one server, in pieces. Ends with
  * 1 on a fault or growing memory.
  */
 import { startEmbedded } from '../contract/apiserver/embedded.ts';

@@ -1,14 +1,16 @@
 /** What an agent reads and writes in the API, for RBAC: its controllers' declarations, and what it does beside them. */
-import { GUEST_FINALIZER, SYSTEM_NAMESPACE } from '../api/cluster.ts';
+import { GUEST_FINALIZER, MIGRATION_FINALIZERS, SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { ConfigMap, Lease } from '../api/core.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
+import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { GUEST_STATUS_PATHS } from './guests/status.ts';
+import { SOURCE_STATUS_PATHS } from './migration/source/status.ts';
 import { OPERATION_STATUS_PATHS } from './operations/status.ts';
 
 /** Names of the agent's controllers. */
@@ -18,6 +20,8 @@ export const CONTROLLERS = {
   pools: 'agent-pools',
   images: 'agent-images',
   operations: 'agent-operations',
+  departures: 'agent-departures',
+  arrivals: 'agent-arrivals',
 } as const;
 
 /** What the controllers of an agent declare, without making them. */
@@ -38,8 +42,28 @@ export function agentDeclarations(): readonly Declaration[] {
       writes: OPERATION_STATUS_PATHS,
       access: OPERATION_ACCESS,
     },
+    {
+      name: CONTROLLERS.departures,
+      kind: Migration,
+      writes: SOURCE_STATUS_PATHS,
+      access: MIGRATION_ACCESS,
+      finalizer: MIGRATION_FINALIZERS.source,
+    },
+    {
+      name: CONTROLLERS.arrivals,
+      kind: Migration,
+      writes: TARGET_STATUS_PATHS,
+      access: MIGRATION_ACCESS,
+      finalizer: MIGRATION_FINALIZERS.target,
+    },
   ];
 }
+
+/** The stamp on a Migration is an annotation. */
+export const MIGRATION_ACCESS: readonly Access[] = [{ kind: Migration, verbs: ['get', 'patch'] }];
+
+/** Paths of a Migration that its target writes. */
+export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
 
 /** The stamp on an Operation is an annotation. */
 export const OPERATION_ACCESS: readonly Access[] = [{ kind: Operation, verbs: ['patch'] }];

@@ -22,6 +22,9 @@ import type { Builds } from './images/builds.ts';
 import { imageController } from './images/controller.ts';
 import type { ImageTable } from './images/table.ts';
 import { createJobs } from './jobs.ts';
+import { createMover } from './migration/mover.ts';
+import { createMoves } from './migration/moves.ts';
+import { noPeers } from './migration/peers.ts';
 import { operationController, operationInformer } from './operations/controller.ts';
 import type { AgentOptions } from './options.ts';
 import { poolController } from './pools/controller.ts';
@@ -29,6 +32,7 @@ import type { PoolTable } from './pools/table.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
 import { lookAfterStrays } from './strays.ts';
+import { createTurns } from './turns.ts';
 
 /** What the controllers are made from. */
 export type Parts = AgentOptions & {
@@ -93,8 +97,25 @@ export function connectControllers(parts: Parts): Connected {
   /** A guest whose process has changed is looked at again; ids without a record are nobody's. */
   const wake = (id: string) => {
     const record = records.get(id);
-    if (record !== undefined) manager.enqueue(controllerOf(record.kind), keyOf(record));
+    if (record === undefined) return;
+    manager.enqueue(controllerOf(record.kind), keyOf(record));
+    moves.wake(record);
   };
+  const moves = createMoves(
+    {
+      guests: world,
+      files: parts.world.files,
+      peers: parts.peers ?? noPeers,
+      mover: (() => {
+        const ofMachines = createMover(world, machines, machineInformer);
+        const ofContainers = createMover(world, containers, containerInformer);
+        return (kind) => (kind === 'Container' ? ofContainers : ofMachines);
+      })(),
+    },
+    manager.informers,
+    parts.signal,
+  );
+  for (const controller of moves.controllers) manager.add(controller);
   const ends = [drivers.machines.watch(wake), drivers.containers.watch(wake)];
 
   return {
@@ -108,7 +129,14 @@ export function connectControllers(parts: Parts): Connected {
           ? departGuest(departDeps(world, containers, record, until), record, handle)
           : departGuest(departDeps(world, machines, record, until), record, handle);
       };
-      await lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal);
+      await moves.synced(signal);
+      await Promise.all([
+        lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal),
+        lookAfterStrays(
+          { world: parts.world, find: moves.unattended, depart: moves.settle, onFirstRound: () => {} },
+          signal,
+        ),
+      ]);
     },
     close: async () => {
       for (const end of ends) end();
@@ -172,6 +200,7 @@ function guestWorld(parts: Parts, looked: Promise<void>): GuestWorld {
     idRanges: parts.idRanges,
     grantIds: grantOnce(drivers, parts.idRanges.block),
     jobs: createJobs(world.clock),
+    turns: createTurns(),
     looked,
     hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
     enqueue: (controller, key) => manager.enqueue(controller, key),

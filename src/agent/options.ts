@@ -13,6 +13,7 @@ import type { Manager } from '../runtime/contract.ts';
 import type { AgentConfig } from './config.ts';
 import type { MachineDriver } from './guests/machine.ts';
 import type { HostFacts } from './host/facts.ts';
+import type { Peers } from './migration/peers.ts';
 
 export type AgentDrivers = {
   machines: MachineDriver;
@@ -39,6 +40,8 @@ export type AgentOptions = {
   config: AgentConfig;
   version: string;
   drivers: AgentDrivers;
+  /** How other agents are reached; absent: no guest moves to or from this host. */
+  peers?: Peers;
   /** What the machine is; read once. */
   hostFacts(): Promise<HostFacts>;
 };

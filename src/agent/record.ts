@@ -48,6 +48,50 @@ export type RunState = {
   failure?: StartFailure;
 };
 
+/** The Migration that a move belongs to. */
+export type MoveName = { uid: string; namespace: string; name: string };
+
+/** The guest is coming here: nothing of it runs before its placement names this host with `epoch`. */
+export type Incoming = {
+  migration: MoveName;
+  type: 'Live' | 'Offline';
+  from: string;
+  /** The epoch it will have here: one more than on the source. */
+  epoch: number;
+  /** What the source said of it is in the record. */
+  described?: true;
+  /** Names of volumes that were made here for it: they go when it does not come. */
+  made: readonly string[];
+  /** The gate was about to open: the guest may have run here since. */
+  arriving?: true;
+  /** It is placed here, and an ordinary guest but for this: a first start that fails gives it back. */
+  home?: true;
+  /** Why it cannot come; it goes when the source has taken note. */
+  failed?: { reason: string; message: string };
+};
+
+/** How a move that did not come about ended; the guest stays. */
+export type GivenUp = { phase: 'Failed' | 'Cancelled'; reason: string; message: string };
+
+/** The guest is leaving. Until `handOver` is Done it is this host's. */
+export type Outgoing = {
+  migration: MoveName;
+  type: 'Live' | 'Offline';
+  to: string;
+  /** The epoch it has here; the hand-over makes it one more. */
+  epoch: number;
+  /** Wall clock, milliseconds. */
+  since: number;
+  /** Offline: it is to be off here until the move is over. `wasOn`: it ran before that. */
+  held?: { wasOn: boolean };
+  /** Since when the guest stands still, or is off, for the hand-over; wall clock, milliseconds. */
+  stillSince?: number;
+  /** Asked: the new placement may be in the API. Done: it is. Written before the request, and after its answer. */
+  handOver?: 'Asked' | 'Done';
+  /** Decided, and perhaps not undone yet. */
+  givenUp?: GivenUp;
+};
+
 export type GuestRecord = {
   version: 1;
   kind: 'VirtualMachine' | 'Container';
@@ -67,6 +111,9 @@ export type GuestRecord = {
   run: RunState;
   /** Placed on another host since: kept for its volumes, never started here while this is set. */
   released?: boolean;
+  /** A move under way; never both. */
+  incoming?: Incoming;
+  outgoing?: Outgoing;
 };
 
 /** A record read back from disk, or undefined when it is not one of ours. */

@@ -4,6 +4,7 @@ import type { Files } from '../base/files.ts';
 import { ReasonedError } from '../base/outcome.ts';
 import { type Announcement, createAnnouncement } from './announcement.ts';
 import { type GuestRecord, parseRecord } from './record.ts';
+import { createTurns } from './turns.ts';
 
 export type Records = {
   all(): readonly GuestRecord[];
@@ -38,7 +39,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
   const records = new Map<string, GuestRecord>();
   const ids = new Map<string, string>();
   const broken = new Set<string>();
-  const lines = new Map<string, Promise<unknown>>();
+  const turns = createTurns();
   const changed = createAnnouncement<string>();
 
   const keep = (record: GuestRecord) => {
@@ -53,21 +54,6 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
     else keep(record);
   }
 
-  /** Runs `work` after everything begun before for this guest. */
-  const inLine = <T>(id: string, work: () => Promise<T>): Promise<T> => {
-    const before = lines.get(id) ?? Promise.resolve();
-    const turn = before.then(work, work);
-    const end = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    lines.set(id, end);
-    void end.then(() => {
-      if (lines.get(id) === end) lines.delete(id);
-    });
-    return turn;
-  };
-
   return {
     changed,
     all: () => [...records.values()],
@@ -79,7 +65,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
     },
     broken: () => broken,
     update: (id, change) =>
-      inLine(id, async () => {
+      turns.take(id, async () => {
         if (broken.has(id)) throw brokenRecord(fileOf(id));
         const before = records.get(id);
         const after = change(before);
@@ -92,7 +78,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
         return after;
       }),
     remove: (id) =>
-      inLine(id, async () => {
+      turns.take(id, async () => {
         const record = records.get(id);
         if (record === undefined) return;
         await files.removeTree(join(directory, id));

@@ -4,8 +4,9 @@ import { HOST_GUEST_LIMIT } from '../host/inventory.ts';
 import { learnAddresses } from './addresses.ts';
 import { admitGuest, checkAllowList, isEpochBehind } from './admit.ts';
 import { applyChanges } from './changes.ts';
-import { drivePower } from './drive.ts';
+import { block, drivePower } from './drive.ts';
 import type { GuestObject } from './kind.ts';
+import { moveStage } from './moving.ts';
 import { attachNetworks } from './networks.ts';
 import { wantedPower } from './power.ts';
 import { checkReferences } from './references.ts';
@@ -24,6 +25,9 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   scope.admission = stateOf(admission);
   if (admission.type !== 'done') return admission;
   await remember(world, scope);
+  const stage = moveStage(scope.record);
+  if (stage === 'HeldOff') return holdOff(world, scope);
+  if (stage !== 'Home') return watchMove(world, scope);
   // A guest that is off needs its volumes and interfaces only when it is to be started.
   const isOn = scope.observation.state === 'Running' || scope.observation.state === 'Paused';
   if (isOn) await prepare(world, scope);
@@ -33,6 +37,34 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   const recheckMs = await learnAddresses({ network: world.network, random: world.world.random }, scope);
   const asked = recheckMs === undefined ? done : waiting('AddressesUnknown', '', recheckMs);
   return mostUrgent([...blockages(scope), powered, asked]);
+}
+
+/** Stopped as a halted guest is, with what was asked of it kept for the host it moves to. */
+async function holdOff<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): Promise<Outcome> {
+  const deps = driveDeps(world, scope);
+  const off = await drivePower({ ...deps, held: true, blocked: () => done, prepare: async () => {} }, scope);
+  if (scope.observation.state !== 'Off') return off;
+  return block(
+    scope,
+    waiting('Migrating', 'the guest is off while it moves to another host', MOVE_RECHECK_MS),
+  );
+}
+
+/** Its migration acts; it wakes this guest when it is over. */
+const MOVE_RECHECK_MS = 60_000;
+
+/** It is on its way: only looked at. */
+async function watchMove(world: GuestWorld, scope: GuestScope): Promise<Outcome> {
+  const { state } = scope.observation;
+  if (state === 'Running' || state === 'Paused') {
+    scope.power = { type: 'Resting' };
+    await learnAddresses({ network: world.network, random: world.world.random }, scope);
+    return done;
+  }
+  return block(scope, waiting('Migrating', 'the guest is moving between hosts', MOVE_RECHECK_MS));
 }
 
 /** A lease is renewed every few seconds. */

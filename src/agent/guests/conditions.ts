@@ -18,6 +18,7 @@ export const OWNED_CONDITIONS: readonly string[] = [
   'Paused',
   'UpToDate',
   'AgentConnected',
+  'Migratable',
 ];
 
 function is(type: string, yes: boolean, reason: string, message: string): Finding {

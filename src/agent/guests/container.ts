@@ -39,6 +39,9 @@ export function containerKind(
     needsIdRange: isUnprivileged,
     isPrivileged: (spec) => !isUnprivileged(spec),
     request: requestOf,
+    relocate: () => {
+      throw new Error('containers do not move while they run');
+    },
     hardware: (recorded) => recorded as ContainerHardware | undefined,
     effective: (spec, hardware) => ({
       ...(hardware === undefined || !isUnprivileged(spec) ? {} : { idBase: String(hardware.idBase) }),

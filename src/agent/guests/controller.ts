@@ -3,12 +3,13 @@ import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
 import { keyOf } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer, InformerOptions, Informers } from '../../client/contract.ts';
+import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { bringUp } from './bringUp.ts';
 import { departGuest } from './depart.ts';
 import { drivePower, STUCK_RECHECK_MS } from './drive.ts';
 import { departDeps, removeDeps } from './farewell.ts';
-import { gather, handleOf } from './gather.ts';
+import { gather, handleOf, identify } from './gather.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
 import { removeGuest } from './remove.ts';
 import { emptyMemory, type GuestMemory, type Scope } from './scope.ts';
@@ -51,9 +52,17 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,
   ): Promise<PassResult<T>> => {
     await world.looked;
-    const scope = await gather(world, kind, memoryOf, given);
-    if (scope === undefined)
+    const handle = identify(world, kind, given.object);
+    if (handle === undefined)
       return { outcome: waiting('ControlPlaneUnknown', 'the cluster is not known yet') };
+    return world.turns.take(handle.id, () => inTurn(handle, given, work));
+  };
+  const inTurn = async (
+    handle: GuestHandle,
+    given: Pass<T>,
+    work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,
+  ): Promise<PassResult<T>> => {
+    const scope = await gather(world, kind, memoryOf, handle, given);
     const outcome = await work(scope).catch((error: unknown) => {
       if (given.signal.aborted) throw error;
       return fail(scope, error);
@@ -93,7 +102,9 @@ export function guestController<T extends GuestObject, Request, Hardware>(
       if (record === undefined) return done;
       memories.delete(record.id);
       const handle = handleOf(world.stateDirectory, record);
-      const outcome = await departGuest(departDeps(world, kind, record, signal), record, handle);
+      const outcome = await world.turns.take(record.id, () =>
+        departGuest(departDeps(world, kind, record, signal), world.records.get(record.id) ?? record, handle),
+      );
       world.settled.tell(`${recordKind(kind)}/${key}`);
       return outcome;
     },

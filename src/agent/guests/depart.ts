@@ -44,6 +44,8 @@ export async function departGuest(
   record: GuestRecord,
   handle: GuestHandle,
 ): Promise<Outcome> {
+  // Its move knows when what is left here may go: the other host may not have all of it yet.
+  if (record.incoming !== undefined || record.outgoing !== undefined) return done;
   if (!deps.isTrusted())
     return waiting('ControlPlaneRolledBack', 'the guest is looked at when the control plane is trusted');
   try {

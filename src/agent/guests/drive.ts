@@ -19,6 +19,8 @@ import { forgetRun, type GuestScope } from './scope.ts';
 /** What the power step depends on; `start` gets the guest through its gate to its first instruction. */
 export type DriveDeps = {
   strategy: RunStrategy;
+  /** Off until its move is over, whatever the strategy says; what was asked of it is kept. */
+  held?: boolean;
   restartToken: string | undefined;
   shutdown: PowerFacts['shutdown'];
   retryDelay: run.RetryDelay;
@@ -43,7 +45,7 @@ export type DriveDeps = {
 const MOST_MOVES = 10;
 
 export async function drivePower(deps: DriveDeps, scope: GuestScope): Promise<Outcome> {
-  await deps.writeRun((state) => run.underStrategy(state, deps.strategy));
+  if (deps.held !== true) await deps.writeRun((state) => run.underStrategy(state, deps.strategy));
   for (let move = 0; move < MOST_MOVES; move += 1) {
     const outcome = await makeMove(deps, scope, decide(deps, scope));
     if (outcome !== undefined) return outcome;
@@ -54,8 +56,13 @@ export async function drivePower(deps: DriveDeps, scope: GuestScope): Promise<Ou
   );
 }
 
+function underWay({ held, strategy }: DriveDeps): RunStrategy {
+  return held === true ? 'Halted' : strategy;
+}
+
 function decide(deps: DriveDeps, { observation }: GuestScope): PowerDecision {
-  const { strategy, restartToken, shutdown } = deps;
+  const { restartToken, shutdown } = deps;
+  const strategy = underWay(deps);
   const changes = deps.restartForChanges();
   return decidePower({
     strategy,
@@ -69,7 +76,8 @@ function decide(deps: DriveDeps, { observation }: GuestScope): PowerDecision {
   });
 }
 
-function block(scope: GuestScope, outcome: Outcome): Outcome {
+/** Shows what stands in the way as the state of the guest's power. */
+export function block(scope: GuestScope, outcome: Outcome): Outcome {
   if (outcome.type !== 'done') scope.power = { type: 'Blocked', outcome };
   return outcome;
 }
@@ -136,7 +144,7 @@ function stopText({ force, restart }: { force: boolean; restart: boolean }): str
 async function account(deps: DriveDeps, scope: GuestScope): Promise<void> {
   const end = scope.observation.state === 'Off' ? scope.observation.ended : undefined;
   const wasOurs = deps.readRun().stop !== undefined;
-  await deps.writeRun((state) => run.endRun(state, end, deps.strategy, deps.now(), deps.retryDelay));
+  await deps.writeRun((state) => run.endRun(state, end, underWay(deps), deps.now(), deps.retryDelay));
   // What the ended run was plugged into is looked at again before the next.
   forgetRun(scope.memory);
   scope.volumes = { type: 'Skipped' };

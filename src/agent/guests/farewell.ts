@@ -22,6 +22,7 @@ export function removeDeps<T extends GuestObject, Request, Hardware>(
     readGuest: () => readGuest(world, kind, object.metadata, signal),
     isTrusted: () => world.controlPlane.trust().type === 'Trusted',
     deletionPolicy: object.spec.deletionPolicy ?? 'Delete',
+    kill: (guest) => kind.driver.kill(guest),
     cancelJobs: () => world.jobs.cancel(handle.id),
     removeFromDriver: (guest) => kind.driver.remove(guest),
     pool: (name) => world.pools.get(name),
@@ -51,14 +52,17 @@ export function departDeps<T extends GuestObject, Request, Hardware>(
     readGuest: () => readGuest(world, kind, { namespace, name }, signal),
     observe: () => kind.driver.observe(handle),
     kill: (guest) => kind.driver.kill(guest),
-    release: async () => {
-      await updateRecord(world, id, (before) => {
-        const { live: _live, stop: _stop, ...run } = before.run;
-        return { ...before, run, released: true };
-      });
-      world.presence.setRunning(id, false);
-    },
+    release: () => releaseRecord(world, id),
     noteOrphan: (isOrphan) =>
       world.presence.setOrphan(id, isOrphan ? `${record.kind} ${namespace}/${name}` : undefined),
   };
+}
+
+/** The guest is another host's: its record stays for its volumes, and nothing is started by it. */
+export async function releaseRecord(world: GuestWorld, id: string): Promise<void> {
+  await updateRecord(world, id, (before) => {
+    const { live: _live, stop: _stop, ...run } = before.run;
+    return { ...before, run, released: true };
+  });
+  world.presence.setRunning(id, false);
 }

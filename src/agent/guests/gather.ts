@@ -19,29 +19,39 @@ export function handleOf(
   return { id, uuid, name: `${namespace}/${name}`, directory: join(guestsDirectory(stateDirectory), id) };
 }
 
-/** Undefined while the cluster's id is unknown: without it a guest has no identity. */
+/** The guest of an object; undefined while the cluster's id is unknown: without it a guest has no identity. */
+export function identify<T extends GuestObject, Request, Hardware>(
+  world: Pick<GuestWorld, 'controlPlane' | 'stateDirectory'>,
+  kind: GuestKind<T, Request, Hardware>,
+  { metadata }: Pick<T, 'metadata'>,
+): GuestHandle | undefined {
+  const trust = world.controlPlane.trust();
+  if (trust.id === undefined) return undefined;
+  const namespace = metadata.namespace ?? 'default';
+  const kindName = kind.kind.kind === 'Container' ? 'Container' : 'VirtualMachine';
+  const uuid = guestUuid(trust.id, { kind: kindName, namespace, name: metadata.name });
+  return handleOf(world.stateDirectory, { id: guestId(uuid), uuid, namespace, name: metadata.name });
+}
+
+/** Everything a pass starts from. */
 export async function gather<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   kind: GuestKind<T, Request, Hardware>,
   memoryOf: (id: string) => GuestMemory,
+  handle: GuestHandle,
   pass: Pick<Pass<T>, 'object' | 'now' | 'signal' | 'event'>,
-): Promise<Scope<T, Request, Hardware> | undefined> {
+): Promise<Scope<T, Request, Hardware>> {
   const { object, now, signal } = pass;
-  const trust = world.controlPlane.trust();
-  if (trust.id === undefined) return undefined;
   const namespace = object.metadata.namespace ?? 'default';
-  const kindName = kind.kind.kind === 'Container' ? 'Container' : 'VirtualMachine';
-  const uuid = guestUuid(trust.id, { kind: kindName, namespace, name: object.metadata.name });
-  const handle = handleOf(world.stateDirectory, {
-    id: guestId(uuid),
-    uuid,
-    namespace,
-    name: object.metadata.name,
-  });
+  const { uuid } = handle;
   const record = world.records.get(handle.id);
   const observation = await kind.driver.observe(handle);
   world.presence.setRunning(handle.id, observation.state !== 'Off');
   const made = new Map(record?.volumes.map((volume) => [volume.name, volume.pool]));
+  // A volume stays in the pool where it was made.
+  const volumePlans = kind
+    .volumes(object.spec)
+    .map((plan) => ({ ...plan, pool: made.get(plan.name) ?? plan.pool }));
   return {
     kind,
     object,
@@ -52,10 +62,10 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     now,
     signal,
     facts: world.hypervisorFacts(kind.kind.kind),
-    // A volume stays in the pool where it was made.
-    volumePlans: kind
-      .volumes(object.spec)
-      .map((plan) => ({ ...plan, pool: made.get(plan.name) ?? plan.pool })),
+    volumePlans,
+    immovablePools: [...new Set(volumePlans.map(({ pool }) => pool))].filter((name) =>
+      isImmovable(world, name),
+    ),
     nicWishes: kind.nics(object.spec, uuid),
     memory: memoryOf(handle.id),
     event: pass.event,
@@ -67,4 +77,10 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     changes: { type: 'Skipped' },
     power: { type: 'Unknown' },
   };
+}
+
+function isImmovable({ pools }: GuestWorld, name: string): boolean {
+  const pool = pools.get(name);
+  if (pool?.type !== 'Open' || pool.driver.capabilities.shared === true) return false;
+  return pool.driver.exportVolume === undefined;
 }

@@ -2,7 +2,12 @@
 import type { GuestSpec, GuestStatus } from '../../api/guest.ts';
 import type { KindDefinition } from '../../api/kind.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import type { GuestHandle, HypervisorDriver, HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
+import type {
+  GuestHandle,
+  GuestTransfer,
+  HypervisorDriver,
+  HypervisorFacts,
+} from '../../drivers/hypervisor/contract.ts';
 import type { NicAttachment, NicWish } from '../../drivers/network/contract.ts';
 import type { VolumeAttachment, VolumeKind } from '../../drivers/storage/contract.ts';
 
@@ -33,6 +38,8 @@ export type GuestKind<T extends GuestObject, Request, Hardware> = {
   /** Name of its controller. */
   readonly controller: string;
   readonly driver: HypervisorDriver<Request, Hardware>;
+  /** Absent: such guests, or this driver's, cannot move while they run. */
+  readonly transfer?: GuestTransfer<Request, Hardware>;
   readonly plugs: 'Tap' | 'Veth';
   volumes(spec: T['spec']): readonly VolumePlan[];
   /** The interfaces with the MAC each has: its own, or derived from the uuid. */
@@ -44,6 +51,8 @@ export type GuestKind<T extends GuestObject, Request, Hardware> = {
   isPrivileged(spec: T['spec']): boolean;
   /** The driver's request. Throws when an attachment of the spec is missing. */
   request(object: T, attachments: Attachments, nics: readonly NicWish[]): Request;
+  /** What runs elsewhere as it is to run here: everything the same but what its devices plug into. Throws when one of them is missing. */
+  relocate(running: Request, attachments: Attachments): Request;
   /** The pinned hardware of a record, as this kind's driver wrote it. */
   hardware(recorded: unknown): Hardware | undefined;
   /** Values that Vireo resolved, for status.effective. */

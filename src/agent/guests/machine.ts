@@ -6,6 +6,7 @@ import { parseBytes } from '../../base/quantity.ts';
 import type {
   DiskRequest,
   GuestHandle,
+  GuestTransfer,
   HypervisorDriver,
   MachineHardware,
   MachineRequest,
@@ -19,6 +20,8 @@ import { type Attachments, attached, type GuestKind, type VolumePlan } from './k
 export type MachineDriver = HypervisorDriver<MachineRequest, MachineHardware> & {
   /** Where a machine's sockets are; absent when it has none (simulated). */
   sockets?(guest: GuestHandle): MachineSockets;
+  /** Absent: machines cannot move while they run. */
+  readonly transfer?: GuestTransfer<MachineRequest, MachineHardware>;
 };
 
 type Spec = VirtualMachine['spec'];
@@ -33,6 +36,7 @@ export function machineKind(
     kind: VirtualMachine,
     controller: CONTROLLERS.machines,
     driver,
+    ...(driver.transfer === undefined ? {} : { transfer: driver.transfer }),
     plugs: 'Tap',
     volumes: (spec) => (spec.disks ?? []).map(volumeOf),
     nics: (spec, uuid) => (spec.networks ?? []).map((network) => wishOf(network, uuid)),
@@ -40,6 +44,17 @@ export function machineKind(
     needsIdRange: () => false,
     isPrivileged: () => false,
     request: (machine, attachments, nics) => requestOf(machine.spec, attachments, nics),
+    relocate: (running, attachments) => ({
+      ...running,
+      disks: running.disks.map((disk) => ({
+        ...disk,
+        volume: attached(attachments.volumes, disk.name).attachment,
+      })),
+      networks: running.networks.map((nic) => ({
+        ...nic,
+        attachment: attached(attachments.nics, nic.name),
+      })),
+    }),
     hardware: (recorded) => recorded as MachineHardware | undefined,
     effective: (spec, hardware, facts) => ({
       'cpu.sockets': String(spec.cpu?.sockets ?? 1),

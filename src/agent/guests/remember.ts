@@ -44,6 +44,8 @@ export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts):
       facts.volumes.map((plan) => recordedVolume(id, plan)),
     ),
     nics: uniteNics(before?.nics ?? [], facts.nics),
+    ...(inherited && before.incoming !== undefined ? { incoming: before.incoming } : {}),
+    ...(inherited && before.outgoing !== undefined ? { outgoing: before.outgoing } : {}),
     run: inherited ? before.run : before?.run.live === undefined ? {} : { live: before.run.live },
   };
 }

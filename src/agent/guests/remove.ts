@@ -9,6 +9,7 @@ import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { PoolState } from '../pools/table.ts';
 import type { RecordedVolume } from '../record.ts';
 import type { GuestObject } from './kind.ts';
+import { moveStage } from './moving.ts';
 import { forgetRun, type GuestScope } from './scope.ts';
 
 export type RemoveDeps = {
@@ -18,6 +19,8 @@ export type RemoveDeps = {
   deletionPolicy: 'Delete' | 'Retain';
   /** The power step as if the guest were Halted and force allowed. */
   stop(): Promise<Outcome>;
+  /** A process that only waits for a guest on its way here. */
+  kill(guest: GuestHandle): Promise<void>;
   cancelJobs(): Promise<void>;
   removeFromDriver(guest: GuestHandle): Promise<void>;
   network: Pick<NetworkDriver, 'detach'>;
@@ -45,7 +48,11 @@ export async function removeGuest(deps: RemoveDeps, scope: GuestScope): Promise<
   if (current.metadata.deletionTimestamp === undefined || current.status?.placement?.host !== host) {
     return waiting('NotPlacedHere', 'the guest is not to be removed from this host');
   }
-  const stopped = await stopGuest(deps, scope);
+  const stage = moveStage(record);
+  if (stage === 'Leaving' || stage === 'HeldOff' || stage === 'Left')
+    return waiting('Migrating', 'the guest is removed when its move has been called off', 5_000);
+  if (stage === 'Arriving') await deps.kill(handle);
+  const stopped = stage === 'Arriving' ? done : await stopGuest(deps, scope);
   if (stopped.type !== 'done') return stopped;
   try {
     await deps.cancelJobs();

@@ -58,6 +58,8 @@ export type GuestScope = {
   readonly signal: AbortSignal;
   readonly volumePlans: readonly VolumePlan[];
   readonly nicWishes: readonly NicWish[];
+  /** Pools of the guest whose volumes are neither shared nor can be copied to another host. */
+  readonly immovablePools: readonly string[];
   readonly memory: GuestMemory;
   event(type: 'Normal' | 'Warning', reason: string, message: string): void;
 

@@ -7,6 +7,7 @@ import type { RecordedNic, RecordedVolume, RunState } from '../record.ts';
 import { restartableChanges, volumeChanges } from './changes.ts';
 import { type Finding, guestFindings, OWNED_CONDITIONS, wasStarted } from './conditions.ts';
 import type { GuestObject } from './kind.ts';
+import { migratableFinding } from './migratable.ts';
 import type { GuestScope, Scope } from './scope.ts';
 import { judgeGuest, type Verdict } from './verdict.ts';
 
@@ -48,7 +49,12 @@ export function guestStatus<T extends GuestObject, Request, Hardware>(
     ...foreignFields(before),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase: verdict.phase,
-    conditions: conditions(before, guestFindings(scope, verdict, pending), scope, generation),
+    conditions: conditions(
+      before,
+      [...guestFindings(scope, verdict, pending), migratableFinding(scope)],
+      scope,
+      generation,
+    ),
     uuid: scope.handle.uuid,
     effective,
     phaseTransitions: transitions(before, verdict, now),

@@ -1,5 +1,6 @@
 /** Whether a guest is as declared, in kstatus' terms, and its phase in one word. Pure. https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus */
 import type { GuestPhase, RunStrategy } from '../../api/guest.ts';
+import { moveStage } from './moving.ts';
 import { wantedPower } from './power.ts';
 import type { Blocked, GuestScope, StepState } from './scope.ts';
 
@@ -53,7 +54,9 @@ function obstructed(phase: GuestPhase, obstacle: Blocked, facts: VerdictFacts): 
   const { reason, message } = obstacle;
   const since = facts.notReadySince;
   const isOld = since !== undefined && since.reason === reason && facts.now - since.since >= STALLED_AFTER_MS;
-  const stalled = obstacle.type === 'stalled' || (obstacle.type === 'waiting' && isOld);
+  // A large disk takes its time, and its Migration tells how far it is.
+  const isLate = isOld && reason !== 'Migrating';
+  const stalled = obstacle.type === 'stalled' || (obstacle.type === 'waiting' && isLate);
   // What only the user can mend is not reconciling: a reader of kstatus would wait for it for ever.
   return { phase, ready: false, reconciling: obstacle.type !== 'stalled', stalled, reason, message };
 }
@@ -102,6 +105,7 @@ function progressOf({ power, record }: GuestScope): { reason: string; message: s
 function phaseOf(scope: GuestScope, { deleting, strategy }: VerdictFacts): GuestPhase {
   const { observation, power } = scope;
   if (deleting) return 'Terminating';
+  if (moveStage(scope.record) !== 'Home' && observation.state !== 'Unmanageable') return 'Migrating';
   switch (observation.state) {
     case 'Unmanageable':
       return 'Unknown';

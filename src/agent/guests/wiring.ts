@@ -6,7 +6,7 @@ import { done, type Outcome, waiting } from '../../base/outcome.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
 import type { GateDeps } from './gate.ts';
-import type { GuestObject } from './kind.ts';
+import type { GuestKind, GuestObject } from './kind.ts';
 import type { NetworkDeps } from './networks.ts';
 import { read, readGuest } from './read.ts';
 import type { ReferenceFacts } from './references.ts';
@@ -151,25 +151,28 @@ function startDeps<T extends GuestObject, Request, Hardware>(
     now: () => world.world.clock.now(),
     updateRecord: (change) => updateRecord(world, scope.handle.id, change),
     grantIds: () => world.grantIds(),
-    gate: (epoch) => gateDeps(world, scope, epoch),
+    gate: (epoch) => gateDeps(world, scope.kind, scope.object, epoch, scope.signal),
   };
 }
 
-function gateDeps<T extends GuestObject, Request, Hardware>(
+/** What the gate of one guest asks. */
+export function gateDeps<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
-  scope: Scope<T, Request, Hardware>,
+  kind: GuestKind<T, Request, Hardware>,
+  { metadata }: { metadata: { uid: string; namespace?: string; name: string } },
   epoch: number,
+  signal: AbortSignal,
 ): GateDeps {
   const { client, controlPlane, host, lease } = world;
   const cluster = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
   return {
     host,
     epoch,
-    uid: scope.object.metadata.uid,
+    uid: metadata.uid,
     isLeaseValid: () => lease.isValid(),
     isTrusted: () => controlPlane.trust().type === 'Trusted',
-    readGuest: () => readGuest(world, scope.kind, scope.object.metadata, scope.signal),
-    readCluster: async () => (await client.find(ConfigMap, cluster, read(scope.signal)))?.data,
+    readGuest: () => readGuest(world, kind, metadata, signal),
+    readCluster: async () => (await client.find(ConfigMap, cluster, read(signal)))?.data,
     matchesCluster: (data) => controlPlane.matches(data),
   };
 }

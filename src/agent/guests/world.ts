@@ -14,6 +14,7 @@ import type { ImageTable } from '../images/table.ts';
 import type { Jobs } from '../jobs.ts';
 import type { PoolTable } from '../pools/table.ts';
 import type { Records } from '../records.ts';
+import type { Turns } from '../turns.ts';
 
 export type GuestWorld = {
   host: string;
@@ -40,6 +41,8 @@ export type GuestWorld = {
   /** Lets containers use this agent's block of ids. */
   grantIds(): Promise<void>;
   jobs: Jobs;
+  /** Who looks after a guest and who moves it take turns. */
+  turns: Turns;
   /** What the driver of a kind last said of the host. */
   hypervisorFacts(kind: string): HypervisorFacts;
   /** Resolves after the first look around; at once from then on. */

@@ -1,5 +1,6 @@
 /** What this host tells the cluster of its guests: everything it has a record of, running or not. Pure. */
 import type { HostStatus } from '../../api/kinds/host.ts';
+import { isShell } from '../guests/moving.ts';
 import type { GuestRecord } from '../record.ts';
 
 /** Most guests a Host can report, and so the most it takes. */
@@ -13,15 +14,10 @@ export function inventoryOf(
   isRunning: (id: string) => boolean,
 ): HostGuest[] {
   return records
-    .map(({ uuid, kind, namespace, name, uid, epoch, id }) => ({
-      uuid,
-      kind,
-      namespace,
-      name,
-      uid,
-      epoch,
-      running: isRunning(id),
-    }))
+    .map((record) => {
+      const { uuid, kind, namespace, name, uid, epoch, id } = record;
+      return { uuid, kind, namespace, name, uid, epoch, running: isRunning(id) && !isShell(record) };
+    })
     .sort((a, b) => (a.uuid < b.uuid ? -1 : 1))
     .slice(0, HOST_GUEST_LIMIT);
 }

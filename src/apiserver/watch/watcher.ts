@@ -71,20 +71,12 @@ export function startWatcher(
     }
   }
 
-  function resume(): void {
-    if (!live && !closed) catchUp();
-  }
-
-  function pause(): boolean {
-    const stops = live;
-    live = false;
-    return stops;
-  }
-
-  const unfollow = hub.follow({ prefix: served.prefix, onEvent, waits: { pause, resume } });
+  const unfollow = hub.follow({ prefix: served.prefix, onEvent });
   catchUp();
   return {
-    resume,
+    resume: () => {
+      if (!live && !closed) catchUp();
+    },
     position: () => (live ? Math.max(at, hub.revision()) : undefined),
     close: () => {
       closed = true;

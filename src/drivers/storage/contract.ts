@@ -2,6 +2,7 @@
  * What a storage pool driver is. One object serves one pool on one host. Volumes know their owner; a half-made volume or image is
  * never visible; every method may be repeated after a crash.
  */
+import type { Duplex } from 'node:stream';
 
 export type VolumeKind = 'Disk' | 'Filesystem';
 
@@ -42,6 +43,8 @@ export type PoolCapabilities = {
   snapshot: boolean;
   clone: boolean;
   thin: boolean;
+  /** One and the same storage on all hosts that have the pool: volumes are there already when a guest moves. */
+  shared?: boolean;
 };
 
 export type ImageFacts = {
@@ -69,6 +72,9 @@ export type VolumeRequest = {
   idBase?: number;
 };
 
+/** One pass of copying a volume from host to host. */
+export type CopyOptions = { pass: 'First' | 'Final'; signal: AbortSignal; bytesPerSecond?: number };
+
 export type StoragePool = {
   readonly capabilities: PoolCapabilities;
   facts(): Promise<PoolFacts>;
@@ -85,6 +91,16 @@ export type StoragePool = {
   attach(id: string): Promise<VolumeAttachment>;
   /** Nothing there is no error; another owner throws VolumeOwnedByOther. */
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
+  /**
+   * Sends what a volume holds to `importVolume` of the same volume on another host, over a stream that the caller has opened and closes.
+   * First: the guest may still write (Filesystem only); Final: nobody writes any more. Absent: this storage cannot be moved.
+   */
+  exportVolume?(id: string, stream: Duplex, options: CopyOptions): Promise<void>;
+  /**
+   * Receives a volume: seen under its id, whole and flushed, when Final resolves, and not before. May be repeated after a crash at any line.
+   * Throws ReasonedError VolumeOwnedByOther, PoolFull, and when the other end hangs up.
+   */
+  importVolume?(request: VolumeRequest, stream: Duplex, options: CopyOptions): Promise<void>;
   images(): Promise<ImageFacts[]>;
   /** A directory inside the pool (same file system) for making one image; emptied at start-up. */
   stageImage(name: string): Promise<string>;

@@ -1,0 +1,71 @@
+/** Puts both sides of moves together: their informers, what wakes them, who answers targets, and moves whose Migration is gone. */
+import { Migration } from '../../api/kinds/migration.ts';
+import { keyOf } from '../../api/meta.ts';
+import { done, type Outcome } from '../../base/outcome.ts';
+import type { Informer, Informers } from '../../client/contract.ts';
+import type { Controller, Trigger } from '../../runtime/contract.ts';
+import { CONTROLLERS } from '../access.ts';
+import type { GuestRecord } from '../record.ts';
+import { findMigration, passOfRecord } from './passes.ts';
+import { answerTarget } from './source/answer.ts';
+import { createSource } from './source/controller.ts';
+import { createTarget } from './target/controller.ts';
+import { type MoveWorld, movedGuest, moveKey } from './world.ts';
+
+export type Moves = {
+  controllers: readonly Controller<Migration>[];
+  /** Has the moves of a guest looked at again. */
+  wake(record: GuestRecord): void;
+  /** Records with a move whose Migration this host does not see. */
+  unattended(): readonly GuestRecord[];
+  /** Ends such a move unless its Migration is still there. */
+  settle(record: GuestRecord, signal: AbortSignal): Promise<Outcome>;
+  synced(signal: AbortSignal): Promise<void>;
+};
+
+export function createMoves(world: MoveWorld, informers: Informers, signal: AbortSignal): Moves {
+  const { guests, peers } = world;
+  const { host } = guests;
+  const indexes = { guest: (migration: Migration) => [movedGuest(migration)] };
+  const leaving = informers.informer(Migration, { fieldSelector: `status.sourceHost=${host}`, indexes });
+  const coming = informers.informer(Migration, { fieldSelector: `status.targetHost=${host}`, indexes });
+  const source = createSource(world, leaving, [ofSettled(leaving, guests.settled.listen)]);
+  const target = createTarget(world, coming, [ofSettled(coming, guests.settled.listen)]);
+  peers.serve((peer, stream) => void answerTarget(world, peer, stream, signal));
+
+  const isSeen = ({ incoming, outgoing }: GuestRecord): boolean => {
+    const name = (incoming ?? outgoing)?.migration;
+    const informer = incoming === undefined ? leaving : coming;
+    return name === undefined || informer.get(moveKey(name))?.metadata.uid === name.uid;
+  };
+  return {
+    controllers: [source.controller, target.controller],
+    wake: ({ incoming, outgoing }) => {
+      if (outgoing !== undefined) guests.enqueue(CONTROLLERS.departures, moveKey(outgoing.migration));
+      if (incoming !== undefined) guests.enqueue(CONTROLLERS.arrivals, moveKey(incoming.migration));
+    },
+    unattended: () => guests.records.all().filter((record) => !isSeen(record)),
+    settle: async (record, until) => {
+      const name = (record.incoming ?? record.outgoing)?.migration;
+      if (name === undefined || (await findMigration(world, name, until)) !== undefined) return done;
+      const side = record.incoming === undefined ? source : target;
+      return side.settle(passOfRecord(world, record, name, until));
+    },
+    synced: async (until) => {
+      await Promise.all([leaving.synced(until), coming.synced(until)]);
+    },
+  };
+}
+
+/** The guest was looked at: it runs, is off, or is placed here now. */
+function ofSettled(
+  informer: Informer<Migration>,
+  listen: (listener: (guest: string) => void) => () => void,
+): Trigger {
+  return {
+    subscribe: (enqueue) =>
+      listen((guest) => {
+        for (const { metadata } of informer.byIndex('guest', guest)) enqueue(keyOf(metadata));
+      }),
+  };
+}

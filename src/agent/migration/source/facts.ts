@@ -1,0 +1,160 @@
+/** Gathers what the source decides from: its record, what stands here, how far the transfer is, where the guest belongs. */
+import { isOver, type Migration } from '../../../api/kinds/migration.ts';
+import type { Stored } from '../../../api/meta.ts';
+import type { TransferProgress } from '../../../drivers/hypervisor/contract.ts';
+import type { GuestObject } from '../../guests/kind.ts';
+import { wantedPower } from '../../guests/power.ts';
+import type { GuestRecord, Outgoing } from '../../record.ts';
+import { type Belonging, belongingOf } from '../placement.ts';
+import type { MovePass, MoveWorld } from '../world.ts';
+import type { SourceFacts } from './decide.ts';
+
+/** So long a guest that stands still waits for an API server that does not answer. */
+const API_PATIENCE_MS = 5_000;
+
+/** What one side remembers of a move between passes; all of it can be found out again. */
+export type SourceMemory = {
+  /** Monotonic: since when the guest could not be read. */
+  unreadableSince?: number;
+  /** The last progress that was written, and when. */
+  written?: { transferredBytes: number; at: number };
+  /** The least that was still to send, and since when it has not become less. */
+  least?: { remainingBytes: number; at: number };
+  downtimeLimitMs?: number;
+  measured?: { totalMs: number; downtimeMs: number | undefined };
+};
+
+/** With the guest's object as it was read. */
+export type SourceView = SourceFacts & { found: Stored<GuestObject> | undefined };
+
+export async function sourceFacts(
+  world: MoveWorld,
+  pass: MovePass,
+  memory: SourceMemory,
+): Promise<SourceView> {
+  const record = world.guests.records.get(pass.handle.id);
+  const outgoing = record?.outgoing?.migration.uid === pass.name.uid ? record.outgoing : undefined;
+  const observation = await pass.mover.observe(pass.handle);
+  const transfer = await transferOf(pass, outgoing);
+  const isDecisive =
+    outgoing !== undefined &&
+    (outgoing.handOver !== undefined ||
+      outgoing.givenUp !== undefined ||
+      outgoing.held !== undefined ||
+      observation.state === 'HandedOver' ||
+      transfer.phase === 'Completed');
+  const { belonging, found } = await whereItBelongs(world, pass, { record, outgoing, isDecisive }, memory);
+  const now = world.guests.world.clock.monotonic();
+  return {
+    found,
+    belonging,
+    transfer,
+    observation: observation.state,
+    migration: viewOf(pass, record, outgoing),
+    record:
+      record === undefined
+        ? undefined
+        : {
+            outgoing,
+            moved: outgoing === undefined && (record.outgoing !== undefined || record.incoming !== undefined),
+            runs: record.run.live !== undefined,
+          },
+    wantedOff: wantedOff(found, record, outgoing ?? pass.migration?.status),
+    settledThere: isSettled(pass.migration, found),
+    apiIsAway: memory.unreadableSince !== undefined && now - memory.unreadableSince >= API_PATIENCE_MS,
+  };
+}
+
+/** Of this move only: what an earlier one left behind in the driver is not its. */
+async function transferOf(
+  { mover, handle, name }: MovePass,
+  outgoing: Outgoing | undefined,
+): Promise<TransferProgress> {
+  if (outgoing?.type !== 'Live' || mover.live === undefined) return { phase: 'Idle' };
+  const progress = await mover.live.progress(handle).catch((): TransferProgress => ({ phase: 'Idle' }));
+  return progress.phase === 'Idle' || progress.id === name.uid ? progress : { phase: 'Idle' };
+}
+
+/** The API is asked itself where the answer decides who may run the guest; what the watch shows is enough for the rest. */
+async function whereItBelongs(
+  world: MoveWorld,
+  { mover, guest, signal, migration }: MovePass,
+  {
+    record,
+    outgoing,
+    isDecisive,
+  }: { record: GuestRecord | undefined; outgoing: Outgoing | undefined; isDecisive: boolean },
+  memory: SourceMemory,
+): Promise<{ belonging: Belonging; found: Stored<GuestObject> | undefined }> {
+  const ends = {
+    guestUID: record?.uid ?? migration?.status?.guestUID ?? '',
+    source: world.guests.host,
+    target: outgoing?.to ?? migration?.status?.targetHost ?? '',
+    epoch: outgoing?.epoch ?? migration?.status?.epoch ?? 0,
+  };
+  const seen = mover.seen(`${guest.namespace}/${guest.name}`);
+  if (!isDecisive && seen !== undefined && belongingOf(seen, ends) === 'Source') {
+    return { belonging: 'Source', found: seen };
+  }
+  try {
+    const found = await mover.read(guest, signal);
+    delete memory.unreadableSince;
+    return { belonging: belongingOf(found, ends), found };
+  } catch {
+    memory.unreadableSince ??= world.guests.world.clock.monotonic();
+    return { belonging: 'Unknown', found: seen };
+  }
+}
+
+function viewOf(
+  { migration, now }: MovePass,
+  record: GuestRecord | undefined,
+  outgoing: Outgoing | undefined,
+): SourceFacts['migration'] {
+  if (migration === undefined) return undefined;
+  const { status = {}, metadata } = migration;
+  const { target } = status;
+  return {
+    uid: metadata.uid,
+    type: status.type ?? 'Offline',
+    over: isOver(migration),
+    deleting: metadata.deletionTimestamp !== undefined,
+    stop: status.cancel ?? timeout(migration, outgoing, now),
+    fits: record !== undefined && record.uid === status.guestUID && record.epoch === status.epoch,
+    target: target?.state,
+    targetFailure:
+      target?.reason === undefined ? undefined : { reason: target.reason, message: target.message ?? '' },
+    source: status.source?.state,
+  };
+}
+
+function timeout({ spec }: Migration, outgoing: Outgoing | undefined, now: number) {
+  if (outgoing === undefined || now < outgoing.since + (spec.timeoutSeconds ?? 3_600) * 1_000)
+    return undefined;
+  return { reason: 'TimedOut', message: 'the move took longer than timeoutSeconds: the guest stays' };
+}
+
+function wantedOff(
+  found: Stored<GuestObject> | undefined,
+  record: GuestRecord | undefined,
+  move: { type?: 'Live' | 'Offline' } | undefined,
+): SourceFacts['wantedOff'] {
+  if (found === undefined || found.metadata.uid !== record?.uid) return undefined;
+  if (found.metadata.deletionTimestamp !== undefined) {
+    return { reason: 'GuestDeleted', message: 'the guest is being deleted' };
+  }
+  if (move?.type === 'Live' && wantedPower(found.spec.runStrategy ?? 'Always', record.run) === 'Off') {
+    return { reason: 'StopRequested', message: 'the guest is to be off' };
+  }
+  return undefined;
+}
+
+/** Without a Migration the guest's own status tells whether its new host looks after it. */
+function isSettled(
+  migration: Stored<Migration> | undefined,
+  found: Stored<GuestObject> | undefined,
+): boolean {
+  const state = migration?.status?.target?.state;
+  if (migration !== undefined && state !== undefined) return state === 'Settled';
+  return found?.status?.phase === 'Running' || found?.status?.phase === 'Stopped';
+}

@@ -1,0 +1,148 @@
+/**
+ * The hand-over and its ways back. Each change of the placement is one compare-and-swap, written down before it is asked for; the guest runs
+ * on here only by its gate.
+ */
+import { Migration } from '../../../api/kinds/migration.ts';
+import { GateClosed } from '../../guests/gate.ts';
+import { read } from '../../guests/read.ts';
+import type { GivenUp } from '../../record.ts';
+import { belongingOf } from '../placement.ts';
+import type { MovePass, MoveWorld } from '../world.ts';
+import type { SourceView } from './facts.ts';
+import {
+  after,
+  again,
+  change,
+  giveUp,
+  HANDOVER_RECHECK_MS,
+  RECHECK_MS,
+  type SourceStep,
+  wakeGuest,
+} from './record.ts';
+
+/**
+ * The one moment: everything is on the target, and the placement is asked to change. Before that it is written down that it is asked, so
+ * that whoever comes after a crash reads first; nobody runs the guest until the answer, or a read, says whose it is.
+ */
+export async function handOver(
+  world: MoveWorld,
+  pass: MovePass,
+  { transfer, record }: SourceView,
+): Promise<SourceStep> {
+  const { guests } = world;
+  const { mover, guest, signal, name, handle } = pass;
+  const asked = record?.outgoing?.handOver !== undefined;
+  if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
+  const ref = { namespace: name.namespace, name: name.name };
+  const [found, current] = await Promise.all([
+    mover.read(guest, signal),
+    guests.client.find(Migration, ref, read(signal)),
+  ]);
+  pass.migration = current?.metadata.uid === name.uid ? current : undefined;
+  const ends = endsOf(world, handle.id);
+  if (ends === undefined || found === undefined || belongingOf(found, ends) !== 'Source') return again;
+  if (found.metadata.deletionTimestamp !== undefined || !isWanted(pass)) return again;
+
+  const still = transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now;
+  await change(world, pass, (outgoing) => ({ stillSince: still, ...outgoing, handOver: 'Asked' }));
+  const to = { host: ends.target, epoch: ends.epoch + 1, now: guests.world.clock.now() };
+  const result = await mover.swap(found, to, signal);
+  switch (result) {
+    case 'Swapped':
+      await change(world, pass, (outgoing) => ({ ...outgoing, handOver: 'Done' }));
+      pass.event('Normal', 'HandedOver', `the guest is placed on ${ends.target}`);
+      return again;
+    case 'Stale':
+    case 'Refused': {
+      // An earlier request without an answer may be what this one ran into: only a read tells.
+      if (asked) return after(HANDOVER_RECHECK_MS);
+      await change(world, pass, ({ handOver: _asked, ...outgoing }) => outgoing);
+      if (result === 'Refused') {
+        const message = 'the API server refused the new placement of the guest';
+        await giveUp(world, pass, { phase: 'Failed', reason: 'HandOverRefused', message });
+      }
+      return again;
+    }
+    case 'Unknown':
+      return after(HANDOVER_RECHECK_MS);
+    default:
+      return result satisfies never;
+  }
+}
+
+/** As just read: still wanted, and the target still ready. What stands against it is decided by the table. */
+function isWanted({ migration }: MovePass): boolean {
+  const { status, metadata } = migration ?? {};
+  return (
+    metadata?.deletionTimestamp === undefined &&
+    status?.completedAt === undefined &&
+    status?.cancel === undefined &&
+    status?.target?.state === 'Ready'
+  );
+}
+
+function endsOf({ guests }: MoveWorld, id: string) {
+  const record = guests.records.get(id);
+  if (record?.outgoing === undefined) return undefined;
+  const { to: target, epoch } = record.outgoing;
+  return { guestUID: record.uid, source: guests.host, target, epoch };
+}
+
+/** A new epoch for this host: a request under way carries an older resourceVersion and can change nothing any more. */
+export async function reclaim(
+  world: MoveWorld,
+  pass: MovePass,
+  { found }: SourceView,
+  end: GivenUp,
+): Promise<SourceStep> {
+  const ends = endsOf(world, pass.handle.id);
+  if (found === undefined || ends === undefined) return after(HANDOVER_RECHECK_MS);
+  const { clock } = world.guests.world;
+  const epoch = ends.epoch + 1;
+  const result = await pass.mover.swap(found, { host: ends.source, epoch, now: clock.now() }, pass.signal);
+  if (result !== 'Swapped') return after(HANDOVER_RECHECK_MS);
+  await giveUp(world, pass, end, epoch);
+  return again;
+}
+
+/** Its epoch is written down before anything runs by it. */
+export async function acceptBack(
+  world: MoveWorld,
+  pass: MovePass,
+  { found }: SourceView,
+  end: GivenUp,
+): Promise<SourceStep> {
+  const epoch = found?.status?.placement?.epoch;
+  if (epoch === undefined) return after(HANDOVER_RECHECK_MS);
+  await giveUp(world, pass, end, epoch);
+  return again;
+}
+
+/**
+ * Through the gate. Without an API server to ask, only by the lease, and only when the change of placement was surely never asked for:
+ * then this host is the guest's as it was before the move.
+ */
+export async function takeBack(
+  world: MoveWorld,
+  pass: MovePass,
+  { record }: SourceView,
+): Promise<SourceStep> {
+  const { guests } = world;
+  const { mover, handle, guest, signal } = pass;
+  const stored = guests.records.get(handle.id);
+  if (mover.live === undefined || stored === undefined) return after(RECHECK_MS);
+  const found = { metadata: { ...guest, uid: stored.uid } };
+  const withoutApi = record?.outgoing?.givenUp?.reason === 'ApiServerAway';
+  const gate = async () => {
+    if (!withoutApi) return mover.gate(found, stored.epoch, signal);
+    if (!guests.lease.isValid()) throw new GateClosed('LeaseNotHeld', "this host's lease is not valid");
+  };
+  try {
+    await mover.live.takeBack(handle, gate);
+    wakeGuest(world, pass);
+    return again;
+  } catch (error) {
+    if (!(error instanceof GateClosed)) throw error;
+    return after(HANDOVER_RECHECK_MS);
+  }
+}

@@ -1,0 +1,58 @@
+/** How the source's record of a move changes, each time on disk before anything is done by it. */
+import { updateRecord } from '../../guests/wiring.ts';
+import type { GivenUp, GuestRecord, Outgoing } from '../../record.ts';
+import type { MovePass, MoveWorld, Step } from '../world.ts';
+import type { SourceSays } from './status.ts';
+
+/** A step, and what it says in the Migration. */
+export type SourceStep = { step: Step; says?: SourceSays };
+
+/** What tells nobody is looked at again after this. */
+export const RECHECK_MS = 10_000;
+/** Between two looks at a hand-over: the guest stands still. */
+export const HANDOVER_RECHECK_MS = 250;
+
+/** Decide again at once. */
+export const again: SourceStep = { step: 'again' };
+/** Look again after so long, although nothing tells. */
+export const after = (afterMs: number, says?: SourceSays): SourceStep => ({
+  step: { afterMs },
+  ...(says === undefined ? {} : { says }),
+});
+
+/** Changes the move in the record. */
+export function change(
+  world: MoveWorld,
+  { handle }: MovePass,
+  edit: (outgoing: Outgoing) => Outgoing,
+  more: (record: GuestRecord) => Partial<GuestRecord> = () => ({}),
+): Promise<GuestRecord> {
+  return updateRecord(world.guests, handle.id, (record) => {
+    if (record.outgoing === undefined) throw new Error(`the record of ${record.id} has lost its move`);
+    return { ...record, ...more(record), outgoing: edit(record.outgoing) };
+  });
+}
+
+/** Has the guest's own controller look at it. */
+export function wakeGuest({ guests }: MoveWorld, { mover, guest }: MovePass): void {
+  guests.enqueue(mover.controller, `${guest.namespace}/${guest.name}`);
+}
+
+/** A guest that was stopped for the move is started again, whatever its run strategy would say of a guest that is off. */
+export async function giveUp(world: MoveWorld, pass: MovePass, end: GivenUp, epoch?: number): Promise<void> {
+  await change(
+    world,
+    pass,
+    ({ handOver: _asked, ...outgoing }) => ({
+      ...outgoing,
+      ...(epoch === undefined ? {} : { epoch }),
+      givenUp: end,
+    }),
+    ({ run, outgoing, epoch: before }) => ({
+      epoch: epoch ?? before,
+      ...(outgoing?.held?.wasOn === true ? { run: { ...run, restart: true } } : {}),
+    }),
+  );
+  pass.event('Warning', end.reason, end.message);
+  wakeGuest(world, pass);
+}

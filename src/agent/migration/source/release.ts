@@ -1,0 +1,44 @@
+/** Removes what is left of a guest that is at home on another host: its process, interfaces, volumes that were copied; its record last. */
+import type { RecordedVolume } from '../../record.ts';
+import type { MovePass, MoveWorld } from '../world.ts';
+
+/** What could not be removed yet; undefined when nothing is left. Repeatable. */
+export async function releaseGuest(
+  { guests }: MoveWorld,
+  { mover, handle }: MovePass,
+): Promise<{ afterMs: number } | undefined> {
+  const record = guests.records.get(handle.id);
+  if (record === undefined) return undefined;
+  await guests.jobs.cancel(handle.id);
+  const { state } = await mover.observe(handle);
+  if (state !== 'Off') await mover.kill(handle);
+  await mover.remove(handle);
+  for (const { name } of record.nics) await guests.network.detach(handle.id, name);
+  for (const volume of record.volumes) {
+    const isGone = await removeCopy(guests.pools, volume, handle.uuid);
+    if (!isGone) return { afterMs: POOL_RECHECK_MS };
+  }
+  if (record.idBase !== undefined) guests.idRanges.release(record.idBase);
+  await guests.records.remove(handle.id);
+  guests.controlPlane.reportEpoch(handle.id, false);
+  guests.presence.setRunning(handle.id, false);
+  guests.presence.setOrphan(handle.id, undefined);
+  return undefined;
+}
+
+/** A pool that is not open here now may be soon. */
+const POOL_RECHECK_MS = 10_000;
+
+/** On shared storage the volume is the guest's one and only. */
+async function removeCopy(
+  pools: MoveWorld['guests']['pools'],
+  { pool: name, id }: RecordedVolume,
+  guestUuid: string,
+): Promise<boolean> {
+  const pool = pools.get(name);
+  if (pool?.type !== 'Open') return pool?.type === 'Elsewhere';
+  if (pool.driver.capabilities.shared === true) return true;
+  await pool.driver.remove(id, { guestUuid });
+  pools.used.tell(name);
+  return true;
+}

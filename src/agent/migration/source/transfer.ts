@@ -1,0 +1,117 @@
+/** Sending a running guest: begun once, then followed, with limits that follow how it goes. */
+import { parseBytes } from '../../../base/quantity.ts';
+import type { SendOptions, TransferLimits, TransferPlace } from '../../../drivers/hypervisor/contract.ts';
+import type { MovePass, MoveWorld } from '../world.ts';
+import { stepDowntime } from './converge.ts';
+import type { SourceStage } from './decide.ts';
+import type { SourceMemory, SourceView } from './facts.ts';
+import type { SourceStep } from './record.ts';
+import type { SourceSays } from './status.ts';
+
+const DISKS_RECHECK_MS = 1_000;
+const MEMORY_RECHECK_MS = 250;
+const SWITCH_RECHECK_MS = 50;
+/** Progress is written when it has moved by this share, or after so long. */
+const NEWS_SHARE = 0.01;
+const NEWS_AFTER_MS = 5_000;
+
+export async function send(
+  world: MoveWorld,
+  { mover, handle, migration }: MovePass,
+  _view: SourceView,
+  memory: SourceMemory,
+): Promise<SourceStep> {
+  const place = placeOf(migration?.status?.target?.place);
+  if (mover.live === undefined || place === undefined || migration === undefined)
+    return { step: { afterMs: 1_000 } };
+  const { spec, metadata, status } = migration;
+  const certificates = world.peers.certificates;
+  const options: SendOptions = {
+    id: metadata.uid,
+    ...limits(spec, memory),
+    autoConverge: spec.autoConverge ?? true,
+    channels: spec.channels ?? 1,
+    compression: spec.compression ?? 'None',
+    postCopy: false,
+    ...(certificates === undefined
+      ? {}
+      : { tls: { directory: certificates, peer: status?.targetHost ?? '' } }),
+  };
+  await mover.live.send(handle, place, options);
+  return {
+    step: { afterMs: MEMORY_RECHECK_MS },
+    says: { stage: 'Copying', message: 'disks and memory are being sent' },
+  };
+}
+
+type Spec = NonNullable<MovePass['migration']>['spec'];
+
+function limits({ bandwidth, downtimeLimitMilliseconds = 300 }: Spec, memory: SourceMemory): TransferLimits {
+  return {
+    downtimeMs: memory.downtimeLimitMs ?? downtimeLimitMilliseconds,
+    ...(bandwidth === undefined ? {} : { bytesPerSecond: parseBytes(bandwidth) }),
+  };
+}
+
+type ReportedPlace = NonNullable<
+  NonNullable<NonNullable<MovePass['migration']>['status']>['target']
+>['place'];
+
+function placeOf(place: ReportedPlace): TransferPlace | undefined {
+  if (place?.disks === undefined)
+    return place === undefined ? undefined : { address: place.address, port: place.port };
+  const exports = Object.fromEntries(place.disks.exports.map((disk) => [disk.name, disk.export]));
+  return { address: place.address, port: place.port, disks: { port: place.disks.port, exports } };
+}
+
+export async function follow(
+  world: MoveWorld,
+  { mover, handle, migration }: MovePass,
+  { transfer }: SourceView,
+  memory: SourceMemory,
+  stage: SourceStage,
+): Promise<SourceStep> {
+  if (transfer.phase === 'Idle' || transfer.phase === 'Failed')
+    return { step: { afterMs: MEMORY_RECHECK_MS } };
+  const now = world.guests.world.clock.monotonic();
+  if (transfer.phase === 'Memory' && migration !== undefined) {
+    const asked = migration.spec.downtimeLimitMilliseconds ?? 300;
+    const current = memory.downtimeLimitMs ?? asked;
+    const { limitMs, least } = stepDowntime(asked, current, memory.least, {
+      remainingBytes: transfer.remainingBytes,
+      now,
+    });
+    memory.least = least;
+    if (limitMs !== current) {
+      memory.downtimeLimitMs = limitMs;
+      await mover.live?.adjust(handle, limits(migration.spec, memory));
+    }
+  }
+  const afterMs =
+    transfer.phase === 'Disks'
+      ? DISKS_RECHECK_MS
+      : transfer.phase === 'Memory'
+        ? MEMORY_RECHECK_MS
+        : SWITCH_RECHECK_MS;
+  const says = news(transfer, memory, now, stage, migration?.status?.phase);
+  return { step: { afterMs }, ...(says === undefined ? {} : { says }) };
+}
+
+/** Few writes: each is a change that every watcher sees. */
+function news(
+  { transferredBytes, remainingBytes }: { transferredBytes: number; remainingBytes: number },
+  memory: SourceMemory,
+  now: number,
+  stage: SourceStage,
+  phase: string | undefined,
+): SourceSays | undefined {
+  const { written } = memory;
+  const share =
+    Math.abs(transferredBytes - (written?.transferredBytes ?? 0)) / (transferredBytes + remainingBytes + 1);
+  const isDue = written === undefined || share > NEWS_SHARE || now - written.at >= NEWS_AFTER_MS;
+  if (phase === stage && (!isDue || written?.transferredBytes === transferredBytes)) return undefined;
+  memory.written = { transferredBytes, at: now };
+  const message =
+    stage === 'Copying' ? 'disks and memory are being sent' : 'memory that changes is being sent';
+  return { stage, message, progress: { transferredBytes, remainingBytes } };
+}

@@ -1,0 +1,237 @@
+/** Does what the target's table says, one deed at a time; each may be repeated after a crash. */
+import type { MigrationStatus } from '../../../api/kinds/migration.ts';
+import { outcomeOf } from '../../../base/outcome.ts';
+import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
+import { GateClosed } from '../../guests/gate.ts';
+import { updateRecord } from '../../guests/wiring.ts';
+import { HOST_GUEST_LIMIT } from '../../host/inventory.ts';
+import type { GuestRecord, Incoming } from '../../record.ts';
+import type { MovePass, MoveWorld, Step } from '../world.ts';
+import type { TargetDeed } from './decide.ts';
+import type { TargetView } from './facts.ts';
+import { copyOffline, prepareLive } from './prepare.ts';
+
+export type TargetSays = NonNullable<MigrationStatus['target']>;
+export type TargetStep = { step: Step; says?: TargetSays };
+
+/** What tells nobody is looked at again after this. */
+const RECHECK_MS = 5_000;
+/** The guest stands still between two looks. */
+const ARRIVAL_RECHECK_MS = 250;
+
+const again: TargetStep = { step: 'again' };
+const after = (afterMs: number, says?: TargetSays): TargetStep => ({
+  step: { afterMs },
+  ...(says === undefined ? {} : { says }),
+});
+
+/** `wake` has this move looked at again when work beside the passes has ended. */
+export async function actAsTarget(
+  world: MoveWorld,
+  pass: MovePass,
+  view: TargetView,
+  deed: TargetDeed,
+  wake: () => void,
+): Promise<TargetStep> {
+  switch (deed.type) {
+    case 'none':
+    case 'await':
+      return after(RECHECK_MS);
+    case 'accept':
+      return accept(world, pass);
+    case 'prepare':
+      return beside(world, pass, 'prepare', wake, async (signal) => ({
+        state: 'Ready',
+        place: reported(await prepareLive(world, pass, signal)),
+      }));
+    case 'copy':
+      return beside(world, pass, `copy ${deed.pass}`, wake, async (signal) => {
+        await copyOffline(world, pass, deed.pass, signal);
+        return { state: deed.pass === 'First' ? 'Precopied' : 'Ready' };
+      });
+    case 'arrive':
+      return arrive(world, pass, view);
+    case 'settle':
+      return settle(world, pass, view);
+    case 'finish':
+      await updateRecord(world.guests, pass.handle.id, ({ incoming: _over, ...record }) => record);
+      return after(RECHECK_MS, { state: 'Settled' });
+    case 'giveBack':
+      return giveBack(world, pass, view);
+    case 'say':
+      return after(RECHECK_MS, { ...pass.migration?.status?.target, state: deed.state });
+    case 'fail':
+      return after(RECHECK_MS, {
+        state: 'Failed',
+        reason: deed.reason,
+        message: deed.message.slice(0, 1_024),
+      });
+    case 'clean':
+      await clean(world, pass);
+      return again;
+    default:
+      return deed satisfies never;
+  }
+}
+
+function change(
+  world: MoveWorld,
+  { handle }: MovePass,
+  edit: (incoming: Incoming) => Incoming,
+  more: (record: GuestRecord) => Partial<GuestRecord> = () => ({}),
+): Promise<GuestRecord> {
+  return updateRecord(world.guests, handle.id, (record) => {
+    if (record.incoming === undefined) throw new Error(`the record of ${record.id} has lost its move`);
+    return { ...record, ...more(record), incoming: edit(record.incoming) };
+  });
+}
+
+/** On disk first, then in the Host's inventory: only after both may anything of the guest be made here. */
+async function accept(
+  { guests }: MoveWorld,
+  { handle, guest, name, migration, signal }: MovePass,
+): Promise<TargetStep> {
+  const { guestUID = '', epoch = 0, sourceHost = '', type = 'Offline' } = migration?.status ?? {};
+  if (guests.records.count() >= HOST_GUEST_LIMIT) {
+    return after(RECHECK_MS, {
+      state: 'Failed',
+      reason: 'HostFull',
+      message: `the target has ${HOST_GUEST_LIMIT} guests, the most it can report`,
+    });
+  }
+  await guests.records.update(
+    handle.id,
+    (before) =>
+      before ?? {
+        version: 1,
+        ...guest,
+        uid: guestUID,
+        uuid: handle.uuid,
+        id: handle.id,
+        epoch,
+        volumes: [],
+        nics: [],
+        run: {},
+        incoming: { migration: name, type, from: sourceHost, epoch: epoch + 1, made: [] },
+      },
+  );
+  if (!guests.inventory.lists(handle.uuid)) await guests.inventory.publish(signal);
+  return again;
+}
+
+/** Long work goes on beside the pass; what it cannot do is why the guest cannot come. */
+async function beside(
+  world: MoveWorld,
+  pass: MovePass,
+  what: string,
+  wake: () => void,
+  work: (signal: AbortSignal) => Promise<TargetSays>,
+): Promise<TargetStep> {
+  const says: TargetSays = { state: pass.migration?.status?.target?.state ?? 'Preparing' };
+  try {
+    const ended = await world.guests.jobs.run(pass.handle.id, `move ${what}`, work, wake);
+    return after(ended === undefined ? 600_000 : RECHECK_MS, ended?.value ?? says);
+  } catch (error) {
+    if (pass.signal.aborted) throw error;
+    const outcome = outcomeOf(error, 'TargetFailed');
+    const { reason, message } = outcome.type === 'done' ? { reason: 'TargetFailed', message: '' } : outcome;
+    await change(world, pass, (incoming) => ({ ...incoming, failed: { reason, message } }));
+    pass.event('Warning', reason, message);
+    return again;
+  }
+}
+
+function reported({ address, port, disks }: TransferPlace): NonNullable<TargetSays['place']> {
+  if (disks === undefined) return { address, port };
+  const exports = Object.entries(disks.exports).map(([name, value]) => ({ name, export: value }));
+  return { address, port, disks: { port: disks.port, exports } };
+}
+
+/** That it may have run here is written down behind the gate and before its first instruction. */
+async function arrive(
+  world: MoveWorld,
+  pass: MovePass,
+  { found, incoming }: TargetView,
+): Promise<TargetStep> {
+  const { mover, handle, guest, signal } = pass;
+  const epoch = found?.status?.placement?.epoch;
+  const uid = found?.metadata.uid;
+  if (mover.live === undefined || epoch === undefined || uid === undefined || incoming === undefined)
+    return after(RECHECK_MS);
+  try {
+    await mover.live.arrive(handle, async () => {
+      await mover.gate({ metadata: { ...guest, uid } }, epoch, signal);
+      await change(world, pass, (before) => ({ ...before, arriving: true }));
+    });
+  } catch (error) {
+    if (!(error instanceof GateClosed)) throw error;
+    return after(ARRIVAL_RECHECK_MS);
+  }
+  return again;
+}
+
+async function settle(
+  world: MoveWorld,
+  pass: MovePass,
+  { found, observation }: TargetView,
+): Promise<TargetStep> {
+  const { guests } = world;
+  const { mover, guest } = pass;
+  const now = guests.world.clock.now();
+  await change(
+    world,
+    pass,
+    (incoming) => ({ ...incoming, home: true }),
+    ({ epoch, run, incoming }) => ({
+      epoch: Math.max(epoch, found?.status?.placement?.epoch ?? 0),
+      ...(observation === 'Running' || incoming?.arriving === true
+        ? { run: { ...run, live: { since: now } } }
+        : {}),
+    }),
+  );
+  guests.enqueue(mover.controller, `${guest.namespace}/${guest.name}`);
+  return again;
+}
+
+/** The source still has all of it: by compare-and-swap, with a new epoch. Until it is read whose it is, nothing starts here. */
+async function giveBack(
+  world: MoveWorld,
+  pass: MovePass,
+  { found, incoming }: TargetView,
+): Promise<TargetStep> {
+  const epoch = found?.status?.placement?.epoch;
+  if (found === undefined || epoch === undefined || incoming === undefined) return after(ARRIVAL_RECHECK_MS);
+  const failure = world.guests.records.get(pass.handle.id)?.run.failure;
+  const { reason, message } = failure ?? {
+    reason: 'TargetDied',
+    message: 'the process that was to take the guest over has ended on the target',
+  };
+  await change(world, pass, ({ home: _home, ...before }) => ({ ...before, failed: { reason, message } }));
+  const to = { host: incoming.from, epoch: epoch + 1, now: world.guests.world.clock.now() };
+  const result = await pass.mover.swap(found, to, pass.signal);
+  pass.event('Warning', reason, `given back to ${incoming.from}: ${message}`);
+  return result === 'Swapped' ? again : after(ARRIVAL_RECHECK_MS);
+}
+
+/** Only what was made for this move. */
+async function clean({ guests }: MoveWorld, { handle, mover }: MovePass): Promise<void> {
+  await guests.jobs.cancel(handle.id);
+  const record = guests.records.get(handle.id);
+  if (record === undefined) return;
+  const { state } = await mover.observe(handle);
+  if (state !== 'Off') await mover.kill(handle);
+  await mover.remove(handle);
+  for (const { name } of record.nics) await guests.network.detach(handle.id, name);
+  for (const name of record.incoming?.made ?? []) {
+    const volume = record.volumes.find((known) => known.name === name);
+    const pool = guests.pools.get(volume?.pool ?? '');
+    if (volume === undefined || pool?.type !== 'Open') continue;
+    await pool.driver.remove(volume.id, { guestUuid: handle.uuid });
+    guests.pools.used.tell(volume.pool);
+  }
+  if (record.idBase !== undefined) guests.idRanges.release(record.idBase);
+  await guests.records.remove(handle.id);
+  guests.controlPlane.reportEpoch(handle.id, false);
+  guests.presence.setRunning(handle.id, false);
+  guests.presence.setOrphan(handle.id, undefined);
+}

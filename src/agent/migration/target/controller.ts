@@ -1,0 +1,82 @@
+/** The controller of moves to this host: each pass decides by the table and acts until it has to wait. */
+import { MIGRATION_FINALIZERS, STARTED_ANNOTATION } from '../../../api/cluster.ts';
+import { isOver, Migration } from '../../../api/kinds/migration.ts';
+import type { Stored } from '../../../api/meta.ts';
+import { done, failed, type Outcome, waiting } from '../../../base/outcome.ts';
+import type { Informer } from '../../../client/contract.ts';
+import type { Controller, PassResult, Trigger } from '../../../runtime/contract.ts';
+import { CONTROLLERS, MIGRATION_ACCESS, TARGET_STATUS_PATHS } from '../../access.ts';
+import { passOver, passWithout } from '../passes.ts';
+import { type MovePass, type MoveWorld, moveKey } from '../world.ts';
+import { actAsTarget, type TargetSays } from './act.ts';
+import { decideTarget } from './decide.ts';
+import { targetFacts } from './facts.ts';
+
+/** More deeds than any way through the table has in one pass. */
+const MOST_DEEDS = 12;
+
+export type TargetSide = {
+  controller: Controller<Migration>;
+  /** Ends a move whose Migration is gone. */
+  settle(pass: MovePass): Promise<Outcome>;
+};
+
+export function createTarget(
+  world: MoveWorld,
+  informer: Informer<Migration>,
+  triggers: readonly Trigger[],
+): TargetSide {
+  const { guests } = world;
+  const run = async (pass: MovePass): Promise<{ outcome: Outcome; says?: TargetSays }> => {
+    const wake = () => guests.enqueue(CONTROLLERS.arrivals, moveKey(pass.name));
+    for (let deeds = 0; deeds < MOST_DEEDS; deeds += 1) {
+      const view = await targetFacts(world, pass);
+      const deed = decideTarget(view);
+      if (deed.type === 'none' && isEnding(pass)) return { outcome: done };
+      const { step, says } = await actAsTarget(world, pass, view, deed, wake);
+      // Without a Migration there is nobody to tell.
+      if (step === 'again') continue;
+      const outcome = waiting('Moving', 'the move goes on', step.afterMs);
+      return says === undefined ? { outcome } : { outcome, says };
+    }
+    return { outcome: failed('MoveUnsettled', 'the move changes faster than this host can follow') };
+  };
+  const inTurn = (pass: MovePass) => guests.turns.take(pass.handle.id, () => run(pass));
+
+  const reconcile = async (
+    object: Stored<Migration>,
+    pass: MovePass | undefined,
+  ): Promise<PassResult<Migration>> => {
+    if (pass === undefined)
+      return { outcome: waiting('ControlPlaneUnknown', 'the cluster is not known yet') };
+    const { outcome, says } = await inTurn(pass);
+    return says === undefined ? { outcome } : { outcome, status: { ...object.status, target: says } };
+  };
+
+  return {
+    settle: async (pass) => (await inTurn(pass)).outcome,
+    controller: {
+      name: CONTROLLERS.arrivals,
+      kind: Migration,
+      informer,
+      writes: TARGET_STATUS_PATHS,
+      access: MIGRATION_ACCESS,
+      finalizer: MIGRATION_FINALIZERS.target,
+      stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+      selects: (object) =>
+        !isOver(object) || object.metadata.finalizers?.includes(MIGRATION_FINALIZERS.target) === true,
+      triggers,
+      concurrency: 8,
+      reconcile: (given) => reconcile(given.object, passOver(world, given)),
+      remove: (given) => reconcile(given.object, passOver(world, given)),
+      gone: async (_key, last, { signal }) => {
+        const pass = await passWithout(world, last, signal);
+        return pass === undefined ? done : (await inTurn(pass)).outcome;
+      },
+    },
+  };
+}
+
+function isEnding({ migration }: MovePass): boolean {
+  return migration === undefined || isOver(migration) || migration.metadata.deletionTimestamp !== undefined;
+}

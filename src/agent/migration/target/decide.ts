@@ -1,0 +1,131 @@
+/**
+ * The target's side of a move as one table: from what is known of both sides to the next deed. Until the guest's placement names this host
+ * nothing of the guest runs here, and what was made for it goes only when the source says that the guest has stayed.
+ */
+import type { MigrationStatus } from '../../../api/kinds/migration.ts';
+import type { GuestObservation } from '../../../drivers/hypervisor/contract.ts';
+import type { Incoming } from '../../record.ts';
+import type { Belonging } from '../placement.ts';
+
+type Says<Side extends 'source' | 'target'> = NonNullable<MigrationStatus[Side]>['state'];
+
+export type TargetFacts = {
+  /** The Migration as this host sees it; undefined: there is none any more. */
+  migration:
+    | {
+        over: boolean;
+        deleting: boolean;
+        type: 'Live' | 'Offline';
+        source: Says<'source'> | undefined;
+        /** The source has its finalizer on the object, so it has begun. */
+        sourceHolds: boolean;
+        target: Says<'target'> | undefined;
+      }
+    | undefined;
+  /** `taken`: by a guest of this name that this move did not bring. */
+  record: { incoming: Incoming | undefined; taken: boolean } | undefined;
+  observation: GuestObservation['state'];
+  belonging: Belonging;
+  /** The guest does here what its run strategy wants of it, or its first start here has failed. */
+  settling: 'Settled' | 'Starting' | 'StartFailed';
+  /** The source's agent renews its Lease. */
+  sourceIsThere: boolean;
+};
+
+export type TargetDeed =
+  | { type: 'none' }
+  /** Write the move into the record, list the guest in the inventory. */
+  | { type: 'accept' }
+  /** Fetch the guest's state, make volumes and interfaces, and the process that waits for it. */
+  | { type: 'prepare' }
+  /** Offline: copy what can be copied while the guest runs, then the rest. */
+  | { type: 'copy'; pass: 'First' | 'Final' }
+  | { type: 'await' }
+  /** The guest runs here, after the gate. */
+  | { type: 'arrive' }
+  /** Its placement is here: it is looked after as any other guest from now on. */
+  | { type: 'settle' }
+  /** It has come through: the move is forgotten here. */
+  | { type: 'finish' }
+  /** It never ran here and cannot: its placement goes back to the source, which still has all of it. */
+  | { type: 'giveBack' }
+  | { type: 'say'; state: 'Settled' | 'Cleaned' }
+  | { type: 'fail'; reason: string; message: string }
+  /** Remove what was made for it; its record last. */
+  | { type: 'clean' };
+
+export function decideTarget(facts: TargetFacts): TargetDeed {
+  const { migration, record, belonging } = facts;
+  const incoming = record?.incoming;
+  if (incoming === undefined) return decideUnaccepted(facts);
+  if (belonging === 'Target') return decideArrived(facts, incoming);
+  if (isSettledElsewhere(facts)) return { type: 'clean' };
+  if (belonging === 'Unknown' || migration === undefined || migration.deleting) return { type: 'await' };
+  if (incoming.failed !== undefined) return { type: 'fail', ...incoming.failed };
+  return decidePreparation(facts, incoming);
+}
+
+function decideUnaccepted({ migration, record, belonging, settling }: TargetFacts): TargetDeed {
+  if (migration === undefined) return { type: 'none' };
+  const { target } = migration;
+  if (target !== undefined && target !== 'Failed' && target !== 'Cleaned' && target !== 'Settled') {
+    // The record has lost the move: it was settled, or cleaned, and not said.
+    if (belonging === 'Target')
+      return settling === 'Starting' ? { type: 'await' } : { type: 'say', state: 'Settled' };
+    return belonging === 'Unknown' ? { type: 'await' } : { type: 'say', state: 'Cleaned' };
+  }
+  if (target === 'Failed') return { type: 'say', state: 'Cleaned' };
+  if (target !== undefined || migration.over || migration.deleting) return { type: 'none' };
+  if (migration.source !== 'Offering' || belonging !== 'Source') return { type: 'none' };
+  if (record === undefined) return { type: 'accept' };
+  return record.taken
+    ? {
+        type: 'fail',
+        reason: 'RecordExists',
+        message: 'the target remembers an earlier stay of this guest: see its volumes there',
+      }
+    : { type: 'none' };
+}
+
+/** The source has said that the guest stayed, or will never say anything and the placement is not ours. */
+function isSettledElsewhere({ migration, belonging }: TargetFacts): boolean {
+  if (belonging === 'Unknown') return false;
+  if (migration === undefined || migration.over) return true;
+  if (migration.source === 'Stayed' || migration.source === 'Released') return true;
+  return migration.deleting && !migration.sourceHolds;
+}
+
+/** The placement is ours: the guest goes on here, whatever becomes of the Migration. */
+function decideArrived(facts: TargetFacts, incoming: Incoming): TargetDeed {
+  const { observation, sourceIsThere, migration, settling } = facts;
+  if (incoming.home === true) {
+    if (settling === 'Starting') return { type: 'await' };
+    const sourceHasIt = migration !== undefined && !migration.over && sourceIsThere;
+    return settling === 'StartFailed' && sourceHasIt ? { type: 'giveBack' } : { type: 'finish' };
+  }
+  if (incoming.type === 'Live') {
+    if (observation === 'Incoming') return { type: 'arrive' };
+    // The process that was to take it over is gone. The source still has the guest's memory, unless the guest may have run here since.
+    if (observation === 'Off' && incoming.arriving === undefined && sourceIsThere)
+      return { type: 'giveBack' };
+    return { type: 'settle' };
+  }
+  return { type: 'settle' };
+}
+
+function decidePreparation({ migration, observation }: TargetFacts, incoming: Incoming): TargetDeed {
+  const target = migration?.target;
+  if (incoming.type === 'Live') {
+    if (target !== 'Ready') return { type: 'prepare' };
+    return observation === 'Incoming'
+      ? { type: 'await' }
+      : {
+          type: 'fail',
+          reason: 'TargetDied',
+          message: 'the process that waited for the guest on the target has ended',
+        };
+  }
+  if (target === undefined || target === 'Preparing') return { type: 'copy', pass: 'First' };
+  if (target === 'Precopied' && migration?.source === 'Stopped') return { type: 'copy', pass: 'Final' };
+  return { type: 'await' };
+}

@@ -1,0 +1,95 @@
+/** Gathers what the target decides from. Where the guest belongs is always asked of the API itself: passes of the target are few. */
+import { MIGRATION_FINALIZERS } from '../../../api/cluster.ts';
+import { Host } from '../../../api/kinds/host.ts';
+import { isOver } from '../../../api/kinds/migration.ts';
+import type { Stored } from '../../../api/meta.ts';
+import type { GuestObservation } from '../../../drivers/hypervisor/contract.ts';
+import type { GuestObject } from '../../guests/kind.ts';
+import { wantedPower } from '../../guests/power.ts';
+import { read } from '../../guests/read.ts';
+import type { GuestRecord, Incoming } from '../../record.ts';
+import { type Belonging, belongingOf } from '../placement.ts';
+import type { MovePass, MoveWorld } from '../world.ts';
+import type { TargetFacts } from './decide.ts';
+
+/** With the guest's object as it was read, and its move as recorded. */
+export type TargetView = TargetFacts & {
+  found: Stored<GuestObject> | undefined;
+  incoming: Incoming | undefined;
+};
+
+export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<TargetView> {
+  const { guests } = world;
+  const record = guests.records.get(pass.handle.id);
+  const incoming = record?.incoming?.migration.uid === pass.name.uid ? record.incoming : undefined;
+  const observation = await pass.mover.observe(pass.handle);
+  const { belonging, found } = await whereItBelongs(world, pass, record, incoming);
+  const settling = settlingOf(record, found, observation);
+  const mayGiveBack = belonging === 'Target' && incoming !== undefined && observation.state === 'Off';
+  return {
+    found,
+    incoming,
+    belonging,
+    settling,
+    observation: observation.state,
+    migration: viewOf(pass),
+    record:
+      record === undefined
+        ? undefined
+        : { incoming, taken: record.incoming === undefined && record.outgoing === undefined },
+    sourceIsThere: mayGiveBack ? await isOnline(world, incoming.from, pass.signal) : false,
+  };
+}
+
+async function whereItBelongs(
+  world: MoveWorld,
+  { mover, guest, signal, migration }: MovePass,
+  record: GuestRecord | undefined,
+  incoming: Incoming | undefined,
+): Promise<{ belonging: Belonging; found: Stored<GuestObject> | undefined }> {
+  const { status } = migration ?? {};
+  const ends = {
+    guestUID: status?.guestUID ?? record?.uid ?? '',
+    source: incoming?.from ?? status?.sourceHost ?? '',
+    target: world.guests.host,
+    epoch: incoming === undefined ? (status?.epoch ?? 0) : incoming.epoch - 1,
+  };
+  try {
+    const found = await mover.read(guest, signal);
+    return { belonging: belongingOf(found, ends), found };
+  } catch {
+    return { belonging: 'Unknown', found: undefined };
+  }
+}
+
+function viewOf({ migration }: MovePass): TargetFacts['migration'] {
+  if (migration === undefined) return undefined;
+  const { status = {}, metadata } = migration;
+  return {
+    over: isOver(migration),
+    deleting: metadata.deletionTimestamp !== undefined,
+    type: status.type ?? 'Offline',
+    source: status.source?.state,
+    sourceHolds: metadata.finalizers?.includes(MIGRATION_FINALIZERS.source) === true,
+    target: status.target?.state,
+  };
+}
+
+function settlingOf(
+  record: GuestRecord | undefined,
+  found: Stored<GuestObject> | undefined,
+  { state }: GuestObservation,
+): TargetFacts['settling'] {
+  const run = record?.run ?? {};
+  if (state === 'Running' && run.live !== undefined) return 'Settled';
+  if (state !== 'Off') return 'Starting';
+  if (run.failure !== undefined) return 'StartFailed';
+  const isWantedOn = wantedPower(found?.spec.runStrategy ?? 'Always', run) === 'On' || run.restart === true;
+  return isWantedOn || run.live !== undefined ? 'Starting' : 'Settled';
+}
+
+/** Not known is not there: then the guest starts here from its disks. */
+async function isOnline({ guests }: MoveWorld, name: string, signal: AbortSignal): Promise<boolean> {
+  const host = await guests.client.find(Host, { name }, read(signal)).catch(() => undefined);
+  return host?.status?.state === 'Online';
+}

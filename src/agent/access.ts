@@ -1,6 +1,6 @@
 /** What an agent reads and writes in the API, for RBAC: its controllers' declarations, and what it does beside them. */
 import { GUEST_FINALIZER, MIGRATION_FINALIZERS, SYSTEM_NAMESPACE } from '../api/cluster.ts';
-import { ConfigMap, Lease } from '../api/core.ts';
+import { CertificateSigningRequest, ConfigMap, Lease } from '../api/core.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
@@ -68,10 +68,11 @@ export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
 /** The stamp on an Operation is an annotation. */
 export const OPERATION_ACCESS: readonly Access[] = [{ kind: Operation, verbs: ['patch'] }];
 
-/** Its Host, its Lease, the cluster's ConfigMap. */
+/** Its Host, its Lease, the cluster's ConfigMaps, certificates of its own. The cluster makes the Host of a machine that joins. */
 export const agentAccess: readonly Access[] = [
-  { kind: Host, verbs: ['get', 'list', 'watch', 'create'] },
+  { kind: Host, verbs: ['get', 'list', 'watch'] },
   { kind: Host, verbs: ['patch'], subresource: 'status' },
   { kind: Lease, verbs: ['get', 'create', 'patch'], namespace: SYSTEM_NAMESPACE },
   { kind: ConfigMap, verbs: ['get', 'list', 'watch'], namespace: SYSTEM_NAMESPACE },
+  { kind: CertificateSigningRequest, verbs: ['get', 'create'] },
 ];

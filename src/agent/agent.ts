@@ -47,7 +47,7 @@ function whenAborted(signal: AbortSignal): Promise<void> {
 }
 
 async function run(options: AgentOptions, markRegistered: () => void, given: AbortSignal): Promise<void> {
-  const { client, leaseClient, manager, world, host, stateDirectory, drivers } = options;
+  const { client, leaseClient, manager, world, host, stateDirectory, drivers, identity } = options;
   const memory = await remember(options);
   const { records, controlPlane, facts, presence, stock } = memory;
   const idRanges = await openIdRanges(world.files, stateDirectory);
@@ -98,6 +98,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     await Promise.all([
       register(options, reporter, markRegistered, signal),
       stock.run(signal, reporter.touch),
+      identity?.run(signal),
       manager.run(signal),
       settling,
     ]);

@@ -14,6 +14,7 @@ import type { AgentConfig } from './config.ts';
 import type { MachineDriver } from './guests/machine.ts';
 import type { HostFacts } from './host/facts.ts';
 import type { Peers } from './migration/peers.ts';
+import type { PeerIdentity } from './peers/identity.ts';
 
 export type AgentDrivers = {
   machines: MachineDriver;
@@ -42,6 +43,8 @@ export type AgentOptions = {
   drivers: AgentDrivers;
   /** How other agents are reached; absent: no guest moves to or from this host. */
   peers?: Peers;
+  /** Who this host is to other hosts; absent on hosts that exist only on paper. */
+  identity?: PeerIdentity;
   /** What the machine is; read once. */
   hostFacts(): Promise<HostFacts>;
 };

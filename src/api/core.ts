@@ -87,3 +87,88 @@ export const CustomResourceDefinition: KindRef<CustomResourceDefinition> = {
   plural: 'customresourcedefinitions',
   namespaced: false,
 };
+
+/** v1 Secret (has `data`, each value in base64, instead of a spec). */
+export type Secret = {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: undefined;
+  type?: string;
+  data?: Record<string, string>;
+};
+export const Secret: KindRef<Secret> = {
+  group: '',
+  version: 'v1',
+  kind: 'Secret',
+  plural: 'secrets',
+  namespaced: true,
+};
+
+/** v1 ServiceAccount. */
+export type ServiceAccount = {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: undefined;
+};
+export const ServiceAccount: KindRef<ServiceAccount> = {
+  group: '',
+  version: 'v1',
+  kind: 'ServiceAccount',
+  plural: 'serviceaccounts',
+  namespaced: true,
+};
+
+/** rbac.authorization.k8s.io/v1: a binding of either scope. */
+export type Binding = {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: undefined;
+  roleRef: { apiGroup: string; kind: 'Role' | 'ClusterRole'; name: string };
+  subjects: { kind: string; name: string; namespace?: string; apiGroup?: string }[];
+};
+const RBAC = { group: 'rbac.authorization.k8s.io', version: 'v1' } as const;
+export const RoleBinding: KindRef<Binding> = {
+  ...RBAC,
+  kind: 'RoleBinding',
+  plural: 'rolebindings',
+  namespaced: true,
+};
+export const ClusterRoleBinding: KindRef<Binding> = {
+  ...RBAC,
+  kind: 'ClusterRoleBinding',
+  plural: 'clusterrolebindings',
+  namespaced: false,
+};
+
+/** certificates.k8s.io/v1 CertificateSigningRequest; the server says who asks. Values in base64 are PEM. */
+export type CertificateSigningRequest = KubeObject<
+  {
+    request: string;
+    signerName: string;
+    expirationSeconds?: number;
+    usages: string[];
+    username?: string;
+    uid?: string;
+    extra?: Record<string, string[]>;
+  },
+  {
+    conditions?: {
+      type: string;
+      status: string;
+      reason?: string;
+      message?: string;
+      lastUpdateTime?: string;
+    }[];
+    certificate?: string;
+  }
+>;
+export const CertificateSigningRequest: KindRef<CertificateSigningRequest> = {
+  group: 'certificates.k8s.io',
+  version: 'v1',
+  kind: 'CertificateSigningRequest',
+  plural: 'certificatesigningrequests',
+  namespaced: false,
+};

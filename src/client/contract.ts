@@ -36,7 +36,8 @@ export type ListOptions = RequestOptions & {
   continue?: string;
   resourceVersion?: string;
 };
-export type WriteOptions = RequestOptions & { subresource?: 'status'; dryRun?: boolean };
+/** `approval` is that of CertificateSigningRequests. */
+export type WriteOptions = RequestOptions & { subresource?: 'status' | 'approval'; dryRun?: boolean };
 
 export type WatchEvent<T extends KubeObject> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: Stored<T> }

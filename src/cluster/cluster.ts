@@ -18,6 +18,7 @@ import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
 import { recoveryController } from './incarnation/recovery.ts';
+import { addJoining } from './joining/joining.ts';
 import { createBoard } from './migration/board.ts';
 import {
   migrationController,
@@ -99,6 +100,7 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
     ),
   );
   const moving = { migrations, hosts, guest: guestOf, scheduler, board };
+  addJoining(manager, clock);
   manager.add(
     migrationController(moving, [
       migrationsOfGuests(machines, moving),

@@ -1,14 +1,15 @@
 /** RBAC manifests from what the controllers declare they read and write: nothing more is granted. */
 
 import { agentAccess, agentDeclarations } from '../agent/access.ts';
-import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
-import { ConfigMap, Lease, Namespace } from '../api/core.ts';
+import { JOIN_ACCOUNT, SYSTEM_NAMESPACE } from '../api/cluster.ts';
+import { CertificateSigningRequest, ConfigMap, Lease, Namespace } from '../api/core.ts';
 import { silentLog } from '../base/log.ts';
 import { createMemoryClient } from '../client/memory.ts';
 import { addClusterControllers } from '../cluster/cluster.ts';
+import { AGENT_ROLE } from '../cluster/joining/identity.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { createManager } from '../runtime/engine.ts';
-import { type PolicyRule, rbacRules } from '../runtime/rbac.ts';
+import { type PolicyRule, type Rules, rbacRules } from '../runtime/rbac.ts';
 import { realClock } from './world/clock.ts';
 import { realRandom } from './world/random.ts';
 
@@ -19,11 +20,18 @@ const MANAGER_ACCESS: readonly Access[] = [
   { kind: Namespace, verbs: ['get', 'create'] },
 ];
 
-/** Manifests by file name. */
+/** What a machine may do by a join token: ask, and read the answer to a request whose name it knows. */
+const JOIN_ACCESS: readonly Access[] = [{ kind: CertificateSigningRequest, verbs: ['get', 'create'] }];
+
+/** Manifests by file name. Each host has an account of its own, which the manager binds to the agents' roles when it joins. */
 export function rbacManifests(): Record<string, object[]> {
   return {
-    manager: roleManifests('vireo-manager', managerDeclarations(), MANAGER_ACCESS),
-    agent: roleManifests('vireo-agent', agentDeclarations(), agentAccess),
+    manager: [
+      account('vireo-manager'),
+      ...roleManifests('vireo-manager', rbacRules(managerDeclarations(), MANAGER_ACCESS), 'vireo-manager'),
+    ],
+    agent: roleManifests(AGENT_ROLE, rbacRules(agentDeclarations(), agentAccess)),
+    join: [account(JOIN_ACCOUNT), ...roleManifests('vireo-join', rbacRules([], JOIN_ACCESS), JOIN_ACCOUNT)],
   };
 }
 
@@ -44,39 +52,34 @@ function managerDeclarations(): readonly Declaration[] {
   return manager.declarations();
 }
 
-function roleManifests(
-  name: string,
-  declarations: readonly Declaration[],
-  extra: readonly Access[],
-): object[] {
-  const rules = rbacRules(declarations, extra);
-  const subject = { kind: 'ServiceAccount', name, namespace: SYSTEM_NAMESPACE };
+const LABELS = { 'app.kubernetes.io/part-of': 'vireo' };
+
+function account(name: string): object {
+  const metadata = { name, namespace: SYSTEM_NAMESPACE, labels: LABELS };
+  return { apiVersion: 'v1', kind: 'ServiceAccount', metadata };
+}
+
+/** A ClusterRole and Roles of this name, bound to the account if one is named. */
+function roleManifests(name: string, rules: Rules, subject?: string): object[] {
   const api = 'rbac.authorization.k8s.io';
   const metadata = (namespace?: string) => ({
     name,
     ...(namespace === undefined ? {} : { namespace }),
-    labels: { 'app.kubernetes.io/part-of': 'vireo' },
+    labels: LABELS,
   });
-  const binding = (kind: 'ClusterRole' | 'Role', namespace?: string) => ({
+  const role = (kind: 'ClusterRole' | 'Role', granted: readonly PolicyRule[], namespace?: string) => [
+    { apiVersion: `${api}/v1`, kind, metadata: metadata(namespace), rules: granted },
+    ...(subject === undefined ? [] : [binding(kind, subject, namespace)]),
+  ];
+  const binding = (kind: 'ClusterRole' | 'Role', account: string, namespace?: string) => ({
     apiVersion: `${api}/v1`,
     kind: `${kind}Binding`,
     metadata: metadata(namespace),
     roleRef: { apiGroup: api, kind, name },
-    subjects: [subject],
-  });
-  const role = (kind: 'ClusterRole' | 'Role', granted: readonly PolicyRule[], namespace?: string) => ({
-    apiVersion: `${api}/v1`,
-    kind,
-    metadata: metadata(namespace),
-    rules: granted,
+    subjects: [{ kind: 'ServiceAccount', name: account, namespace: SYSTEM_NAMESPACE }],
   });
   return [
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadata(SYSTEM_NAMESPACE) },
-    role('ClusterRole', rules.cluster),
-    binding('ClusterRole'),
-    ...Object.entries(rules.namespaced).flatMap(([namespace, granted]) => [
-      role('Role', granted, namespace),
-      binding('Role', namespace),
-    ]),
+    ...role('ClusterRole', rules.cluster),
+    ...Object.entries(rules.namespaced).flatMap(([namespace, granted]) => role('Role', granted, namespace)),
   ];
 }

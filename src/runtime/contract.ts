@@ -6,11 +6,24 @@ import type { Client, Informer, Informers } from '../client/contract.ts';
 
 /** Verbs on a kind that a controller needs beside its own reconciling; RBAC manifests are generated from these. */
 export type Access = {
-  kind: KindRef;
-  verbs: readonly ('get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete')[];
-  subresource?: 'status' | 'finalizers';
+  kind: Pick<KindRef, 'group' | 'plural'>;
+  verbs: readonly (
+    | 'get'
+    | 'list'
+    | 'watch'
+    | 'create'
+    | 'update'
+    | 'patch'
+    | 'delete'
+    | 'bind'
+    | 'approve'
+    | 'sign'
+  )[];
+  subresource?: 'status' | 'finalizers' | 'approval';
   /** Limits the rule to this namespace. */
   namespace?: string;
+  /** Limits the rule to objects of these names. */
+  names?: readonly string[];
 };
 
 /** What one pass over one object may use. */

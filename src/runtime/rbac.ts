@@ -3,7 +3,12 @@ import { Event } from '../api/core.ts';
 import type { KindRef } from '../api/meta.ts';
 import type { Access, Declaration } from './contract.ts';
 
-export type PolicyRule = { apiGroups: string[]; resources: string[]; verbs: string[] };
+export type PolicyRule = {
+  apiGroups: string[];
+  resources: string[];
+  resourceNames?: string[];
+  verbs: string[];
+};
 
 export type Rules = {
   /** For a ClusterRole. */
@@ -12,25 +17,26 @@ export type Rules = {
   namespaced: Record<string, PolicyRule[]>;
 };
 
-type Grant = { namespace: string; group: string; resource: string; verb: string };
+type Grant = { namespace: string; group: string; resource: string; names: readonly string[]; verb: string };
 
 /** The order in which Kubernetes' own manifests name verbs. */
-const VERBS = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'];
+const VERBS = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'bind', 'approve', 'sign'];
 
 function grantsOf(
-  kind: KindRef,
+  kind: Pick<KindRef, 'group' | 'plural'>,
   verbs: readonly string[],
-  more: { subresource?: string; namespace?: string } = {},
+  more: { subresource?: string; namespace?: string; names?: readonly string[] } = {},
 ): Grant[] {
-  const { subresource, namespace = '' } = more;
+  const { subresource, namespace = '', names = [] } = more;
   const resource = subresource === undefined ? kind.plural : `${kind.plural}/${subresource}`;
-  return verbs.map((verb) => ({ namespace, group: kind.group, resource, verb }));
+  return verbs.map((verb) => ({ namespace, group: kind.group, resource, names, verb }));
 }
 
-function accessOf({ kind, verbs, subresource, namespace }: Access): Grant[] {
+function accessOf({ kind, verbs, subresource, namespace, names }: Access): Grant[] {
   return grantsOf(kind, verbs, {
     ...(subresource === undefined ? {} : { subresource }),
     ...(namespace === undefined ? {} : { namespace }),
+    ...(names === undefined ? {} : { names }),
   });
 }
 
@@ -51,17 +57,19 @@ function grantsOfController(declaration: Declaration): Grant[] {
 /** One rule per group and set of verbs, all in a constant order: generated files must not change by themselves. */
 function rulesOf(grants: readonly Grant[]): PolicyRule[] {
   const verbsOf = new Map<string, Set<string>>();
-  for (const { group, resource, verb } of grants) {
-    const id = JSON.stringify([group, resource]);
+  for (const { group, resource, names, verb } of grants) {
+    const id = JSON.stringify([group, resource, names]);
     verbsOf.set(id, (verbsOf.get(id) ?? new Set()).add(verb));
   }
   const rules = new Map<string, PolicyRule>();
   for (const [id, granted] of [...verbsOf].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const [group, resource] = JSON.parse(id) as [string, string];
+    const [group, resource, names] = JSON.parse(id) as [string, string, string[]];
     const verbs = VERBS.filter((verb) => granted.has(verb));
-    const rule = rules.get(`${group} ${verbs}`) ?? { apiGroups: [group], resources: [], verbs };
+    const same = `${group} ${verbs} ${names}`;
+    const limit = names.length === 0 ? {} : { resourceNames: names };
+    const rule = rules.get(same) ?? { apiGroups: [group], resources: [], ...limit, verbs };
     rule.resources.push(resource);
-    rules.set(`${group} ${verbs}`, rule);
+    rules.set(same, rule);
   }
   return [...rules.values()];
 }
@@ -72,7 +80,7 @@ export function rbacRules(declarations: readonly Declaration[], extra: readonly 
   const everywhere = new Set(
     grants
       .filter(({ namespace }) => namespace === '')
-      .map(({ group, resource, verb }) => `${group} ${resource} ${verb}`),
+      .map(({ group, resource, names, verb }) => `${group} ${resource} ${names} ${verb}`),
   );
   const namespaces = [...new Set(grants.map(({ namespace }) => namespace))]
     .filter((name) => name !== '')
@@ -80,7 +88,8 @@ export function rbacRules(declarations: readonly Declaration[], extra: readonly 
   const inside = (namespace: string): Grant[] =>
     grants.filter(
       (grant) =>
-        grant.namespace === namespace && !everywhere.has(`${grant.group} ${grant.resource} ${grant.verb}`),
+        grant.namespace === namespace &&
+        !everywhere.has(`${grant.group} ${grant.resource} ${grant.names} ${grant.verb}`),
     );
   const entries = namespaces.map((namespace) => [namespace, rulesOf(inside(namespace))] as const);
   return {

@@ -1,5 +1,5 @@
 /** Authentication: a chain of ways to know a user, by client certificate or by bearer token. */
-import type { Subject } from '../pki/certificates.ts';
+import type { Subject } from '../../base/pki/certificates.ts';
 import type { User } from './user.ts';
 
 /** What a client shows of itself. */

@@ -3,8 +3,9 @@
  * `sign` on the signer. And no request for a client certificate of system:masters is taken at all.
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization
  */
+
+import { readRequest } from '../../base/pki/certificates.ts';
 import { specOf, statusOf } from '../kinds/certificaterules.ts';
-import { readRequest } from '../pki/certificates.ts';
 import type { WriteGuard } from '../registry/context.ts';
 import { forbidden } from '../status.ts';
 import type { ResourceTarget } from '../wire/target.ts';

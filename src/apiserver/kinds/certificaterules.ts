@@ -1,10 +1,10 @@
 /** What kube-apiserver checks of a CertificateSigningRequest beyond its schema. Source: pkg/apis/certificates/validation of Kubernetes. */
 import { X509Certificate } from 'node:crypto';
+import { readRequest } from '../../base/pki/certificates.ts';
 import type { FieldError } from '../../schema/contract.ts';
 import { duplicate, forbidden, invalid, required, unsupported } from '../../schema/errors.ts';
 import { labelErrors, subdomainErrors } from '../metadata/names.ts';
 import { equalJson, isRecord, type KubeObject } from '../object.ts';
-import { readRequest } from '../pki/certificates.ts';
 import type { StatusDoor } from '../resource.ts';
 import { checkBase64 } from './data.ts';
 

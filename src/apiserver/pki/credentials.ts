@@ -2,8 +2,9 @@
  * The server's keys in `<dataDir>/pki`: made at the first start, read at later ones, renewed before they expire. The authority
  * stays for its ten years, so that kubeconfigs handed out keep working.
  */
+
+import { isGood, isPair, type KeyPair, makeKeyPair, type Purpose } from '../../base/pki/certificates.ts';
 import type { World } from '../../base/world.ts';
-import { isGood, isPair, type KeyPair, makeKeyPair, type Purpose } from './certificates.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 
 /** The loaded keys. */

@@ -1,6 +1,6 @@
 /** Kubeconfig files with everything embedded, so that one file is enough to reach the server. */
 import type { Files } from '../../base/files.ts';
-import type { KeyPair } from './certificates.ts';
+import type { KeyPair } from '../../base/pki/certificates.ts';
 
 /** What a kubeconfig says. */
 export type KubeconfigContent = {

@@ -1,12 +1,18 @@
 /** Signs approved requests for client certificates of this server; requests to other signers are left to those. */
 
+import {
+  type ClientUsage,
+  clientUsages,
+  type KeyPair,
+  signRequest,
+  subjectOf,
+} from '../../base/pki/certificates.ts';
 import { mastersGroup } from '../access/rbac/authorizer.ts';
 import { clientSigner } from '../access/signers.ts';
 import { keyOf, partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { conditionsOf, specOf, statusOf } from '../kinds/certificaterules.ts';
 import type { KubeObject } from '../object.ts';
-import { type ClientUsage, clientUsages, type KeyPair, signRequest, subjectOf } from '../pki/certificates.ts';
 import { decode } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { update } from '../registry/update.ts';

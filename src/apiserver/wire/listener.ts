@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import { subjectFrom } from '../../base/pki/certificates.ts';
 import type { Evidence } from '../access/authenticate.ts';
-import { subjectFrom } from '../pki/certificates.ts';
 import { createExchange, type Exchange, type RawRequest, type RawResponse } from './exchange.ts';
 
 /** PEM texts the listener needs. Client certificates must come from `clientCa`. */

@@ -94,14 +94,14 @@ export function updated(
   kind: KindRef,
   current: AnyStored,
   next: KubeObject,
-  subresource: 'status' | undefined,
+  subresource: 'status' | 'approval' | undefined,
 ): AnyStored {
   checkUpdate(kind, current, next);
   const { status, ...rest } = next;
   const withStatus = (object: KubeObject, value: unknown): KubeObject =>
     value === undefined ? object : { ...object, status: value };
   const { status: oldStatus, ...oldRest } = current;
-  if (subresource === 'status') {
+  if (subresource !== undefined) {
     const result = { ...withStatus(oldRest, status), metadata: current.metadata };
     return isDeepStrictEqual(result, current) ? current : result;
   }

@@ -15,7 +15,7 @@ export type MemoryRequest = {
   verb: 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'apply' | 'delete';
   kind: KindRef;
   key?: string;
-  subresource?: 'status';
+  subresource?: 'status' | 'approval';
   body?: unknown;
 };
 

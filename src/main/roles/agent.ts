@@ -2,8 +2,9 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { type AgentDrivers, createAgent } from '../../agent/agent.ts';
+import { createAgent } from '../../agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
+import { createPeerIdentity } from '../../agent/peers/identity.ts';
 import type { World } from '../../base/world.ts';
 import { createClient } from '../../client/client.ts';
 import type { Kubeconfig } from '../../client/kubeconfig.ts';
@@ -59,7 +60,12 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
   };
   const drivers = await realDrivers(places, config, world);
   const host = options.host ?? hostNameOf(hostname());
-  return makeAgent(host, options.stateDirectory, kubeconfig, config, drivers, realHostFacts(world), world);
+  return makeAgent(
+    { host, stateDirectory: options.stateDirectory, config, drivers, hostFacts: realHostFacts(world) },
+    kubeconfig,
+    world,
+    true,
+  );
 }
 
 async function simulatedAgent(
@@ -73,43 +79,29 @@ async function simulatedAgent(
   const stateDirectory = join(options.stateDirectory, host);
   const drivers = await simulatedDrivers(stateDirectory, simulation, world);
   return makeAgent(
-    host,
-    stateDirectory,
+    { host, stateDirectory, config: defaultAgentConfig, drivers, hostFacts: simulatedHostFacts(host) },
     kubeconfig,
-    defaultAgentConfig,
-    drivers,
-    simulatedHostFacts(host),
     world,
   );
 }
 
-function makeAgent(
-  host: string,
-  stateDirectory: string,
-  kubeconfig: Kubeconfig,
-  config: AgentConfig,
-  drivers: AgentDrivers,
-  hostFacts: Parameters<typeof createAgent>[0]['hostFacts'],
-  world: World,
-) {
+type Place = Pick<
+  Parameters<typeof createAgent>[0],
+  'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts'
+>;
+
+function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, isReal = false) {
+  const { host, stateDirectory } = place;
   const log = world.log.child({ host });
   const hostWorld = { ...world, log };
   const client = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
   // Leases have a connection of their own: a large list must not delay a renewal.
   const leaseClient = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
   const manager = createManager({ client, world: hostWorld, component: 'vireo-agent', host });
-  return createAgent({
-    host,
-    stateDirectory,
-    client,
-    leaseClient,
-    manager,
-    world: hostWorld,
-    config,
-    version,
-    drivers,
-    hostFacts,
-  });
+  const identity = isReal
+    ? { identity: createPeerIdentity({ client, world: hostWorld, host, stateDirectory }) }
+    : {};
+  return createAgent({ ...place, ...identity, client, leaseClient, manager, world: hostWorld, version });
 }
 
 async function readConfig(file: string | undefined, world: World): Promise<AgentConfig> {

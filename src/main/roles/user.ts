@@ -1,8 +1,8 @@
 /** `vireo user create`: a person gets a client certificate, signed with the authority of the data directory, in a kubeconfig. */
 import { join, resolve } from 'node:path';
 import process from 'node:process';
-import { type KeyPair, makeKeyPair } from '../../apiserver/pki/certificates.ts';
 import { kubeconfigText } from '../../apiserver/pki/kubeconfig.ts';
+import { type KeyPair, makeKeyPair } from '../../base/pki/certificates.ts';
 import type { World } from '../../base/world.ts';
 import type { Layout } from '../layout.ts';
 

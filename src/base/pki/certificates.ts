@@ -1,6 +1,6 @@
 /** Certificates and keys: what they are for, whether one is still good, and the door to the room that makes them. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import type { Clock } from '../../base/clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** A certificate and its private key (PKCS #8), both PEM. */
 export type KeyPair = { certificate: string; key: string };
@@ -29,7 +29,7 @@ export type Subject = { commonName: string; organizations: readonly string[] };
 export type SignOptions = {
   authority: KeyPair;
   clock: Clock;
-  usages: readonly ClientUsage[];
+  usages: readonly Usage[];
   seconds: number;
 };
 
@@ -39,10 +39,32 @@ export const clientUsages = ['client auth', 'digital signature', 'key encipherme
 /** One of them. */
 export type ClientUsage = (typeof clientUsages)[number];
 
+/** What certificates that are signed here may be used for. */
+export type Usage = ClientUsage | 'server auth';
+
+/** A name beside the subject's (RFC 5280, 4.2.1.6); types other than these two are told by the library's words. */
+export type AlternativeName = { type: 'dns' | 'url' | (string & {}); value: string };
+
+/** What a request asks for. */
+export type RequestedNames = Subject & {
+  names: readonly AlternativeName[];
+  /** SubjectPublicKeyInfo in PEM. */
+  publicKey: string;
+};
+
 /** Reads a request (PKCS #10, RFC 2986, in PEM) and checks that it is signed with the key it is for. Throws an Error that says what is wrong with it. */
-export async function readRequest(pem: string): Promise<Subject> {
+export async function readRequest(pem: string): Promise<RequestedNames> {
   const request = await import('./request.ts');
-  return request.subjectOf(await request.readSigned(pem));
+  return request.namesOf(await request.readSigned(pem));
+}
+
+/** Makes a key (PKCS #8) and the request for a certificate of it, both PEM. */
+export async function makeRequest(asked: {
+  commonName: string;
+  names: readonly { type: 'dns' | 'url'; value: string }[];
+}): Promise<{ request: string; key: string }> {
+  const request = await import('./request.ts');
+  return request.make(asked);
 }
 
 /** Signs what a request asks for: its subject, key and alternative names, nothing else of it. Resolves to PEM. */

@@ -1,7 +1,8 @@
 /** Reads and signs requests for certificates with @peculiar/x509. Loaded only by certificates.ts, as the library is slow to load. */
 import 'reflect-metadata';
+import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import type { ClientUsage, SignOptions, Subject } from './certificates.ts';
+import type { RequestedNames, SignOptions, Subject, Usage } from './certificates.ts';
 import { algorithm, backdateMs, newSerial, readAuthority } from './issue.ts';
 
 /** A certificate good for less is not ended earlier by what its beginning was put back, as kube-controller-manager has it. */
@@ -28,6 +29,36 @@ export async function readSigned(pem: string): Promise<x509.Pkcs10CertificateReq
 /** What the request asks to be called. */
 export function subjectOf({ subjectName }: x509.Pkcs10CertificateRequest): Subject {
   return { commonName: subjectName.getField('CN')[0] ?? '', organizations: subjectName.getField('O') };
+}
+
+/** Everything the request asks for. */
+export function namesOf(request: x509.Pkcs10CertificateRequest): RequestedNames {
+  const extension = request.getExtension(alternativeNames);
+  const names =
+    extension === null ? [] : new x509.SubjectAlternativeNameExtension(extension.rawData).names.toJSON();
+  return { ...subjectOf(request), names, publicKey: request.publicKey.toString('pem') };
+}
+
+/** A key (ECDSA P-256) and the request for it. */
+export async function make({
+  commonName,
+  names,
+}: {
+  commonName: string;
+  names: readonly { type: 'dns' | 'url'; value: string }[];
+}): Promise<{ request: string; key: string }> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [commonName] }],
+    keys,
+    signingAlgorithm: algorithm,
+    extensions: names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension([...names])],
+  });
+  const exported = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return {
+    request: `${request.toString('pem')}\n`,
+    key: `${x509.PemConverter.encode(exported, 'PRIVATE KEY')}\n`,
+  };
 }
 
 /** A certificate (PEM) for the subject, key and alternative names of the request; other extensions it asks for are left out. */
@@ -59,15 +90,18 @@ export async function sign(
   return `${certificate.toString('pem')}\n`;
 }
 
-function usageExtensions(usages: readonly ClientUsage[]): x509.Extension[] {
+function usageExtensions(usages: readonly Usage[]): x509.Extension[] {
   const { digitalSignature, keyEncipherment } = x509.KeyUsageFlags;
   const flags =
     (usages.includes('digital signature') ? digitalSignature : 0) |
     (usages.includes('key encipherment') ? keyEncipherment : 0);
+  const { clientAuth, serverAuth } = x509.ExtendedKeyUsage;
+  const extended = [
+    ...(usages.includes('client auth') ? [clientAuth] : []),
+    ...(usages.includes('server auth') ? [serverAuth] : []),
+  ];
   return [
     ...(flags === 0 ? [] : [new x509.KeyUsagesExtension(flags, true)]),
-    ...(usages.includes('client auth')
-      ? [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])]
-      : []),
+    ...(extended.length === 0 ? [] : [new x509.ExtendedKeyUsageExtension(extended)]),
   ];
 }

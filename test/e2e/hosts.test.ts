@@ -6,10 +6,12 @@ import { silentLog } from '../../src/base/log.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../lab/guests.ts';
 import { type Lab, openLab } from '../lab/lab.ts';
-import { type Traces, traces } from '../lab/traces.ts';
+import { natTraces, type Traces, traces } from '../lab/traces.ts';
 import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
-import { until } from './harness/commands.ts';
+import { until, vireo } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
+
+type ContainerStatus = { placement: { host: string }; networks: { addresses?: string[] }[] };
 
 const HOSTS = ['a', 'b', 'c'];
 const images = join(tmpdir(), 'vireo-lab-images');
@@ -61,9 +63,12 @@ describe('three hosts', () => {
     );
     await allReady();
     expect(await Promise.all(guests.map((guest) => guest.host()))).toEqual(HOSTS);
-    const { items } = await lab.get<{ items: { status: { placement: { host: string } } }[] }>('ct');
-    expect(items.map(({ status }) => status.placement.host).sort()).toEqual(HOSTS);
     for (const guest of guests) await guest.writing();
+    const containers = async () => (await lab.get<{ items: { status: ContainerStatus }[] }>('ct')).items;
+    expect((await containers()).map(({ status }) => status.placement.host).sort()).toEqual(HOSTS);
+    await until('the NAT network of each host has given an address', async () =>
+      (await containers()).every(({ status }) => status.networks[0]?.addresses?.[0] !== undefined),
+    );
   });
 
   it('lose one: it goes Offline, and the guests of the others do not notice', async () => {
@@ -139,6 +144,12 @@ describe('three hosts', () => {
     await lab.kubectl('delete', '--timeout=60s', 'img,pool', '--all');
     // Files of large things are removed after their objects.
     await expect.poll(leftBehind, { timeout: 20_000, interval: 500 }).toEqual(empty);
+    for (const host of HOSTS.map(lab.host)) {
+      await host.agent.stop();
+      await host.run(process.execPath, vireo, 'down', '--data-dir', host.disk, '--yes');
+      expect(await traces(host)).toMatchObject({ controlGroups: [], processes: [] });
+      expect(await natTraces(host)).toEqual([]);
+    }
     await lab.down();
     expect(await hostState()).toEqual(before);
   });

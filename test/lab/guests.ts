@@ -6,6 +6,9 @@ import { isLive } from '../e2e/harness/host.ts';
 import type { Lab } from './lab.ts';
 import { type Writing, writingAt } from './writer.ts';
 
+/** An emulated machine boots in six seconds when nothing else runs here. */
+const BOOT_MS = 150_000;
+
 export const WRITER_IMAGE = 'writer.qcow2';
 
 /** Pool and images that the guests below use. */
@@ -51,13 +54,14 @@ spec:
 `;
 }
 
+/** A small container on the NAT network of its host. */
 export function container(name: string, options: Placed = {}): string {
   return `
 ---
 apiVersion: vireo.dev/v1alpha1
 kind: Container
 metadata: {name: ${name}, namespace: default}
-spec: {image: busybox, rootfs: {pool: ${options.pool ?? 'local'}}, networks: [{name: eth0, bridge: {name: vmbr0}}]${placement(options)}}
+spec: {image: busybox, rootfs: {pool: ${options.pool ?? 'local'}}, networks: [{name: eth0, nat: {}}]${placement(options)}}
 `;
 }
 
@@ -95,16 +99,20 @@ export function machineGuest(lab: Lab, machineName: string): Guest {
 
   /** The address stays, so it is looked up once; it can be asked while the API is away. */
   async function address(): Promise<string> {
-    known ??= await until(`${name} has an address`, async () => {
-      const mac = (await status()).networks?.[0]?.mac;
-      return mac === undefined ? undefined : (await lab.addresses()).get(mac);
-    });
+    known ??= await until(
+      `${name} has an address`,
+      async () => {
+        const mac = (await status()).networks?.[0]?.mac;
+        return mac === undefined ? undefined : (await lab.addresses()).get(mac);
+      },
+      BOOT_MS,
+    );
     return known;
   }
 
   async function writing(): Promise<Writing> {
     const from = await address();
-    return until(`${name} answers at ${from}`, () => writingAt(from));
+    return until(`${name} answers at ${from}`, () => writingAt(from), BOOT_MS);
   }
 
   return {

@@ -1,6 +1,7 @@
 /** CustomResourceDefinition: accepted, established and served within the write that creates it. */
 
 import { roundDemands } from '../../schema/demands.ts';
+import { shapeFault } from '../../schema/shape.ts';
 import {
   asDefinition,
   type Definition,
@@ -9,6 +10,7 @@ import {
 } from '../catalog/definition.ts';
 import { settleNames } from '../catalog/names.ts';
 import type { KubeObject } from '../object.ts';
+import { badRequest } from '../status.ts';
 import { createdAtColumn, nameColumn } from '../table/columns.ts';
 import { validateDefinition } from './definitionrules.ts';
 import { type Kind, kind } from './kind.ts';
@@ -104,11 +106,23 @@ const fields = {
 };
 
 function fillDefaults(definition: Definition): void {
-  for (const version of definition.spec.versions) roundDemands(version.schema?.openAPIV3Schema);
+  for (const [index, version] of definition.spec.versions.entries()) {
+    roundDemands(version.schema?.openAPIV3Schema);
+    mustBeSchema(version.schema?.openAPIV3Schema, `spec.versions[${index}].schema.openAPIV3Schema`);
+  }
   const { spec } = definition;
   spec.names.singular ??= spec.names.kind.toLowerCase();
   spec.names.listKind ??= `${spec.names.kind}List`;
   spec.conversion ??= { strategy: 'None' };
+}
+
+/** The schema of schemas would contain itself, so their types are checked here; refused with 400 as a decoder would. */
+function mustBeSchema(schema: unknown, path: string): void {
+  const fault = schema === undefined ? undefined : shapeFault(schema, path);
+  if (fault === undefined) return;
+  throw badRequest(
+    `CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition: json: cannot unmarshal ${fault.path}: must be of type ${fault.wanted}`,
+  );
 }
 
 /** Versions once stored stay listed: objects of that version may still lie in the store. */

@@ -122,6 +122,7 @@ function follow(
     };
     const end = () => {
       context.hub.settle();
+      if (!blocked) watcher?.resume();
       const position = watcher?.position();
       if (options.bookmarks && position !== undefined && !sink.closed)
         sink.write(writer.bookmark(position, false));

@@ -1,13 +1,27 @@
 /**
  * The hub hands each durable change to the watchers of its resource. A watcher that keeps up gets it at once; one that does
- * not is only told later, and pulls what it missed from the ring or the store: slowness costs the server no memory.
+ * not is only told later, and pulls what it missed from the ring or the store: slowness costs the server no memory. What very
+ * many follow goes out in rounds, between which the event loop looks at the network, so that nothing waits for all of them.
  */
 import type { Change, Store } from '../../store/contract.ts';
 import { type WatchEvent, watchEvent } from './events.ts';
 import { createRing, type RingLimits } from './ring.ts';
 
 /** Somebody who follows the changes below a prefix. */
-export type Follower = { prefix: string; onEvent: (event: WatchEvent) => void };
+export type Follower = {
+  prefix: string;
+  onEvent: (event: WatchEvent) => void;
+  /** Of one that can wait: all others are told at once, and have to be few. */
+  waits?: Waits;
+};
+
+/** How a follower is made to wait. */
+type Waits = {
+  /** Takes no events until `resume`; false when it took none before, for reasons of its own. */
+  pause(): boolean;
+  /** Takes all that it missed. */
+  resume(): void;
+};
 
 /** The hub. */
 export type Hub = {
@@ -28,17 +42,23 @@ export type Hub = {
 /** Enough for a few minutes of a small cluster; beyond that the store's history serves. */
 export const defaultRingLimits: RingLimits = { events: 4096, bytes: 16 * 1024 * 1024 };
 const storeBatch = 500;
+/** Events handed out in one round: each takes some ten microseconds to write, so this is about two milliseconds. */
+const perRound = 150;
 
 /**
  * Follows the store. `afterAnswers` calls once who made a change has been answered (setImmediate): he waits for that, watchers wait for
- * nothing in particular.
+ * nothing in particular. `nextRound` calls once the event loop has looked at the network.
  */
 export function createHub(
   store: Store,
   limits: RingLimits = defaultRingLimits,
   afterAnswers: (run: () => void) => void = setImmediate,
+  nextRound: (run: () => void) => void = setImmediate,
 ): Hub {
   const followers = new Map<string, Set<Follower>>();
+  const paused = new Set<Waits>();
+  let left = perRound;
+  let scheduled = false;
   const ring = createRing(limits, store.revision());
   let handedOut = store.revision();
   let waiting: Change[] = [];
@@ -50,8 +70,33 @@ export function createHub(
       const event = watchEvent(change);
       ring.push(event);
       handedOut = change.revision;
-      for (const follower of followers.get(prefixOfKey(change.key)) ?? []) follower.onEvent(event);
+      for (const follower of followers.get(prefixOfKey(change.key)) ?? []) tell(follower, event);
     }
+  }
+
+  function tell(follower: Follower, event: WatchEvent): void {
+    const { waits } = follower;
+    if (left > 0 || waits === undefined) {
+      left = Math.max(0, left - 1);
+      follower.onEvent(event);
+    } else if (waits.pause()) paused.add(waits);
+    schedule();
+  }
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    nextRound(() => {
+      scheduled = false;
+      left = perRound;
+      for (const follower of paused) {
+        if (left === 0) break;
+        left--;
+        paused.delete(follower);
+        follower.resume();
+      }
+      if (paused.size > 0) schedule();
+    });
   }
 
   const unsubscribe = store.subscribe((changes) => {
@@ -67,6 +112,7 @@ export function createHub(
       followers.set(follower.prefix, peers.add(follower));
       return () => {
         peers.delete(follower);
+        if (follower.waits !== undefined) paused.delete(follower.waits);
         if (peers.size === 0 && followers.get(follower.prefix) === peers) followers.delete(follower.prefix);
       };
     },

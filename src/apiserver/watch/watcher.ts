@@ -71,12 +71,20 @@ export function startWatcher(
     }
   }
 
-  const unfollow = hub.follow({ prefix: served.prefix, onEvent });
+  function resume(): void {
+    if (!live && !closed) catchUp();
+  }
+
+  function pause(): boolean {
+    const stops = live;
+    live = false;
+    return stops;
+  }
+
+  const unfollow = hub.follow({ prefix: served.prefix, onEvent, waits: { pause, resume } });
   catchUp();
   return {
-    resume: () => {
-      if (!live && !closed) catchUp();
-    },
+    resume,
     position: () => (live ? Math.max(at, hub.revision()) : undefined),
     close: () => {
       closed = true;

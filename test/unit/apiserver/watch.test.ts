@@ -12,12 +12,16 @@ import { createMemoryStore } from '../../../src/store/memory.ts';
 const everything: WatchScope = { namespace: undefined, name: undefined, matches: undefined };
 
 /** A store with config maps and somebody who watches them. */
-function scene(limits = { events: 100, bytes: 1 << 20 }, afterAnswers = (handOut: () => void) => handOut()) {
+function scene(
+  limits = { events: 100, bytes: 1 << 20 },
+  afterAnswers = (handOut: () => void) => handOut(),
+  nextRound?: (run: () => void) => void,
+) {
   const store = createMemoryStore();
   const catalog = createCatalog(store, silentLog);
   const maps = catalog.find('', 'v1', 'configmaps');
   if (maps === undefined) throw new Error('no config maps');
-  const hub = createHub(store, limits, afterAnswers);
+  const hub = createHub(store, limits, afterAnswers, nextRound);
   return { store, maps, hub };
 }
 
@@ -140,5 +144,56 @@ describe('a watcher', () => {
     watcher.close();
     await put(store, maps, 'a');
     expect(told).toEqual([]);
+  });
+});
+
+describe('a change that thousands follow', () => {
+  /** Watchers under a hub whose rounds the test starts by hand. */
+  function crowd(count: number) {
+    const rounds: (() => void)[] = [];
+    const { store, maps, hub } = scene(undefined, undefined, (run) => rounds.push(run));
+    const all = Array.from({ length: count }, () => watch(hub, maps, everything, store.revision()));
+    const told = () => all.reduce((sum, one) => sum + one.told.length, 0);
+    return { store, maps, hub, all, told, nextRound: () => rounds.shift()?.() };
+  }
+
+  it('goes out in rounds of a bounded number, and to everybody', async () => {
+    const { store, maps, told, nextRound } = crowd(2_000);
+    await put(store, maps, 'a');
+    const steps = [told()];
+    for (let round = 0; round < 20; round++) {
+      nextRound();
+      steps.push(told());
+    }
+    const largest = Math.max(...steps.map((now, index) => now - (steps[index - 1] ?? 0)));
+    expect({ largest, all: told() }).toEqual({ largest: 150, all: 2_000 });
+  });
+
+  it('is never lost, doubled or overtaken by the next one', async () => {
+    const { store, maps, all, nextRound } = crowd(500);
+    for (const name of ['a', 'b']) await put(store, maps, name);
+    nextRound();
+    await drop(store, maps, 'a');
+    for (let round = 0; round < 20; round++) nextRound();
+    for (const { told } of all) expect(told).toEqual(['ADDED ns/a', 'ADDED ns/b', 'DELETED ns/a']);
+  });
+
+  it('holds back the bookmarks of those who still wait for it', async () => {
+    const { store, maps, all, nextRound } = crowd(200);
+    await put(store, maps, 'a');
+    expect(all.at(-1)?.watcher.position()).toBeUndefined();
+    nextRound();
+    expect(all.at(-1)?.watcher.position()).toBe(store.revision());
+  });
+
+  it('does not wake one that its own client holds up', async () => {
+    const { store, maps, hub, nextRound } = crowd(200);
+    const held = watch(hub, maps, everything, store.revision(), 1);
+    await put(store, maps, 'a');
+    nextRound();
+    nextRound();
+    await put(store, maps, 'b');
+    for (let round = 0; round < 5; round++) nextRound();
+    expect(held.told).toEqual(['ADDED ns/a']);
   });
 });

@@ -2,7 +2,9 @@
  * The agent of one host: makes this host match the guests, pools and images that the cluster wants here, and reports what it is. Guests do
  * not belong to it: it may be stopped, upgraded or killed, and finds them again by their records.
  */
+
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { ConfigMap } from '../api/core.ts';
 import { Host } from '../api/kinds/host.ts';
@@ -56,6 +58,8 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   // One part that fails ends the others: an agent is whole or it is not there.
   const failure = new AbortController();
   const signal = AbortSignal.any([given, failure.signal]);
+  // Every request and wait of this agent hears it: many listeners are no leak.
+  setMaxListeners(0, signal);
   const lease = createHostLease({
     client: leaseClient,
     clock: world.clock,

@@ -140,7 +140,7 @@ export function connectControllers(parts: Parts): Connected {
     },
     close: async () => {
       for (const end of ends) end();
-      await Promise.all([builds.close(), world.jobs.close()]);
+      await Promise.all([builds.close(), world.jobs.close(), parts.peers?.close()]);
     },
   };
 }

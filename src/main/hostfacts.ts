@@ -9,7 +9,7 @@ export function realHostFacts(world: World): () => Promise<HostFacts> {
 }
 
 /** The first address of this machine that others can reach. */
-function firstAddress(): string | undefined {
+export function firstAddress(): string | undefined {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const reachable = addresses.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
   return (reachable.find(({ family }) => family === 'IPv4') ?? reachable[0])?.address;

@@ -169,6 +169,21 @@ function addCommands(program: Command, world: World, script: string): void {
       process.exitCode = await runExplain(options, world);
     });
   program
+    .command('migrate')
+    .description('move a guest to another host, and follow it')
+    .argument('<kind/name>', 'vm/NAME or ct/NAME')
+    .option('--to <host>', 'the host it moves to; chosen when absent')
+    .option('--offline', 'stop a machine that cannot move while it runs')
+    .option('-n, --namespace <name>', 'namespace of the guest', 'default')
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
+    .action(async (target, { to, offline, namespace, kubeconfig, dataDir }) => {
+      const { runMigrate } = await import('./roles/migrate.ts');
+      const command = { target, namespace, kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
+      const wish = { offline: offline === true, ...(to === undefined ? {} : { to }) };
+      process.exitCode = await runMigrate({ ...command, ...wish }, world);
+    });
+  program
     .command('validate')
     .description('check manifests as the API server would, with file and line, without one')
     .requiredOption('-f, --filename <path>', 'file or directory')

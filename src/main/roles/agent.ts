@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createAgent } from '../../agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
+import type { Peers } from '../../agent/migration/peers.ts';
 import { createPeerIdentity } from '../../agent/peers/identity.ts';
 import type { World } from '../../base/world.ts';
 import { createClient } from '../../client/client.ts';
@@ -13,9 +14,10 @@ import { findKubeconfig } from '../connect.ts';
 import { realDrivers } from '../drivers/real.ts';
 import { simulatedDrivers } from '../drivers/simulated.ts';
 import { parseSimulation, type Simulation } from '../drivers/simulation.ts';
-import { realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
+import { firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
 import { defaultRunDirectory, scopeOf } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
+import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
 import { version } from '../version.ts';
 
 export type AgentOptions = {
@@ -36,10 +38,11 @@ const DEFAULT_CONFIG = '/etc/vireo/agent.yaml';
 export async function runAgent(options: AgentOptions, lifetime: Lifetime, world: World): Promise<void> {
   const kubeconfig = await findKubeconfig(options.kubeconfig, world);
   const simulation = await readSimulation(options.simulationFile, world);
+  const network: PaperNetwork = new Map();
   const agents =
     options.simulate > 0
       ? Array.from({ length: options.simulate }, (_, index) =>
-          simulatedAgent(options, index + 1, simulation, kubeconfig, world),
+          simulatedAgent(options, index + 1, { simulation, network }, kubeconfig, world),
         )
       : [realAgent(options, kubeconfig, world)];
   const started = await Promise.all(agents);
@@ -64,14 +67,13 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
     { host, stateDirectory: options.stateDirectory, config, drivers, hostFacts: realHostFacts(world) },
     kubeconfig,
     world,
-    true,
   );
 }
 
 async function simulatedAgent(
   options: AgentOptions,
   index: number,
-  simulation: Simulation,
+  { simulation, network }: { simulation: Simulation; network: PaperNetwork },
   kubeconfig: Kubeconfig,
   world: World,
 ) {
@@ -82,6 +84,7 @@ async function simulatedAgent(
     { host, stateDirectory, config: defaultAgentConfig, drivers, hostFacts: simulatedHostFacts(host) },
     kubeconfig,
     world,
+    paperPeers(network, host),
   );
 }
 
@@ -90,7 +93,7 @@ type Place = Pick<
   'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts'
 >;
 
-function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, isReal = false) {
+function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, paper?: Peers) {
   const { host, stateDirectory } = place;
   const log = world.log.child({ host });
   const hostWorld = { ...world, log };
@@ -98,10 +101,13 @@ function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, isReal = 
   // Leases have a connection of their own: a large list must not delay a renewal.
   const leaseClient = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
   const manager = createManager({ client, world: hostWorld, component: 'vireo-agent', host });
-  const identity = isReal
-    ? { identity: createPeerIdentity({ client, world: hostWorld, host, stateDirectory }) }
-    : {};
-  return createAgent({ ...place, ...identity, client, leaseClient, manager, world: hostWorld, version });
+  return createAgent({ ...place, ...peersOf(), client, leaseClient, manager, world: hostWorld, version });
+
+  function peersOf() {
+    if (paper !== undefined) return { peers: paper };
+    const identity = createPeerIdentity({ client, world: hostWorld, host, stateDirectory });
+    return { identity, peers: tlsPeers(identity, firstAddress()) };
+  }
 }
 
 async function readConfig(file: string | undefined, world: World): Promise<AgentConfig> {

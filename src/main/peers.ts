@@ -1,0 +1,127 @@
+/** The connections between agents for moves: mutual TLS between real hosts, a pair of streams between hosts that exist only on paper. */
+import { once } from 'node:events';
+import { type AddressInfo, isIPv6 } from 'node:net';
+import { duplexPair } from 'node:stream';
+import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Peers, Place } from '../agent/migration/peers.ts';
+import type { PeerIdentity } from '../agent/peers/identity.ts';
+import { peerOf } from '../agent/peers/names.ts';
+import { ReasonedError } from '../base/outcome.ts';
+
+/** A certificate is there moments after the first start; a move does not wait longer for one. */
+const CERTIFICATE_MS = 10_000;
+/** A stream on which nothing moves for so long has lost its other end. */
+const SILENCE_MS = 300_000;
+const KEEP_ALIVE_MS = 10_000;
+
+/** `address` is where other hosts reach this one. */
+export function tlsPeers(identity: PeerIdentity, address: string | undefined): Peers {
+  let server: Promise<Server> | undefined;
+  let handler: Parameters<Peers['serve']>[0] = (_peer, stream) => stream.destroy();
+
+  const accept = async (socket: TLSSocket): Promise<void> => {
+    socket.on('error', () => socket.destroy());
+    const peer = peerOf(socket);
+    if (peer === undefined || !(await identity.isPeer(peer.name, peer.uid).catch(() => false))) {
+      socket.destroy();
+      return;
+    }
+    guard(socket);
+    handler(peer.name, socket);
+  };
+  const listen = async (): Promise<Server> => {
+    const listening = createServer({ ...identity.server() }, (socket) => void accept(socket));
+    listening.on('tlsClientError', (_error, socket) => socket.destroy());
+    listening.listen({ port: 0, ...(address === undefined ? {} : { host: address }) });
+    await once(listening, 'listening');
+    return listening;
+  };
+
+  return {
+    certificates: identity.directory,
+    serve: (given) => {
+      handler = given;
+    },
+    place: async (): Promise<Place> => {
+      if (address === undefined) {
+        throw new ReasonedError('NoAddress', 'this host has no address that other hosts could reach');
+      }
+      await haveCertificate(identity);
+      server ??= listen().catch((error: unknown) => {
+        server = undefined;
+        throw error;
+      });
+      const listening = await server;
+      // The certificate may be another one than when it began to listen.
+      listening.setSecureContext(identity.server());
+      return { address, port: (listening.address() as AddressInfo).port };
+    },
+    connect: async (host, place, signal) => {
+      await haveCertificate(identity);
+      const socket = connect({ ...identity.client(host), host: place.address, port: place.port });
+      const hangUp = () => void socket.destroy(new Error('given up'));
+      signal.addEventListener('abort', hangUp, { once: true });
+      try {
+        await once(socket, 'secureConnect');
+        const peer = peerOf(socket);
+        if (peer?.name !== host || !(await identity.isPeer(peer.name, peer.uid))) {
+          throw new ReasonedError(
+            'PeerNotTrusted',
+            `what answers at ${shown(place)} is not the host ${host}`,
+          );
+        }
+        guard(socket);
+        return socket;
+      } catch (error) {
+        socket.destroy();
+        if (error instanceof ReasonedError) throw error;
+        const message = `the host ${host} cannot be reached at ${shown(place)}: ${error instanceof Error ? error.message : ''}`;
+        throw new ReasonedError('PeerUnreachable', message, { cause: error });
+      } finally {
+        signal.removeEventListener('abort', hangUp);
+      }
+    },
+    close: async () => {
+      const listening = await server?.catch(() => undefined);
+      listening?.close();
+    },
+  };
+}
+
+function shown({ address, port }: Place): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function guard(socket: TLSSocket): void {
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('the other host has fallen silent')));
+}
+
+async function haveCertificate(identity: PeerIdentity): Promise<void> {
+  try {
+    await identity.ready(AbortSignal.timeout(CERTIFICATE_MS));
+  } catch (cause) {
+    const message =
+      'this host has no certificate yet to prove itself to other hosts: see that the manager runs';
+    throw new ReasonedError('PeersNotReady', message, { cause });
+  }
+}
+
+/** All hosts of one process that exist only on paper, by name. */
+export type PaperNetwork = Map<string, Parameters<Peers['serve']>[0]>;
+
+/** Connections within one process. */
+export function paperPeers(network: PaperNetwork, host: string): Peers {
+  return {
+    place: async () => ({ address: host, port: 1 }),
+    serve: (handler) => void network.set(host, handler),
+    connect: async (peer) => {
+      const handler = network.get(peer);
+      if (handler === undefined) throw new ReasonedError('PeerUnreachable', `there is no host ${peer}`);
+      const [own, other] = duplexPair();
+      handler(host, other);
+      return own;
+    },
+    close: async () => void network.delete(host),
+  };
+}

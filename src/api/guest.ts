@@ -17,6 +17,7 @@ import {
   time,
   union,
 } from './fields.ts';
+import { guestMaintenance } from './maintenance.ts';
 import { placement } from './placement.ts';
 
 export const runStrategy = oneOf(
@@ -107,6 +108,7 @@ export const guestStatusFields = {
       since: time('When this placement was made.'),
     }),
   ),
+  maintenance: Type.Optional(guestMaintenance),
   uuid: Type.Optional(
     text('Identity of the guest (SMBIOS uuid), derived from cluster id, kind, namespace and name.', 36),
   ),

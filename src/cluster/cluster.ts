@@ -19,6 +19,13 @@ import { imageController } from './images/images.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
 import { recoveryController } from './incarnation/recovery.ts';
 import { addJoining } from './joining/joining.ts';
+import { maintenanceController } from './maintenance/maintenance.ts';
+import {
+  maintainedByGuests,
+  maintainedByMoves,
+  maintainedByOffers,
+  maintenanceIndexes,
+} from './maintenance/triggers.ts';
 import { createBoard } from './migration/board.ts';
 import {
   migrationController,
@@ -52,6 +59,7 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
       guest: (host) => (host.status?.guests ?? []).map((guest) => guest.uuid),
       pool: (host) => (host.status?.pools ?? []).map((pool) => pool.name),
       image: (host) => (host.status?.images ?? []).map((image) => image.name),
+      maintenance: (host) => (host.spec.maintenance?.enabled === true ? ['on'] : []),
     },
   });
   const pools = informers.informer(StoragePool);
@@ -109,6 +117,28 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
     ]),
   );
 
+  const guestsBy = (index: string) => (host: string) => [
+    ...machines.byIndex(index, host),
+    ...containers.byIndex(index, host),
+  ];
+  manager.add(
+    maintenanceController(
+      {
+        hosts,
+        guestsOn: guestsBy('host'),
+        guestsOf: guestsBy('maintained'),
+        migrationsOf: (guest) => migrations.byIndex('guest', guest),
+        scheduler,
+      },
+      [
+        maintainedByGuests(machines, hosts),
+        maintainedByGuests(containers, hosts),
+        maintainedByMoves(migrations, hosts, guestOf),
+        maintainedByOffers(hosts, scheduler),
+      ],
+    ),
+  );
+
   function follow<T extends Guest>(guests: Informer<T>, kind: string): void {
     guests.onChange((change) => {
       const id = `${kind}/${change.key}`;
@@ -153,6 +183,7 @@ const guestIndexes = {
   unplaced: (guest: Guest) => (guest.status?.placement === undefined ? ['yes'] : []),
   pool: (guest: Guest) => demandOf(guest).pools,
   image: (guest: Guest) => demandOf(guest).images,
+  ...maintenanceIndexes,
 };
 
 /** Names in the two lists whose entries differ: only those objects have news. */

@@ -184,6 +184,28 @@ function addCommands(program: Command, world: World, script: string): void {
       process.exitCode = await runMigrate({ ...command, ...wish }, world);
     });
   program
+    .command('drain')
+    .description('move the guests of a host away before work on it, or bring them back')
+    .argument('<host>', 'name of the Host')
+    .option('--undo', 'the work is over: guests come back')
+    .option('--dry-run', 'only show what would become of each guest')
+    .option('--reason <text>', 'why, for people')
+    .option('--policy <policy>', 'Migrate, Stop or Leave (default: Migrate)')
+    .option(
+      '--fallback <fallback>',
+      'what becomes of guests that have not moved: Leave or Stop (default: Leave)',
+    )
+    .option('--deadline <seconds>', 'when that happens (default: 3600)', seconds)
+    .option('--parallel <guests>', 'guests that leave at the same time (default: 2)', count)
+    .option('--timeout <seconds>', 'give up waiting, not draining, after so long (default: never)', seconds)
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
+    .action(async (host, { kubeconfig, dataDir, ...options }) => {
+      const { runDrain } = await import('./roles/drain.ts');
+      const access = { kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
+      process.exitCode = await runDrain({ ...options, ...access, host }, world);
+    });
+  program
     .command('validate')
     .description('check manifests as the API server would, with file and line, without one')
     .requiredOption('-f, --filename <path>', 'file or directory')
@@ -247,6 +269,13 @@ function oidcOf(flags: Record<string, string | undefined>) {
       ...optional('caFile', flags.oidcCaFile),
     },
   };
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 604_800)
+    throw new InvalidArgumentError('write seconds, from 1 to 604800');
+  return value;
 }
 
 function gather(value: string, before: readonly string[]): string[] {

@@ -7,6 +7,7 @@ import { applyChanges } from './changes.ts';
 import { block, drivePower } from './drive.ts';
 import type { GuestObject } from './kind.ts';
 import { moveStage } from './moving.ts';
+import { isStoppedForMaintenance } from './maintenance.ts';
 import { attachNetworks } from './networks.ts';
 import { wantedPower } from './power.ts';
 import { checkReferences } from './references.ts';
@@ -128,8 +129,10 @@ async function remember<T extends GuestObject, Request, Hardware>(
 }
 
 /** A guest that is new here and is to run: nobody has to ask whether its volumes will be needed. */
-function startsNow({ object, observation, admission }: GuestScope): boolean {
+function startsNow(scope: GuestScope): boolean {
+  const { object, observation, admission } = scope;
   const wanted = wantedPower(object.spec.runStrategy ?? 'Always', {});
+  if (isStoppedForMaintenance(scope)) return false;
   return wanted === 'On' && observation.state === 'Off' && admission.type === 'Ready';
 }
 

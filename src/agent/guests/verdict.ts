@@ -1,6 +1,7 @@
 /** Whether a guest is as declared, in kstatus' terms, and its phase in one word. Pure. https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus */
 import type { GuestPhase, RunStrategy } from '../../api/guest.ts';
 import { moveStage } from './moving.ts';
+import { isStoppedForMaintenance } from './maintenance.ts';
 import { wantedPower } from './power.ts';
 import type { Blocked, GuestScope, StepState } from './scope.ts';
 
@@ -39,6 +40,10 @@ export function judgeGuest(scope: GuestScope, facts: VerdictFacts): Verdict {
   }
   if (obstacle !== undefined) return obstructed(phase, obstacle, facts);
   const resting = scope.power.type === 'Resting' && scope.observation.state !== 'Paused';
+  if (resting && isStoppedForMaintenance(scope) && facts.strategy !== 'Halted') {
+    const message = `the host ${scope.host} is in maintenance: the guest goes on when that is over`;
+    return { phase, ready: false, reconciling: true, stalled: false, reason: 'HostInMaintenance', message };
+  }
   if (resting) {
     const reason = scope.observation.state === 'Off' ? 'Stopped' : 'Running';
     return { phase, ready: true, reconciling: false, stalled: false, reason, message: 'as declared' };
@@ -128,7 +133,7 @@ function phaseOfOff(scope: GuestScope, strategy: RunStrategy): GuestPhase {
   const run = record?.run ?? {};
   if (power.type === 'BackOff' || (power.type === 'Blocked' && run.failure !== undefined))
     return 'CrashLoopBackOff';
-  const wanted = wantedPower(strategy, run);
+  const wanted = isStoppedForMaintenance(scope) ? 'Off' : wantedPower(strategy, run);
   if (wanted === 'Off' || (wanted === 'AsIs' && run.restart !== true)) return 'Stopped';
   if (volumes.type === 'Blocked')
     return volumes.outcome.reason === 'VolumesCreating' ? 'Provisioning' : 'Pending';

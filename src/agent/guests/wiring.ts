@@ -7,6 +7,7 @@ import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
 import type { GateDeps } from './gate.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
+import { isStoppedForMaintenance } from './maintenance.ts';
 import type { NetworkDeps } from './networks.ts';
 import { read, readGuest } from './read.ts';
 import type { ReferenceFacts } from './references.ts';
@@ -100,6 +101,7 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
   const { spec } = object;
   return {
     strategy: spec.runStrategy ?? 'Always',
+    held: isStoppedForMaintenance(scope),
     restartToken: spec.restartToken,
     shutdown: {
       timeoutMs: (spec.shutdown?.timeoutSeconds ?? 60) * 1_000,

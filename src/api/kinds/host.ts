@@ -17,11 +17,13 @@ import {
   time,
 } from '../fields.ts';
 import { defineKind } from '../kind.ts';
+import { maintenance, maintenanceStatus } from '../maintenance.ts';
 import type { KubeObject } from '../meta.ts';
 import { capacityFields, taints } from '../placement.ts';
 
 const spec = object('What is asked of the host.', {
   unschedulable: Type.Optional(flag('No guest is placed here; those here stay.')),
+  maintenance: Type.Optional(maintenance),
   taints: Type.Optional(taints),
   ...capacityFields,
 });
@@ -35,6 +37,7 @@ const status = object('What the host is and has.', {
   observedGeneration,
   conditions,
   state: Type.Optional(oneOf(['Online', 'Offline'], 'Whether the host renews its Lease.')),
+  maintenance: Type.Optional(maintenanceStatus),
   address: Type.Optional(text('Address other hosts reach it by.', 64)),
   bootID: Type.Optional(text('Boot id of the kernel (proc(5), random/boot_id).', 36)),
   machineID: Type.Optional(text('machine-id(5).', 64)),

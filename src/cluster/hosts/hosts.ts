@@ -116,6 +116,10 @@ function readiness(
 }
 
 function schedulable(host: Stored<Host>): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+  if (host.spec.maintenance?.enabled === true) {
+    const message = host.spec.maintenance.reason ?? 'spec.maintenance.enabled is true';
+    return { type: 'Schedulable', status: 'False', reason: 'Maintenance', message };
+  }
   return host.spec.unschedulable === true
     ? { type: 'Schedulable', status: 'False', reason: 'Unschedulable', message: 'spec.unschedulable is true' }
     : { type: 'Schedulable', status: 'True', reason: 'Schedulable', message: '' };

@@ -55,7 +55,8 @@ export function explainGuest(guest: StoredGuest, snapshot: Snapshot): Explanatio
   };
 }
 
-function schedulerOf({ hosts, guests, migrations }: Snapshot) {
+/** The scheduler over a snapshot, with what is promised to moves under way. */
+export function schedulerOf({ hosts, guests, migrations }: Snapshot) {
   const ledger = createLedger();
   const scheduler = createScheduler(ledger);
   for (const host of hosts) scheduler.observe({ key: host.metadata.name, after: host });

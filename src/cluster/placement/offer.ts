@@ -60,6 +60,7 @@ export function offerOf(host: Stored<Host>): Offer {
 
 function shutReason({ metadata, spec, status }: Stored<Host>): string | undefined {
   if (metadata.deletionTimestamp !== undefined) return 'is being removed';
+  if (spec.maintenance?.enabled === true) return 'is in maintenance';
   if (spec.unschedulable === true) return 'is unschedulable';
   const ready = findCondition(status?.conditions, 'Ready');
   if (ready?.status !== 'True') return `is not ready (${ready?.reason ?? 'NotReported'})`;

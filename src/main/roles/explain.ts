@@ -1,17 +1,14 @@
 /** `kubectl vireo explain KIND/NAME`: reads the cluster once and asks the code that places guests. */
 import process from 'node:process';
 import { Container } from '../../api/kinds/container.ts';
-import { Host } from '../../api/kinds/host.ts';
-import { Image } from '../../api/kinds/image.ts';
-import { Migration } from '../../api/kinds/migration.ts';
-import { StoragePool } from '../../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { World } from '../../base/world.ts';
 import { parseTarget } from '../../cli/console.ts';
 import { printExplanation } from '../../cli/explain.ts';
 import type { Client } from '../../client/contract.ts';
-import { explainGuest, type Snapshot } from '../../cluster/placement/explain.ts';
+import { explainGuest } from '../../cluster/placement/explain.ts';
 import { connect } from '../connect.ts';
+import { readSnapshot } from '../snapshot.ts';
 
 export type ExplainOptions = { target: string; namespace: string; kubeconfig: string };
 
@@ -28,20 +25,5 @@ export async function runExplain(options: ExplainOptions, world: World): Promise
 async function read(client: Client, { kind, ...ref }: ReturnType<typeof parseTarget>) {
   const guest =
     kind === 'VirtualMachine' ? await client.get(VirtualMachine, ref) : await client.get(Container, ref);
-  const [machines, containers, hosts, pools, images, migrations] = await Promise.all([
-    client.list(VirtualMachine),
-    client.list(Container),
-    client.list(Host),
-    client.list(StoragePool),
-    client.list(Image),
-    client.list(Migration),
-  ]);
-  const snapshot: Snapshot = {
-    guests: [...machines.items, ...containers.items],
-    hosts: hosts.items,
-    pools: pools.items,
-    images: images.items,
-    migrations: migrations.items,
-  };
-  return { guest, snapshot };
+  return { guest, snapshot: await readSnapshot(client) };
 }

@@ -1,0 +1,42 @@
+/** The way back: what becomes of a guest that a maintenance has stopped or moved. Pure; called again after each change. */
+import { isOver, type Migration } from '../../api/kinds/migration.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { GuestFacts } from './guests.ts';
+import { type Act, howToMove } from './leave.ts';
+
+export type ComebackFacts = {
+  facts: GuestFacts;
+  host: string;
+  /** The maintenance of that host goes on. */
+  isInMaintenance: boolean;
+  /** The move this maintenance made from the placement before the present one. */
+  arrival: Stored<Migration> | undefined;
+  /** Why the host does not take it back now, or undefined. */
+  refusal: string | undefined;
+};
+
+/** For a guest whose record names `host`; acts are done in order. */
+export function planComeback({ facts, host, isInMaintenance, arrival, refusal }: ComebackFacts): Act[] {
+  const { record, guest, own } = facts;
+  const { placement } = guest.status ?? {};
+  const forget: Act[] = [{ type: 'record', facts, record: undefined }];
+  if (record === undefined || placement === undefined) return [];
+  if (placement.host === host) {
+    if (isInMaintenance) return [];
+    const isUnderWay = own !== undefined && !isOver(own);
+    if (isUnderWay && own.metadata.deletionTimestamp === undefined) return [{ type: 'dropMove', facts }];
+    return isUnderWay ? [] : forget;
+  }
+  if (record.action === 'Stop') return forget;
+  if (record.epoch === undefined) {
+    // Without our own move behind it a person has moved it: that is where it belongs now.
+    if (arrival === undefined) return forget;
+    if (!isOver(arrival)) return [];
+    return [{ type: 'record', facts, record: { host, action: 'Move', epoch: placement.epoch } }];
+  }
+  // Somebody has moved it since.
+  if (record.epoch !== placement.epoch) return forget;
+  if (isInMaintenance || facts.isMovedByOthers) return [];
+  if (own !== undefined) return isOver(own) && own.status?.phase !== 'Succeeded' ? forget : [];
+  return refusal === undefined ? [{ type: 'move', facts, how: howToMove(facts), target: host }] : [];
+}

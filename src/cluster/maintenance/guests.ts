@@ -1,0 +1,73 @@
+/** What a maintenance has to know of one guest, gathered from what everybody reports. Pure. */
+import type { Host } from '../../api/kinds/host.ts';
+import { isOver, type Migration } from '../../api/kinds/migration.ts';
+import type { GuestMaintenance } from '../../api/maintenance.ts';
+import type { Stored } from '../../api/meta.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import { demandOf, isMachine, nameOf, type StoredGuest } from '../guests.ts';
+
+export type GuestFacts = {
+  guest: StoredGuest;
+  /** `<kind>/<namespace>/<name>`. */
+  key: string;
+  /** A process of it exists, or may. */
+  runs: boolean;
+  /** It is to run now, or comes back by itself. */
+  isToRun: boolean;
+  memoryBytes: number;
+  record: GuestMaintenance | undefined;
+  /** Made by this maintenance for the present placement. */
+  own: Stored<Migration> | undefined;
+  /** Somebody else moves the guest. */
+  isMovedByOthers: boolean;
+};
+
+/** `migrations` are those of the guest. */
+export function factsOf(
+  guest: StoredGuest,
+  host: Stored<Host> | undefined,
+  migrations: readonly Stored<Migration>[],
+): GuestFacts {
+  const { kind, namespace, name } = nameOf(guest);
+  const name_ = migrationName(guest, guest.status?.placement?.epoch ?? 0);
+  const own = migrations.find(({ metadata }) => metadata.name === name_);
+  return {
+    guest,
+    key: `${kind}/${namespace}/${name}`,
+    runs: mayRun(guest, host),
+    isToRun: isToRun(guest),
+    memoryBytes: demandOf(guest).memoryBytes,
+    record: guest.status?.maintenance,
+    own,
+    isMovedByOthers: migrations.some((migration) => migration !== own && !isOver(migration)),
+  };
+}
+
+/** One for each placement of the guest, so that two leaders make the same one. */
+export function migrationName(guest: StoredGuest, epoch: number): string {
+  const { name } = nameOf(guest);
+  return `maintenance-${isMachine(guest) ? 'vm' : 'ct'}-${name}-${epoch}`;
+}
+
+/** The inventory is the host's own word; a guest it does not list yet is judged by its status. */
+function mayRun(guest: StoredGuest, host: Stored<Host> | undefined): boolean {
+  const { kind, namespace, name } = nameOf(guest);
+  const listed = host?.status?.guests?.find(
+    (one) => one.kind === kind && one.namespace === namespace && one.name === name,
+  );
+  return listed?.running ?? findCondition(guest.status?.conditions, 'Running')?.status === 'True';
+}
+
+function isToRun({ spec, status, metadata }: StoredGuest): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  switch (spec.runStrategy ?? 'Always') {
+    case 'Halted':
+      return false;
+    case 'Manual':
+      return status?.runRequest?.action === 'Start';
+    case 'RerunOnFailure':
+      return status?.runRequest?.action !== 'Stop';
+    default:
+      return true;
+  }
+}

@@ -34,11 +34,13 @@ function ownedElsewhere(host: string, who: string): ReasonedError {
   return new ReasonedError('OwnedElsewhere', message);
 }
 
+type ManagedField = { manager?: string; fieldsV1?: { 'f:spec'?: { 'f:maintenance'?: unknown } } };
+
 /** Who has declared spec.maintenance, by metadata.managedFields. */
 function managersOf({ metadata }: Stored<Host>): string[] {
-  const { managedFields = [] } = metadata as { managedFields?: { manager?: string; fieldsV1?: unknown }[] };
+  const { managedFields = [] } = metadata as { managedFields?: ManagedField[] };
   return managedFields
-    .filter(({ fieldsV1 }) => JSON.stringify(fieldsV1 ?? {}).includes('"f:maintenance"'))
+    .filter(({ fieldsV1 }) => fieldsV1?.['f:spec']?.['f:maintenance'] !== undefined)
     .flatMap(({ manager }) => manager ?? []);
 }
 

@@ -19,7 +19,7 @@ import { forgetRun, type GuestScope } from './scope.ts';
 /** What the power step depends on; `start` gets the guest through its gate to its first instruction. */
 export type DriveDeps = {
   strategy: RunStrategy;
-  /** Off until its move is over, whatever the strategy says; what was asked of it is kept. */
+  /** Off until its move, or the maintenance of its host, is over, whatever the strategy says; what was asked of it is kept. */
   held?: boolean;
   restartToken: string | undefined;
   shutdown: PowerFacts['shutdown'];

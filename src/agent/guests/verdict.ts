@@ -1,7 +1,7 @@
 /** Whether a guest is as declared, in kstatus' terms, and its phase in one word. Pure. https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus */
 import type { GuestPhase, RunStrategy } from '../../api/guest.ts';
-import { moveStage } from './moving.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
+import { moveStage } from './moving.ts';
 import { wantedPower } from './power.ts';
 import type { Blocked, GuestScope, StepState } from './scope.ts';
 

@@ -35,6 +35,7 @@ const SYSTEM_PACKAGES = [
   ['zstd', 'zstd', 'zstd'],
   ['xz', 'xz-utils', 'xz'],
   ['flock', 'util-linux', 'util-linux'],
+  ['rsync', 'rsync', 'rsync'],
 ];
 
 function say(text) {

@@ -1,4 +1,5 @@
 /** Processes as a port. Commands are argv arrays, never shell strings. */
+import type { Readable, Writable } from 'node:stream';
 
 /** Where programs are looked for: an agent started by a plain user or by cron has no sbin in its own PATH. */
 export const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -22,9 +23,27 @@ export type RunResult = { code: number; stdout: string; stderr: string; timedOut
  */
 export type ProcessIdentity = { pid: number; startTicks: number; bootId: string };
 
+/** A process that talks through its standard input and output. */
+export type PipedProcess = {
+  /** Its standard input; one that it no longer reads breaks without a sound, its end says why. */
+  input: Writable;
+  /** Its standard output. */
+  output: Readable;
+  /** Resolves when it and all processes it began have let go of their output; never rejects. */
+  ended: Promise<{ code: number; stderr: string }>;
+};
+
 export type Processes = {
   /** Runs to the end; a program that cannot be started gives code 127 with the reason in stderr. Never throws for an exit code. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /**
+   * Starts a process to talk to. It and all it began are killed with SIGKILL when the signal is aborted. A program that cannot be started
+   * ends with code 127 and the reason in stderr.
+   */
+  pipe(
+    argv: readonly string[],
+    options: { signal: AbortSignal; env?: Readonly<Record<string, string>> },
+  ): PipedProcess;
   /** Starts a process that outlives us (own session, output appended to `outputPath`); resolves once it is spawned. */
   spawnDetached(
     argv: readonly string[],

@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { type Processes, type ProcessIdentity, SEARCH_PATH } from '../../base/processes.ts';
 import { createIdentities } from './identity.ts';
+import { pipeCommand } from './pipe.ts';
 import { exitCode, runCommand } from './run.ts';
 
 export type ProcessesOptions = {
@@ -69,6 +70,7 @@ export function realProcesses(options: ProcessesOptions): Processes {
 
   return {
     run: (argv, runOptions = {}) => runCommand(argv, environment, runOptions, clock),
+    pipe: (argv, pipeOptions) => pipeCommand(argv, environment, pipeOptions),
     spawnDetached,
     identify: identities.identify,
     isAlive,

@@ -1,7 +1,7 @@
-/** Unix sockets behind the Sockets port. */
-import { createConnection } from 'node:net';
+/** Unix sockets and calls from this host behind the Sockets port. */
+import { createConnection, createServer, type Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
-import type { Sockets } from '../../base/sockets.ts';
+import type { OneCallListener, Sockets } from '../../base/sockets.ts';
 
 /** sun_path holds 108 bytes (unix(7)) and Node.js 20 cuts silently: `.../web2` then reaches `.../web1`. */
 const LONGEST_PATH_BYTES = 100;
@@ -14,6 +14,7 @@ function socketError(code: string, message: string): Error {
 /** The real sockets. A connection keeps an error listener: who listens to `close` learns of its end, and nothing crashes. */
 export function realSockets(clock: Clock): Sockets {
   return {
+    listenForOne,
     connectUnix: (path, options = {}) =>
       new Promise((resolve, reject) => {
         const bytes = Buffer.byteLength(path);
@@ -37,4 +38,29 @@ export function realSockets(clock: Clock): Sockets {
         });
       }),
   };
+}
+
+function listenForOne(): Promise<OneCallListener> {
+  const server = createServer();
+  const call = new Promise<Socket>((resolve, reject) => {
+    server.once('connection', (socket) => {
+      server.close();
+      resolve(socket);
+    });
+    server.once('close', () => reject(socketError('ECANCELED', 'nobody has called')));
+  });
+  // Whoever waits for the call learns of it; nobody may be waiting yet.
+  call.catch(() => {});
+  server.on('connection', (socket) => {
+    socket.on('error', () => {});
+    void call.then((first) => first !== socket && socket.destroy());
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: '127.0.0.1', port: 0 }, () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      resolve({ port, call, close: () => void server.close() });
+    });
+  });
 }

@@ -13,7 +13,10 @@ export type Layout = {
   staging: string;
   /** Half-made and half-removed things; emptied at open. */
   partial: string;
+  /** Volumes that come from other hosts, until they are whole. They outlive restarts: the second copy is short because of the first. */
+  arriving: string;
   volume(id: string): string;
+  arrival(id: string): string;
   image(name: string): string;
   stage(name: string): string;
 };
@@ -23,6 +26,7 @@ export function layoutOf(root: string): Layout {
   const volumes = `${root}/volumes`;
   const images = `${root}/images`;
   const staging = `${root}/.staging`;
+  const arriving = `${root}/.arriving`;
   return {
     root,
     marker: `${root}/pool.json`,
@@ -30,6 +34,8 @@ export function layoutOf(root: string): Layout {
     images,
     staging,
     partial: `${root}/.partial`,
+    arriving,
+    arrival: (id) => `${arriving}/${checkedName(id)}`,
     volume: (id) => `${volumes}/${checkedName(id)}`,
     image: (name) => `${images}/${checkedName(name)}`,
     stage: (name) => `${staging}/${checkedName(name)}`,

@@ -62,6 +62,8 @@ export async function openDirectoryPool(options: {
     resize: volumes.resize,
     attach: volumes.attach,
     remove: volumes.remove,
+    exportVolume: volumes.send,
+    importVolume: volumes.receive,
     images: images.list,
     stageImage: images.stage,
     publishImage: images.publish,

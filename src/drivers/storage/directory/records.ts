@@ -2,7 +2,7 @@
 
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { ImageFacts, VolumeFacts } from '../contract.ts';
+import type { ImageFacts, VolumeFacts, VolumeOwner } from '../contract.ts';
 
 export type VolumeRecord = Omit<VolumeFacts, 'usedBytes'> & {
   /** Bytes the volume had when it was made: the answer until a Filesystem has been measured. */
@@ -13,8 +13,18 @@ export type VolumeRecord = Omit<VolumeFacts, 'usedBytes'> & {
   shiftedBy?: number;
 };
 
+/** What is known of a volume that comes from another host. */
+export type ArrivalRecord = {
+  owner: VolumeOwner;
+  /** When the last pass began, by the source's clock in ms since the epoch: what changed since then was perhaps read too early. */
+  beganMs: number;
+  /** True from the moment on in which owners are changed: half of that is worth nothing. */
+  shifting?: boolean;
+};
+
 export const volumeRecordName = 'volume.json';
 export const imageRecordName = 'image.json';
+export const arrivalRecordName = 'arrival.json';
 
 /** The record of a volume's directory: undefined without a directory; throws ReasonedError VolumeDamaged when it is not readable. */
 export async function readVolumeRecord(files: Files, directory: string): Promise<VolumeRecord | undefined> {
@@ -35,11 +45,18 @@ export async function readImageRecord(files: Files, directory: string): Promise<
   return typeof record?.sourceHash === 'string' ? record : undefined;
 }
 
+/** The record of an arrival's directory; undefined when there is none or it is unreadable: the volume can be copied again. */
+export async function readArrivalRecord(files: Files, directory: string): Promise<ArrivalRecord | undefined> {
+  const text = await files.readText(`${directory}/${arrivalRecordName}`);
+  const record = text === undefined ? undefined : parse<ArrivalRecord>(text);
+  return record?.owner?.guestUuid === undefined ? undefined : record;
+}
+
 /** Writes a record so that it survives a crash as a whole or not at all. */
 export async function writeRecord(
   files: Files,
   path: string,
-  record: VolumeRecord | ImageFacts,
+  record: VolumeRecord | ImageFacts | ArrivalRecord,
 ): Promise<void> {
   await files.writeAtomic(path, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 });
 }

@@ -4,6 +4,7 @@ import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
 import { createGroupRun, createKeyedLock, type KeyedLock } from '../locks.ts';
 import { type Layout, layoutOf } from './layout.ts';
+import { readArrivalRecord } from './records.ts';
 import { createTools, type Tools } from './tools.ts';
 
 export type PoolRoom = {
@@ -26,7 +27,7 @@ export async function openRoom(world: World, name: string, path: string): Promis
   const tools = createTools(world, name);
   await world.files.makeDirectory(path);
   await claim(world, layout, name);
-  for (const directory of [layout.volumes, layout.images, layout.staging, layout.partial]) {
+  for (const directory of [layout.volumes, layout.images, layout.staging, layout.partial, layout.arriving]) {
     await world.files.makeDirectory(directory, { mode: 0o700 });
   }
   const room: PoolRoom = {
@@ -85,16 +86,30 @@ function parsed(text: string): unknown {
   }
 }
 
+/** Volumes that are shown, and arrivals without a record, have nothing to wait for in the place where volumes arrive. */
+async function forgottenArrivals({ world, layout }: PoolRoom): Promise<string[]> {
+  const ids = await world.files.list(layout.arriving);
+  const checked = ids.map(async (id) => {
+    const place = `${layout.arriving}/${id}`;
+    const isWaiting = (await readArrivalRecord(world.files, place)) !== undefined;
+    const isShown = (await world.files.stat(`${layout.volumes}/${id}`)) !== undefined;
+    return isWaiting && !isShown ? [] : [place];
+  });
+  return (await Promise.all(checked)).flat();
+}
+
+async function leftovers(room: PoolRoom): Promise<string[]> {
+  const inside = async (directory: string) =>
+    (await room.world.files.list(directory)).map((name) => `${directory}/${name}`);
+  const { partial, staging } = room.layout;
+  return [...(await inside(partial)), ...(await inside(staging)), ...(await forgottenArrivals(room))];
+}
+
 /** A leftover that cannot be removed is never visible, so it must not keep the pool from opening. */
 async function clean(room: PoolRoom): Promise<void> {
-  for (const directory of [room.layout.partial, room.layout.staging]) {
-    for (const name of await room.world.files.list(directory)) {
-      await room.tools.removeTree(`${directory}/${name}`).catch((error: unknown) => {
-        room.world.log.warn('a leftover of a crash cannot be removed', {
-          path: `${directory}/${name}`,
-          error: String(error),
-        });
-      });
-    }
+  for (const path of await leftovers(room)) {
+    await room.tools.removeTree(path).catch((error: unknown) => {
+      room.world.log.warn('a leftover of a crash cannot be removed', { path, error: String(error) });
+    });
   }
 }

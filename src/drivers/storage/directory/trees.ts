@@ -67,18 +67,19 @@ export async function measureTrees(tools: Tools, roots: readonly string[]): Prom
 }
 
 /**
- * Adds `idBase` to every owner. chown(2) clears set-uid bits, which are put back, and file capabilities, which are lost: programs that
+ * Adds `by` to every owner, or takes it away when it is negative. chown(2) clears set-uid bits, which are put back, and file capabilities, which are lost: programs that
  * rely on them (ping) need them set again inside the container.
  */
 export async function shiftTree(
   tools: Tools,
   files: Files,
   root: string,
-  idBase: number,
+  by: number,
   signal: AbortSignal,
 ): Promise<void> {
-  if (idBase <= lastContainerId)
-    throw new ReasonedError('IdRangeInvalid', `${idBase} is no first id of a container`);
+  // Owners are changed one after the other: a shorter way would make one of them another that is still to come.
+  if (Math.abs(by) <= lastContainerId)
+    throw new ReasonedError('IdRangeInvalid', `ids of a container cannot be shifted by ${by}`);
   const owners = await tools.run(['find', root, '-xdev', '-printf', '%U %G\\n'], { signal });
   const special = await tools.run(
     ['find', root, '-xdev', '-type', 'f', '-perm', '/6000', '-printf', '%m %p\\0'],
@@ -86,7 +87,7 @@ export async function shiftTree(
   );
   for (const pair of new Set(owners.stdout.split('\n').filter((line) => line !== ''))) {
     const [uid = '0', gid = '0'] = pair.split(' ');
-    const shifted = `${Number(uid) + idBase}:${Number(gid) + idBase}`;
+    const shifted = `${Number(uid) + by}:${Number(gid) + by}`;
     await tools.run(
       ['find', root, '-xdev', '-uid', uid, '-gid', gid, '-exec', 'chown', '-h', shifted, '{}', '+'],
       { signal },

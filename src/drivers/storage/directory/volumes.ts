@@ -1,6 +1,7 @@
 /** The volumes of a directory pool: made in a hidden place and shown by one rename, taken away by one rename and then removed. */
+import type { Duplex } from 'node:stream';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { VolumeAttachment, VolumeFacts, VolumeRequest } from '../contract.ts';
+import type { CopyOptions, VolumeAttachment, VolumeFacts, VolumeRequest } from '../contract.ts';
 import { createLimiter } from '../locks.ts';
 import { cannotShrink, ownedByOther, resizeUnsupported, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
@@ -8,8 +9,10 @@ import { growDisk, virtualSize } from './disks.ts';
 import { fillVolume } from './filling.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
+import { receiveVolume, removeArrival } from './receiving.ts';
 import { readVolumeRecord, type VolumeRecord, volumeRecordName, writeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
+import { sendVolume } from './sending.ts';
 
 /** More copies at once only take each other's disk time. */
 const copiesAtOnce = 4;
@@ -22,6 +25,8 @@ export type Volumes = {
   resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
   attach(id: string): Promise<VolumeAttachment>;
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
+  send(id: string, stream: Duplex, options: CopyOptions): Promise<void>;
+  receive(request: VolumeRequest, stream: Duplex, options: CopyOptions): Promise<void>;
 };
 
 /** The volumes of one pool. */
@@ -58,6 +63,13 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
     }
   };
 
+  const attach: Volumes['attach'] = (id) =>
+    room.lock(id, async () => {
+      const volume = await needed(id);
+      if (volume.growing === true) await finishGrowing(room, volume);
+      return attachment(room, volume);
+    });
+
   return {
     record,
     records: async () => {
@@ -91,16 +103,22 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
         // A qcow2 that QEMU has open is grown by QEMU itself; attaching it again looks whether that has happened.
         if (!running || volume.format === 'raw') await finishGrowing(room, growing);
       }),
-    attach: (id) =>
-      room.lock(id, async () => {
-        const volume = await needed(id);
-        if (volume.growing === true) await finishGrowing(room, volume);
-        return attachment(room, volume);
+    attach,
+    send: async (id, stream, options) => {
+      // Looks whether it is there and has its size; its guest may run meanwhile, so no lock is kept.
+      await attach(id);
+      await sendVolume(room, await needed(id), stream, options);
+    },
+    receive: (request, stream, options) =>
+      room.lock(request.id, async () => {
+        await room.checkPresent();
+        await receiveVolume(room, capacity, request, stream, options);
       }),
     remove: (id, owner) =>
       room.lock(id, async () => {
         await room.checkPresent();
         const volume = await record(id);
+        await removeArrival(room, id, owner);
         if (volume === undefined) return;
         if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
         const away = room.partialPath(id);

@@ -38,7 +38,7 @@ export function fakeKernel(mounts: string, options: FakeKernelOptions = {}): Fak
     clock: hurriedClock(),
     random: seededRandom(1),
     log: silentLog,
-    sockets: { connectUnix: unused },
+    sockets: { connectUnix: unused, listenForOne: unused },
     spawn: (pid) => {
       living.add(pid);
       groups.files.set(`/proc/${pid}/stat`, 'alive');
@@ -77,6 +77,9 @@ function fakeProcesses(kernel: () => FakeKernel, living: Set<number>, options: F
   const identity = (pid: number): ProcessIdentity => ({ pid, startTicks: pid * 10, bootId: 'boot' });
   return {
     run: async (argv) => kernel().onRun(argv),
+    pipe: () => {
+      throw new Error('nothing is piped here');
+    },
     spawnDetached: unused,
     which: async (program) => `/usr/bin/${program}`,
     identify: async (pid) => (living.has(pid) ? identity(pid) : undefined),

@@ -63,7 +63,13 @@ export class FakeHost {
       log: silentLog,
       files: mortal(this.files(), death),
       processes: mortal(this.processes(), death),
-      sockets: mortal({ connectUnix: (path: string) => this.connect(path) }, death),
+      sockets: mortal(
+        {
+          connectUnix: (path: string) => this.connect(path),
+          listenForOne: () => Promise.reject(new Error('nobody calls')),
+        },
+        death,
+      ),
     };
     const cgroups = mortal(this.cgroups(), death);
     return createQemuDriver({ world, cgroups, runDirectory, facts: tcgHost });
@@ -111,6 +117,9 @@ export class FakeHost {
     const find = (identity: ProcessIdentity) =>
       this.living().find((machine) => JSON.stringify(machine.identity) === JSON.stringify(identity));
     const processes: Partial<World['processes']> = {
+      pipe: () => {
+        throw new Error('nothing is piped here');
+      },
       spawnDetached: async (argv) => {
         const identity = {
           pid: 100 + this.machines.length,

@@ -20,7 +20,10 @@ function fakeQemu() {
       if (line !== '') received.push(JSON.parse(line) as Command);
   });
   const stream = Duplex.from({ readable: toClient, writable: toServer });
-  const sockets: Sockets = { connectUnix: async () => stream };
+  const sockets: Sockets = {
+    connectUnix: async () => stream,
+    listenForOne: () => Promise.reject(new Error('nobody calls')),
+  };
   return {
     sockets,
     received,

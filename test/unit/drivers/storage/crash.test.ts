@@ -8,6 +8,7 @@ import type { World } from '../../../../src/base/world.ts';
 import type { StoragePool, VolumeRequest } from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
+import { copyWhole } from '../../../contract/storage/copying.ts';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
@@ -31,6 +32,13 @@ function mortalWorld(step: number): World & { count(): number } {
       get: (target, name) => {
         const method: unknown = Reflect.get(target, name);
         if (typeof method !== 'function') return method;
+        if (name === 'pipe') {
+          return (...input: unknown[]) => {
+            changes += 1;
+            if (changes >= step) throw new Error('the power is gone');
+            return method.apply(target, input);
+          };
+        }
         return async (...input: unknown[]) => {
           if (changing.has(String(name))) changes += 1;
           if (changes >= step) throw new Error('the power is gone');
@@ -111,6 +119,40 @@ describe('a host that dies while its pool', () => {
       },
     );
   });
+
+  it('receives volumes shows them whole or not at all, and gets them at the next try', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'vireo-crash-source-'));
+    const source = await openDirectoryPool({
+      world: { ...realWorld(), log: silentLog },
+      config: { type: 'Directory', name: 'local', path: home },
+    });
+    const raw: VolumeRequest = { id: 'g2-data', owner, kind: 'Disk', format: 'raw', sizeBytes: MIB };
+    const tree: VolumeRequest = { id: 'g3-rootfs', owner, kind: 'Filesystem', format: 'raw' };
+    for (const request of [raw, tree]) await source.create(request, signal);
+    await writeFile(join(home, 'volumes', 'g2-data', 'disk.raw'), Buffer.alloc(MIB, 'anna'));
+    await writeFile(join(home, 'volumes', 'g3-rootfs', 'rootfs', 'hosts'), 'localhost');
+    const receive = async (to: StoragePool) => {
+      await copyWhole({ from: source, to }, raw, 'Final');
+      await copyWhole({ from: source, to }, tree, 'First');
+      await copyWhole({ from: source, to }, tree, 'Final');
+    };
+    const content = { 'g2-data': 'disk.raw', 'g3-rootfs': 'rootfs/hosts' };
+    const steps = await dieAtEachStep(receive, async (to) => {
+      const shown = await to.list();
+      if (shown.length < 2)
+        for (const request of [raw, tree]) await copyWhole({ from: source, to }, request, 'Final');
+      for (const [id, file] of Object.entries(content)) {
+        const [here, there] = await Promise.all(
+          [path, home].map((at) => readFile(join(at, 'volumes', id, file))),
+        );
+        expect(there?.equals(here ?? Buffer.of())).toBe(true);
+        await to.remove(id, owner);
+      }
+      expect(await readdir(join(path, '.arriving'))).toEqual([]);
+    });
+    expect(steps).toBeGreaterThan(15);
+    await rm(home, { recursive: true, force: true });
+  }, 120_000);
 
   it('grows a disk ends with a file as large as it says', async () => {
     const raw: VolumeRequest = { id: 'g2-data', owner, kind: 'Disk', format: 'raw', sizeBytes: MIB };

@@ -1,0 +1,39 @@
+/** What the sender of a volume offers, and what the receiver makes of it before any data flows. */
+import { ReasonedError } from '../../../base/outcome.ts';
+import type { VolumeFacts, VolumeRequest } from '../contract.ts';
+
+export type Offer = Pick<VolumeFacts, 'kind' | 'format' | 'sizeBytes' | 'usedBytes'> & {
+  version: 1;
+  /** First host id of a tree whose ids lie shifted. */
+  shiftedBy?: number;
+  /** When this pass began, by the sender's clock. */
+  beganMs?: number;
+  /** Password of this copy. */
+  secret?: string;
+};
+
+export type Answer = 'Send' | 'Have';
+
+/** The offer in a message, checked against what is to arrive. Throws ReasonedError VolumeDiffers, PeerNotUnderstood. */
+export function checkedOffer(message: unknown, request: VolumeRequest): Offer {
+  const offer = message as Partial<Offer>;
+  const isWhole = [offer.sizeBytes, offer.usedBytes].every((size) => Number.isSafeInteger(size));
+  if (offer.version !== 1 || !isWhole || (offer.kind === 'Filesystem' && typeof offer.secret !== 'string')) {
+    throw new ReasonedError(
+      'PeerNotUnderstood',
+      'the other host offers a volume in a way this one does not understand; let both run the same version',
+    );
+  }
+  const format = request.kind === 'Disk' ? request.format : 'directory';
+  if (offer.kind !== request.kind || offer.format !== format) {
+    const message = `the volume ${request.id} is a ${offer.kind} (${offer.format}) on its host, not a ${request.kind} (${format})`;
+    throw new ReasonedError('VolumeDiffers', message, { stalled: true });
+  }
+  return offer as Offer;
+}
+
+/** What the receiver answered. */
+export function answered(message: unknown): Answer {
+  const { answer } = message as { answer?: unknown };
+  return answer === 'Have' ? 'Have' : 'Send';
+}

@@ -1,0 +1,115 @@
+/** Sends what a volume holds to another host's pool: a disk as a sparse archive with its checksum, a tree by rsync. Changes nothing here. */
+import { createHash } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { ReasonedError } from '../../../base/outcome.ts';
+import type { CopyOptions } from '../contract.ts';
+import { answered, type Offer } from '../copying/offer.ts';
+import { createPace, type Pace, pumpIn, pumpOut } from '../copying/pump.ts';
+import { createWire, type Wire } from '../copying/wire.ts';
+import { diskName, rootfsName } from './layout.ts';
+import type { VolumeRecord } from './records.ts';
+import type { PoolRoom } from './room.ts';
+import { daemonFor, makeSecret, whileItRuns, withWorkplace } from './rsync.ts';
+import { measureTrees } from './trees.ts';
+
+/**
+ * One pass; resolves when the other host has it, whole and flushed: only then the guest may live there. A host that has the volume already
+ * wants no data: this copy was made before, and its answer got lost. Throws ReasonedError, the other side's reasons included.
+ */
+export async function sendVolume(
+  room: PoolRoom,
+  volume: VolumeRecord,
+  stream: Duplex,
+  { pass, signal, bytesPerSecond }: CopyOptions,
+): Promise<void> {
+  const wire = createWire(stream, signal);
+  const pace = createPace(room.world.clock, bytesPerSecond, signal);
+  try {
+    if (volume.format !== 'directory') {
+      if (pass === 'First') throw copiedOnce(volume.id);
+      await sendDisk(room, volume, { wire, pace, signal });
+    } else await sendTree(room, volume, { wire, pace, signal, pass });
+  } catch (error) {
+    await wire.refuse(error);
+    throw error;
+  }
+}
+
+type Way = { wire: Wire; pace: Pace; signal: AbortSignal };
+
+/** tar finds the holes of a sparse file by itself (SEEK_HOLE, lseek(2)), however large it is. */
+async function sendDisk(room: PoolRoom, volume: VolumeRecord, { wire, pace, signal }: Way): Promise<void> {
+  const directory = room.layout.volume(volume.id);
+  const file = diskName(volume.format === 'raw' ? 'raw' : 'qcow2');
+  const stat = await room.world.files.stat(`${directory}/${file}`);
+  await wire.tell(offerOf(volume, stat?.usedBytes ?? 0));
+  const isWanted = answered(await wire.hear()) === 'Send';
+  const kept = wire.hear();
+  if (!isWanted) return void (await kept);
+  const hash = createHash('sha256');
+  const argv = ['tar', '--sparse', '-C', directory, '-cf', '-', file];
+  await room.tools.pipe(argv, { signal }, async (program) => {
+    program.input.end();
+    // Heard at once when the other host can take no more.
+    await Promise.race([pumpOut(program.output, wire, pace, (data) => hash.update(data)), kept]);
+  });
+  await wire.end();
+  await wire.tell({ complete: true, sha256: hash.digest('hex') });
+  await kept;
+}
+
+async function sendTree(
+  room: PoolRoom,
+  volume: VolumeRecord,
+  { wire, pace, signal, pass }: Way & Pick<CopyOptions, 'pass'>,
+): Promise<void> {
+  const root = `${room.layout.volume(volume.id)}/${rootfsName}`;
+  const beganMs = room.world.clock.now();
+  // From here on each write gives a file a new time; see doubtSince.
+  if (pass === 'First') await room.flush();
+  const usedBytes = await usedBy(room, volume, root, pass);
+  await withWorkplace(room, volume.id, async (directory) => {
+    const secret = makeSecret(room);
+    const argv = await daemonFor(room, directory, root, secret);
+    await wire.tell({ ...offerOf(volume, usedBytes), beganMs, secret });
+    if (answered(await wire.hear()) === 'Send') {
+      // What was missing the client knows and tells by its own end.
+      await room.tools.pipe(argv, { signal, harmless: whileItRuns }, async (program) => {
+        const out = pumpOut(program.output, wire, pace).then(() => wire.end());
+        await Promise.all([out, pumpIn(wire, program.input, signal)]);
+      });
+      await wire.tell({ complete: true });
+    }
+    await wire.hear();
+  });
+}
+
+/** Not in the last pass: the guest is off meanwhile, and a disk that is full is noticed anyway. A tree that changes cannot always be measured. */
+async function usedBy(
+  { tools }: PoolRoom,
+  { initialBytes }: VolumeRecord,
+  root: string,
+  pass: CopyOptions['pass'],
+): Promise<number> {
+  if (pass === 'Final') return initialBytes;
+  const sizes = await measureTrees(tools, [root]).catch(() => undefined);
+  return sizes?.get(root) ?? initialBytes;
+}
+
+function offerOf({ kind, format, sizeBytes, shiftedBy }: VolumeRecord, usedBytes: number): Offer {
+  return {
+    version: 1,
+    kind,
+    format,
+    sizeBytes,
+    usedBytes,
+    ...(shiftedBy === undefined ? {} : { shiftedBy }),
+  };
+}
+
+function copiedOnce(id: string): ReasonedError {
+  return new ReasonedError(
+    'GuestNotOff',
+    `the disk ${id} is copied in one pass, when its guest is off: nothing can be copied before`,
+  );
+}

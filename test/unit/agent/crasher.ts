@@ -4,6 +4,8 @@ export type Crasher = {
   /** The port with its named methods counted; after the crash no method of it ever answers. */
   wrap<T extends object>(port: string, target: T, effects: readonly (keyof T & string)[]): T;
   isDead(): boolean;
+  /** It dies now, between two side effects. */
+  kill(): void;
   /** Side effects so far, by name. */
   effects(): readonly string[];
 };
@@ -29,6 +31,9 @@ export function createCrasher(
 
   return {
     isDead: () => dead,
+    kill: () => {
+      dead = true;
+    },
     effects: () => effects,
     wrap: (port, target, names) =>
       new Proxy(target, {

@@ -35,7 +35,13 @@ import { copyablePool, movableMachines, watched } from './drivers.ts';
 import { createEther } from './ether.ts';
 
 export type HostName = 'a' | 'b';
-export type RunningHost = { crasher: Crasher; stop(): Promise<void> };
+export type RunningHost = {
+  crasher: Crasher;
+  /** An orderly end. */
+  stop(): Promise<void>;
+  /** From now on nothing it does has any effect. */
+  kill(): Promise<void>;
+};
 export type Hosts = ReturnType<typeof createHosts>;
 
 const LIFETIME = 300_000;
@@ -189,8 +195,12 @@ export function createHosts() {
     void agent.registered.then(() =>
       user.mergePatch(Host, { name: host }, { status: { state: 'Online' } }, { subresource: 'status' }),
     );
-    return {
+    const running: RunningHost = {
       crasher,
+      kill: async () => {
+        crasher.kill();
+        await running.stop();
+      },
       stop: async () => {
         stop.abort(new Error('stopped'));
         await peers.close();
@@ -205,6 +215,7 @@ export function createHosts() {
         for (let step = 0; step < 100 && !over; step += 1) await clock.advance(250);
       },
     };
+    return running;
   };
 
   const until = async (what: string, condition: () => boolean, limitMs = LIFETIME): Promise<void> => {

@@ -220,6 +220,9 @@ export type ReceiveOptions = {
   address: string;
   /** Disks that are sent; the others are shared and already hold what the guest sees. */
   disks: readonly string[];
+  /** How the source will send memory: both ends must agree. Absent: one connection, no compression. */
+  channels?: number;
+  compression?: SendOptions['compression'];
   tls?: TransferTls;
 };
 

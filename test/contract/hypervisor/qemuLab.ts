@@ -33,14 +33,14 @@ export type QemuLab = Omit<HypervisorLab<MachineRequest, MachineHardware>, 'driv
   pids(guest: GuestHandle): Promise<number[]>;
 };
 
-/** `facts` saves the two seconds of trying KVM; `withCgroups: false`: as without root. */
+/** `facts` saves the two seconds of trying KVM; `withCgroups: false`: as without root; `host`: one of several on this machine. */
 export async function createQemuLab(
-  options: { facts?: HypervisorFacts; withCgroups?: boolean } = {},
+  options: { facts?: HypervisorFacts; withCgroups?: boolean; host?: string } = {},
 ): Promise<QemuLab> {
   const world = realWorld({ logLevel: 'error' });
   const directory = await mkdtemp(join(tmpdir(), 'vireo-qemu-'));
   const runDirectory = join(directory, 'run');
-  const root = `vireo-test-${process.pid}`;
+  const root = `vireo-test-${process.pid}${options.host ?? ''}`;
   const cgroups =
     options.withCgroups === false ? createNoCgroups({ world }) : await createCgroups({ world, root });
   const disk = join(directory, 'web.raw');

@@ -3,6 +3,7 @@ import type { World } from '../../../base/world.ts';
 import type { Cgroups } from '../../cgroup/contract.ts';
 import type {
   GuestHandle,
+  GuestTransfer,
   HypervisorDriver,
   HypervisorFacts,
   MachineHardware,
@@ -21,6 +22,7 @@ import { findProcesses } from './processes.ts';
 import { resolveHardware } from './resolve.ts';
 import { machineSockets, socketDirectory } from './sockets.ts';
 import { createStarts, startGuest } from './start.ts';
+import { createTransfer } from './transfer/transfer.ts';
 import { updateMachine } from './update.ts';
 
 export type QemuOptions = {
@@ -32,9 +34,10 @@ export type QemuOptions = {
   facts?: HypervisorFacts;
 };
 
-/** The QEMU driver; `sockets` says where a guest's consoles are. */
+/** The QEMU driver; `sockets` says where a guest's consoles are, `transfer` moves running guests. */
 export type QemuDriver = HypervisorDriver<MachineRequest, MachineHardware> & {
   sockets(guest: GuestHandle): MachineSockets;
+  transfer: GuestTransfer<MachineRequest, MachineHardware>;
 };
 
 /** The driver of this host. */
@@ -64,6 +67,8 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
       const seen = await lookStanding(context, guest);
       const record = seen?.record;
       if (seen === undefined || record === undefined) return [];
+      // What is on its way must stay as the other host was told.
+      if (record.outgoing !== undefined || record.incoming !== undefined) return [];
       return updateMachine(world, guest, { record, monitor: seen.monitor }, request);
     },
     shutdown: async (guest) => {
@@ -88,6 +93,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     watch: (listener) => context.monitors.listen(listener),
     close: async () => context.monitors.close(),
     sockets: (guest) => machineSockets(runDirectory, guest.id),
+    transfer: createTransfer(context, facts),
   };
 }
 

@@ -25,15 +25,20 @@ export type Launch = {
   facts: HypervisorFacts;
   /** How the run before ended, if that is still to be told. */
   endedBefore?: GuestEnd;
+  /** The transfer it waits for, instead of a boot. */
+  incoming?: string;
 };
 
 /** The arguments for this guest on this host. Throws ReasonedError. */
-export function argumentsFor(runDirectory: string, { guest, request, hardware, facts }: Launch): string[] {
+export function argumentsFor(
+  runDirectory: string,
+  { guest, request, hardware, facts, incoming }: Launch,
+): string[] {
   if (facts.qemu === undefined) {
     const message = facts.message ?? 'QEMU is not usable on this host';
     throw new ReasonedError(facts.reason ?? 'QemuMissing', message, { stalled: true });
   }
-  return planArguments({
+  const plan = planArguments({
     guest,
     request,
     hardware,
@@ -41,6 +46,7 @@ export function argumentsFor(runDirectory: string, { guest, request, hardware, f
     qemu: facts.qemu,
     sockets: machineSockets(runDirectory, guest.id),
   });
+  return incoming === undefined ? plan : [...plan, '-incoming', 'defer'];
 }
 
 /** Starts the process, stopped before the guest's first instruction, in its own control group, with its uuid confirmed. */
@@ -67,7 +73,7 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
   void spawned.exited.then((code) => {
     exitCode = code;
   });
-  const { request, hardware, endedBefore } = what;
+  const { request, hardware, endedBefore, incoming } = what;
   await writeRecord(world.files, guest, {
     uuid: guest.uuid,
     process: spawned.identity,
@@ -75,6 +81,7 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
     request,
     hardware,
     ...(endedBefore === undefined ? {} : { endedBefore }),
+    ...(incoming === undefined ? {} : { incoming: { id: incoming } }),
   });
 
   const hasExited = () => exitCode !== undefined;

@@ -118,13 +118,19 @@ async function ask(
   ]);
   return {
     type: 'Standing',
-    state: runState((status as { status: string }).status),
+    state: stateOf((status as { status: string }).status, record),
     process,
     startedAt: record?.startedAt ?? (await socketTime(context, guest)),
     agentConnected: isAgentConnected(channels),
     record,
     monitor,
   };
+}
+
+/** A guest that has arrived stands paused until it is run here for the first time. */
+function stateOf(status: string, record: RunRecord | undefined): RunState {
+  const state = runState(status);
+  return state === 'Paused' && record?.incoming !== undefined ? 'Incoming' : state;
 }
 
 /** The identity QEMU was started with. */

@@ -29,6 +29,8 @@ const telling = new Set([
   'GUEST_CRASHLOADED',
   'WATCHDOG',
   'BLOCK_IO_ERROR',
+  'BLOCK_JOB_READY',
+  'MIGRATION',
   'VSERPORT_CHANGE',
 ]);
 

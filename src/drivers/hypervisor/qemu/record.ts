@@ -4,7 +4,28 @@
  */
 import type { Files } from '../../../base/files.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
-import type { GuestEnd, GuestHandle, MachineHardware, MachineRequest } from '../contract.ts';
+import type {
+  GuestEnd,
+  GuestHandle,
+  MachineHardware,
+  MachineRequest,
+  SendOptions,
+  TransferPlace,
+} from '../contract.ts';
+
+/** `place` is known once the process listens. */
+export type IncomingRecord = { id: string; place?: TransferPlace };
+
+/** `startedMs`: wall clock. `failure`: why it ended; the guest runs on here. */
+export type OutgoingRecord = {
+  id: string;
+  place: TransferPlace;
+  options: SendOptions;
+  startedMs: number;
+  /** Written before QEMU is told: until then what it says of memory is of a transfer before. */
+  memoryBegun?: boolean;
+  failure?: { reason: string; message: string };
+};
 
 export type RunRecord = {
   uuid: string;
@@ -18,6 +39,10 @@ export type RunRecord = {
   endedBefore?: GuestEnd;
   /** How the run came to its end, known before the process was ended by us. */
   ended?: GuestEnd;
+  /** Waits for the guest from another host, or has received it and not run it yet. */
+  incoming?: IncomingRecord;
+  /** Is being sent to another host. */
+  outgoing?: OutgoingRecord;
   /** Somebody asked for the end by force: no crash when the process is gone. */
   killed?: boolean;
 };
@@ -49,7 +74,8 @@ export async function currentBoot(files: Files): Promise<string> {
 
 /** How a run ended whose process is gone; undefined: nothing to tell (it was killed, or never ran). */
 export function endOf(record: RunRecord | undefined, bootId: string): GuestEnd | undefined {
-  if (record === undefined || record.killed === true) return undefined;
+  // A guest that was on its way here has not run here.
+  if (record === undefined || record.killed === true || record.incoming !== undefined) return undefined;
   if (record.ended !== undefined) return record.ended;
   return record.process.bootId === bootId ? 'Crashed' : 'HostRebooted';
 }

@@ -43,6 +43,12 @@ export async function startGuest(
   const seen = await look(context, what.guest);
   if (seen.type === 'Unmanageable') throw new ReasonedError(seen.reason, seen.message);
   if (seen.type === 'Standing' && (seen.state === 'Running' || seen.state === 'Paused')) return;
+  if (seen.type === 'Standing' && (seen.state === 'Incoming' || seen.state === 'HandedOver')) {
+    throw new ReasonedError(
+      'Migrating',
+      `${what.guest.name} is moving between hosts: it is not started here`,
+    );
+  }
   // A process that never got past its gate, or whose guest has ended, is not the one that is wanted now.
   if (seen.type === 'Standing') await endProcesses(context, what.guest);
   await removeTraces(context, what.guest);

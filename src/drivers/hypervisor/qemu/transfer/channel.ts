@@ -1,0 +1,92 @@
+/**
+ * How the two QEMUs of a guest talk: certificates, the way memory is sent, and ports. Both ends are told the same, each by its own host.
+ * https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html (Migration)
+ */
+import type { Random } from '../../../../base/random.ts';
+import type { SendOptions, TransferTls } from '../../contract.ts';
+import { type QmpConnection, QmpError } from '../qmp.ts';
+
+/** Id of the object that holds the certificates, on either side. */
+const credentials = 'tls-transfer';
+/** Ports a target listens on, as those who set up firewalls need to know: the range Proxmox VE and libvirt users open, and a little more. */
+const firstPort = 60_000;
+const portCount = 1_000;
+const portTries = 20;
+
+export type Method = { channels?: number; compression?: SendOptions['compression'] };
+
+type End = 'client' | 'server';
+
+/** Gives QEMU this host's certificates; the other end has to show one of the same authority. Nothing without TLS. */
+export async function useCertificates(
+  monitor: QmpConnection,
+  tls: TransferTls | undefined,
+  end: End,
+): Promise<void> {
+  await dropCertificates(monitor);
+  if (tls === undefined) return;
+  await monitor.execute('object-add', {
+    'qom-type': 'tls-creds-x509',
+    id: credentials,
+    dir: tls.directory,
+    endpoint: end,
+    'verify-peer': true,
+  });
+}
+
+/** A renewed certificate is read by a new object only. */
+export async function dropCertificates(monitor: QmpConnection): Promise<void> {
+  await unlessRefused(monitor.execute('object-del', { id: credentials }));
+}
+
+/** What an address of the other end needs beside host and port. */
+export function tlsOf(tls: TransferTls | undefined, end: End): Readonly<Record<string, string>> {
+  if (tls === undefined) return {};
+  return end === 'server'
+    ? { 'tls-creds': credentials }
+    : { 'tls-creds': credentials, 'tls-hostname': tls.peer };
+}
+
+/** Capabilities and parameters that both ends must share. */
+export async function agreeOn(
+  monitor: QmpConnection,
+  method: Method,
+  own: { capabilities: Readonly<Record<string, boolean>>; parameters: Readonly<Record<string, unknown>> },
+): Promise<void> {
+  const channels = method.channels ?? 1;
+  const zstd = method.compression === 'Zstd';
+  // Compression of whole connections is multifd's; one connection may do it too.
+  const multifd = channels > 1 || zstd;
+  const capabilities = { events: true, multifd, ...own.capabilities };
+  await monitor.execute('migrate-set-capabilities', {
+    capabilities: Object.entries(capabilities).map(([capability, state]) => ({ capability, state })),
+  });
+  const shared = multifd
+    ? { 'multifd-channels': channels, 'multifd-compression': zstd ? 'zstd' : 'none' }
+    : {};
+  await monitor.execute('migrate-set-parameters', { ...shared, ...own.parameters });
+}
+
+/** Tries ports until QEMU could listen on one. Throws QmpError with QEMU's last word. */
+export async function listenOn(random: Random, listen: (port: number) => Promise<unknown>): Promise<number> {
+  for (let attempt = 1; ; attempt += 1) {
+    const [high = 0, low = 0] = random.bytes(2);
+    const port = firstPort + ((high * 256 + low) % portCount);
+    try {
+      await listen(port);
+      return port;
+    } catch (error) {
+      const taken = error instanceof QmpError && /in use/i.test(error.message);
+      if (!taken || attempt >= portTries) throw error;
+    }
+  }
+}
+
+/** What QEMU refuses because it is done already, or was never begun, is no matter. */
+export async function unlessRefused(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof QmpError)) throw error;
+  }
+}

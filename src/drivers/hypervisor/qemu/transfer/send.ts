@@ -1,0 +1,137 @@
+/**
+ * The source's side. What is to be done next follows from what QEMU says and from the run record, so that whoever comes after a crash goes
+ * on: mirrors, then memory, then at the switch the last of the disks and the last of the memory. QEMU stops between the two and waits for us.
+ */
+import type { Clock } from '../../../../base/clock.ts';
+import { ReasonedError } from '../../../../base/outcome.ts';
+import type { TransferLimits, TransferProgress } from '../../contract.ts';
+import type { QmpConnection } from '../qmp.ts';
+import type { OutgoingRecord } from '../record.ts';
+import { agreeOn, tlsOf, useCertificates } from './channel.ts';
+import { beginMirrors, completeMirrors, copyFailed, keepUp, limitMirrors } from './disks.ts';
+import { type MigrationFacts, type MirrorFacts, migrationFacts, mirrorFacts } from './facts.ts';
+
+/** QEMU's own limit without a word from us is 128 MiB/s; this is none. */
+const unlimited = 2 ** 40;
+/** MigrationStatus of a transfer that is under way. */
+const moving = new Set(['setup', 'active', 'device', 'wait-unplug', 'pre-switchover', 'cancelling']);
+
+/** A guest that is being sent. */
+export type Sending = { monitor: QmpConnection; outgoing: OutgoingRecord };
+export type Standing = { migration: MigrationFacts; mirrors: readonly MirrorFacts[] };
+
+/** What QEMU says of this transfer. */
+export async function standing({ monitor, outgoing }: Sending): Promise<Standing> {
+  const [migration, mirrors] = await Promise.all([migrationFacts(monitor), mirrorFacts(monitor)]);
+  return { migration: { ...migration, status: statusOf(migration, outgoing) }, mirrors };
+}
+
+/**
+ * QEMU goes on telling how the transfer before this one ended, until this one's memory begins; and says `completed` a moment before the
+ * guest is put to rest for good.
+ */
+function statusOf({ status, runState }: MigrationFacts, { memoryBegun }: OutgoingRecord): string {
+  if (memoryBegun !== true) return 'none';
+  if (status !== 'completed' || runState === 'postmigrate') return status;
+  return runState === 'finish-migrate' ? 'device' : 'none';
+}
+
+/** True while the memory can still come back by itself. */
+export function isMoving({ status }: Pick<MigrationFacts, 'status'>): boolean {
+  return moving.has(status);
+}
+
+export type AdvanceDeps = {
+  clock: Clock;
+  /** Durable when it resolves. */
+  noteMemoryBegun(): Promise<void>;
+};
+
+/** Makes the next step, if one is due; true when another may be due at once. Throws when the transfer cannot go on. */
+export async function advance(deps: AdvanceDeps, sending: Sending): Promise<boolean> {
+  const { monitor, outgoing } = sending;
+  const { migration, mirrors } = await standing(sending);
+  const { status } = migration;
+  if (status === 'completed') return false;
+  if (status === 'failed' || status === 'cancelled') {
+    throw new ReasonedError('TransferFailed', `QEMU could not send the memory: ${migration.error ?? status}`);
+  }
+  const failed = mirrors.find(({ state }) => state === 'Failed');
+  if (failed !== undefined) throw copyFailed(failed.error);
+  if (status === 'pre-switchover') {
+    await completeMirrors(monitor, deps.clock);
+    await monitor.execute('migrate-continue', { state: 'pre-switchover' });
+    return false;
+  }
+  // One that ends while the guest still runs has not got its last writes.
+  const endedEarly = mirrors.some(({ state }) => state === 'Done');
+  if (endedEarly && status !== 'device') throw copyFailed(undefined);
+  if (isMoving(migration)) return false;
+  if (mirrors.length < Object.keys(outgoing.place.disks?.exports ?? {}).length) {
+    // Those of mirrors that an earlier agent has begun are in use, and the same.
+    if (mirrors.length === 0) await useCertificates(monitor, outgoing.options.tls, 'client');
+    await beginMirrors(monitor, outgoing.place, outgoing.options);
+    return true;
+  }
+  if (mirrors.some(({ state }) => state === 'Copying')) return false;
+  await keepUp(
+    monitor,
+    mirrors.map(({ job }) => job),
+  );
+  if (mirrors.length === 0) await useCertificates(monitor, outgoing.options.tls, 'client');
+  await deps.noteMemoryBegun();
+  await sendMemory(monitor, outgoing);
+  return false;
+}
+
+async function sendMemory(monitor: QmpConnection, { place, options }: OutgoingRecord): Promise<void> {
+  await agreeOn(monitor, options, {
+    capabilities: {
+      'pause-before-switchover': true,
+      'auto-converge': options.autoConverge,
+      xbzrle: options.compression === 'XBZRLE',
+    },
+    parameters: { ...limitsOf(options), ...tlsOf(options.tls, 'client') },
+  });
+  const host = place.address.includes(':') ? `[${place.address}]` : place.address;
+  await monitor.execute('migrate', { uri: `tcp:${host}:${place.port}` });
+}
+
+function limitsOf({ bytesPerSecond, downtimeMs }: TransferLimits): Readonly<Record<string, number>> {
+  return {
+    'max-bandwidth': bytesPerSecond ?? unlimited,
+    'downtime-limit': Math.min(2_000_000, Math.max(1, Math.round(downtimeMs))),
+  };
+}
+
+/** Other limits for what is under way. */
+export async function adjustLimits(monitor: QmpConnection, limits: TransferLimits): Promise<void> {
+  await monitor.execute('migrate-set-parameters', limitsOf(limits));
+  await limitMirrors(monitor, limits.bytesPerSecond);
+}
+
+/** In the words of the contract. */
+export function progressOf(
+  { migration, mirrors }: Standing,
+  { id, startedMs }: OutgoingRecord,
+  now: number,
+): TransferProgress {
+  const { status, downtimeMs } = migration;
+  const sum = (pick: (mirror: MirrorFacts) => number) => mirrors.reduce((total, one) => total + pick(one), 0);
+  const begun = status !== 'none';
+  return {
+    phase: phaseOf(status),
+    id,
+    transferredBytes: (begun ? migration.transferredBytes : 0) + sum(({ copiedBytes }) => copiedBytes),
+    remainingBytes:
+      status === 'completed' ? 0 : (begun ? migration.remainingBytes : 0) + sum(({ leftBytes }) => leftBytes),
+    totalMs: Math.max(0, now - startedMs),
+    ...(downtimeMs === undefined || !begun ? {} : { downtimeMs }),
+  };
+}
+
+function phaseOf(status: string): 'Disks' | 'Memory' | 'SwitchingOver' | 'Completed' {
+  if (status === 'completed') return 'Completed';
+  if (status === 'pre-switchover' || status === 'device') return 'SwitchingOver';
+  return moving.has(status) ? 'Memory' : 'Disks';
+}

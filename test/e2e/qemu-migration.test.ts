@@ -1,0 +1,242 @@
+/** Machines that move between two QEMU drivers, as between two hosts: real QEMU, real sockets, disks that are compared afterwards. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type {
+  GuestHandle,
+  HypervisorFacts,
+  MachineRequest,
+  ReceiveOptions,
+  SendOptions,
+  TransferPlace,
+} from '../../src/drivers/hypervisor/contract.ts';
+import { diskId } from '../../src/drivers/hypervisor/qemu/plan/ids.ts';
+import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
+import { bootableDisk } from '../contract/hypervisor/bootSector.ts';
+import { createQemuLab, machineRequest } from '../contract/hypervisor/qemuLab.ts';
+import { makeCertificates } from './harness/certificates.ts';
+
+const patience = { timeout: 30_000, interval: 20 };
+const MIB = 1024 ** 2;
+const DISK = 64 * MIB;
+const open = async () => {};
+
+let facts: HypervisorFacts;
+
+beforeAll(async () => {
+  const lab = await createQemuLab();
+  facts = await lab.driver().facts();
+  await lab.close();
+});
+
+/** A host with the one driver that an agent has; `restarted` is the next agent's. */
+async function host(name: string) {
+  const lab = await createQemuLab({ facts, host: name });
+  let driver = lab.driver();
+  return {
+    lab,
+    directory: lab.directory,
+    driver: () => driver,
+    restarted: async () => {
+      await driver.close();
+      driver = lab.driver();
+      return driver;
+    },
+    /** Kills what runs of any guest here. */
+    killQemu: async (guest: GuestHandle) => {
+      for (const pid of await lab.pids(guest)) {
+        const line = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+        if (line.includes(lab.runDirectory)) process.kill(pid, 'SIGKILL');
+      }
+    },
+    close: async () => {
+      await driver.close();
+      await lab.close();
+    },
+  };
+}
+
+type Host = Awaited<ReturnType<typeof host>>;
+
+/** One guest, its source running and its target empty. */
+async function scene(shared: boolean) {
+  const [a, b] = await Promise.all([host('a'), host('b')]);
+  const guest = a.lab.guest('web');
+  const arrival: GuestHandle = { ...guest, directory: join(b.directory, 'guests', 'web') };
+  const disk = join(a.directory, 'root.raw');
+  await writeFile(disk, bootableDisk(DISK));
+  const copy = shared ? disk : join(b.directory, 'root.raw');
+  if (!shared) await writeFile(copy, Buffer.alloc(DISK));
+  const request: MachineRequest = shaped(machineRequest(disk));
+  const arriving: MachineRequest = shaped(machineRequest(copy));
+  const source = a.driver();
+  const hardware = source.resolve(request, undefined, facts);
+  await source.start(guest, request, hardware, open);
+  return { a, b, guest, arrival, request, arriving, hardware, disk, copy };
+}
+
+const shaped = (request: MachineRequest): MachineRequest => ({
+  ...request,
+  disks: request.disks.map((disk) => ({ ...disk, sizeBytes: DISK })),
+});
+
+type Scene = Awaited<ReturnType<typeof scene>>;
+
+const receiving = (shared: boolean, tls?: ReceiveOptions['tls']): ReceiveOptions => ({
+  id: 'move-1',
+  address: '127.0.0.1',
+  disks: shared ? [] : ['root'],
+  ...(tls === undefined ? {} : { tls }),
+});
+
+const sending = (more: Partial<SendOptions> = {}): SendOptions => ({
+  id: 'move-1',
+  downtimeMs: 300,
+  autoConverge: true,
+  channels: 1,
+  compression: 'None',
+  postCopy: false,
+  ...more,
+});
+
+/** A write of the guest's: 64 KiB of one byte. */
+async function write({ lab }: Host, guest: GuestHandle, byte: number, offsetKib: number): Promise<void> {
+  const monitor = await connectQmp(lab.world, `${lab.runDirectory}/${guest.id}/q2`, 5_000);
+  const command = `qemu-io -d /machine/peripheral/${diskId('root')}/virtio-backend "write -P ${byte} ${offsetKib}k 64k"`;
+  const said = await monitor.execute('human-monitor-command', { 'command-line': command });
+  monitor.close();
+  // What it wrote goes to QEMU's own output; here it only says what went wrong.
+  expect(said).toBe('');
+}
+
+async function completed({ a, guest }: Scene, driver = a.driver()) {
+  return vi.waitFor(async () => {
+    const progress = await driver.transfer.progress(guest);
+    if (progress.phase === 'Failed') throw new Error(`${progress.reason}: ${progress.message}`);
+    expect(progress.phase).toBe('Completed');
+    return progress;
+  }, patience);
+}
+
+async function states({ a, b, guest, arrival }: Scene): Promise<string[]> {
+  return [(await a.driver().observe(guest)).state, (await b.driver().observe(arrival)).state];
+}
+
+describe.each([
+  { shared: true, disks: 'one shared disk' },
+  { shared: false, disks: 'a disk on its own host' },
+])('a machine with $disks', ({ shared }) => {
+  let here: Scene;
+  let place: TransferPlace;
+
+  const receive = (tls?: ReceiveOptions['tls']) =>
+    here.b.driver().transfer.receive(here.arrival, here.arriving, here.hardware, receiving(shared, tls));
+
+  beforeEach(async () => {
+    here = await scene(shared);
+  });
+  afterEach(async () => {
+    await here.b.driver().kill(here.arrival);
+    await here.b.close();
+    await here.a.close();
+  });
+
+  it('moves: it never stands on both sides, and goes on with the disk it had', async () => {
+    await write(here.a, here.guest, 0x5a, 1024);
+    place = await receive();
+    expect(await states(here)).toEqual(['Running', 'Incoming']);
+    await here.a.driver().transfer.send(here.guest, place, sending());
+    await write(here.a, here.guest, 0xa5, 2048);
+    const progress = await completed(here);
+    expect(progress).toMatchObject({ phase: 'Completed', id: 'move-1', remainingBytes: 0 });
+    expect(await states(here)).toEqual(['HandedOver', 'Incoming']);
+
+    await here.b.driver().transfer.arrive(here.arrival, open);
+    expect(await states(here)).toEqual(['HandedOver', 'Running']);
+    await here.a.driver().kill(here.guest);
+    await write(here.b, here.arrival, 0x77, 4096);
+    await here.b.driver().kill(here.arrival);
+    const content = await readFile(here.copy);
+    expect([content[MIB], content[2 * MIB], content[4 * MIB]]).toEqual([0x5a, 0xa5, 0x77]);
+    const expected = await readFile(here.disk);
+    if (!shared) expected.fill(0x77, 4 * MIB, 4 * MIB + 64 * 1024);
+    expect(content.equals(expected)).toBe(true);
+  });
+
+  it('moves with certificates, by several compressed connections', async () => {
+    const pki = await makeCertificates(join(here.a.directory, 'pki'), ['host-a', 'host-b']);
+    const how = { channels: 2, compression: 'Zstd' } as const;
+    const options = { ...receiving(shared, { directory: pki('host-b'), peer: 'host-a' }), ...how };
+    place = await here.b.driver().transfer.receive(here.arrival, here.arriving, here.hardware, options);
+    const tls = { directory: pki('host-a'), peer: 'host-b' };
+    await here.a.driver().transfer.send(here.guest, place, sending({ tls, ...how }));
+    await completed(here);
+    await here.b.driver().transfer.arrive(here.arrival, open);
+    expect(await states(here)).toEqual(['HandedOver', 'Running']);
+  });
+
+  it('stays when the other end is not who it should be', async () => {
+    const pki = await makeCertificates(join(here.a.directory, 'pki'), ['host-a', 'host-b', 'host-c']);
+    place = await receive({ directory: pki('host-c'), peer: 'host-a' });
+    const tls = { directory: pki('host-a'), peer: 'host-b' };
+    await here.a.driver().transfer.send(here.guest, place, sending({ tls }));
+    await vi.waitFor(async () => {
+      expect(await here.a.driver().transfer.progress(here.guest)).toMatchObject({ phase: 'Failed' });
+    }, patience);
+    await here.a.driver().transfer.cancel(here.guest);
+    expect((await here.a.driver().observe(here.guest)).state).toBe('Running');
+    expect(await here.a.driver().transfer.progress(here.guest)).toEqual({ phase: 'Idle' });
+  });
+
+  it('runs on at its source when the target dies or the move is called off, and can move again', async () => {
+    place = await receive();
+    const slow = sending({ bytesPerSecond: shared ? 64 * 1024 : 4 * MIB });
+    await here.a.driver().transfer.send(here.guest, place, slow);
+    await here.b.killQemu(here.arrival);
+    await vi.waitFor(async () => {
+      expect(await here.a.driver().transfer.progress(here.guest)).toMatchObject({ phase: 'Failed' });
+    }, patience);
+    await here.a.driver().transfer.cancel(here.guest);
+    await here.b.driver().kill(here.arrival);
+    expect(await states(here)).toEqual(['Running', 'Off']);
+
+    place = await receive();
+    await here.a.driver().transfer.send(here.guest, place, slow);
+    await here.a.driver().transfer.cancel(here.guest);
+    await here.b.driver().kill(here.arrival);
+    expect(await states(here)).toEqual(['Running', 'Off']);
+
+    place = await receive();
+    await here.a.driver().transfer.send(here.guest, place, sending());
+    await completed(here);
+    await here.b.driver().transfer.arrive(here.arrival, open);
+    expect(await states(here)).toEqual(['HandedOver', 'Running']);
+  });
+
+  it('goes on at its source when it has left and the other host does not take it', async () => {
+    place = await receive();
+    await here.a.driver().transfer.send(here.guest, place, sending());
+    await completed(here);
+    await expect(here.a.driver().transfer.cancel(here.guest)).rejects.toMatchObject({ reason: 'HandedOver' });
+    const closed = () => Promise.reject(new Error('placed elsewhere'));
+    await expect(here.b.driver().transfer.arrive(here.arrival, closed)).rejects.toThrow('placed elsewhere');
+    await expect(here.a.driver().transfer.takeBack(here.guest, closed)).rejects.toThrow('placed elsewhere');
+    expect(await states(here)).toEqual(['HandedOver', 'Incoming']);
+    await here.b.driver().kill(here.arrival);
+    await here.a.driver().transfer.takeBack(here.guest, open);
+    expect(await states(here)).toEqual(['Running', 'Off']);
+    await write(here.a, here.guest, 0x11, 1024);
+  });
+
+  it('is not received where it stands already, and not started where it is on its way', async () => {
+    place = await receive();
+    expect(await receive()).toEqual(place);
+    const starting = here.b.driver().start(here.arrival, here.arriving, here.hardware, open);
+    await expect(starting).rejects.toMatchObject({ reason: 'Migrating' });
+    const twice = here.a
+      .driver()
+      .transfer.receive(here.guest, here.request, here.hardware, receiving(shared));
+    await expect(twice).rejects.toMatchObject({ reason: 'GuestRuns' });
+    expect(await states(here)).toEqual(['Running', 'Incoming']);
+  });
+});

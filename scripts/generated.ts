@@ -6,6 +6,7 @@ import { dump } from 'js-yaml';
 import { customResourceDefinition, openApiSchema } from '../src/api/crd.ts';
 import type { KindDefinition } from '../src/api/kind.ts';
 import { kinds } from '../src/api/registry.ts';
+import { policyManifests } from '../src/main/policies.ts';
 import { rbacManifests } from '../src/main/rbac.ts';
 import type { JsonSchema } from '../src/schema/contract.ts';
 import { estimateRuleCosts } from '../src/schema/cost.ts';
@@ -52,6 +53,7 @@ export async function generatedFiles(
   for (const [name, objects] of Object.entries(rbacManifests())) {
     files.set(`manifests/rbac/${name}.yaml`, HEADER + objects.map(toYaml).join('---\n'));
   }
+  files.set('manifests/rbac/policies.yaml', HEADER + policyManifests().map(toYaml).join('---\n'));
   return { files, folders: ['crds', 'manifests/rbac'], problems };
 }
 

@@ -20,6 +20,9 @@ export const MIGRATION_FINALIZERS = {
 /** `<name>/<metadata.uid>`, written before the first side effect: the same name with another uid is a restored copy. */
 export const STARTED_ANNOTATION = 'vireo.dev/started';
 
+/** On a Host, its own name: it may be deleted though guests are on it. */
+export const CONFIRM_DELETE_ANNOTATION = 'vireo.dev/confirm-delete';
+
 /** Name of a host's Lease in SYSTEM_NAMESPACE. */
 export function hostLeaseName(host: string): string {
   return `host-${host}`;

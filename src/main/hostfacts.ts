@@ -1,6 +1,6 @@
 /** What a host is: read from this machine, or made up for one that exists only on paper. */
 import { createHash } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import { type HostFacts, readHostFacts } from '../agent/host/facts.ts';
 import type { World } from '../base/world.ts';
 
@@ -28,4 +28,20 @@ export function simulatedHostFacts(host: string): () => Promise<HostFacts> {
     kernelFeatures: [],
     cgroup: 'None',
   });
+}
+
+/** Name of the Host of this machine when none is given: its host name, in the letters names of objects may have. */
+export function defaultHostName(): string {
+  const plain = hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]/g, '-')
+    .replaceAll(/^[-.]+|[-.]+$/g, '');
+  return plain === '' ? 'localhost' : plain.slice(0, 63);
+}
+
+/** Names and addresses other machines may reach this one by. */
+export function reachableNames(): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outside = addresses.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
+  return [...new Set([hostname(), ...outside.map(({ address }) => address)])];
 }

@@ -8,7 +8,7 @@ export type KubeconfigContent = {
   url: string;
   /** PEM of the authority that signed the server's certificate. */
   authority: string;
-  client: KeyPair;
+  client: KeyPair | { token: string };
   user: string;
   /** The name of cluster and context. */
   cluster: string;
@@ -18,6 +18,11 @@ export type KubeconfigContent = {
 export function kubeconfigText({ url, authority, client, user, cluster }: KubeconfigContent): string {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const [name, who] = [JSON.stringify(cluster), JSON.stringify(user)];
+  const credentials =
+    'token' in client
+      ? `    token: ${JSON.stringify(client.token)}`
+      : `    client-certificate-data: ${base64(client.certificate)}
+    client-key-data: ${base64(client.key)}`;
   return `apiVersion: v1
 kind: Config
 clusters:
@@ -28,8 +33,7 @@ clusters:
 users:
 - name: ${who}
   user:
-    client-certificate-data: ${base64(client.certificate)}
-    client-key-data: ${base64(client.key)}
+${credentials}
 contexts:
 - name: ${name}
   context:

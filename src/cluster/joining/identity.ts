@@ -43,8 +43,12 @@ export async function establishHost(
 ): Promise<{ uid: string; token: string }> {
   const owner = ownerOf(await hostOf(deps, host));
   const account = await accountOf(deps, host, owner, joinedBy);
-  await Promise.all([bind(deps, host, owner), own(deps, Lease, leaseOf(host, owner))]);
-  return { uid: owner.uid, token: await tokenOf(deps, host, owner, account.metadata.uid) };
+  const [token] = await Promise.all([
+    tokenOf(deps, host, owner, account.metadata.uid),
+    bind(deps, host, owner),
+    own(deps, Lease, leaseOf(host, owner)),
+  ]);
+  return { uid: owner.uid, token };
 }
 
 async function hostOf({ client, signal }: IdentityDeps, name: string): Promise<Stored<Host>> {

@@ -1,5 +1,4 @@
 /** `vireo agent`: makes this host match what is placed on it; with `--simulate N`, N hosts that exist only on paper. */
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createAgent } from '../../agent/agent.ts';
@@ -14,7 +13,7 @@ import { findKubeconfig } from '../connect.ts';
 import { realDrivers } from '../drivers/real.ts';
 import { simulatedDrivers } from '../drivers/simulated.ts';
 import { parseSimulation, type Simulation } from '../drivers/simulation.ts';
-import { firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
+import { defaultHostName, firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
 import { defaultRunDirectory, scopeOf } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
@@ -62,7 +61,7 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
     scope,
   };
   const drivers = await realDrivers(places, config, world);
-  const host = options.host ?? hostNameOf(hostname());
+  const host = options.host ?? defaultHostName();
   return makeAgent(
     { host, stateDirectory: options.stateDirectory, config, drivers, hostFacts: realHostFacts(world) },
     kubeconfig,
@@ -120,13 +119,4 @@ async function readSimulation(file: string | undefined, world: World): Promise<S
   const text = file === undefined ? '' : await world.files.readText(file);
   if (text === undefined) throw new Error(`${file}: there is no such file`);
   return parseSimulation(text, file ?? '');
-}
-
-/** A machine's name as the name of a Host object. */
-function hostNameOf(name: string): string {
-  const plain = name
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9.-]/g, '-')
-    .replaceAll(/^[-.]+|[-.]+$/g, '');
-  return plain === '' ? 'localhost' : plain.slice(0, 63);
 }

@@ -11,6 +11,7 @@ import { loadSigningKey } from '../../apiserver/tokens/signingkey.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
 import { openFileStore } from '../../store/file.ts';
+import { reachableNames } from '../hostfacts.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
 import { version } from '../version.ts';
 import { appendText } from '../world/append.ts';
@@ -50,7 +51,7 @@ export async function runApiserver(
     const credentials = await loadCredentials({
       directory: pki,
       world,
-      hosts: [options.listen.host],
+      hosts: isAll(options.listen.host) ? reachableNames() : [options.listen.host],
     });
     const server = await createApiServer({
       store,
@@ -76,6 +77,11 @@ export async function runApiserver(
     await audit.close();
     await store.close();
   }
+}
+
+/** Listens on all addresses: then other machines come by any of them. */
+function isAll(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 const REFUSALS: Readonly<Record<string, string>> = {

@@ -5,8 +5,14 @@
 import process from 'node:process';
 import type { World } from '../../base/world.ts';
 import type { Client } from '../../client/contract.ts';
+import { loadKubeconfig } from '../../client/kubeconfig.ts';
+import { ensureSystemNamespace } from '../../cluster/incarnation/incarnation.ts';
+import { establishHost } from '../../cluster/joining/identity.ts';
+import { installPolicies, installRoles } from '../access.ts';
 import { connect } from '../connect.ts';
 import { installDefinitions } from '../crds.ts';
+import { defaultHostName } from '../hostfacts.ts';
+import { writeHostKubeconfig } from '../joined.ts';
 import type { Layout } from '../layout.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
 import { type SupervisedChild, supervise } from '../supervisor.ts';
@@ -24,7 +30,7 @@ export type UpOptions = {
 
 /** Runs until the lifetime ends, also while the API server is still starting; guests run on. Rejects when a role cannot start. */
 export async function runUp(options: UpOptions, lifetime: Lifetime, world: World): Promise<void> {
-  const { layout, script } = options;
+  const { layout, script, simulate } = options;
   // Roots of unprivileged containers lie below it: their users must be able to pass.
   await world.files.makeDirectory(layout.dataDirectory, { mode: 0o711 });
   const apiserver = supervise({ name: 'apiserver', args: apiserverArgs(options) }, script, world);
@@ -33,11 +39,17 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
   try {
     const address = await Promise.race([apiserver.ready, aborted(lifetime.signal)]);
     if (address === undefined) return;
-    client = await connect(layout.kubeconfig, 'vireo-manager', world);
-    await installDefinitions(client, world.clock, lifetime.signal);
-    agent = supervise({ name: 'agent', args: agentArgs(options) }, script, world);
+    const connected = await connect(layout.kubeconfig, 'vireo-manager', world);
+    client = connected;
+    await Promise.all([
+      installDefinitions(connected, world.clock, lifetime.signal),
+      ensureSystemNamespace(connected).then(() => installRoles(connected)),
+    ]);
+    const kubeconfig = simulate > 0 ? layout.kubeconfig : await identifyHost(options, connected, world);
+    agent = supervise({ name: 'agent', args: agentArgs(options, kubeconfig) }, script, world);
     const manager = runManager({ client, identity: `up-${process.pid}` }, lifetime, world);
-    await Promise.race([Promise.all([manager.ready, agent.ready]), aborted(lifetime.signal), manager.ended]);
+    const begun = Promise.all([installPolicies(connected), manager.ready, agent.ready]);
+    await Promise.race([begun, aborted(lifetime.signal), manager.ended]);
     if (!lifetime.signal.aborted) process.stdout.write(`${address} kubeconfig=${layout.kubeconfig}\n`);
     await manager.ended;
   } finally {
@@ -48,14 +60,23 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
   }
 }
 
+/** The agent of this machine is the account of its host, as on any machine that joins; resolves with its kubeconfig. */
+async function identifyHost({ layout, host }: UpOptions, client: Client, world: World): Promise<string> {
+  const name = host ?? defaultHostName();
+  const { token } = await establishHost({ client, clock: world.clock }, name);
+  const { server, authority = '' } = await loadKubeconfig({ path: layout.kubeconfig, files: world.files });
+  await world.files.makeDirectory(layout.agent, { mode: 0o711 });
+  return writeHostKubeconfig(world.files, layout.agent, { host: name, server, authority, token });
+}
+
 function apiserverArgs({ layout, listen }: UpOptions): string[] {
   return ['apiserver', '--data-dir', layout.apiserver, '--listen', listen, '--kubeconfig', layout.kubeconfig];
 }
 
-function agentArgs({ layout, simulate, simulation, config, host }: UpOptions): string[] {
+function agentArgs({ layout, simulate, simulation, config, host }: UpOptions, kubeconfig: string): string[] {
   return [
     'agent',
-    ...['--kubeconfig', layout.kubeconfig, '--state-dir', layout.agent],
+    ...['--kubeconfig', kubeconfig, '--state-dir', layout.agent],
     ...(simulate > 0 ? ['--simulate', String(simulate)] : []),
     ...(simulation === undefined ? [] : ['--simulation', simulation]),
     ...(config === undefined ? [] : ['--config', config]),

@@ -20,8 +20,8 @@ export type AgentDrivers = {
   machines: MachineDriver;
   containers: HypervisorDriver<ContainerRequest, ContainerHardware>;
   network: NetworkDriver;
-  /** Opens a pool; `path` is checked against the allow-list. */
-  openPool(pool: { name: string; path: string }): Promise<StoragePool>;
+  /** Opens a pool; `path` is checked against the allow-list. `sharedBy`: this host's name, when all hosts have one directory there. */
+  openPool(pool: { name: string; path: string; sharedBy?: string }): Promise<StoragePool>;
   images: ImageBuilder;
   /** Lets LXC map these host ids (subuid(5)), and takes that back; absent: nothing is needed. */
   ensureIdRange?(base: number, count: number): Promise<void>;

@@ -29,8 +29,10 @@ export type PoolControllerOptions = {
   clock: Pick<Clock, 'after'>;
   informer: Informer<StoragePool>;
   pools: PoolTable;
-  openPool(pool: { name: string; path: string }): Promise<PoolDriver>;
+  openPool(pool: { name: string; path: string; sharedBy?: string }): Promise<PoolDriver>;
 };
+
+type OpenPool = (name: string, path: string, shared: boolean) => Promise<PoolDriver>;
 
 /** Directory of pools without a path of their own. */
 export function ownPoolsDirectory(stateDirectory: string): string {
@@ -40,13 +42,13 @@ export function ownPoolsDirectory(stateDirectory: string): string {
 /** The controller of pools on one host. */
 export function poolController(options: PoolControllerOptions): Controller<StoragePool> {
   const { informer, pools } = options;
-  const opened = new Map<string, { path: string; driver: PoolDriver }>();
+  const opened = new Map<string, { path: string; shared: boolean; driver: PoolDriver }>();
 
-  const open = async (name: string, path: string): Promise<PoolDriver> => {
+  const open: OpenPool = async (name, path, shared) => {
     const known = opened.get(name);
-    if (known?.path === path) return known.driver;
-    const driver = await options.openPool({ name, path });
-    opened.set(name, { path, driver });
+    if (known?.path === path && known.shared === shared) return known.driver;
+    const driver = await options.openPool({ name, path, ...(shared ? { sharedBy: options.host } : {}) });
+    opened.set(name, { path, shared, driver });
     return driver;
   };
 
@@ -88,7 +90,7 @@ function afterUse({ pools, clock }: PoolControllerOptions): Trigger {
 
 async function settlePool(
   { host, stateDirectory, poolPaths, files, pools }: PoolControllerOptions,
-  open: (name: string, path: string) => Promise<PoolDriver>,
+  open: OpenPool,
   { metadata: { name }, spec }: Stored<StoragePool>,
 ): Promise<Outcome> {
   if (spec.hosts !== undefined && !spec.hosts.includes(host)) {
@@ -103,7 +105,7 @@ async function settlePool(
     return stalled('PathNotAllowed', message);
   }
   try {
-    const driver = await open(name, path);
+    const driver = await open(name, path, spec.shared === true);
     const facts = await driver.facts();
     pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces });
     return waiting('Watching', 'fill and health are read again', POOL_POLL_MS);

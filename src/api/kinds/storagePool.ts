@@ -16,28 +16,52 @@ import {
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
-const spec = object('What the pool is.', {
-  type: oneOf(['Directory'], 'Kind of storage.'),
-  directory: Type.Optional(
-    object('A directory of each host.', {
-      path: Type.Optional(
-        text("Absolute path, named in the host's allow-list. Absent: a directory of the agent's own.", 256, {
-          pattern: '^/([^/\\x00]+/?)*$',
-        }),
-      ),
-    }),
-  ),
-  hosts: Type.Optional(
-    setList(objectName('Name of a Host.'), 512, 'Hosts that have the pool; all when absent.'),
-  ),
-  allowedNamespaces: Type.Optional(
-    setList(
-      objectName('Name of a namespace.'),
-      256,
-      'Namespaces whose guests may use the pool; all when absent.',
+const spec = object(
+  'What the pool is.',
+  {
+    type: oneOf(['Directory'], 'Kind of storage.'),
+    directory: Type.Optional(
+      object('A directory of each host.', {
+        path: Type.Optional(
+          text(
+            "Absolute path, named in the host's allow-list. Absent: a directory of the agent's own.",
+            256,
+            {
+              pattern: '^/([^/\\x00]+/?)*$',
+            },
+          ),
+        ),
+      }),
     ),
-  ),
-});
+    shared: Type.Optional(
+      flag(
+        'All its hosts have one and the same directory at `directory.path` (NFS or a cluster file system): guests move without their volumes.',
+      ),
+    ),
+    hosts: Type.Optional(
+      setList(objectName('Name of a Host.'), 512, 'Hosts that have the pool; all when absent.'),
+    ),
+    allowedNamespaces: Type.Optional(
+      setList(
+        objectName('Name of a namespace.'),
+        256,
+        'Namespaces whose guests may use the pool; all when absent.',
+      ),
+    ),
+  },
+  [
+    {
+      rule: '!has(self.shared) || !self.shared || (has(self.directory) && has(self.directory.path))',
+      message: 'a shared pool needs directory.path, the same on all its hosts',
+      fieldPath: '.shared',
+    },
+    {
+      rule: '(has(self.shared) && self.shared) == (has(oldSelf.shared) && oldSelf.shared)',
+      message: 'cannot be changed',
+      fieldPath: '.shared',
+    },
+  ],
+);
 
 const status = object('What the pool offers.', {
   observedGeneration,

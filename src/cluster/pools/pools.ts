@@ -67,8 +67,13 @@ export function poolStatus(
   reports: readonly Report[],
   now: number,
 ): StoragePoolStatus {
+  const numbers = (pick: (report: Report) => string | undefined) =>
+    reports.map((report) => parseBytes(pick(report) ?? '0'));
+  // Hosts that share one directory all tell of the same bytes.
   const sum = (pick: (report: Report) => string | undefined) =>
-    reports.reduce((total, report) => total + parseBytes(pick(report) ?? '0'), 0);
+    pool.spec.shared === true
+      ? Math.max(0, ...numbers(pick))
+      : numbers(pick).reduce((total, bytes) => total + bytes, 0);
   const first = reports[0];
   const total = sum((report) => report.total);
   return {

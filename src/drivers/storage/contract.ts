@@ -116,5 +116,11 @@ export type StoragePool = {
 };
 
 /** A pool of type Directory: `path` is absolute and already checked against the host's allow-list. */
-export type DirectoryPoolConfig = { type: 'Directory'; name: string; path: string };
+export type DirectoryPoolConfig = {
+  type: 'Directory';
+  name: string;
+  path: string;
+  /** This host's name, where other hosts use the same directory at the same time. */
+  sharedBy?: string;
+};
 export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };

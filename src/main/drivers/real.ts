@@ -37,7 +37,7 @@ export async function realDrivers(
         natSubnet: config.natSubnet,
       },
     }),
-    openPool: ({ name, path }) => openDirectoryPool({ world, config: { type: 'Directory', name, path } }),
+    openPool: (pool) => openDirectoryPool({ world, config: { type: 'Directory', ...pool } }),
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
     ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),
     removeIdRange: (base, count) => removeIdRange(world, { base, count }),

@@ -6,7 +6,7 @@ import type { ImageFacts } from '../contract.ts';
 import { imageMissing } from '../refusals.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { imageRecordName, readImageRecord, writeRecord } from './records.ts';
-import type { PoolRoom } from './room.ts';
+import { type PoolRoom, renameIfThere } from './room.ts';
 import { measureTrees, unpackTree } from './trees.ts';
 
 export type Images = {
@@ -33,9 +33,38 @@ export function createImages(room: PoolRoom): Images {
     const directory = room.layout.image(name);
     if ((await files.stat(directory)) === undefined) return;
     const away = room.partialPath(name);
-    await files.rename(directory, away);
+    if (!(await renameIfThere(files, directory, away))) return;
     await Promise.allSettled(readers.get(name) ?? []);
     await room.tools.removeTree(away);
+  };
+
+  /** The same image from another host, when the pool is shared: made once, it is not taken from those who copy it. */
+  const madeElsewhere = async ({ name, sourceHash }: Publication): Promise<ImageFacts | undefined> => {
+    if (!room.isShared) return undefined;
+    const found = await readImageRecord(files, room.layout.image(name));
+    return found?.sourceHash === sourceHash ? found : undefined;
+  };
+
+  const putInPlace = async (image: Publication, made: string): Promise<ImageFacts> => {
+    const facts = await prepare(room, image, made);
+    for (;;) {
+      const other = await madeElsewhere(image);
+      if (other !== undefined) return other;
+      await takeAway(image.name);
+      try {
+        await files.rename(made, room.layout.image(image.name));
+        return facts;
+      } catch (error) {
+        // Another host was faster: its image is looked at.
+        if (!room.isShared || (await files.stat(room.layout.image(image.name))) === undefined) throw error;
+      }
+    }
+  };
+
+  /** Another host removes an image without waiting for copies here; it renames it first, so a copy made before that is whole. */
+  const checkStillThere = async ({ name, checksum, sourceHash }: ImageFacts): Promise<void> => {
+    const now = await readImageRecord(files, room.layout.image(name));
+    if (now?.checksum !== checksum || now.sourceHash !== sourceHash) throw imageMissing(room.name, name);
   };
 
   return {
@@ -58,9 +87,7 @@ export function createImages(room: PoolRoom): Images {
         await room.checkPresent();
         const made = room.partialPath(image.name);
         try {
-          const facts = await prepare(room, image, made);
-          await takeAway(image.name);
-          await files.rename(made, room.layout.image(image.name));
+          const facts = (await madeElsewhere(image)) ?? (await putInPlace(image, made));
           await room.tools.removeTree(room.layout.stage(image.name));
           return facts;
         } finally {
@@ -76,7 +103,9 @@ export function createImages(room: PoolRoom): Images {
       const set = readers.get(name) ?? new Set();
       readers.set(name, set.add(work));
       try {
-        return await work;
+        const result = await work;
+        if (room.isShared) await checkStillThere(image);
+        return result;
       } finally {
         set.delete(work);
       }

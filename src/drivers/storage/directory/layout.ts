@@ -21,11 +21,12 @@ export type Layout = {
   stage(name: string): string;
 };
 
-/** The layout below `root`; names are checked. */
-export function layoutOf(root: string): Layout {
+/** The layout below `root`; names are checked. `sharedBy`: what this host has half-made lies apart from what others have. */
+export function layoutOf(root: string, sharedBy?: string): Layout {
+  const own = sharedBy === undefined ? '' : `/${checkedName(sharedBy)}`;
   const volumes = `${root}/volumes`;
   const images = `${root}/images`;
-  const staging = `${root}/.staging`;
+  const staging = `${root}/.staging${own}`;
   const arriving = `${root}/.arriving`;
   return {
     root,
@@ -33,7 +34,7 @@ export function layoutOf(root: string): Layout {
     volumes,
     images,
     staging,
-    partial: `${root}/.partial`,
+    partial: `${root}/.partial${own}`,
     arriving,
     arrival: (id) => `${arriving}/${checkedName(id)}`,
     volume: (id) => `${volumes}/${checkedName(id)}`,

@@ -29,21 +29,21 @@ const capabilities: PoolCapabilities = {
 
 /**
  * Opens the pool, making the directory when it is missing and removing what a crash left half-done. Throws ReasonedError PoolInUse when
- * the directory belongs to a pool of another name. Only one program may have it open.
+ * the directory belongs to a pool of another name, or is shared by hosts and opened as if it were not. One program of a host may have it open.
  */
 export async function openDirectoryPool(options: {
   world: World;
   config: DirectoryPoolConfig;
 }): Promise<StoragePool> {
   const { world, config } = options;
-  const room = await openRoom(world, config.name, config.path);
+  const room = await openRoom(world, config);
   const capacity = createCapacity(world.files, config.path, config.name);
   const images = createImages(room);
   const volumes = createVolumes(room, images, capacity);
   const usage = createUsage(room);
 
   return {
-    capabilities,
+    capabilities: room.isShared ? { ...capabilities, shared: true } : capabilities,
     facts: async () => {
       const { totalBytes, usedBytes } = await capacity.space().catch(() => ({ totalBytes: 0, usedBytes: 0 }));
       return { ...(await health(room, volumes)), totalBytes, usedBytes };
@@ -62,12 +62,12 @@ export async function openDirectoryPool(options: {
     resize: volumes.resize,
     attach: volumes.attach,
     remove: volumes.remove,
-    exportVolume: volumes.send,
-    importVolume: volumes.receive,
     images: images.list,
     stageImage: images.stage,
     publishImage: images.publish,
     removeImage: images.remove,
+    // On shared storage they are on all hosts already.
+    ...(room.isShared ? {} : { exportVolume: volumes.send, importVolume: volumes.receive }),
   };
 }
 

@@ -1,7 +1,9 @@
 /** What volumes and images of one directory pool share: places, tools, locks, and the proof that the pool's disk is really there. */
+import type { Files } from '../../../base/files.ts';
 import type { ReasonedError as Reasoned } from '../../../base/outcome.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
+import type { DirectoryPoolConfig } from '../contract.ts';
 import { createGroupRun, createKeyedLock, type KeyedLock } from '../locks.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { readArrivalRecord } from './records.ts';
@@ -9,6 +11,8 @@ import { createTools, type Tools } from './tools.ts';
 
 export type PoolRoom = {
   name: string;
+  /** Other hosts use the same directory: locks of this program do not keep them out, renames do. */
+  isShared: boolean;
   world: World;
   layout: Layout;
   tools: Tools;
@@ -22,16 +26,19 @@ export type PoolRoom = {
 };
 
 /** Opens the directory: makes what is missing, checks the marker, and removes what a crash left half-done. */
-export async function openRoom(world: World, name: string, path: string): Promise<PoolRoom> {
-  const layout = layoutOf(path);
+export async function openRoom(world: World, config: DirectoryPoolConfig): Promise<PoolRoom> {
+  const { name, path, sharedBy } = config;
+  const isShared = sharedBy !== undefined;
+  const layout = layoutOf(path, sharedBy);
   const tools = createTools(world, name);
   await world.files.makeDirectory(path);
-  await claim(world, layout, name);
+  await claim(world, layout, { name, isShared });
   for (const directory of [layout.volumes, layout.images, layout.staging, layout.partial, layout.arriving]) {
     await world.files.makeDirectory(directory, { mode: 0o700 });
   }
   const room: PoolRoom = {
     name,
+    isShared,
     world,
     layout,
     tools,
@@ -42,7 +49,7 @@ export async function openRoom(world: World, name: string, path: string): Promis
     partialPath: (thing) =>
       `${layout.partial}/${thing}.${Buffer.from(world.random.bytes(6)).toString('hex')}`,
     checkPresent: async () => {
-      if ((await markedName(world, layout)) !== name) throw poolMissing(name, path);
+      if ((await readMarker(world, layout))?.name !== name) throw poolMissing(name, path);
     },
   };
   await clean(room);
@@ -58,24 +65,42 @@ export function poolMissing(name: string, path: string): Reasoned {
   );
 }
 
-async function claim(world: World, layout: Layout, name: string): Promise<void> {
-  const owner = await markedName(world, layout);
-  if (owner === name) return;
-  if (owner !== undefined) {
-    throw new ReasonedError('PoolInUse', `${layout.root} belongs to the pool ${owner}; choose another path`, {
-      stalled: true,
-    });
+/** False when there is nothing to rename (any more). */
+export async function renameIfThere(files: Files, from: string, to: string): Promise<boolean> {
+  try {
+    await files.rename(from, to);
+    return true;
+  } catch (error) {
+    if ((await files.stat(from)) === undefined) return false;
+    throw error;
   }
-  await world.files.writeAtomic(layout.marker, `${JSON.stringify({ type: 'Directory', name })}\n`);
 }
 
-async function markedName(world: World, layout: Layout): Promise<string | undefined> {
+type Marker = { name: string; isShared: boolean };
+
+async function claim(world: World, layout: Layout, wanted: Marker): Promise<void> {
+  const { name, isShared } = wanted;
+  const marker = await readMarker(world, layout);
+  if (marker !== undefined && marker.name !== name) {
+    const message = `${layout.root} belongs to the pool ${marker.name}; choose another path`;
+    throw new ReasonedError('PoolInUse', message, { stalled: true });
+  }
+  if (marker?.isShared === true && !isShared) {
+    const message = `${layout.root} is used by several hosts: a StoragePool with shared: true is needed, or its pool.json without that when no other host has it any more`;
+    throw new ReasonedError('PoolInUse', message, { stalled: true });
+  }
+  if (marker?.isShared === isShared) return;
+  const text = JSON.stringify({ type: 'Directory', name, ...(isShared ? { shared: true } : {}) });
+  await world.files.writeAtomic(layout.marker, `${text}\n`);
+}
+
+async function readMarker(world: World, layout: Layout): Promise<Marker | undefined> {
   const text = await world.files.readText(layout.marker);
   if (text === undefined) return undefined;
-  const marker: unknown = parsed(text);
-  return typeof marker === 'object' && marker !== null && 'name' in marker
-    ? String(marker.name)
-    : '(unreadable)';
+  const marker = parsed(text);
+  if (typeof marker !== 'object' || marker === null || !('name' in marker))
+    return { name: '(unreadable)', isShared: false };
+  return { name: String(marker.name), isShared: 'shared' in marker && marker.shared === true };
 }
 
 function parsed(text: string): unknown {

@@ -11,7 +11,7 @@ import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { receiveVolume, removeArrival } from './receiving.ts';
 import { readVolumeRecord, type VolumeRecord, volumeRecordName, writeRecord } from './records.ts';
-import type { PoolRoom } from './room.ts';
+import { type PoolRoom, renameIfThere } from './room.ts';
 import { sendVolume } from './sending.ts';
 
 /** More copies at once only take each other's disk time. */
@@ -40,6 +40,23 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
     return found;
   };
 
+  /** A directory takes the place of none but an empty one: of two hosts that make the same volume, one is first. */
+  const show = async (
+    { id, owner }: VolumeRequest,
+    made: string,
+    result: VolumeRecord,
+  ): Promise<VolumeRecord> => {
+    try {
+      await files.rename(made, room.layout.volume(id));
+      return result;
+    } catch (error) {
+      const existing = await record(id);
+      if (existing === undefined) throw error;
+      if (existing.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, existing.owner);
+      return existing;
+    }
+  };
+
   const make = async (
     request: VolumeRequest,
     signal: AbortSignal,
@@ -56,8 +73,7 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
       ]);
       await permitted;
       signal.throwIfAborted();
-      await files.rename(made, room.layout.volume(request.id));
-      return result;
+      return await show(request, made, result);
     } finally {
       await room.tools.removeTree(made);
     }
@@ -122,8 +138,8 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
         if (volume === undefined) return;
         if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
         const away = room.partialPath(id);
-        await files.rename(room.layout.volume(id), away);
-        await room.tools.removeTree(away);
+        // Another host may have taken it away between.
+        if (await renameIfThere(files, room.layout.volume(id), away)) await room.tools.removeTree(away);
       }),
   };
 }

@@ -25,7 +25,10 @@ export function choiceOf(verdicts: readonly Verdict[], wanted?: string): Choice 
   return { reason: 'NoHostFits', message: reasonsOf(verdicts, wanted) };
 }
 
-function isBetter(a: Extract<Verdict, { fits: true }>, b: typeof a): boolean {
+type Fitting = Pick<Extract<Verdict, { fits: true }>, 'host' | 'score' | 'guests'>;
+
+/** Equal scores go to the host with fewer guests, then by name. */
+export function isBetter(a: Fitting, b: Fitting): boolean {
   if (a.score !== b.score) return a.score > b.score;
   if (a.guests !== b.guests) return a.guests < b.guests;
   return a.host < b.host;

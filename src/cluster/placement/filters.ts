@@ -7,7 +7,7 @@ import type { Offer } from './offer.ts';
 import type { Shape, Want } from './want.ts';
 
 /** What is promised, and to whom, when the question is asked. */
-export type Promises = { allocated: Allocation; standing: Standing };
+export type Promises = { allocated: Readonly<Allocation>; standing: Standing };
 
 export type Filter = { name: string } & (
   | {

@@ -14,7 +14,8 @@ export type Allocation = { cpus: number; memoryBytes: number; guests: number };
 type Entry = { host: string; cpus: number; memoryBytes: number; company: Company };
 
 export type Ledger = {
-  allocated(host: string): Allocation;
+  /** Always the same object for a host: it changes as promises do. */
+  allocated(host: string): Readonly<Allocation>;
   readonly neighbours: Pick<Neighbours, 'standing'>;
   /** Takes in one change of the watch. `id` tells guests of all kinds apart. */
   observe<T extends Guest>(id: string, change: InformerChange<T>): void;
@@ -26,8 +27,6 @@ export type Ledger = {
   onChange(listener: (host: string, freed: boolean) => void): () => void;
 };
 
-const NOTHING: Allocation = { cpus: 0, memoryBytes: 0, guests: 0 };
-
 export function createLedger(): Ledger {
   const observed = new Map<string, Entry>();
   const assumed = new Map<string, Entry>();
@@ -35,14 +34,20 @@ export function createLedger(): Ledger {
   const neighbours = createNeighbours();
   const listeners = new Set<(host: string, freed: boolean) => void>();
 
+  function sumOf(host: string): Allocation {
+    const known = sums.get(host);
+    if (known !== undefined) return known;
+    const sum = { cpus: 0, memoryBytes: 0, guests: 0 };
+    sums.set(host, sum);
+    return sum;
+  }
+
   function book(entry: Entry | undefined, sign: 1 | -1): void {
     if (entry === undefined) return;
-    const sum = sums.get(entry.host) ?? NOTHING;
-    sums.set(entry.host, {
-      cpus: sum.cpus + sign * entry.cpus,
-      memoryBytes: sum.memoryBytes + sign * entry.memoryBytes,
-      guests: sum.guests + sign,
-    });
+    const sum = sumOf(entry.host);
+    sum.cpus += sign * entry.cpus;
+    sum.memoryBytes += sign * entry.memoryBytes;
+    sum.guests += sign;
     if (sign === 1) neighbours.enter(entry);
     else neighbours.leave(entry);
   }
@@ -71,7 +76,7 @@ export function createLedger(): Ledger {
   }
 
   return {
-    allocated: (host) => sums.get(host) ?? NOTHING,
+    allocated: sumOf,
     neighbours,
     observe: (id, { after }) =>
       rebook(id, () => {

@@ -6,9 +6,9 @@ import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { InformerChange } from '../../client/contract.ts';
 import type { Guest } from '../guests.ts';
-import { type Choice, choiceOf, type Verdict } from './choose.ts';
+import { type Choice, choiceOf, isBetter, type Verdict } from './choose.ts';
 import { FILTERS, type Filter, type Promises } from './filters.ts';
-import type { Ledger } from './ledger.ts';
+import type { Allocation, Ledger } from './ledger.ts';
 import { fingerprint, type Offer, offerOf } from './offer.ts';
 import { rate } from './scores.ts';
 import { type Shape, type Want, wantOf } from './want.ts';
@@ -22,7 +22,7 @@ export type Scheduler = {
   /** What each host says to the guest, by name. */
   judge(guest: Guest, objection?: Objection): Verdict[];
   /** The host that takes the guest, or why none does. */
-  choose(guest: Guest, objection?: Objection): Choice;
+  choose(guest: Guest): Choice;
   /** Whether this host would take the guest if nobody else did. */
   takes(host: string, want: Want): boolean;
   /** How much of this want still fits on the host, in guests. */
@@ -31,9 +31,11 @@ export type Scheduler = {
   onChange(listener: (host: string) => void): () => void;
 };
 
-type Known = { host: Stored<Host>; offer: Offer; fingerprint: string };
+type Known = { host: Stored<Host>; offer: Offer; fingerprint: string; allocated: Readonly<Allocation> };
 type Refusal = { filter: string; reason: string };
-type Answers = Map<Offer, Refusal | undefined>;
+type Row = { known: Known; refusal: Refusal | undefined };
+/** What hosts say to one shape; `rows` of all hosts by name, until one of them changes. */
+type Answers = { byOffer: Map<Offer, Refusal | undefined>; rows: readonly Row[] | undefined };
 
 /** Shapes whose answers are kept; guests that differ in every shape cost a look at each host each. */
 const SHAPES = 256;
@@ -58,7 +60,7 @@ export function createScheduler(
     if (known !== undefined) return known;
     const oldest = shapes.size < SHAPES ? undefined : shapes.keys().next().value;
     if (oldest !== undefined) shapes.delete(oldest);
-    const answers: Answers = new Map();
+    const answers: Answers = { byOffer: new Map(), rows: undefined };
     shapes.set(shapeKey, answers);
     return answers;
   };
@@ -69,11 +71,20 @@ export function createScheduler(
     }
     return undefined;
   };
-  const lastingRefusal = (offer: Offer, shape: Shape, answers: Answers): Refusal | undefined => {
-    if (answers.has(offer)) return answers.get(offer);
+  const lastingRefusal = (offer: Offer, shape: Shape, { byOffer }: Answers): Refusal | undefined => {
+    const known = byOffer.get(offer);
+    if (known !== undefined || byOffer.has(offer)) return known;
     const answer = ask(offer, shape);
-    answers.set(offer, answer);
+    byOffer.set(offer, answer);
     return answer;
+  };
+  const rowsFor = ({ shape, shapeKey }: Want): readonly Row[] => {
+    const answers = answersFor(shapeKey);
+    answers.rows ??= byName().map((known) => ({
+      known,
+      refusal: lastingRefusal(known.offer, shape, answers),
+    }));
+    return answers.rows;
   };
   const passingRefusal = (offer: Offer, want: Want, promises: Promises): Refusal | undefined => {
     for (const { name, refuse } of passing) {
@@ -87,7 +98,10 @@ export function createScheduler(
 
   const replace = (name: string, known: Known | undefined): void => {
     const old = hosts.get(name);
-    if (old !== undefined) for (const answers of shapes.values()) answers.delete(old.offer);
+    for (const answers of shapes.values()) {
+      if (old !== undefined) answers.byOffer.delete(old.offer);
+      answers.rows = undefined;
+    }
     if (known === undefined) hosts.delete(name);
     else hosts.set(name, known);
     sorted = undefined;
@@ -96,19 +110,32 @@ export function createScheduler(
 
   const judge = (guest: Guest, objection?: Objection): Verdict[] => {
     const want = wantOf(guest);
-    const answers = answersFor(want.shapeKey);
     const standing = standingOf(want);
-    return byName().map(({ host, offer }) => {
-      const allocated = ledger.allocated(offer.name);
+    return rowsFor(want).map(({ known: { host, offer, allocated }, refusal: lastingOne }) => {
       const promises = { allocated, standing };
       const objected = objection?.(host);
       const refusal =
         objected === undefined
-          ? (lastingRefusal(offer, want.shape, answers) ?? passingRefusal(offer, want, promises))
+          ? (lastingOne ?? passingRefusal(offer, want, promises))
           : { filter: 'Caller', reason: objected };
       if (refusal !== undefined) return { host: offer.name, fits: false, ...refusal };
       return { host: offer.name, fits: true, score: rate(offer, want, promises), guests: allocated.guests };
     });
+  };
+  /** The way taken ten thousand times: no verdict is written down that nobody reads. */
+  const fittest = (guest: Guest): string | undefined => {
+    const want = wantOf(guest);
+    const standing = standingOf(want);
+    let best: { host: string; score: number; guests: number } | undefined;
+    for (const { known, refusal } of rowsFor(want)) {
+      if (refusal !== undefined) continue;
+      const { offer, allocated } = known;
+      const promises = { allocated, standing };
+      if (passingRefusal(offer, want, promises) !== undefined) continue;
+      const fits = { host: offer.name, score: rate(offer, want, promises), guests: allocated.guests };
+      if (best === undefined || isBetter(fits, best)) best = fits;
+    }
+    return best?.host;
   };
 
   return {
@@ -120,11 +147,20 @@ export function createScheduler(
       }
       const offer = offerOf(after);
       const text = fingerprint(offer);
-      if (known?.fingerprint !== text) replace(key, { host: after, offer, fingerprint: text });
+      if (known?.fingerprint !== text)
+        replace(key, {
+          host: after,
+          offer,
+          fingerprint: text,
+          allocated: ledger.allocated(key),
+        });
       else known.host = after;
     },
     judge,
-    choose: (guest, objection) => choiceOf(judge(guest, objection), guest.spec.placement?.host),
+    choose: (guest) => {
+      const host = fittest(guest);
+      return host === undefined ? choiceOf(judge(guest), guest.spec.placement?.host) : { host };
+    },
     takes: (name, want) => {
       const offer = hosts.get(name)?.offer;
       if (offer === undefined) return false;

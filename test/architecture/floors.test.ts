@@ -86,11 +86,12 @@ describe('the floors of the house', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('keeps drivers apart from one another, but for contracts and control groups', () => {
+  it('keeps drivers apart from one another, but for contracts, control groups and copying between hosts', () => {
     const family = (path: string) => path.split('/').slice(0, 3).join('/');
     const shared = (target: string) =>
       target.endsWith('contract.ts') ||
       target.startsWith('drivers/cgroup/') ||
+      target.startsWith('drivers/storage/copying/') ||
       target.split('/').length === 3;
     const wrong = files
       .filter((path) => roomOf(path) === 'drivers')

@@ -68,3 +68,9 @@ export function checkImageKind(image: Pick<ImageFacts, 'name' | 'kind'>, kind: V
   const message = `the image ${image.name} is a ${image.kind} and cannot fill a ${kind}`;
   throw new ReasonedError('ImageBroken', message, { stalled: true });
 }
+
+/** A disk that its guest still writes to cannot be copied: what comes would be of no moment in its life. */
+export function copiedOnce(id: string): ReasonedError {
+  const message = `the disk ${id} is copied in one pass, when its guest is off: nothing can be copied before`;
+  return new ReasonedError('GuestNotOff', message);
+}

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReasonedError } from '../../../src/base/outcome.ts';
 import type { StoragePool, VolumeRequest } from '../../../src/drivers/storage/contract.ts';
+import { copyVolume, copyWhole } from './copying.ts';
 
 /** One pool somewhere; `open` may be called again, as a restarted agent does. */
 export type PoolLab = {
@@ -237,6 +238,76 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         expect((await reasonOf(pool.create(disk(id), signal))).reason).toBe('NameInvalid');
       }
       expect((await reasonOf(pool.stageImage('../evil'))).reason).toBe('NameInvalid');
+    });
+
+    describe('and the same pool of another host', () => {
+      const tree: VolumeRequest = { id: 'g3-rootfs', owner: anna, kind: 'Filesystem', format: 'raw' };
+      let otherLab: PoolLab;
+      let other: StoragePool;
+      beforeEach(async () => {
+        otherLab = await makeLab();
+        other = await otherLab.open();
+      });
+      afterEach(() => otherLab.remove());
+
+      it('copies a disk, and again when nobody heard that it was done', async () => {
+        const made = await pool.create(disk('g1-data'), signal);
+        for (let time = 0; time < 2; time += 1) {
+          await copyWhole({ from: pool, to: other }, disk('g1-data'), 'Final');
+          const { usedBytes: _, ...facts } = made;
+          expect(await other.observe('g1-data')).toMatchObject(facts);
+        }
+        expect(await pool.observe('g1-data')).toEqual(made);
+      });
+
+      it('shows a container root after the last pass only, restarts between or not', async () => {
+        await pool.create(tree, signal);
+        await copyWhole({ from: pool, to: other }, tree, 'First');
+        expect(await other.list()).toEqual([]);
+        const reopened = await otherLab.open();
+        await copyWhole({ from: pool, to: reopened }, tree, 'Final');
+        expect(await reopened.attach(tree.id)).toMatchObject({ type: 'Directory' });
+      });
+
+      it('copies no disk of a guest that runs, none that is not there and none of another kind', async () => {
+        await pool.create(disk('g1-data'), signal);
+        const running = await copyVolume({ from: pool, to: other }, disk('g1-data'), 'First');
+        const otherKind = await copyVolume(
+          { from: pool, to: other },
+          disk('g1-data', { format: 'raw' }),
+          'Final',
+        );
+        expect(running.sent).toMatchObject({ reason: { reason: 'GuestNotOff' } });
+        expect(otherKind.received).toMatchObject({ reason: { reason: 'VolumeDiffers' } });
+        const missing = await copyVolume({ from: pool, to: other }, disk('g9-data'), 'Final');
+        expect(missing.sent).toMatchObject({ reason: { reason: 'VolumeMissing' } });
+        expect(missing.received).toMatchObject({ reason: { reason: 'PeerHungUp' } });
+      });
+
+      it('refuses on both sides what belongs to another guest there, and what does not fit', async () => {
+        await pool.create(disk('g1-data'), signal);
+        otherLab.setFull(true);
+        const full = await copyVolume({ from: pool, to: other }, disk('g1-data'), 'Final');
+        otherLab.setFull(false);
+        await other.create(disk('g1-data', { owner: bert }), signal);
+        const owned = await copyVolume({ from: pool, to: other }, disk('g1-data'), 'Final');
+        for (const side of [full.sent, full.received])
+          expect(side).toMatchObject({ reason: { reason: 'PoolFull' } });
+        for (const side of [owned.sent, owned.received])
+          expect(side).toMatchObject({ reason: { reason: 'VolumeOwnedByOther' } });
+        expect(await other.observe('g1-data')).toMatchObject({ owner: bert });
+      });
+
+      it('shows nothing of a copy that broke off, and gets it at the next try', async () => {
+        await pool.create(disk('g1-data'), signal);
+        const { sent, received } = await copyVolume({ from: pool, to: other }, disk('g1-data'), 'Final', {
+          during: ({ target }) => target.destroy(),
+        });
+        expect([sent.status, received.status]).toEqual(['rejected', 'rejected']);
+        expect(await other.list()).toEqual([]);
+        await copyWhole({ from: pool, to: other }, disk('g1-data'), 'Final');
+        expect(await other.list()).toHaveLength(1);
+      });
     });
 
     it('leaves nothing when the work is called off', async () => {

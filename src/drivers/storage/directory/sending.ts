@@ -1,11 +1,11 @@
 /** Sends what a volume holds to another host's pool: a disk as a sparse archive with its checksum, a tree by rsync. Changes nothing here. */
 import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { ReasonedError } from '../../../base/outcome.ts';
 import type { CopyOptions } from '../contract.ts';
 import { answered, type Offer } from '../copying/offer.ts';
 import { createPace, type Pace, pumpIn, pumpOut } from '../copying/pump.ts';
 import { createWire, type Wire } from '../copying/wire.ts';
+import { copiedOnce } from '../refusals.ts';
 import { diskName, rootfsName } from './layout.ts';
 import type { VolumeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
@@ -105,11 +105,4 @@ function offerOf({ kind, format, sizeBytes, shiftedBy }: VolumeRecord, usedBytes
     usedBytes,
     ...(shiftedBy === undefined ? {} : { shiftedBy }),
   };
-}
-
-function copiedOnce(id: string): ReasonedError {
-  return new ReasonedError(
-    'GuestNotOff',
-    `the disk ${id} is copied in one pass, when its guest is off: nothing can be copied before`,
-  );
 }

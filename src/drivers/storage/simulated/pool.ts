@@ -26,6 +26,7 @@ import {
   resizeUnsupported,
   volumeMissing,
 } from '../refusals.ts';
+import { receiveSimulated, sendSimulated } from './copying.ts';
 import { openPoolState, type PoolState } from './state.ts';
 
 export type SimulatedPoolFaults = {
@@ -115,6 +116,20 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
         if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
         await change(() => state.volumes.delete(id));
       }),
+    exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options),
+    importVolume: (request, stream, options) =>
+      lock(request.id, () =>
+        receiveSimulated(request, stream, options, {
+          look: (bytes) => {
+            const existing = state.volumes.get(checkedName(request.id));
+            if (existing === undefined) checkSpace(bytes);
+            else if (existing.owner.guestUuid !== request.owner.guestUuid)
+              throw ownedByOther(request.id, existing.owner);
+            return existing !== undefined;
+          },
+          keep: (volume) => change(() => state.volumes.set(volume.id, volume), options.signal),
+        }),
+      ),
     images: async () => [...state.images.values()],
     stageImage: async (name) => {
       await world.files.removeTree(stage(name));

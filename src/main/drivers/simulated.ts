@@ -1,5 +1,5 @@
 /** Drivers of a host that exists only on paper: no KVM, no root, the same contracts. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { AgentDrivers } from '../../agent/agent.ts';
 import type { World } from '../../base/world.ts';
 import { createSimulatedHypervisor } from '../../drivers/hypervisor/simulated/driver.ts';
@@ -22,6 +22,8 @@ export async function simulatedDrivers(
       world,
       kind: simulatedMachines,
       stateFile: state('machines.json'),
+      // Where the hosts of one agent meet when a machine moves between them.
+      meeting: join(dirname(stateDirectory), 'moves'),
       ...simulation,
     }),
     containers: createSimulatedHypervisor({

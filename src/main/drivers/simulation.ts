@@ -9,11 +9,27 @@ export type Simulation = {
   faults: Record<string, SimulatedFault>;
 };
 
-const LATENCY = { startMs: 'number', shutdownMs: 'number', killMs: 'number' } as const;
-const FAULT = { failStarts: 'number', ignoreShutdown: 'boolean', crashAfterMs: 'number' } as const;
+const LATENCY = {
+  startMs: 'number',
+  shutdownMs: 'number',
+  killMs: 'number',
+  disksMs: 'number',
+  memoryMs: 'number',
+  switchMs: 'number',
+} as const;
+const PHASES = ['Disks', 'Memory', 'SwitchingOver'] as const;
+const FAULT = {
+  failStarts: 'number',
+  ignoreShutdown: 'boolean',
+  crashAfterMs: 'number',
+  failTransferIn: PHASES,
+  hangTransferIn: PHASES,
+} as const;
+
+type Field = 'number' | 'boolean' | readonly string[];
 
 /**
- * Reads `{latency: {startMs, shutdownMs, killMs}, faults: {NAMESPACE/NAME: {failStarts, ignoreShutdown, crashAfterMs}}}`; all optional. Throws
+ * Reads `{latency: {startMs, ...}, faults: {NAMESPACE/NAME: {failStarts, ...}}}` with the fields of LATENCY and FAULT; all optional. Throws
  * ReasonedError SimulationInvalid with the path of what is wrong.
  */
 export function parseSimulation(text: string, source: string): Simulation {
@@ -32,27 +48,24 @@ export function parseSimulation(text: string, source: string): Simulation {
   };
 }
 
-function checked(
-  value: unknown,
-  fields: Readonly<Record<string, 'number' | 'boolean'>>,
-  path: string,
-  source: string,
-) {
+function checked(value: unknown, fields: Readonly<Record<string, Field>>, path: string, source: string) {
   const object = mapping(value, path, source);
   for (const [name, given] of Object.entries(object)) {
     const wanted = fields[name];
     if (wanted === undefined) {
       throw invalid(source, `${path}.${name}`, `is unknown: there are ${Object.keys(fields).join(', ')}`);
     }
-    if (typeof given !== wanted || (typeof given === 'number' && !(given >= 0))) {
-      throw invalid(
-        source,
-        `${path}.${name}`,
-        wanted === 'number' ? 'must be a number from 0' : 'must be true or false',
-      );
-    }
+    const problem = problemOf(given, wanted);
+    if (problem !== undefined) throw invalid(source, `${path}.${name}`, problem);
   }
   return object;
+}
+
+function problemOf(given: unknown, wanted: Field): string | undefined {
+  if (wanted === 'number')
+    return typeof given === 'number' && given >= 0 ? undefined : 'must be a number from 0';
+  if (wanted === 'boolean') return typeof given === 'boolean' ? undefined : 'must be true or false';
+  return wanted.some((value) => value === given) ? undefined : `must be one of ${wanted.join(', ')}`;
 }
 
 function mapping(value: unknown, path: string, source: string): Record<string, unknown> {

@@ -5,16 +5,28 @@
 import { type Clock, timestamp } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import { compareRequests } from '../changes.ts';
-import type { GuestEnd, GuestHandle, GuestObservation, HypervisorDriver } from '../contract.ts';
+import type {
+  GuestEnd,
+  GuestHandle,
+  GuestObservation,
+  GuestTransfer,
+  HypervisorDriver,
+} from '../contract.ts';
 import type { SimulatedKind } from './kinds.ts';
 import { createSimulatedLives } from './lives.ts';
 import { createSimulatedTable, type SimulatedGuest, type TableFiles } from './table.ts';
+import {
+  createMeeting,
+  createSimulatedTransfer,
+  type TransferFault,
+  type TransferLatency,
+} from './transfer.ts';
 
 /** How long things take, in milliseconds; 0 when absent. */
-export type SimulatedLatency = { startMs?: number; shutdownMs?: number; killMs?: number };
+export type SimulatedLatency = { startMs?: number; shutdownMs?: number; killMs?: number } & TransferLatency;
 
 /** What goes wrong with one guest. */
-export type SimulatedFault = {
+export type SimulatedFault = TransferFault & {
   /** So many starts fail before one succeeds. */
   failStarts?: number;
   /** A shutdown request is heard and not followed. */
@@ -31,12 +43,15 @@ export type SimulatedOptions<Request, Hardware> = {
   kind: SimulatedKind<Request, Hardware>;
   /** Absolute; lies in the agent's state directory. */
   stateFile: string;
+  /** Absolute: a directory of all hosts that running guests move between; absent: they do not move while they run. */
+  meeting?: string;
   latency?: SimulatedLatency;
   faults?: Readonly<SimulatedFaults>;
 };
 
 /** A simulated hypervisor, and what happens to its guests from outside. */
 export type SimulatedHypervisor<Request, Hardware> = HypervisorDriver<Request, Hardware> & {
+  readonly transfer?: GuestTransfer<Request, Hardware>;
   /** Ends a running guest as if its process had died (Crashed) or it had powered itself off. */
   end(id: string, how: GuestEnd): Promise<void>;
   /** Ends all running guests as a reboot of the host does. */
@@ -54,6 +69,14 @@ export function createSimulatedHypervisor<Request, Hardware>(
     for (const listener of listeners) listener(id);
   };
   const lives = createSimulatedLives(clock, createSimulatedTable(files, options.stateFile), changed);
+  const meeting =
+    options.meeting === undefined ? undefined : createMeeting({ files, meeting: options.meeting });
+  const end = async (id: string, how: GuestEnd | undefined) => {
+    // A process that is gone waits for nothing.
+    const { receiving } = (await lives.living(id)) ?? {};
+    if (receiving !== undefined) await meeting?.leave(receiving);
+    await lives.end(id, how);
+  };
   const starting = new Map<string, Promise<void>>();
   const failures = new Map<string, number>();
   const faultOf = (guest: GuestHandle) => faults[guest.id] ?? faults[guest.name] ?? faults['*'] ?? {};
@@ -61,8 +84,15 @@ export function createSimulatedHypervisor<Request, Hardware>(
     if (ms !== undefined && ms > 0) await clock.sleep(ms);
   };
 
-  const launch = async (guest: GuestHandle, request: Request, gate: () => Promise<void>) => {
-    if ((await lives.living(guest.id)) !== undefined) return;
+  const launch = async (
+    guest: GuestHandle,
+    { request, hardware }: { request: Request; hardware: Hardware },
+    gate: () => Promise<void>,
+  ) => {
+    const standing = await lives.living(guest.id);
+    if (standing?.state === 'Incoming' || standing?.state === 'HandedOver')
+      throw new ReasonedError('GuestMoves', `${guest.name} is on its way between hosts`);
+    if (standing !== undefined) return;
     const fault = faultOf(guest);
     await take(latency.startMs);
     const failed = failures.get(guest.id) ?? 0;
@@ -71,9 +101,14 @@ export function createSimulatedHypervisor<Request, Hardware>(
       throw new ReasonedError('SimulatedStartFailure', 'the start of this simulated guest was told to fail');
     }
     await gate();
-    const begun = await lives.begin({ id: guest.id, uuid: guest.uuid, request });
+    const begun = await lives.begin({ id: guest.id, uuid: guest.uuid, request, hardware });
     if (fault.crashAfterMs !== undefined) lives.endLater(begun, fault.crashAfterMs, 'Crashed');
   };
+
+  const transfer =
+    meeting === undefined
+      ? undefined
+      : createSimulatedTransfer<Request, Hardware>({ clock, lives, meeting, latency, faultOf, changed });
 
   return {
     name: kind.name,
@@ -82,6 +117,7 @@ export function createSimulatedHypervisor<Request, Hardware>(
     describe: (guest, request, hardware) =>
       [`guest ${guest.name}`, ...textLines(request), ...textLines(hardware)].join('\n'),
     observe: async (guest) => {
+      await transfer?.catchUp(guest);
       const known = await lives.current(guest.id);
       if (known !== undefined && known.state !== 'Off') return standing(known.state, known, kind);
       if (starting.has(guest.id)) {
@@ -89,10 +125,10 @@ export function createSimulatedHypervisor<Request, Hardware>(
       }
       return known?.ended === undefined ? { state: 'Off' } : { state: 'Off', ended: known.ended };
     },
-    start: (guest, request, _hardware, gate) => {
+    start: (guest, request, hardware, gate) => {
       const underWay = starting.get(guest.id);
       if (underWay !== undefined) return underWay;
-      const work = launch(guest, request, gate).finally(() => starting.delete(guest.id));
+      const work = launch(guest, { request, hardware }, gate).finally(() => starting.delete(guest.id));
       starting.set(guest.id, work);
       return work;
     },
@@ -106,7 +142,12 @@ export function createSimulatedHypervisor<Request, Hardware>(
     },
     shutdown: async (guest) => {
       const known = await lives.living(guest.id);
-      if (known === undefined || known.stopsAtMs !== undefined || faultOf(guest).ignoreShutdown) return;
+      if (
+        (known?.state !== 'Running' && known?.state !== 'Paused') ||
+        known.stopsAtMs !== undefined ||
+        faultOf(guest).ignoreShutdown
+      )
+        return;
       const shutdownMs = latency.shutdownMs ?? 0;
       if (shutdownMs === 0) return lives.end(guest.id, 'PoweredOff');
       await lives.change({ ...known, stopsAtMs: clock.now() + shutdownMs });
@@ -115,7 +156,7 @@ export function createSimulatedHypervisor<Request, Hardware>(
     kill: async (guest) => {
       await starting.get(guest.id)?.catch(() => undefined);
       if ((await lives.living(guest.id)) !== undefined) await take(latency.killMs);
-      await lives.end(guest.id, undefined);
+      await end(guest.id, undefined);
     },
     pause: async (guest) => {
       const known = await lives.living(guest.id);
@@ -137,16 +178,20 @@ export function createSimulatedHypervisor<Request, Hardware>(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    close: () => lives.close(),
-    end: (id, how) => lives.end(id, how),
+    close: async () => {
+      transfer?.close();
+      await lives.close();
+    },
+    ...(transfer === undefined ? {} : { transfer: transfer.offer }),
+    end,
     rebootHost: async () => {
-      await Promise.all((await lives.all()).map((id) => lives.end(id, 'HostRebooted')));
+      await Promise.all((await lives.all()).map((id) => end(id, 'HostRebooted')));
     },
   };
 }
 
 function standing<Request, Hardware>(
-  state: 'Running' | 'Paused',
+  state: Exclude<SimulatedGuest['state'], 'Off'>,
   guest: SimulatedGuest,
   kind: SimulatedKind<Request, Hardware>,
 ): GuestObservation {

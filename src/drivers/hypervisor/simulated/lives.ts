@@ -9,11 +9,15 @@ import type { SimulatedGuest, SimulatedTable } from './table.ts';
 export type SimulatedLives = {
   /** The guest as it is now, Off ones included: one that had to stop while nobody looked has stopped. */
   current(id: string): Promise<SimulatedGuest | undefined>;
-  /** The guest if it runs or is paused. */
+  /** The guest if anything of it stands here: it runs, is paused, waits for its memory or has left. */
   living(id: string): Promise<SimulatedGuest | undefined>;
   /** Ids of all living guests. */
   all(): Promise<string[]>;
-  begin(guest: { id: string; uuid: string; request: unknown }): Promise<SimulatedGuest>;
+  begin(
+    guest: Pick<SimulatedGuest, 'id' | 'uuid' | 'request' | 'hardware' | 'receiving'> & {
+      state?: 'Incoming';
+    },
+  ): Promise<SimulatedGuest>;
   change(guest: SimulatedGuest): Promise<void>;
   /** Off; `how` undefined stands for a kill, which leaves no end to tell of. */
   end(id: string, how: GuestEnd | undefined): Promise<void>;
@@ -80,13 +84,13 @@ export function createSimulatedLives(
       const found = await Promise.all(ids.map(async (id) => ((await living(id)) === undefined ? [] : [id])));
       return found.flat();
     },
-    begin: async ({ id, uuid, request }) => {
+    begin: async ({ state, ...given }) => {
       let startTicks = 1;
       for (const other of (await table.guests()).values())
         startTicks = Math.max(startTicks, other.startTicks + 1);
       const startedAt = timestamp(clock);
-      const guest: SimulatedGuest = { id, uuid, state: 'Running', startedAt, startTicks, request };
-      await put(id, guest);
+      const guest: SimulatedGuest = { ...given, state: state ?? 'Running', startedAt, startTicks };
+      await put(given.id, guest);
       return guest;
     },
     change: (guest) => put(guest.id, guest),
@@ -102,6 +106,10 @@ export function createSimulatedLives(
 }
 
 function off(guest: SimulatedGuest, how: GuestEnd | undefined): SimulatedGuest {
-  const { stopsAtMs: _stopsAtMs, ended: _ended, ...rest } = guest;
-  return { ...rest, state: 'Off', ...(how === undefined ? {} : { ended: how }) };
+  const { id, uuid, startedAt, startTicks, request } = guest;
+  return {
+    ...{ id, uuid, startedAt, startTicks, request },
+    state: 'Off',
+    ...(how === undefined ? {} : { ended: how }),
+  };
 }

@@ -11,7 +11,7 @@ import type { GuestEnd } from '../contract.ts';
 export type SimulatedGuest = {
   id: string;
   uuid: string;
-  state: 'Off' | 'Running' | 'Paused';
+  state: 'Off' | 'Running' | 'Paused' | 'Incoming' | 'HandedOver';
   /** How the last run ended; absent when it was killed or never ran. */
   ended?: GuestEnd;
   /** RFC 3339. */
@@ -22,6 +22,22 @@ export type SimulatedGuest = {
   request: unknown;
   /** Wall clock, ms since the epoch: when it will have followed a shutdown request. */
   stopsAtMs?: number;
+  /** The hardware it runs with. */
+  hardware?: unknown;
+  /** Its transfer to another host. */
+  sending?: SimulatedSending;
+  /** uid of the Migration whose memory it waits for. */
+  receiving?: string;
+};
+
+/** A transfer with its times, so that it goes on while nobody looks. */
+export type SimulatedSending = {
+  id: string;
+  /** Wall clock, ms since the epoch. */
+  begunAtMs: number;
+  lengthsMs: Record<'Disks' | 'Memory' | 'SwitchingOver', number>;
+  /** Why it failed. */
+  failed?: string;
 };
 
 /** What a table needs of the file system. */

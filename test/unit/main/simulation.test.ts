@@ -21,6 +21,10 @@ describe('the file of --simulation', () => {
       'faults: {web: {failStart: 1}}',
       'f: faults.web.failStart is unknown: there are failStarts, ignoreShutdown, crashAfterMs',
     ],
+    [
+      'faults: {web: {failTransferIn: Lunch}}',
+      'f: faults.web.failTransferIn must be one of Disks, Memory, SwitchingOver',
+    ],
     ['faults: [web]', 'f: faults must be a mapping'],
   ])('is refused with the path of what is wrong: %s', (text, message) => {
     expect(() => parseSimulation(text, 'f')).toThrow(message);

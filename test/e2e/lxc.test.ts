@@ -75,8 +75,12 @@ describe('a real container', () => {
       const heard: string[] = [];
       scene.driver.watch((id) => heard.push(id));
       await reboot();
-      await reboot();
+      // Whoever looks knows; only who does not is told.
+      await scene.lab.reboot(scene.guest);
       await vi.waitFor(() => expect(heard).toContain(scene.guest.id), patience);
+      await vi.waitFor(async () => {
+        expect(await scene.driver.observe(scene.guest)).toMatchObject({ state: 'Running' });
+      }, patience);
       expect(await scene.lab.countProcesses?.(scene.guest)).toBe(1);
       expect(await scene.lab.driver().observe(scene.guest)).toMatchObject({ state: 'Running' });
       await vi.waitFor(async () => {

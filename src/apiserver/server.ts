@@ -111,7 +111,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const listener = await listen({
     ...options.listen,
     keys: {
-      certificate: credentials.server.certificate,
+      // With the authority: a machine that joins knows the hash of its key, and has to see it.
+      certificate: credentials.server.certificate + credentials.authority.certificate,
       key: credentials.server.key,
       clientCa: credentials.authority.certificate,
     },

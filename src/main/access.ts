@@ -17,7 +17,8 @@ export function installPolicies(client: Client): Promise<void> {
   return applyAll(client, policyManifests());
 }
 
-async function applyAll(client: Client, objects: readonly object[]): Promise<void> {
+/** By server-side apply, all at once. */
+export async function applyAll(client: Client, objects: readonly object[]): Promise<void> {
   await Promise.all(
     (objects as KubeObject[]).map((object) => client.apply(kindOf(object), object, { force: true })),
   );

@@ -28,3 +28,18 @@ export async function writeHostKubeconfig(
   await writeKubeconfig(files, path, content);
   return path;
 }
+
+/** That this machine has joined: written last, so that what it names is there. */
+export type Joined = { host: string; server: string };
+
+const MARK = 'joined.json';
+
+export async function markJoined(files: Files, stateDirectory: string, joined: Joined): Promise<void> {
+  await files.writeAtomic(join(stateDirectory, MARK), `${JSON.stringify(joined)}\n`, { mode: 0o600 });
+}
+
+/** Undefined on a machine that has not joined, or not to the end. */
+export async function readJoined(files: Files, stateDirectory: string): Promise<Joined | undefined> {
+  const text = await files.readText(join(stateDirectory, MARK));
+  return text === undefined ? undefined : (JSON.parse(text) as Joined);
+}

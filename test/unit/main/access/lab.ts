@@ -1,17 +1,19 @@
 /** An embedded API server with Vireo's kinds, roles and policies, two hosts with guests, and clients that are who they say. */
-import { CertificateSigningRequest, Event, Lease, Secret } from '../../../../src/api/core.ts';
-import { Host } from '../../../../src/api/kinds/host.ts';
+import { Secret } from '../../../../src/api/core.ts';
 import { Migration } from '../../../../src/api/kinds/migration.ts';
 import { Operation } from '../../../../src/api/kinds/operation.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import { createClient } from '../../../../src/client/client.ts';
 import { ApiError, type Client } from '../../../../src/client/contract.ts';
 import { loadKubeconfig } from '../../../../src/client/kubeconfig.ts';
-import { ensureSystemNamespace } from '../../../../src/cluster/incarnation/incarnation.ts';
+import { addClusterControllers } from '../../../../src/cluster/cluster.ts';
+import { ensureSystemNamespace, raiseIncarnation } from '../../../../src/cluster/incarnation/incarnation.ts';
 import { establishHost } from '../../../../src/cluster/joining/identity.ts';
-import { installPolicies, installRoles } from '../../../../src/main/access.ts';
+import { applyAll, installPolicies, installRoles } from '../../../../src/main/access.ts';
 import { installDefinitions } from '../../../../src/main/crds.ts';
+import { rbacManifests } from '../../../../src/main/rbac.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
+import { createManager } from '../../../../src/runtime/engine.ts';
 import { startEmbedded } from '../../../contract/apiserver/embedded.ts';
 
 export type AccessLab = Awaited<ReturnType<typeof createAccessLab>>;
@@ -39,6 +41,32 @@ export async function createAccessLab() {
     establishHost({ client: admin, clock: world.clock }, host, joinedBy);
   const one = by((await establish('h1')).token);
   const two = by((await establish('h2')).token);
+
+  const ended = new AbortController();
+  /** The manager with no more rights than its manifests give it. */
+  const lead = async () => {
+    await applyAll(admin, rbacManifests().manager ?? []);
+    const metadata = { name: 'manager-token', namespace: 'vireo-system' };
+    await admin.create(Secret, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...metadata, annotations: { 'kubernetes.io/service-account.name': 'vireo-manager' } },
+      spec: undefined,
+      type: 'kubernetes.io/service-account-token',
+    });
+    let token: string | undefined;
+    while (token === undefined) {
+      token = (await admin.get(Secret, metadata)).data?.token;
+      await world.clock.sleep(10);
+    }
+    const client = by(Buffer.from(token, 'base64').toString('utf8'));
+    const cluster = await raiseIncarnation(client, world.random);
+    const manager = createManager({ client, world, component: 'vireo-manager' });
+    const raise = async () => {};
+    addClusterControllers({ manager, clock: world.clock, cluster: () => cluster, raise });
+    manager.run(ended.signal).catch(() => undefined);
+    await manager.informers.synced(ended.signal);
+  };
 
   const guest = async (name: string, host?: string) => {
     const metadata = { name, namespace: 'default' };
@@ -75,10 +103,11 @@ export async function createAccessLab() {
     establish,
     guest,
     job,
-    kinds: { CertificateSigningRequest, Event, Host, Lease, Migration, Operation, Secret, VirtualMachine },
     world,
     kubeconfig,
+    lead,
     stop: async () => {
+      ended.abort(new Error('the story is over'));
       await Promise.all(clients.map((client) => client.close()));
       await server.stop();
     },

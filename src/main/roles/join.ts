@@ -1,0 +1,144 @@
+/** `vireo join`: makes this machine a host of a cluster, once, and runs its agent; afterwards the same without a token. */
+import { Host } from '../../api/kinds/host.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { World } from '../../base/world.ts';
+import { createClient } from '../../client/client.ts';
+import { ApiError } from '../../client/contract.ts';
+import { type Kubeconfig, loadKubeconfig } from '../../client/kubeconfig.ts';
+import { defaultHostName } from '../hostfacts.ts';
+import { hostKubeconfig, markJoined, readJoined, writeHostKubeconfig } from '../joined.ts';
+import type { Lifetime } from '../lifetime.ts';
+import { type AgentOptions, runAgent } from './agent.ts';
+import { authorityHash, fetchAuthority } from './join/authority.ts';
+import { forgetRequest, requestCredentials } from './join/request.ts';
+import { readToken } from './join/token.ts';
+
+export type JoinOptions = Omit<AgentOptions, 'kubeconfig' | 'simulate' | 'simulationFile'> & {
+  /** `https://HOST:PORT` */
+  server?: string;
+  token?: string;
+  tokenFile?: string;
+  caHash?: string;
+  caFile?: string;
+};
+
+const CONNECT_MS = 10_000;
+
+/** Runs the agent until the lifetime ends. Throws ReasonedError when this machine may not join, or was not told how. */
+export async function runJoin(options: JoinOptions, lifetime: Lifetime, world: World): Promise<void> {
+  const { server: _server, token: _token, tokenFile: _file, caHash: _hash, caFile: _ca, ...agent } = options;
+  const host = await joinOnce(options, lifetime.signal, world);
+  const kubeconfig = hostKubeconfig(options.stateDirectory);
+  await runAgent({ ...agent, host, kubeconfig, simulate: 0 }, lifetime, world);
+}
+
+/** Resolves with the name of the Host. Every step may be repeated; the mark that it has joined is written last. */
+export async function joinOnce(options: JoinOptions, signal: AbortSignal, world: World): Promise<string> {
+  const { stateDirectory } = options;
+  const { files, clock } = world;
+  const joined = await readJoined(files, stateDirectory);
+  const token = await tokenOf(options, world);
+  if (joined !== undefined && (token === undefined || (await isAccepted(options, joined.host, world)))) {
+    checkSame(options, joined);
+    return joined.host;
+  }
+  if (token === undefined || options.server === undefined) throw howToJoin();
+  const host = options.host ?? defaultHostName();
+  const { server } = options;
+  const { secret } = readToken(token);
+  await files.makeDirectory(stateDirectory, { mode: 0o711 });
+  const authority = await authorityOf(options, server, world);
+  const client = createClient({
+    kubeconfig: bearer(server, authority, token),
+    fieldManager: 'vireo-join',
+    world,
+  });
+  try {
+    const own = await requestCredentials({ client, clock, files, stateDirectory }, { host, secret }, signal);
+    await writeHostKubeconfig(files, stateDirectory, { host, server, authority, token: own });
+    await markJoined(files, stateDirectory, { host, server });
+    await forgetRequest({ files, stateDirectory });
+    world.log.info('this machine has joined', { host, server });
+    return host;
+  } finally {
+    await client.close();
+  }
+}
+
+async function tokenOf({ token, tokenFile }: JoinOptions, { files }: World): Promise<string | undefined> {
+  if (tokenFile === undefined) return token;
+  const text = await files.readText(tokenFile);
+  if (text === undefined) throw new Error(`${tokenFile}: there is no such file`);
+  return text.trim();
+}
+
+function howToJoin(): ReasonedError {
+  return new ReasonedError(
+    'NotJoined',
+    'this machine has not joined a cluster: run the command that `vireo token create` prints on the first machine',
+    { stalled: true },
+  );
+}
+
+/** A machine is one host of one cluster. */
+function checkSame({ server, host }: JoinOptions, joined: { host: string; server: string }): void {
+  const isOther = (server ?? joined.server) !== joined.server || (host ?? joined.host) !== joined.host;
+  if (!isOther) return;
+  throw new ReasonedError(
+    'AlreadyJoined',
+    `this machine is host ${joined.host} of ${joined.server}: delete that Host first, or name another --state-dir`,
+    { stalled: true },
+  );
+}
+
+/** False once the Host was deleted, and the token with it. Where nobody answers, what is there counts. */
+async function isAccepted({ stateDirectory }: JoinOptions, host: string, world: World): Promise<boolean> {
+  const path = hostKubeconfig(stateDirectory);
+  const kubeconfig = await loadKubeconfig({ path, files: world.files });
+  const client = createClient({ kubeconfig, fieldManager: 'vireo-join', world });
+  try {
+    await client.find(Host, { name: host });
+    return true;
+  } catch (error) {
+    return !(error instanceof ApiError && error.code === 401);
+  } finally {
+    await client.close();
+  }
+}
+
+async function authorityOf(
+  { caHash, caFile }: JoinOptions,
+  server: string,
+  { files }: World,
+): Promise<string> {
+  if (caFile === undefined) {
+    if (caHash === undefined || !/^sha256:[0-9a-f]{64}$/.test(caHash))
+      throw new ReasonedError(
+        'NoCaHash',
+        'name the server by --ca-hash sha256:HEX, as `vireo token create` prints it',
+        {
+          stalled: true,
+        },
+      );
+    return fetchAuthority(server, caHash, CONNECT_MS);
+  }
+  const authority = await files.readText(caFile);
+  if (authority === undefined) throw new Error(`${caFile}: there is no such file`);
+  if (caHash !== undefined && authorityHash(authority) !== caHash)
+    throw new ReasonedError('WrongAuthority', `${caFile} is not the authority that --ca-hash stands for`, {
+      stalled: true,
+    });
+  return authority;
+}
+
+function bearer(server: string, authority: string, token: string): Kubeconfig {
+  if (!server.startsWith('https://'))
+    throw new ReasonedError('InvalidServer', 'write the server as https://HOST:PORT', { stalled: true });
+  return {
+    server,
+    namespace: 'default',
+    insecure: false,
+    authority,
+    credentials: async () => ({ authorization: `Bearer ${token}` }),
+  };
+}

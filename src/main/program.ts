@@ -280,6 +280,7 @@ function addJoining(program: Command, world: World): void {
     .option('--run-dir <dir>', 'sockets (default: derived from --state-dir)')
     .option('--cgroup <path>', 'control group of the guests (default: derived from --state-dir)')
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
+    .option('--no-agent', 'only join: a service manager runs `vireo join --state-dir DIR` from then on')
     .action(async (server, { stateDir, runDir, cgroup, config, name, ...rest }) => {
       const { runJoin } = await import('./roles/join.ts');
       const options = {

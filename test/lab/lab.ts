@@ -2,7 +2,7 @@
  * Real hosts on one machine: each with kernel namespaces, agent, guests and power of its own, a control plane beside them, all plugged into one
  * switch. Everything is found again by name, so that a later process can go on with a lab or take it down.
  */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout, must, type Result, run, vireo } from '../e2e/harness/commands.ts';
 import { createMachine, type Machine } from './machine.ts';
@@ -61,6 +61,7 @@ export function openLab(options: LabOptions): Lab {
   const wires = createSwitch(`${name}-switch`);
   const env = { KUBECONFIG: kubeconfig, KUBECACHEDIR: join(directory, 'kubecache'), HOME: directory };
   const disk = (machine: string) => join(directory, 'machines', machine);
+  const stateDirectory = (machine: string) => join(disk(machine), 'agent');
   const leases = join(directory, 'leases');
 
   const machine = (machineName: string, number: number) =>
@@ -107,9 +108,7 @@ export function openLab(options: LabOptions): Lab {
 
   function host(hostName: string): Host {
     const on = machine(hostName, 11 + hostName.charCodeAt(0) - 'a'.charCodeAt(0));
-    const command = node(
-      ...['agent', '--kubeconfig', kubeconfig, '--state-dir', join(on.disk, 'agent'), '--host', hostName],
-    );
+    const command = node('join', '--state-dir', stateDirectory(hostName));
     return { ...on, agent: service(on, hostName, command, 'ready') };
   }
 
@@ -121,7 +120,16 @@ export function openLab(options: LabOptions): Lab {
   async function start(hostName: string): Promise<void> {
     const started = host(hostName);
     await started.powerOn();
+    if ((await stat(join(stateDirectory(hostName), 'joined.json')).catch(() => undefined)) === undefined)
+      await joinCluster(started);
     await started.agent.start();
+  }
+
+  /** As a person does it: the command that `vireo token create` prints is run on the machine. */
+  async function joinCluster(machine: Machine): Promise<void> {
+    const printed = await must(node('token', 'create', '--host', machine.name), { env });
+    const [, ...command] = printed.trim().split(' ');
+    await machine.run(...node(...command, '--state-dir', stateDirectory(machine.name), '--no-agent'));
   }
 
   async function up(hosts: readonly string[]): Promise<void> {
@@ -133,6 +141,7 @@ export function openLab(options: LabOptions): Lab {
     await apiserver.start();
     await must(['kubectl', 'apply', '-k', join(checkout, 'crds')], { env });
     await manager.start();
+    await must(['kubectl', 'apply', '-f', join(checkout, 'manifests/rbac')], { env });
     for (const each of hosts) await allow(each);
     await Promise.all(hosts.map(start));
   }

@@ -1,4 +1,5 @@
 /** The Host's status as its agent says it: one pure function. What the manager writes (state, allocated, Ready, Schedulable) is kept. */
+import { PROTOCOL_VERSION } from '../../api/cluster.ts';
 import type { HostStatus } from '../../api/kinds/host.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
@@ -43,6 +44,7 @@ export function hostStatus(before: HostStatus, view: HostView): HostStatus {
     ...(view.generation === undefined ? {} : { observedGeneration: view.generation }),
     conditions: hostConditions(before.conditions ?? [], view),
     agentVersion: version,
+    protocolVersion: PROTOCOL_VERSION,
     cgroup: facts.cgroup,
     kernelFeatures: [...facts.kernelFeatures],
     cpu: cpuField(view),

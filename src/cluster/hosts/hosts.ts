@@ -2,7 +2,13 @@
  * Watches over hosts from outside: a Host whose Lease is no longer renewed is Offline and not Ready, whatever it last said of itself.
  * Ages are measured on this process's own clock from the moment a renewal was seen; two machines' clocks are never compared.
  */
-import { HOST_LEASE_SECONDS, hostLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import {
+  HOST_LEASE_SECONDS,
+  hostLeaseName,
+  isCompatible,
+  PROTOCOL_VERSION,
+  SYSTEM_NAMESPACE,
+} from '../../api/cluster.ts';
 import { Lease } from '../../api/core.ts';
 import { Host, type HostStatus } from '../../api/kinds/host.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
@@ -100,7 +106,8 @@ function statusOf(
   };
 }
 
-function readiness(
+/** Whether the host can run guests, as seen from outside. Pure. */
+export function readiness(
   host: Stored<Host>,
   online: boolean,
 ): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
@@ -108,6 +115,11 @@ function readiness(
     const message =
       'the agent of this host does not renew its Lease: see that vireo runs there and reaches the API server';
     return { type: 'Ready', status: 'False', reason: 'LeaseExpired', message };
+  }
+  const protocol = host.status?.protocolVersion ?? PROTOCOL_VERSION;
+  if (!isCompatible(protocol)) {
+    const message = `its agent speaks protocol ${protocol}, the manager ${PROTOCOL_VERSION}: upgrade the older one`;
+    return { type: 'Ready', status: 'False', reason: 'VersionSkew', message };
   }
   const agent = host.status?.conditions?.find((condition) => condition.type === 'AgentReady');
   if (agent?.status === 'True') return { type: 'Ready', status: 'True', reason: 'AgentReady', message: '' };

@@ -20,7 +20,7 @@ import { seal } from './seal.ts';
 /** Where the Secret of a token is. */
 const TOKENS = SYSTEM_NAMESPACE;
 /** So long the machine may fetch its credentials by the token, before the token is taken back. */
-export const FETCH_MS = 20_000;
+const FETCH_MS = 5_000;
 
 export type JoinSources = { requests: Informer<CertificateSigningRequest>; clock: Clock };
 

@@ -20,20 +20,33 @@ export type JoinOptions = Omit<AgentOptions, 'kubeconfig' | 'simulate' | 'simula
   tokenFile?: string;
   caHash?: string;
   caFile?: string;
+  /** False: only join; a service manager runs the agent. */
+  agent: boolean;
 };
 
 const CONNECT_MS = 10_000;
 
 /** Runs the agent until the lifetime ends. Throws ReasonedError when this machine may not join, or was not told how. */
 export async function runJoin(options: JoinOptions, lifetime: Lifetime, world: World): Promise<void> {
-  const { server: _server, token: _token, tokenFile: _file, caHash: _hash, caFile: _ca, ...agent } = options;
   const host = await joinOnce(options, lifetime.signal, world);
-  const kubeconfig = hostKubeconfig(options.stateDirectory);
-  await runAgent({ ...agent, host, kubeconfig, simulate: 0 }, lifetime, world);
+  if (!options.agent) return;
+  const { stateDirectory, runDirectory, cgroupRoot, configFile } = options;
+  const places = {
+    stateDirectory,
+    ...(runDirectory === undefined ? {} : { runDirectory }),
+    ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
+    ...(configFile === undefined ? {} : { configFile }),
+  };
+  const kubeconfig = hostKubeconfig(stateDirectory);
+  await runAgent({ ...places, host, kubeconfig, simulate: 0 }, lifetime, world);
 }
 
 /** Resolves with the name of the Host. Every step may be repeated; the mark that it has joined is written last. */
-export async function joinOnce(options: JoinOptions, signal: AbortSignal, world: World): Promise<string> {
+export async function joinOnce(
+  options: Omit<JoinOptions, 'agent'>,
+  signal: AbortSignal,
+  world: World,
+): Promise<string> {
   const { stateDirectory } = options;
   const { files, clock } = world;
   const joined = await readJoined(files, stateDirectory);
@@ -65,7 +78,10 @@ export async function joinOnce(options: JoinOptions, signal: AbortSignal, world:
   }
 }
 
-async function tokenOf({ token, tokenFile }: JoinOptions, { files }: World): Promise<string | undefined> {
+async function tokenOf(
+  { token, tokenFile }: Pick<JoinOptions, 'token' | 'tokenFile'>,
+  { files }: World,
+): Promise<string | undefined> {
   if (tokenFile === undefined) return token;
   const text = await files.readText(tokenFile);
   if (text === undefined) throw new Error(`${tokenFile}: there is no such file`);
@@ -81,7 +97,10 @@ function howToJoin(): ReasonedError {
 }
 
 /** A machine is one host of one cluster. */
-function checkSame({ server, host }: JoinOptions, joined: { host: string; server: string }): void {
+function checkSame(
+  { server, host }: Pick<JoinOptions, 'server' | 'host'>,
+  joined: { host: string; server: string },
+): void {
   const isOther = (server ?? joined.server) !== joined.server || (host ?? joined.host) !== joined.host;
   if (!isOther) return;
   throw new ReasonedError(
@@ -92,7 +111,11 @@ function checkSame({ server, host }: JoinOptions, joined: { host: string; server
 }
 
 /** False once the Host was deleted, and the token with it. Where nobody answers, what is there counts. */
-async function isAccepted({ stateDirectory }: JoinOptions, host: string, world: World): Promise<boolean> {
+async function isAccepted(
+  { stateDirectory }: Pick<JoinOptions, 'stateDirectory'>,
+  host: string,
+  world: World,
+): Promise<boolean> {
   const path = hostKubeconfig(stateDirectory);
   const kubeconfig = await loadKubeconfig({ path, files: world.files });
   const client = createClient({ kubeconfig, fieldManager: 'vireo-join', world });
@@ -107,7 +130,7 @@ async function isAccepted({ stateDirectory }: JoinOptions, host: string, world: 
 }
 
 async function authorityOf(
-  { caHash, caFile }: JoinOptions,
+  { caHash, caFile }: Pick<JoinOptions, 'caHash' | 'caFile'>,
   server: string,
   { files }: World,
 ): Promise<string> {

@@ -72,7 +72,7 @@ describe('a machine with a token', () => {
     const { secret } = readToken(token);
     const ref = { namespace: SYSTEM_NAMESPACE, name: secret };
     expect((await lab.admin.get(Secret, ref)).metadata.annotations?.[JOINING.usedBy]).toBeDefined();
-    await expect.poll(() => lab.admin.find(Secret, ref), { timeout: 30_000, interval: 500 }).toBeUndefined();
+    await expect.poll(() => lab.admin.find(Secret, ref), { timeout: 15_000, interval: 250 }).toBeUndefined();
     expect(await tried(lab.by(token).get(CertificateSigningRequest, { name: 'x' }))).toBe('401 Unauthorized');
     expect(await lab.admin.find(Host, { name: 'b2' })).toBeUndefined();
   }, 60_000);

@@ -45,16 +45,18 @@ export async function generatedFiles(
     if (current === undefined) problems.push(`${page} is missing`);
     else files.set(page, withFields(current, kind));
   }
-  files.set(
-    'crds/kustomization.yaml',
-    HEADER +
-      toYaml({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: names }),
-  );
+  files.set('crds/kustomization.yaml', HEADER + kustomization(names));
   for (const [name, objects] of Object.entries(rbacManifests())) {
     files.set(`manifests/rbac/${name}.yaml`, HEADER + objects.map(toYaml).join('---\n'));
   }
+  const parts = [...Object.keys(rbacManifests()), 'policies'].map((name) => `${name}.yaml`);
+  files.set('manifests/rbac/kustomization.yaml', HEADER + kustomization(parts));
   files.set('manifests/rbac/policies.yaml', HEADER + policyManifests().map(toYaml).join('---\n'));
   return { files, folders: ['crds', 'manifests/rbac'], problems };
+}
+
+function kustomization(resources: readonly string[]): string {
+  return toYaml({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources });
 }
 
 function problemsOf(kind: KindDefinition, bytes: number): string[] {

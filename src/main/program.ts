@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import type { World } from '../base/world.ts';
+import { addJoining } from './joining.ts';
 import { defaultDataDirectory, layoutOf } from './layout.ts';
 import { processLifetime } from './lifetime.ts';
 import { version } from './version.ts';
@@ -17,7 +18,7 @@ export function createProgram(world: World, script: string): Command {
   addServers(program, world, script);
   addCommands(program, world, script);
   addUsers(program, world);
-  addJoining(program, world);
+  addJoining(program, world, script);
   return program;
 }
 
@@ -249,50 +250,6 @@ function addUsers(program: Command, world: World): void {
       const { group: groups, days: good, dataDir, server, output } = options;
       const layout = layoutOf(dataDir);
       process.exitCode = await runUserCreate({ name, groups, days: good, layout, server, output }, world);
-    });
-}
-
-function addJoining(program: Command, world: World): void {
-  program
-    .command('token')
-    .description('tokens by which machines join')
-    .command('create')
-    .description('print the command by which one machine joins within 15 minutes')
-    .option('--host <name>', 'the only name the machine may have (default: any)')
-    .option('--server <url>', 'where the machine reaches the API server (default: as in the kubeconfig)')
-    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
-    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
-    .action(async ({ dataDir, kubeconfig, ...rest }) => {
-      const { runTokenCreate } = await import('./roles/token.ts');
-      const options = { ...rest, kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
-      process.exitCode = await runTokenCreate(options, world);
-    });
-  program
-    .command('join')
-    .description('make this machine a host of a cluster and run its agent; later without arguments')
-    .argument('[server]', 'https://HOST:PORT of the API server')
-    .option('--token <token>', 'of `vireo token create`')
-    .option('--token-file <file>', 'a file that holds it')
-    .option('--ca-hash <hash>', "sha256:HEX of the public key of the server's authority")
-    .option('--ca-file <file>', "the authority's certificate, where the server does not show it")
-    .option('--name <name>', 'name of this host (default: its host name)')
-    .option('--state-dir <dir>', 'records, pools and images of this host', '/var/lib/vireo/agent')
-    .option('--run-dir <dir>', 'sockets (default: derived from --state-dir)')
-    .option('--cgroup <path>', 'control group of the guests (default: derived from --state-dir)')
-    .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
-    .option('--no-agent', 'only join: a service manager runs `vireo join --state-dir DIR` from then on')
-    .action(async (server, { stateDir, runDir, cgroup, config, name, ...rest }) => {
-      const { runJoin } = await import('./roles/join.ts');
-      const options = {
-        ...rest,
-        stateDirectory: resolve(stateDir),
-        ...(server === undefined ? {} : { server }),
-        ...(name === undefined ? {} : { host: name }),
-        ...(runDir === undefined ? {} : { runDirectory: resolve(runDir) }),
-        ...(cgroup === undefined ? {} : { cgroupRoot: cgroup }),
-        ...(config === undefined ? {} : { configFile: config }),
-      };
-      await runJoin(options, processLifetime({ supervised: false }), world);
     });
 }
 

@@ -46,6 +46,25 @@ describe('a machine that joins', () => {
     await must(['openssl', 'verify', ...authority, agentFile('b', 'pki', 'client-cert.pem')]);
   });
 
+  it('finds what manifests/install says of kinds this server has as it is said', async () => {
+    const kinds =
+      /^kind: (Namespace|ServiceAccount|(Cluster)?Role(Binding)?|ValidatingAdmissionPolicy(Binding)?)$/m;
+    const built = await must(['kubectl', 'kustomize', 'manifests/install']);
+    const parts = built.split(/^---$/m);
+    expect(parts.filter((part) => !kinds.test(part)).map((part) => /^kind: (.*)$/m.exec(part)?.[1])).toEqual([
+      'Deployment',
+      'DaemonSet',
+      'PodDisruptionBudget',
+      'NetworkPolicy',
+    ]);
+    const served = parts.filter((part) => kinds.test(part)).join('---');
+    const applied = await must(['kubectl', 'apply', '--dry-run=server', '-f', '-'], {
+      input: served,
+      env: { KUBECONFIG: lab.kubeconfig },
+    });
+    expect(applied).toContain('clusterrole.rbac.authorization.k8s.io/vireo-agent');
+  });
+
   it('cannot take the name of a host that is there', async () => {
     const command = await newCommand();
     const { code, stderr } = await tryJoin(

@@ -141,7 +141,7 @@ export function openLab(options: LabOptions): Lab {
     await apiserver.start();
     await must(['kubectl', 'apply', '-k', join(checkout, 'crds')], { env });
     await manager.start();
-    await must(['kubectl', 'apply', '-f', join(checkout, 'manifests/rbac')], { env });
+    await must(['kubectl', 'apply', '-k', join(checkout, 'manifests/rbac')], { env });
     for (const each of hosts) await allow(each);
     await Promise.all(hosts.map(start));
   }

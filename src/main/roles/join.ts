@@ -25,6 +25,8 @@ export type JoinOptions = Omit<AgentOptions, 'kubeconfig' | 'simulate' | 'simula
 };
 
 const CONNECT_MS = 10_000;
+/** How long a server that does not answer is asked again. */
+const REACH_MS = 60_000;
 
 /** Runs the agent until the lifetime ends. Throws ReasonedError when this machine may not join, or was not told how. */
 export async function runJoin(options: JoinOptions, lifetime: Lifetime, world: World): Promise<void> {
@@ -60,21 +62,38 @@ export async function joinOnce(
   const { server } = options;
   const { secret } = readToken(token);
   await files.makeDirectory(stateDirectory, { mode: 0o711 });
-  const authority = await authorityOf(options, server, world);
-  const client = createClient({
-    kubeconfig: bearer(server, authority, token),
-    fieldManager: 'vireo-join',
-    world,
-  });
-  try {
-    const own = await requestCredentials({ client, clock, files, stateDirectory }, { host, secret }, signal);
-    await writeHostKubeconfig(files, stateDirectory, { host, server, authority, token: own });
-    await markJoined(files, stateDirectory, { host, server });
-    await forgetRequest({ files, stateDirectory });
-    world.log.info('this machine has joined', { host, server });
-    return host;
-  } finally {
-    await client.close();
+  const ask = async () => {
+    const authority = await authorityOf(options, server, world);
+    const kubeconfig = bearer(server, authority, token);
+    const client = createClient({ kubeconfig, fieldManager: 'vireo-join', world });
+    const deps = { client, clock, files, stateDirectory };
+    const own = requestCredentials(deps, { host, secret }, signal);
+    return { authority, token: await own.finally(() => client.close()) };
+  };
+  const credentials = await whileUnreachable(ask, signal, world);
+  await writeHostKubeconfig(files, stateDirectory, { host, server, ...credentials });
+  await markJoined(files, stateDirectory, { host, server });
+  await forgetRequest({ files, stateDirectory });
+  world.log.info('this machine has joined', { host, server });
+  return host;
+}
+
+/** A network that is not up yet is waited for; asking may be repeated. */
+async function whileUnreachable<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal,
+  { clock, log }: Pick<World, 'clock' | 'log'>,
+): Promise<T> {
+  for (const deadline = clock.monotonic() + REACH_MS; ; await clock.sleep(1_000, signal)) {
+    try {
+      return await work();
+    } catch (error) {
+      const isUnreachable =
+        (error instanceof ReasonedError && error.reason === 'Unreachable') ||
+        (error instanceof ApiError && error.code === 0);
+      if (!isUnreachable || clock.monotonic() > deadline) throw error;
+      log.warn('the API server does not answer yet', { message: error.message });
+    }
   }
 }
 

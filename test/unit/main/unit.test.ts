@@ -1,0 +1,63 @@
+/** The unit of the agent is put on a host whole, or not at all; what is there already is left alone. */
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { installUnit, unitText } from '../../../src/main/roles/unit.ts';
+import { version } from '../../../src/main/version.ts';
+import { realWorld } from '../../../src/main/world/world.ts';
+
+const world = realWorld({ logLevel: 'error' });
+let folder: string;
+let root: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vireo-unit-'));
+  root = join(folder, 'host');
+  await mkdir(join(folder, 'dist'));
+  await writeFile(join(folder, 'dist', 'vireo.js'), 'entry');
+  await writeFile(join(folder, 'dist', 'chunk.js'), 'chunk');
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const install = (files = world.files) =>
+  installUnit(
+    {
+      root,
+      enterHost: false,
+      script: join(folder, 'dist', 'vireo.js'),
+      stateDirectory: '/var/lib/vireo/agent',
+    },
+    { ...world, files },
+  );
+const home = () => join(root, 'opt/vireo');
+
+describe('the unit of the agent', () => {
+  it('comes with its version, its own node and a link to it, once', async () => {
+    expect(await install()).toBe(true);
+    expect(await readlink(join(home(), 'current'))).toBe(version);
+    expect((await readdir(join(home(), 'current/dist'))).sort()).toEqual(['chunk.js', 'vireo.js']);
+    const unit = await readFile(join(root, 'etc/systemd/system/vireo-agent.service'), 'utf8');
+    expect(unit).toBe(unitText('/var/lib/vireo/agent'));
+    expect(unit).toContain('KillMode=process');
+    expect(await install()).toBe(false);
+  });
+
+  it('shows the old version until the new one is whole', async () => {
+    await mkdir(join(home(), '0.0.9'), { recursive: true });
+    await world.files.symlink('0.0.9', join(home(), 'current'));
+    const full = {
+      ...world.files,
+      copy: async (from: string, to: string) => {
+        if (from.endsWith('vireo.js')) throw new Error('the disk is full');
+        return world.files.copy(from, to);
+      },
+    };
+    await expect(install(full)).rejects.toThrow('the disk is full');
+    expect(await readlink(join(home(), 'current'))).toBe('0.0.9');
+    expect(await install()).toBe(true);
+    expect(await readlink(join(home(), 'current'))).toBe(version);
+    expect((await readdir(home())).sort()).toEqual(['0.0.9', version, 'current'].sort());
+  });
+});

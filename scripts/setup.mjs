@@ -36,6 +36,7 @@ const SYSTEM_PACKAGES = [
   ['xz', 'xz-utils', 'xz'],
   ['flock', 'util-linux', 'util-linux'],
   ['rsync', 'rsync', 'rsync'],
+  ['openssl', 'openssl', 'openssl'],
 ];
 
 function say(text) {

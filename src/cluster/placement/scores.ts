@@ -12,6 +12,8 @@ export type Score = {
 export const SCORES: readonly Score[] = [
   /** Emptier hosts first; memory is what runs out for good. */
   { name: 'Balance', weight: 100, rate: balance },
+  /** Guests that ask for nothing are shared out too. */
+  { name: 'Count', weight: 100, rate: (_, _want, { allocated }) => 1 / (1 + allocated.guests) },
   /** Weak enough that one image does not draw all guests to one host. */
   { name: 'Images', weight: 10, rate: imagesHere },
   /** Where it is already: a move has to be worth it. */

@@ -40,8 +40,8 @@ describe('explaining a guest', () => {
       "vm/web would run on h4
 
       HOST   VERDICT   REASON                       SCORE
-      h4     Chosen                                 969
-      h1     Fits                                   966
+      h4     Chosen                                 973
+      h1     Fits                                   970
       h2     Refused   has not enough memory left
       h3     Refused   is unschedulable
       "
@@ -56,7 +56,7 @@ describe('explaining a guest', () => {
       it cannot move while it runs: eth0 is on the NAT network of its host
 
       HOST   VERDICT   REASON                       SCORE
-      h3     Fits                                   914
+      h3     Fits                                   925
       h2     Refused   has not enough memory left
       "
     `);

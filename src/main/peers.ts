@@ -14,8 +14,8 @@ const CERTIFICATE_MS = 10_000;
 const SILENCE_MS = 300_000;
 const KEEP_ALIVE_MS = 10_000;
 
-/** `address` is where other hosts reach this one. */
-export function tlsPeers(identity: PeerIdentity, address: string | undefined): Peers {
+/** `addressOf` says where other hosts reach this one; it is asked each time, because an agent may start before its network does. */
+export function tlsPeers(identity: PeerIdentity, addressOf: () => string | undefined): Peers {
   let server: Promise<Server> | undefined;
   let handler: Parameters<Peers['serve']>[0] = (_peer, stream) => stream.destroy();
 
@@ -29,10 +29,10 @@ export function tlsPeers(identity: PeerIdentity, address: string | undefined): P
     guard(socket);
     handler(peer.name, socket);
   };
-  const listen = async (): Promise<Server> => {
+  const listen = async (address: string): Promise<Server> => {
     const listening = createServer({ ...identity.server() }, (socket) => void accept(socket));
     listening.on('tlsClientError', (_error, socket) => socket.destroy());
-    listening.listen({ port: 0, ...(address === undefined ? {} : { host: address }) });
+    listening.listen({ port: 0, host: address });
     await once(listening, 'listening');
     return listening;
   };
@@ -43,11 +43,12 @@ export function tlsPeers(identity: PeerIdentity, address: string | undefined): P
       handler = given;
     },
     place: async (): Promise<Place> => {
+      const address = addressOf();
       if (address === undefined) {
         throw new ReasonedError('NoAddress', 'this host has no address that other hosts could reach');
       }
       await haveCertificate(identity);
-      server ??= listen().catch((error: unknown) => {
+      server ??= listen(address).catch((error: unknown) => {
         server = undefined;
         throw error;
       });

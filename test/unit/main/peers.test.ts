@@ -66,8 +66,8 @@ describe('agents', () => {
   it('speak with each other, each knowing the name of the other', async () => {
     const { identityOf } = await cluster();
     const [a, b] = [
-      tlsPeers(await identityOf('a'), '127.0.0.1'),
-      tlsPeers(await identityOf('b'), '127.0.0.1'),
+      tlsPeers(await identityOf('a'), () => '127.0.0.1'),
+      tlsPeers(await identityOf('b'), () => '127.0.0.1'),
     ];
     a.serve((peer, stream) => stream.end(`hello ${peer}`));
     const stream = await b.connect('a', await a.place(), AbortSignal.timeout(5_000));
@@ -79,8 +79,8 @@ describe('agents', () => {
   it('do not take one host for another', async () => {
     const { identityOf } = await cluster();
     const [a, b] = [
-      tlsPeers(await identityOf('a'), '127.0.0.1'),
-      tlsPeers(await identityOf('b'), '127.0.0.1'),
+      tlsPeers(await identityOf('a'), () => '127.0.0.1'),
+      tlsPeers(await identityOf('b'), () => '127.0.0.1'),
     ];
     await expect(b.connect('c', await a.place(), AbortSignal.timeout(5_000))).rejects.toMatchObject({
       reason: 'PeerUnreachable',
@@ -90,19 +90,19 @@ describe('agents', () => {
 
   it('hear nobody of another cluster, and nobody whose Host is gone', async () => {
     const { identityOf, gone } = await cluster();
-    const a = tlsPeers(await identityOf('a'), '127.0.0.1');
+    const a = tlsPeers(await identityOf('a'), () => '127.0.0.1');
     const heard: string[] = [];
     a.serve((peer, stream) => {
       heard.push(peer);
       stream.end('hello');
     });
     const place = await a.place();
-    const stranger = tlsPeers(await (await cluster()).identityOf('b'), '127.0.0.1');
+    const stranger = tlsPeers(await (await cluster()).identityOf('b'), () => '127.0.0.1');
     await expect(stranger.connect('a', place, AbortSignal.timeout(5_000))).rejects.toMatchObject({
       reason: 'PeerUnreachable',
     });
     gone.add('b');
-    const removed = tlsPeers(await identityOf('b'), '127.0.0.1');
+    const removed = tlsPeers(await identityOf('b'), () => '127.0.0.1');
     const stream = await removed.connect('a', place, AbortSignal.timeout(5_000));
     stream.on('error', () => undefined);
     await once(stream.resume(), 'close');

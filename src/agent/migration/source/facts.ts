@@ -12,12 +12,17 @@ import type { SourceFacts } from './decide.ts';
 /** So long a guest that stands still waits for an API server that does not answer. */
 const API_PATIENCE_MS = 5_000;
 
+/** So long nothing of a running transfer arrives before it is given up: TCP alone notices a dead link after a quarter of an hour. */
+const SILENCE_MS = 30_000;
+
 /** What one side remembers of a move between passes; all of it can be found out again. */
 export type SourceMemory = {
   /** Monotonic: since when the guest could not be read. */
   unreadableSince?: number;
   /** The last progress that was written, and when. */
   written?: { transferredBytes: number; at: number };
+  /** What had been sent, and since when it has not become more. */
+  sent?: { transferredBytes: number; at: number };
   /** The least that was still to send, and since when it has not become less. */
   least?: { remainingBytes: number; at: number };
   downtimeLimitMs?: number;
@@ -50,7 +55,7 @@ export async function sourceFacts(
     belonging,
     transfer,
     observation: observation.state,
-    migration: viewOf(pass, record, outgoing),
+    migration: viewOf(pass, record, outgoing, silence(transfer, memory, now)),
     record:
       record === undefined
         ? undefined
@@ -110,6 +115,7 @@ function viewOf(
   { migration, now }: MovePass,
   record: GuestRecord | undefined,
   outgoing: Outgoing | undefined,
+  silent: Stop | undefined,
 ): SourceFacts['migration'] {
   if (migration === undefined) return undefined;
   const { status = {}, metadata } = migration;
@@ -119,13 +125,28 @@ function viewOf(
     type: status.type ?? 'Offline',
     over: isOver(migration),
     deleting: metadata.deletionTimestamp !== undefined,
-    stop: status.cancel ?? timeout(migration, outgoing, now),
+    stop: status.cancel ?? timeout(migration, outgoing, now) ?? silent,
     fits: record !== undefined && record.uid === status.guestUID && record.epoch === status.epoch,
     target: target?.state,
     targetFailure:
       target?.reason === undefined ? undefined : { reason: target.reason, message: target.message ?? '' },
     source: status.source?.state,
   };
+}
+
+type Stop = { reason: string; message: string };
+
+/** While it sends, and not at the end, where little is sent and both sides are waited for. */
+function silence(transfer: TransferProgress, memory: SourceMemory, now: number): Stop | undefined {
+  if (transfer.phase !== 'Disks' && transfer.phase !== 'Memory') {
+    delete memory.sent;
+    return undefined;
+  }
+  const { transferredBytes } = transfer;
+  if (memory.sent?.transferredBytes !== transferredBytes) memory.sent = { transferredBytes, at: now };
+  if (now - memory.sent.at < SILENCE_MS) return undefined;
+  const message = `nothing has reached the other host for ${SILENCE_MS / 1_000} s: look at the network between the hosts; the guest stays`;
+  return { reason: 'NoProgress', message };
 }
 
 function timeout({ spec }: Migration, outgoing: Outgoing | undefined, now: number) {

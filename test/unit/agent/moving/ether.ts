@@ -25,6 +25,7 @@ export function createEther(clock: FakeClock) {
   const arrived = new Set<string>();
   const data = new Map<string, number>();
   const cut = new Set<string>();
+  const silent = new Set<string>();
   const violations: string[] = [];
   const listeners = new Map<string, (id: string) => void>();
   let latest = 0;
@@ -64,6 +65,7 @@ export function createEther(clock: FakeClock) {
   const advance = (host: string, guest: string, id: string) => {
     const transfer = sending.get(key(host, guest));
     if (transfer === undefined || transfer.id !== id || !running.has(key(host, guest))) return;
+    if (silent.has(transfer.to)) return;
     if (cut.has(transfer.to) || waiting.get(key(transfer.to, guest)) === undefined) {
       sending.set(key(host, guest), { ...transfer, phase: 'Failed' });
       tell(host, guest);
@@ -80,6 +82,8 @@ export function createEther(clock: FakeClock) {
     violations,
     data,
     cut,
+    /** Hosts that no longer answer, without the connection being broken. */
+    silent,
     latest: () => latest,
     listen: (host: string, listener: (id: string) => void) => void listeners.set(host, listener),
     begin,

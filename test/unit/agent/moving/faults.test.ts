@@ -42,6 +42,16 @@ describe('a machine that moves stays, and the target is cleaned, when', () => {
     expect(hosts.migration()?.status).toMatchObject({ phase: 'Failed', message: 'the connection broke' });
   });
 
+  it.each(['Disks', 'Memory'])('nothing arrives any more in phase %s, and nobody hangs up', async (at) => {
+    const { hosts, phase, finish } = await moving();
+    await hosts.until(`it is in ${at}`, () => phase() === at);
+    hosts.ether.silent.add('b');
+    await finish('a');
+    expect(hosts.migration()?.status?.conditions?.find(({ type }) => type === 'Stalled')?.reason).toBe(
+      'NoProgress',
+    );
+  });
+
   it.each(['Disks', 'Memory', 'SwitchingOver'])(
     'the process that waits for it dies in phase %s',
     async (at) => {

@@ -16,6 +16,8 @@ const remoteNode = (disk: string): string => formatNode(disk).replace(/^disk/, '
 const jobOf = (disk: string): string => `${diskJobPrefix}${disk}`;
 /** What is left of a mirror when the guest stands still is written within this, or the move is called off. */
 const drainMs = 120_000;
+/** A mirror over a live link ends by its cancelling well within this, milliseconds. */
+const yankAfterMs = 2_000;
 
 type Disks = NonNullable<TransferPlace['disks']>;
 
@@ -92,12 +94,18 @@ export function copyFailed(cause: string | undefined): ReasonedError {
   );
 }
 
-/** Ends mirrors at once, whole or not, and lets go of the target's exports. */
+/**
+ * Ends mirrors at once, whole or not, and lets go of the target's exports. Over a link that is dead a cancelled mirror waits for its last
+ * writes as long as TCP does: after a moment its connections are shut down (QMP `yank`).
+ */
 export async function dropMirrors(monitor: QmpConnection, place: TransferPlace, clock: Clock): Promise<void> {
   const until = clock.monotonic() + drainMs;
+  const exported = Object.keys(place.disks?.exports ?? {});
+  const yankAt = clock.monotonic() + yankAfterMs;
   for (;;) {
     const mirrors = await mirrorFacts(monitor);
     if (mirrors.length === 0) break;
+    if (clock.monotonic() > yankAt) await yank(monitor, exported);
     for (const { job, state } of mirrors) {
       const isOver = state === 'Done' || state === 'Failed';
       const command = isOver ? 'job-dismiss' : 'block-job-cancel';
@@ -107,8 +115,16 @@ export async function dropMirrors(monitor: QmpConnection, place: TransferPlace, 
     if (clock.monotonic() > until) throw new ReasonedError('MirrorStuck', 'a mirror of a disk does not end');
     await clock.sleep(5);
   }
-  for (const disk of Object.keys(place.disks?.exports ?? {})) {
+  for (const disk of exported) {
     await unlessRefused(monitor.execute('blockdev-del', { 'node-name': remoteNode(disk) }));
+  }
+}
+
+/** One by one: a list with a node in it that has gone meanwhile is refused as a whole. */
+async function yank(monitor: QmpConnection, disks: readonly string[]): Promise<void> {
+  for (const disk of disks) {
+    const instances = [{ type: 'block-node', 'node-name': remoteNode(disk) }];
+    await unlessRefused(monitor.execute('yank', { instances }));
   }
 }
 

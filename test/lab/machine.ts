@@ -37,6 +37,9 @@ export type Machine = {
   run(...command: string[]): Promise<string>;
 };
 
+/** A bridge counts as running, and its address as one, a moment after its port is plugged in. */
+const IS_UP = '[ -e /run/lab/up ] && [ "$(cat /sys/class/net/vmbr0/operstate)" = up ]';
+
 export function createMachine(options: MachineOptions): Machine {
   const { name, namespace, disk, address } = options;
   const groups = layoutOf(disk).cgroupRoot;
@@ -89,10 +92,7 @@ export function createMachine(options: MachineOptions): Machine {
       await ip('addr', 'add', address, 'dev', 'vmbr0');
       await ip('link', 'set', 'vmbr0', 'up');
       spawnInit();
-      await until(
-        `${name} is up`,
-        async () => (await run(await inside(['test', '-e', '/run/lab/up']))).code === 0,
-      );
+      await until(`${name} is up`, async () => (await run(await inside(['sh', '-c', IS_UP]))).code === 0);
     },
     powerCut: async () => {
       const first = await init();

@@ -58,10 +58,10 @@ export function createService({ machine, command, logFile, readyLine }: ServiceO
     child.unref();
     if (readyLine === undefined) return;
     const since = async () => (await log()).slice(before);
-    await until(`${command.join(' ')} on ${machine.name} is ready`, async () => {
-      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}:\n${await since()}`);
-      return (await since()).split('\n').some((line) => line.startsWith(readyLine));
-    });
+    const isReady = async () => (await since()).split('\n').some((line) => line.startsWith(readyLine));
+    const what = `${command.join(' ')} on ${machine.name} is ready`;
+    await until(what, async () => child.exitCode !== null || (await isReady())).catch(() => {});
+    if (!(await isReady())) throw new Error(`waited in vain until ${what}; it says:\n${await since()}`);
   }
 
   return {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import process from 'node:process';
 import { checkout } from '../e2e/harness/commands.ts';
 
-const STORIES = ['test/e2e/hosts.test.ts'];
+const STORIES = ['test/e2e/hosts.test.ts', 'test/e2e/migration.test.ts'];
 const times = Number(process.argv[2] ?? 20);
 
 for (let round = 1; round <= times; round += 1) {

@@ -12,7 +12,7 @@ import { installPolicies, installRoles } from '../access.ts';
 import { connect } from '../connect.ts';
 import { installDefinitions } from '../crds.ts';
 import { defaultHostName } from '../hostfacts.ts';
-import { writeHostKubeconfig } from '../joined.ts';
+import { hostKubeconfig, writeHostKubeconfig } from '../joined.ts';
 import type { Layout } from '../layout.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
 import { type SupervisedChild, supervise } from '../supervisor.ts';
@@ -30,7 +30,7 @@ export type UpOptions = {
 
 /** Runs until the lifetime ends, also while the API server is still starting; guests run on. Rejects when a role cannot start. */
 export async function runUp(options: UpOptions, lifetime: Lifetime, world: World): Promise<void> {
-  const { layout, script, simulate } = options;
+  const { layout, script } = options;
   // Roots of unprivileged containers lie below it: their users must be able to pass.
   await world.files.makeDirectory(layout.dataDirectory, { mode: 0o711 });
   const apiserver = supervise({ name: 'apiserver', args: apiserverArgs(options) }, script, world);
@@ -39,18 +39,19 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
   try {
     const address = await Promise.race([apiserver.ready, aborted(lifetime.signal)]);
     if (address === undefined) return;
-    const connected = await connect(layout.kubeconfig, 'vireo-manager', world);
-    client = connected;
-    await Promise.all([
-      installDefinitions(connected, world.clock, lifetime.signal),
-      ensureSystemNamespace(connected).then(() => installRoles(connected)),
-    ]);
-    const kubeconfig = simulate > 0 ? layout.kubeconfig : await identifyHost(options, connected, world);
+    client = await connect(layout.kubeconfig, 'vireo-manager', world);
+    const isRestart = (await world.files.stat(hostKubeconfig(layout.agent))) !== undefined;
+    const kubeconfig = await establish(options, { client, isRestart, signal: lifetime.signal }, world);
     agent = supervise({ name: 'agent', args: agentArgs(options, kubeconfig) }, script, world);
     const manager = runManager({ client, identity: `up-${process.pid}` }, lifetime, world);
-    const begun = Promise.all([installPolicies(connected), manager.ready, agent.ready]);
+    const policies = isRestart ? undefined : installPolicies(client);
+    const begun = Promise.all([policies, manager.ready, agent.ready]);
     await Promise.race([begun, aborted(lifetime.signal), manager.ended]);
-    if (!lifetime.signal.aborted) process.stdout.write(`${address} kubeconfig=${layout.kubeconfig}\n`);
+    if (!lifetime.signal.aborted) {
+      process.stdout.write(`${address} kubeconfig=${layout.kubeconfig}\n`);
+      // Those of the last run hold meanwhile.
+      if (isRestart) await installPolicies(client);
+    }
     await manager.ended;
   } finally {
     lifetime.end('stopping');
@@ -58,6 +59,27 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
     await client?.close();
     await apiserver.stop(10_000);
   }
+}
+
+/**
+ * Kinds, roles and the account of this machine's host; resolves with the agent's kubeconfig. After a restart all of them are there already, and
+ * are looked at side by side. Simulated hosts have no accounts: their agents are the administrator.
+ */
+async function establish(
+  options: UpOptions,
+  { client, isRestart, signal }: { client: Client; isRestart: boolean; signal: AbortSignal },
+  world: World,
+): Promise<string> {
+  const installed = Promise.all([
+    installDefinitions(client, world.clock, signal),
+    ensureSystemNamespace(client).then(() => installRoles(client)),
+  ]);
+  if (options.simulate > 0) return installed.then(() => options.layout.kubeconfig);
+  const identify = () => identifyHost(options, client, world);
+  if (!isRestart) return installed.then(identify);
+  // An API server that has lost what it had is a first start after all.
+  const [known] = await Promise.all([identify().catch(() => installed.then(identify)), installed]);
+  return known;
 }
 
 /** The agent of this machine is the account of its host, as on any machine that joins; resolves with its kubeconfig. */

@@ -56,9 +56,16 @@ describe('three hosts', () => {
   });
 
   it('run a machine each where it was asked for, and share out containers among them', async () => {
+    await lab.apply(foundations(images));
+    type Fit = { status: { pools?: { healthy: boolean }[] } };
+    await until('each host has its pools', async () =>
+      (await lab.get<{ items: Fit[] }>('vhost')).items.every(
+        ({ status }) =>
+          (status.pools ?? []).length > 0 && status.pools?.every(({ healthy }) => healthy) === true,
+      ),
+    );
     await lab.apply(
-      foundations(images) +
-        HOSTS.map((host) => writer(`writer-${host}`, { host })).join('') +
+      HOSTS.map((host) => writer(`writer-${host}`, { host })).join('') +
         HOSTS.map((host) => container(`web-${host}`)).join(''),
     );
     await allReady();

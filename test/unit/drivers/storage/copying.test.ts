@@ -159,8 +159,7 @@ describe('a disk that goes to another host', () => {
 
   it('is told by both sides not to fit', async () => {
     const { sent, received } = await copyVolume({ from, to: await open('b', fullWorld()) }, disk, 'Final');
-    for (const side of [sent, received])
-      expect(side).toMatchObject({ reason: { reason: expect.stringMatching(/PoolFull|PeerHungUp/) } });
+    for (const side of [sent, received]) expect(side).toMatchObject({ reason: { reason: 'PoolFull' } });
     expect(await to.list()).toEqual([]);
     expect(await from.attach('g1-data')).toMatchObject({ type: 'File' });
   });
@@ -286,8 +285,9 @@ describe('a container root that goes to another host', () => {
 
   it('is told by both sides not to fit, and to have lost its connection', async () => {
     const full = await copyVolume({ from, to: await open('b', fullWorld()) }, tree, 'Final');
-    for (const side of [full.sent, full.received])
-      expect(side).toMatchObject({ reason: { reason: expect.stringMatching(/PoolFull|PeerHungUp/) } });
+    expect(full.received).toMatchObject({ reason: { reason: 'PoolFull' } });
+    // The receiver may hang up before its reason has been read.
+    expect(full.sent).toMatchObject({ reason: { reason: expect.stringMatching(/PoolFull|PeerHungUp/) } });
     const cut = await copyVolume({ from, to }, tree, 'Final', {
       bytesPerSecond: MIB,
       during: ({ target }) =>

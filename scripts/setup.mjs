@@ -35,6 +35,7 @@ const SYSTEM_PACKAGES = [
   ['zstd', 'zstd', 'zstd'],
   ['xz', 'xz-utils', 'xz'],
   ['flock', 'util-linux', 'util-linux'],
+  ['mkfs.btrfs', 'btrfs-progs', 'btrfs-progs'],
   ['rsync', 'rsync', 'rsync'],
   ['openssl', 'openssl', 'openssl'],
 ];

@@ -15,13 +15,14 @@ import type { MachineDriver } from './guests/machine.ts';
 import type { HostFacts } from './host/facts.ts';
 import type { Peers } from './migration/peers.ts';
 import type { PeerIdentity } from './peers/identity.ts';
+import type { PoolPlace } from './pools/controller.ts';
 
 export type AgentDrivers = {
   machines: MachineDriver;
   containers: HypervisorDriver<ContainerRequest, ContainerHardware>;
   network: NetworkDriver;
   /** Opens a pool; `path` is checked against the allow-list. `sharedBy`: this host's name, when all hosts have one directory there. */
-  openPool(pool: { name: string; path: string; sharedBy?: string }): Promise<StoragePool>;
+  openPool(pool: PoolPlace): Promise<StoragePool>;
   images: ImageBuilder;
   /** Lets LXC map these host ids (subuid(5)), and takes that back; absent: nothing is needed. */
   ensureIdRange?(base: number, count: number): Promise<void>;

@@ -127,7 +127,7 @@ function poolField(
     return { name, healthy: false, reason: reason.slice(0, 64), message: message.slice(0, 1024), ...nothing };
   }
   const { facts, driver } = pool;
-  const { snapshot, clone, thin, resize } = driver.capabilities;
+  const { snapshots, clone, thin, resize } = driver.capabilities;
   return {
     name,
     healthy: facts.healthy,
@@ -136,7 +136,7 @@ function poolField(
     ...(facts.totalBytes > 0 ? { total: formatBytes(facts.totalBytes) } : {}),
     used: formatBytes(facts.usedBytes),
     allocated: formatBytes(facts.allocatedBytes),
-    snapshot,
+    snapshot: Object.keys(snapshots).length > 0,
     clone,
     thin,
     resize,

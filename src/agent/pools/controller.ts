@@ -20,6 +20,8 @@ export const POOL_POLL_MS = 60_000;
 /** After volumes were made or removed they are read this much later, once for all of a burst. */
 export const POOL_USED_MS = 3_000;
 
+export type PoolPlace = { type: StoragePool['spec']['type']; name: string; path: string; sharedBy?: string };
+
 export type PoolControllerOptions = {
   host: string;
   stateDirectory: string;
@@ -29,10 +31,10 @@ export type PoolControllerOptions = {
   clock: Pick<Clock, 'after'>;
   informer: Informer<StoragePool>;
   pools: PoolTable;
-  openPool(pool: { name: string; path: string; sharedBy?: string }): Promise<PoolDriver>;
+  openPool(pool: PoolPlace): Promise<PoolDriver>;
 };
 
-type OpenPool = (name: string, path: string, shared: boolean) => Promise<PoolDriver>;
+type OpenPool = (place: Omit<PoolPlace, 'sharedBy'>, shared: boolean) => Promise<PoolDriver>;
 
 /** Directory of pools without a path of their own. */
 export function ownPoolsDirectory(stateDirectory: string): string {
@@ -44,10 +46,11 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
   const { informer, pools } = options;
   const opened = new Map<string, { path: string; shared: boolean; driver: PoolDriver }>();
 
-  const open: OpenPool = async (name, path, shared) => {
+  const open: OpenPool = async (place, shared) => {
+    const { name, path } = place;
     const known = opened.get(name);
     if (known?.path === path && known.shared === shared) return known.driver;
-    const driver = await options.openPool({ name, path, ...(shared ? { sharedBy: options.host } : {}) });
+    const driver = await options.openPool({ ...place, ...(shared ? { sharedBy: options.host } : {}) });
     opened.set(name, { path, shared, driver });
     return driver;
   };
@@ -98,14 +101,14 @@ async function settlePool(
     return done;
   }
   const own = ownPoolsDirectory(stateDirectory);
-  const path = spec.directory?.path ?? join(own, name);
+  const path = (spec.directory ?? spec.btrfs)?.path ?? join(own, name);
   if (!(await isAllowedPath(files, path, [...poolPaths, own]))) {
     const message = `this host does not allow pools at ${path}: add it to poolPaths in its agent.yaml`;
     pools.set(name, { type: 'Broken', reason: 'PathNotAllowed', message });
     return stalled('PathNotAllowed', message);
   }
   try {
-    const driver = await open(name, path, spec.shared === true);
+    const driver = await open({ type: spec.type, name, path }, spec.shared === true);
     const facts = await driver.facts();
     pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces });
     return waiting('Watching', 'fill and health are read again', POOL_POLL_MS);

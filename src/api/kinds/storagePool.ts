@@ -16,23 +16,21 @@ import {
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
+const path = Type.Optional(
+  text("Absolute path, named in the host's allow-list. Absent: a directory of the agent's own.", 256, {
+    pattern: '^/([^/\\x00]+/?)*$',
+  }),
+);
+
 const spec = object(
   'What the pool is.',
   {
-    type: oneOf(['Directory'], 'Kind of storage.'),
-    directory: Type.Optional(
-      object('A directory of each host.', {
-        path: Type.Optional(
-          text(
-            "Absolute path, named in the host's allow-list. Absent: a directory of the agent's own.",
-            256,
-            {
-              pattern: '^/([^/\\x00]+/?)*$',
-            },
-          ),
-        ),
-      }),
+    type: oneOf(
+      ['Directory', 'Btrfs'],
+      'Kind of storage. Directory: files on any file system. Btrfs: subvolumes of a Btrfs file system. Cannot be changed later.',
     ),
+    directory: Type.Optional(object('A directory of each host.', { path })),
+    btrfs: Type.Optional(object('A directory of each host that lies on Btrfs.', { path })),
     shared: Type.Optional(
       flag(
         'All its hosts have one and the same directory at `directory.path` (NFS or a cluster file system): guests move without their volumes.',
@@ -50,6 +48,12 @@ const spec = object(
     ),
   },
   [
+    {
+      rule: "self.type == 'Btrfs' ? !has(self.directory) : !has(self.btrfs)",
+      message: 'is only for a pool of its type',
+      fieldPath: '.type',
+    },
+    { rule: 'self.type == oldSelf.type', message: 'cannot be changed', fieldPath: '.type' },
     {
       rule: '!has(self.shared) || !self.shared || (has(self.directory) && has(self.directory.path))',
       message: 'a shared pool needs directory.path, the same on all its hosts',
@@ -75,8 +79,8 @@ const status = object('What the pool offers.', {
   ),
   capabilities: Type.Optional(
     object('What the storage can do.', {
-      snapshot: flag('Snapshots.'),
-      clone: flag('Clones.'),
+      snapshot: flag('Snapshots of volumes, of some formats at least.'),
+      clone: flag('Volumes made from a snapshot.'),
       thin: flag('Space is taken when written.'),
       resize: flag('Volumes can grow.'),
       formats: Type.Optional(setList(text('Format.', 16), 8, 'Disk formats.')),

@@ -40,7 +40,12 @@ export type PoolCapabilities = {
   formats: readonly ('raw' | 'qcow2')[];
   kinds: readonly VolumeKind[];
   resize: boolean;
-  snapshot: boolean;
+  /**
+   * The formats of volumes that can be snapshotted, and where it is kept. Pool: beside the volume, also while a guest that stands still has
+   * it open. Inside: in the disk's own file; while a guest has it open only its hypervisor can take or remove one.
+   */
+  snapshots: Readonly<Partial<Record<VolumeFacts['format'], 'Pool' | 'Inside'>>>;
+  /** Volumes can be made from a snapshot of another. */
   clone: boolean;
   thin: boolean;
   /** One and the same storage on all hosts that have the pool: volumes are there already when a guest moves. */
@@ -68,12 +73,29 @@ export type VolumeRequest = {
   sizeBytes?: number;
   /** Absent: blank. The image must be of the volume's kind and in this pool. */
   image?: string;
+  /** Instead of an image: a snapshot of another volume of this pool and of the same kind. */
+  from?: { volume: string; snapshot: string };
   /** Filesystem for an unprivileged container: first host id, where shifting on disk is needed. */
   idBase?: number;
 };
 
 /** One pass of copying a volume from host to host. */
 export type CopyOptions = { pass: 'First' | 'Final'; signal: AbortSignal; bytesPerSecond?: number };
+
+/**
+ * Snapshots of single volumes. Names are the caller's, unique per volume; those of one volume do not depend on each other: any may be
+ * removed. All go with their volume.
+ */
+export type VolumeSnapshots = {
+  /** Names of a volume's snapshots, in order; [] when the volume is not there. */
+  list(id: string): Promise<string[]>;
+  /** On disk when it resolves; there already is no error. Throws ReasonedError SnapshotUnsupported, VolumeMissing, PoolFull. */
+  take(id: string, name: string): Promise<void>;
+  /** The volume becomes what it was, its size included; nobody has it open. Finished after a crash. Throws ReasonedError SnapshotMissing. */
+  rollBack(id: string, name: string): Promise<void>;
+  /** Nothing there is no error. */
+  remove(id: string, name: string): Promise<void>;
+};
 
 export type StoragePool = {
   readonly capabilities: PoolCapabilities;
@@ -82,15 +104,16 @@ export type StoragePool = {
   observe(id: string): Promise<VolumeFacts | undefined>;
   /**
    * Makes the volume unless it exists with this owner. Throws ReasonedError: VolumeOwnedByOther, PoolFull (with the bytes that are missing),
-   * ImageMissing, ImageBroken, SizeTooSmall. `permitted` is awaited before the volume is shown: its data can be made, hidden, while its
+   * ImageMissing, ImageBroken, SnapshotMissing, SizeTooSmall. `permitted` is awaited before the volume is shown: its data can be made, hidden, while its
    * guest is still being written down; when it rejects nothing is left and that is what is thrown.
    */
   create(request: VolumeRequest, signal: AbortSignal, permitted?: Promise<unknown>): Promise<VolumeFacts>;
   /** Grows; smaller throws ReasonedError VolumeCannotShrink (stalled). The guest is told by its hypervisor. `running`: the volume is open in a guest. */
   resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
   attach(id: string): Promise<VolumeAttachment>;
-  /** Nothing there is no error; another owner throws VolumeOwnedByOther. */
+  /** Removes it with its snapshots. Nothing there is no error; another owner throws VolumeOwnedByOther. */
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
+  readonly snapshots: VolumeSnapshots;
   /**
    * Sends what a volume holds to `importVolume` of the same volume on another host, over a stream that the caller has opened and closes.
    * First: the guest may still write (Filesystem only); Final: nobody writes any more. Absent: this storage cannot be moved.
@@ -123,4 +146,6 @@ export type DirectoryPoolConfig = {
   /** This host's name, where other hosts use the same directory at the same time. */
   sharedBy?: string;
 };
+/** A pool of type Btrfs: `path` is absolute, already checked against the host's allow-list, and lies on a Btrfs file system. */
+export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string };
 export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };

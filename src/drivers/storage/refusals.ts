@@ -29,6 +29,18 @@ export function volumeMissing(id: string): ReasonedError {
   return new ReasonedError('VolumeMissing', `there is no volume ${id}`);
 }
 
+/** The volume has no snapshot of that name. */
+export function snapshotMissing(id: string, snapshot: string): ReasonedError {
+  const message = `the volume ${id} has no snapshot ${snapshot}`;
+  return new ReasonedError('SnapshotMissing', message, { stalled: true });
+}
+
+/** The pool cannot snapshot volumes of that format. */
+export function snapshotUnsupported(id: string, format: string): ReasonedError {
+  const message = `the volume ${id} is of the format ${format}, which this pool cannot snapshot; use a pool that can, such as one of type Btrfs`;
+  return new ReasonedError('SnapshotUnsupported', message, { stalled: true });
+}
+
 /** A disk never shrinks: the guest's file system would lose its end. */
 export function cannotShrink(id: string, sizeBytes: number, wantedBytes: number): ReasonedError {
   return new ReasonedError(

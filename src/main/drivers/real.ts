@@ -10,6 +10,7 @@ import { ensureIdRange, removeIdRange } from '../../drivers/hypervisor/lxc/idran
 import { createQemuDriver } from '../../drivers/hypervisor/qemu/driver.ts';
 import { createImageBuilder } from '../../drivers/image/builder.ts';
 import { createLinuxNetwork } from '../../drivers/network/linux/network.ts';
+import { openBtrfsPool } from '../../drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../drivers/storage/directory/pool.ts';
 import { isRoot } from '../layout.ts';
 
@@ -37,7 +38,10 @@ export async function realDrivers(
         natSubnet: config.natSubnet,
       },
     }),
-    openPool: (pool) => openDirectoryPool({ world, config: { type: 'Directory', ...pool } }),
+    openPool: ({ type, ...pool }) =>
+      type === 'Btrfs'
+        ? openBtrfsPool({ world, config: { type, ...pool } })
+        : openDirectoryPool({ world, config: { type, ...pool } }),
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
     ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),
     removeIdRange: (base, count) => removeIdRange(world, { base, count }),

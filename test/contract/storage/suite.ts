@@ -310,6 +310,77 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       });
     });
 
+    describe('and snapshots', () => {
+      beforeEach(() => pool.create(disk('g1-data'), signal));
+
+      it('takes them once, lists them, and removes any of them, also in the middle', async () => {
+        for (const name of ['s-1', 's-2', 's-2', 's-3']) await pool.snapshots.take('g1-data', name);
+        expect(await pool.snapshots.list('g1-data')).toEqual(['s-1', 's-2', 's-3']);
+        await pool.snapshots.remove('g1-data', 's-2');
+        await pool.snapshots.remove('g1-data', 's-2');
+        const reopened = await lab.open();
+        expect(await reopened.snapshots.list('g1-data')).toEqual(['s-1', 's-3']);
+        await reopened.snapshots.rollBack('g1-data', 's-1');
+        expect(await reopened.snapshots.list('g1-data')).toEqual(['s-1', 's-3']);
+      });
+
+      it('rolls back to any of them, size included, with the owner it has', async () => {
+        await pool.snapshots.take('g1-data', 's-small');
+        await pool.resize('g1-data', 192 * MIB, { running: false });
+        await pool.snapshots.take('g1-data', 's-large');
+        await pool.snapshots.rollBack('g1-data', 's-small');
+        expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 96 * MIB, owner: anna });
+        await pool.snapshots.rollBack('g1-data', 's-large');
+        expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 192 * MIB, owner: anna });
+        expect(await pool.attach('g1-data')).toMatchObject({ type: 'File' });
+      });
+
+      it('makes a volume of another guest from one, and keeps it when the first is removed', async () => {
+        await pool.snapshots.take('g1-data', 's-1');
+        const from = { volume: 'g1-data', snapshot: 's-1' };
+        const made = await pool.create(disk('g2-data', { owner: bert, sizeBytes: 192 * MIB, from }), signal);
+        expect(made).toMatchObject({ id: 'g2-data', owner: bert, sizeBytes: 192 * MIB, kind: 'Disk' });
+        const small = pool.create(disk('g3-data', { sizeBytes: MIB, from }), signal);
+        expect((await reasonOf(small)).reason).toBe('SizeTooSmall');
+        await pool.remove('g1-data', anna);
+        expect(await pool.observe('g2-data')).toMatchObject({ owner: bert });
+        expect(await pool.snapshots.list('g2-data')).toEqual([]);
+      });
+
+      it('lets them go with their volume: a new one of the same name has none', async () => {
+        await pool.snapshots.take('g1-data', 's-1');
+        await pool.remove('g1-data', anna);
+        await pool.create(disk('g1-data'), signal);
+        expect(await pool.snapshots.list('g1-data')).toEqual([]);
+        expect((await reasonOf(pool.snapshots.rollBack('g1-data', 's-1'))).reason).toBe('SnapshotMissing');
+      });
+
+      it('says what is missing, and lets nothing out of its directory by name', async () => {
+        expect((await reasonOf(pool.snapshots.take('g9-data', 's-1'))).reason).toBe('VolumeMissing');
+        expect(await pool.snapshots.list('g9-data')).toEqual([]);
+        await pool.snapshots.remove('g9-data', 's-1');
+        const from = { volume: 'g1-data', snapshot: 's-9' };
+        const made = pool.create(disk('g2-data', { owner: bert, from }), signal);
+        expect((await reasonOf(made)).reason).toBe('SnapshotMissing');
+        expect((await reasonOf(pool.snapshots.take('g1-data', '../s'))).reason).toBe('NameInvalid');
+        expect(await pool.observe('g2-data')).toBeUndefined();
+      });
+
+      it('does of each format what its capabilities say', async () => {
+        const tree: VolumeRequest = { id: 'g3-rootfs', owner: anna, kind: 'Filesystem', format: 'raw' };
+        await pool.create(tree, signal);
+        await pool.create(disk('g4-data', { format: 'raw' }), signal);
+        const volumes = { directory: 'g3-rootfs', raw: 'g4-data', qcow2: 'g1-data' } as const;
+        for (const [format, id] of Object.entries(volumes)) {
+          const can = pool.capabilities.snapshots[format as keyof typeof volumes] !== undefined;
+          const taken = pool.snapshots.take(id, 's-1');
+          if (can) await taken;
+          else expect(await reasonOf(taken)).toMatchObject({ reason: 'SnapshotUnsupported', stalled: true });
+          expect(await pool.snapshots.list(id)).toEqual(can ? ['s-1'] : []);
+        }
+      });
+    });
+
     it('leaves nothing when the work is called off', async () => {
       const abort = new AbortController();
       abort.abort(new Error('no longer wanted'));

@@ -1,24 +1,29 @@
-/** Makes the data of a new volume in a hidden directory: blank, or a whole copy of an image. */
+/** Makes the data of a new volume in a hidden directory: blank, a whole copy of an image, or what a snapshot of another volume holds. */
 import type { VolumeRequest } from '../contract.ts';
-import { checkImageKind, diskSize } from '../refusals.ts';
+import { checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
 import { makeBlankDisk, makeDiskFromImage } from './disks.ts';
+import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
-import type { VolumeRecord } from './records.ts';
+import { readVolumeRecord, type VolumeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
 import { canMapIds, copyTree, shiftTree } from './trees.ts';
 
 /** A blank volume's own blocks. */
 const blankBytes = 1024 * 1024;
 
+type Sources = { room: PoolRoom; images: Images; capacity: Capacity; keeper: SnapshotKeeper };
+
 /** Makes the data in the hidden directory; answers with the record that belongs to it. */
 export async function fillVolume(
-  { room, images, capacity }: { room: PoolRoom; images: Images; capacity: Capacity },
+  { room, images, capacity, keeper }: Sources,
   request: VolumeRequest,
   to: { made: string; signal: AbortSignal },
 ): Promise<VolumeRecord> {
   const { id, owner } = request;
+  if (request.from !== undefined)
+    return fillFromSnapshot({ room, capacity, keeper }, request, request.from, to);
   if (request.image === undefined) {
     return capacity.reserve(blankBytes, () => fillBlank(room, request, to));
   }
@@ -40,6 +45,28 @@ export async function fillVolume(
       await copyTree(room.tools, `${directory}/${rootfsName}`, root, to.signal);
       return { ...(await ownTree(room, request, root, to.signal)), initialBytes: image.usedBytes };
     });
+  });
+}
+
+async function fillFromSnapshot(
+  { room, capacity, keeper }: Omit<Sources, 'images'>,
+  request: VolumeRequest,
+  { volume: id, snapshot }: NonNullable<VolumeRequest['from']>,
+  to: { made: string; signal: AbortSignal },
+): Promise<VolumeRecord> {
+  const look = () => readVolumeRecord(room.world.files, room.layout.volume(id));
+  // Before its lock is waited for: two volumes that are to be made from each other must not wait for ever.
+  if ((await look()) === undefined) throw volumeMissing(id);
+  return room.lock(id, async () => {
+    const volume = await look();
+    if (volume === undefined) throw volumeMissing(id);
+    checkImageKind(
+      { name: snapshot, kind: volume.kind === 'Disk' ? 'Disk' : 'ContainerRootfs' },
+      request.kind,
+    );
+    const isKept = room.ground.snapshots[volume.format] !== undefined;
+    if (!isKept || !(await keeper.list(volume)).includes(snapshot)) throw snapshotMissing(id, snapshot);
+    return capacity.reserve(blankBytes, () => keeper.clone({ volume, snapshot }, request, to));
   });
 }
 

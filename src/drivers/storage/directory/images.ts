@@ -35,7 +35,7 @@ export function createImages(room: PoolRoom): Images {
     const away = room.partialPath(name);
     if (!(await renameIfThere(files, directory, away))) return;
     await Promise.allSettled(readers.get(name) ?? []);
-    await room.tools.removeTree(away);
+    await room.removeTree(away);
   };
 
   /** The same image from another host, when the pool is shared: made once, it is not taken from those who copy it. */
@@ -78,7 +78,7 @@ export function createImages(room: PoolRoom): Images {
     stage: async (name) => {
       await room.checkPresent();
       const directory = room.layout.stage(name);
-      await room.tools.removeTree(directory);
+      await room.removeTree(directory);
       await files.makeDirectory(directory, { mode: 0o700 });
       return directory;
     },
@@ -88,10 +88,10 @@ export function createImages(room: PoolRoom): Images {
         const made = room.partialPath(image.name);
         try {
           const facts = (await madeElsewhere(image)) ?? (await putInPlace(image, made));
-          await room.tools.removeTree(room.layout.stage(image.name));
+          await room.removeTree(room.layout.stage(image.name));
           return facts;
         } finally {
-          await room.tools.removeTree(made);
+          await room.removeTree(made);
         }
       }),
     remove: (name) => room.lock(`image ${name}`, () => takeAway(name)),

@@ -15,7 +15,10 @@ export type Layout = {
   partial: string;
   /** Volumes that come from other hosts, until they are whole. They outlive restarts: the second copy is short because of the first. */
   arriving: string;
+  /** Rollbacks under way, one file each: a crash in one is finished, never forgotten. */
+  rollbacks: string;
   volume(id: string): string;
+  rollback(id: string): string;
   arrival(id: string): string;
   image(name: string): string;
   stage(name: string): string;
@@ -28,6 +31,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
   const images = `${root}/images`;
   const staging = `${root}/.staging${own}`;
   const arriving = `${root}/.arriving`;
+  const rollbacks = `${root}/.rollbacks`;
   return {
     root,
     marker: `${root}/pool.json`,
@@ -36,6 +40,8 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
     staging,
     partial: `${root}/.partial${own}`,
     arriving,
+    rollbacks,
+    rollback: (id) => `${rollbacks}/${checkedName(id)}`,
     arrival: (id) => `${arriving}/${checkedName(id)}`,
     volume: (id) => `${volumes}/${checkedName(id)}`,
     image: (name) => `${images}/${checkedName(name)}`,

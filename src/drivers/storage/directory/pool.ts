@@ -2,6 +2,7 @@
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
 import type {
+  BtrfsPoolConfig,
   DirectoryPoolConfig,
   PoolCapabilities,
   PoolFacts,
@@ -9,21 +10,23 @@ import type {
   VolumeFacts,
 } from '../contract.ts';
 import { createCapacity } from './capacity.ts';
+import { type Ground, plainGround } from './ground.ts';
 import { createImages } from './images.ts';
 import type { VolumeRecord } from './records.ts';
 import { openRoom, type PoolRoom } from './room.ts';
+import { createSnapshots, finishRollbacks } from './snapshots.ts';
+import type { Tools } from './tools.ts';
 import { measureTrees } from './trees.ts';
 import { createVolumes, dataPath, factsOf, type Volumes } from './volumes.ts';
 
 /** How long the measured size of a container's tree is good enough to show. */
 const measurementLastsMs = 300_000;
 
-const capabilities: PoolCapabilities = {
+const capabilities: Omit<PoolCapabilities, 'snapshots'> = {
   formats: ['raw', 'qcow2'],
   kinds: ['Disk', 'Filesystem'],
   resize: true,
-  snapshot: false,
-  clone: false,
+  clone: true,
   thin: true,
 };
 
@@ -31,19 +34,30 @@ const capabilities: PoolCapabilities = {
  * Opens the pool, making the directory when it is missing and removing what a crash left half-done. Throws ReasonedError PoolInUse when
  * the directory belongs to a pool of another name, or is shared by hosts and opened as if it were not. One program of a host may have it open.
  */
-export async function openDirectoryPool(options: {
+export function openDirectoryPool(options: {
   world: World;
   config: DirectoryPoolConfig;
 }): Promise<StoragePool> {
-  const { world, config } = options;
-  const room = await openRoom(world, config);
+  return openPool(options.world, options.config, plainGround);
+}
+
+/** Opens a pool of directories on any ground, as `openDirectoryPool` says. */
+export async function openPool(
+  world: World,
+  config: DirectoryPoolConfig | BtrfsPoolConfig,
+  makeGround: (tools: Tools, world: World) => Ground,
+): Promise<StoragePool> {
+  const room = await openRoom(world, config, makeGround);
+  const { snapshots } = room.ground;
+  const keeper = room.ground.keeper(room);
+  await finishRollbacks(room, keeper);
   const capacity = createCapacity(world.files, config.path, config.name);
   const images = createImages(room);
-  const volumes = createVolumes(room, images, capacity);
+  const volumes = createVolumes(room, images, capacity, keeper);
   const usage = createUsage(room);
 
   return {
-    capabilities: room.isShared ? { ...capabilities, shared: true } : capabilities,
+    capabilities: { ...capabilities, snapshots, ...(room.isShared ? { shared: true } : {}) },
     facts: async () => {
       const { totalBytes, usedBytes } = await capacity.space().catch(() => ({ totalBytes: 0, usedBytes: 0 }));
       return { ...(await health(room, volumes)), totalBytes, usedBytes };
@@ -62,6 +76,7 @@ export async function openDirectoryPool(options: {
     resize: volumes.resize,
     attach: volumes.attach,
     remove: volumes.remove,
+    snapshots: createSnapshots(room, keeper),
     images: images.list,
     stageImage: images.stage,
     publishImage: images.publish,

@@ -56,7 +56,7 @@ export async function removeArrival(room: PoolRoom, id: string, owner: { guestUu
   const arrival = await readArrivalRecord(room.world.files, place);
   if (arrival !== undefined && arrival.owner.guestUuid !== owner.guestUuid)
     throw ownedByOther(id, arrival.owner);
-  await room.tools.removeTree(place);
+  await room.removeTree(place);
 }
 
 /** A volume that is shown is never touched again: its guest may have begun to write to it. */
@@ -74,7 +74,8 @@ async function receiveDisk(room: PoolRoom, capacity: Capacity, way: Way, offer: 
   await removeArrival(room, id, owner);
   const place = room.layout.arrival(id);
   const made = `${place}/volume`;
-  await files.makeDirectory(made, { mode: 0o700 });
+  await files.makeDirectory(place, { mode: 0o700 });
+  await room.ground.makeVolume(made);
   await writeRecord(files, `${place}/${arrivalRecordName}`, { owner, beganMs: 0 });
   await capacity.reserve(offer.usedBytes, async () => {
     await wire.tell({ answer: 'Send' });
@@ -150,6 +151,8 @@ async function preparePlace(
   if (isKnown) await doubtSince(room, root, arrival.beganMs);
   else {
     await removeArrival(room, id, owner);
+    await files.makeDirectory(place, { mode: 0o700 });
+    await room.ground.makeVolume(`${place}/volume`);
     await files.makeDirectory(root, { mode: 0o700 });
   }
   await writeRecord(files, `${place}/${arrivalRecordName}`, { owner, beganMs });
@@ -219,5 +222,5 @@ async function show(room: PoolRoom, place: string, volume: VolumeRecord): Promis
   const { files } = room.world;
   await writeRecord(files, `${place}/volume/${volumeRecordName}`, volume);
   await files.rename(`${place}/volume`, room.layout.volume(volume.id));
-  await room.tools.removeTree(place);
+  await room.removeTree(place);
 }

@@ -3,8 +3,9 @@ import type { Files } from '../../../base/files.ts';
 import type { ReasonedError as Reasoned } from '../../../base/outcome.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
-import type { DirectoryPoolConfig } from '../contract.ts';
+import type { BtrfsPoolConfig, DirectoryPoolConfig } from '../contract.ts';
 import { createGroupRun, createKeyedLock, type KeyedLock } from '../locks.ts';
+import type { Ground } from './ground.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { readArrivalRecord } from './records.ts';
 import { createTools, type Tools } from './tools.ts';
@@ -16,7 +17,10 @@ export type PoolRoom = {
   world: World;
   layout: Layout;
   tools: Tools;
+  ground: Ground;
   lock: KeyedLock;
+  /** Removes a tree without crossing into mounted file systems: an open guest's files must not go with it. */
+  removeTree(path: string): Promise<void>;
   /** Everything written so far is on disk when this resolves; callers share one flush. */
   flush(): Promise<void>;
   /** A fresh path for something half-made. */
@@ -26,14 +30,22 @@ export type PoolRoom = {
 };
 
 /** Opens the directory: makes what is missing, checks the marker, and removes what a crash left half-done. */
-export async function openRoom(world: World, config: DirectoryPoolConfig): Promise<PoolRoom> {
-  const { name, path, sharedBy } = config;
+export async function openRoom(
+  world: World,
+  config: DirectoryPoolConfig | BtrfsPoolConfig,
+  makeGround: (tools: Tools, world: World) => Ground,
+): Promise<PoolRoom> {
+  const { name, path } = config;
+  const sharedBy = config.type === 'Directory' ? config.sharedBy : undefined;
   const isShared = sharedBy !== undefined;
   const layout = layoutOf(path, sharedBy);
   const tools = createTools(world, name);
+  const ground = makeGround(tools, world);
   await world.files.makeDirectory(path);
-  await claim(world, layout, { name, isShared });
-  for (const directory of [layout.volumes, layout.images, layout.staging, layout.partial, layout.arriving]) {
+  await ground.check(path);
+  await claim(world, layout, { name, isShared, type: config.type });
+  const { volumes, images, staging, partial, arriving, rollbacks } = layout;
+  for (const directory of [volumes, images, staging, partial, arriving, rollbacks]) {
     await world.files.makeDirectory(directory, { mode: 0o700 });
   }
   const room: PoolRoom = {
@@ -42,6 +54,8 @@ export async function openRoom(world: World, config: DirectoryPoolConfig): Promi
     world,
     layout,
     tools,
+    ground,
+    removeTree: ground.removeTree,
     lock: createKeyedLock(),
     flush: createGroupRun(async () => {
       await tools.run(['sync', '-f', layout.root]);
@@ -76,13 +90,17 @@ export async function renameIfThere(files: Files, from: string, to: string): Pro
   }
 }
 
-type Marker = { name: string; isShared: boolean };
+type Marker = { name: string; isShared: boolean; type: string };
 
 async function claim(world: World, layout: Layout, wanted: Marker): Promise<void> {
-  const { name, isShared } = wanted;
+  const { name, isShared, type } = wanted;
   const marker = await readMarker(world, layout);
   if (marker !== undefined && marker.name !== name) {
     const message = `${layout.root} belongs to the pool ${marker.name}; choose another path`;
+    throw new ReasonedError('PoolInUse', message, { stalled: true });
+  }
+  if (marker !== undefined && marker.type !== type) {
+    const message = `${layout.root} holds a pool of type ${marker.type}; choose another path`;
     throw new ReasonedError('PoolInUse', message, { stalled: true });
   }
   if (marker?.isShared === true && !isShared) {
@@ -90,7 +108,7 @@ async function claim(world: World, layout: Layout, wanted: Marker): Promise<void
     throw new ReasonedError('PoolInUse', message, { stalled: true });
   }
   if (marker?.isShared === isShared) return;
-  const text = JSON.stringify({ type: 'Directory', name, ...(isShared ? { shared: true } : {}) });
+  const text = JSON.stringify({ type, name, ...(isShared ? { shared: true } : {}) });
   await world.files.writeAtomic(layout.marker, `${text}\n`);
 }
 
@@ -99,8 +117,12 @@ async function readMarker(world: World, layout: Layout): Promise<Marker | undefi
   if (text === undefined) return undefined;
   const marker = parsed(text);
   if (typeof marker !== 'object' || marker === null || !('name' in marker))
-    return { name: '(unreadable)', isShared: false };
-  return { name: String(marker.name), isShared: 'shared' in marker && marker.shared === true };
+    return { name: '(unreadable)', isShared: false, type: 'unknown' };
+  return {
+    name: String(marker.name),
+    isShared: 'shared' in marker && marker.shared === true,
+    type: 'type' in marker ? String(marker.type) : 'Directory',
+  };
 }
 
 function parsed(text: string): unknown {
@@ -133,7 +155,7 @@ async function leftovers(room: PoolRoom): Promise<string[]> {
 /** A leftover that cannot be removed is never visible, so it must not keep the pool from opening. */
 async function clean(room: PoolRoom): Promise<void> {
   for (const path of await leftovers(room)) {
-    await room.tools.removeTree(path).catch((error: unknown) => {
+    await room.removeTree(path).catch((error: unknown) => {
       room.world.log.warn('a leftover of a crash cannot be removed', { path, error: String(error) });
     });
   }

@@ -22,7 +22,7 @@ export async function withWorkplace<T>(
     await room.world.files.makeDirectory(directory, { mode: 0o700, fleeting: true });
     return await deed(directory);
   } finally {
-    await room.tools.removeTree(directory);
+    await room.removeTree(directory);
   }
 }
 

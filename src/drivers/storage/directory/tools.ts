@@ -22,8 +22,6 @@ export type Tools = {
     options: { signal: AbortSignal; harmless?: readonly number[] },
     talk: (program: Omit<PipedProcess, 'ended'>) => Promise<void>,
   ): Promise<void>;
-  /** Removes a tree without crossing into mounted file systems: an open guest's files must not go with it. */
-  removeTree(path: string): Promise<void>;
 };
 
 /** The tools of the pool named `pool`. */
@@ -65,10 +63,6 @@ export function createTools(world: World, pool: string): Tools {
         await program.ended;
         signal.throwIfAborted();
       }
-    },
-    removeTree: async (path) => {
-      if ((await world.files.stat(path)) !== undefined)
-        await run(['rm', '-rf', '--one-file-system', '--', path]);
     },
   };
 }

@@ -7,12 +7,14 @@ import { cannotShrink, ownedByOther, resizeUnsupported, volumeMissing } from '..
 import type { Capacity } from './capacity.ts';
 import { growDisk, virtualSize } from './disks.ts';
 import { fillVolume } from './filling.ts';
+import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { receiveVolume, removeArrival } from './receiving.ts';
 import { readVolumeRecord, type VolumeRecord, volumeRecordName, writeRecord } from './records.ts';
 import { type PoolRoom, renameIfThere } from './room.ts';
 import { sendVolume } from './sending.ts';
+import { finishRollback } from './snapshots.ts';
 
 /** More copies at once only take each other's disk time. */
 const copiesAtOnce = 4;
@@ -30,7 +32,12 @@ export type Volumes = {
 };
 
 /** The volumes of one pool. */
-export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity): Volumes {
+export function createVolumes(
+  room: PoolRoom,
+  images: Images,
+  capacity: Capacity,
+  keeper: SnapshotKeeper,
+): Volumes {
   const { files } = room.world;
   const limit = createLimiter(copiesAtOnce);
   const record = (id: string) => readVolumeRecord(files, room.layout.volume(id));
@@ -64,8 +71,8 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
   ): Promise<VolumeRecord> => {
     const made = room.partialPath(request.id);
     try {
-      await files.makeDirectory(made, { mode: 0o700, fleeting: true });
-      const result = await fillVolume({ room, images, capacity }, request, { made, signal });
+      await room.ground.makeVolume(made);
+      const result = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
       await Promise.all([
         writeRecord(files, `${made}/${volumeRecordName}`, result),
         // A disk is one file; a tree is flushed with everything else that is being made.
@@ -75,12 +82,13 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
       signal.throwIfAborted();
       return await show(request, made, result);
     } finally {
-      await room.tools.removeTree(made);
+      await room.removeTree(made);
     }
   };
 
   const attach: Volumes['attach'] = (id) =>
     room.lock(id, async () => {
+      await finishRollback(room, keeper, id);
       const volume = await needed(id);
       if (volume.growing === true) await finishGrowing(room, volume);
       return attachment(room, volume);
@@ -102,6 +110,7 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
     create: (request, signal, permitted) =>
       room.lock(request.id, async () => {
         await room.checkPresent();
+        await finishRollback(room, keeper, request.id);
         const existing = await record(request.id);
         if (existing === undefined) return limit(() => make(request, signal, permitted));
         if (existing.owner.guestUuid !== request.owner.guestUuid)
@@ -110,6 +119,7 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
       }),
     resize: (id, sizeBytes, { running }) =>
       room.lock(id, async () => {
+        await finishRollback(room, keeper, id);
         const volume = await needed(id);
         if (volume.format === 'directory') throw resizeUnsupported(id);
         if (sizeBytes < volume.sizeBytes) throw cannotShrink(id, volume.sizeBytes, sizeBytes);
@@ -133,13 +143,15 @@ export function createVolumes(room: PoolRoom, images: Images, capacity: Capacity
     remove: (id, owner) =>
       room.lock(id, async () => {
         await room.checkPresent();
+        await finishRollback(room, keeper, id);
         const volume = await record(id);
         await removeArrival(room, id, owner);
         if (volume === undefined) return;
         if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
+        await keeper.forget(id);
         const away = room.partialPath(id);
         // Another host may have taken it away between.
-        if (await renameIfThere(files, room.layout.volume(id), away)) await room.tools.removeTree(away);
+        if (await renameIfThere(files, room.layout.volume(id), away)) await room.removeTree(away);
       }),
   };
 }

@@ -24,6 +24,7 @@ import {
   ownedByOther,
   poolFull,
   resizeUnsupported,
+  snapshotMissing,
   volumeMissing,
 } from '../refusals.ts';
 import { receiveSimulated, sendSimulated } from './copying.ts';
@@ -49,8 +50,8 @@ const capabilities: PoolCapabilities = {
   formats: ['raw', 'qcow2'],
   kinds: ['Disk', 'Filesystem'],
   resize: true,
-  snapshot: false,
-  clone: false,
+  snapshots: { raw: 'Pool', qcow2: 'Pool', directory: 'Pool' },
+  clone: true,
   thin: true,
 };
 
@@ -114,8 +115,33 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
         const volume = state.volumes.get(id);
         if (volume === undefined) return;
         if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
-        await change(() => state.volumes.delete(id));
+        await change(() => {
+          state.volumes.delete(id);
+          state.snapshots.delete(id);
+        });
       }),
+    snapshots: {
+      list: async (id) => [...snapshotsOf(state, id).keys()].sort(),
+      take: (id, name) =>
+        lock(id, async () => {
+          const volume = needed(id);
+          if (snapshotsOf(state, id).has(checkedName(name))) return;
+          checkSpace(0);
+          await change(() => state.snapshots.set(id, new Map(snapshotsOf(state, id)).set(name, volume)));
+        }),
+      rollBack: (id, name) =>
+        lock(id, async () => {
+          needed(id);
+          const then = snapshotsOf(state, id).get(name);
+          if (then === undefined) throw snapshotMissing(id, name);
+          await change(() => state.volumes.set(id, then));
+        }),
+      remove: (id, name) =>
+        lock(id, async () => {
+          const left = new Map(snapshotsOf(state, id));
+          if (left.delete(name)) await change(() => state.snapshots.set(id, left));
+        }),
+    },
     exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options),
     importVolume: (request, stream, options) =>
       lock(request.id, () =>
@@ -162,7 +188,12 @@ function usedBytes(state: PoolState): number {
   return parts.reduce((sum, part) => sum + part.usedBytes, 0);
 }
 
+function snapshotsOf(state: PoolState, id: string): ReadonlyMap<string, VolumeFacts> {
+  return state.snapshots.get(id) ?? new Map();
+}
+
 function planVolume(state: PoolState, pool: string, request: VolumeRequest): VolumeFacts {
+  if (request.from !== undefined) return planClone(state, request, request.from);
   const image = request.image === undefined ? undefined : state.images.get(request.image);
   if (request.image !== undefined && image === undefined) throw imageMissing(pool, request.image);
   if (image !== undefined) checkImageKind(image, request.kind);
@@ -178,6 +209,20 @@ function planVolume(state: PoolState, pool: string, request: VolumeRequest): Vol
         usedBytes: used,
       }
     : { id, kind, owner, format: 'directory', sizeBytes: 0, usedBytes: used };
+}
+
+function planClone(
+  state: PoolState,
+  { id, owner, kind, format, sizeBytes }: VolumeRequest,
+  { volume, snapshot }: NonNullable<VolumeRequest['from']>,
+): VolumeFacts {
+  if (!state.volumes.has(volume)) throw volumeMissing(volume);
+  const then = snapshotsOf(state, volume).get(snapshot);
+  if (then === undefined) throw snapshotMissing(volume, snapshot);
+  checkImageKind({ name: snapshot, kind: then.kind === 'Disk' ? 'Disk' : 'ContainerRootfs' }, kind);
+  return kind === 'Disk'
+    ? { ...then, id, owner, format, sizeBytes: diskSize(id, sizeBytes, then.sizeBytes) }
+    : { ...then, id, owner };
 }
 
 function attachment(path: string, volume: VolumeFacts): VolumeAttachment {

@@ -6,8 +6,16 @@ import { createGroupRun } from '../locks.ts';
 export type PoolState = {
   volumes: Map<string, VolumeFacts>;
   images: Map<string, ImageFacts>;
+  /** By volume and name: what the volume was. */
+  snapshots: Map<string, ReadonlyMap<string, VolumeFacts>>;
   /** Resolves when everything changed so far is durable. */
   save(): Promise<void>;
+};
+
+type Stored = {
+  volumes: VolumeFacts[];
+  images: ImageFacts[];
+  snapshots?: Record<string, Record<string, VolumeFacts>>;
 };
 
 /** Opens the state below `path`; a missing file is an empty pool. */
@@ -15,15 +23,20 @@ export async function openPoolState(world: World, path: string): Promise<PoolSta
   const file = `${path}/pool.json`;
   await world.files.makeDirectory(path);
   const text = await world.files.readText(file);
-  const stored =
-    text === undefined ? undefined : (JSON.parse(text) as { volumes: VolumeFacts[]; images: ImageFacts[] });
+  const stored = text === undefined ? undefined : (JSON.parse(text) as Stored);
   const volumes = new Map((stored?.volumes ?? []).map((volume) => [volume.id, volume]));
   const images = new Map((stored?.images ?? []).map((image) => [image.name, image]));
-  const save = createGroupRun(() =>
-    world.files.writeAtomic(
-      file,
-      JSON.stringify({ volumes: [...volumes.values()], images: [...images.values()] }),
-    ),
+  const snapshots: PoolState['snapshots'] = new Map(
+    Object.entries(stored?.snapshots ?? {}).map(([id, taken]) => [id, new Map(Object.entries(taken))]),
   );
-  return { volumes, images, save };
+  const save = createGroupRun(() => {
+    const taken = [...snapshots].map(([id, kept]) => [id, Object.fromEntries(kept)]);
+    const content: Stored = {
+      volumes: [...volumes.values()],
+      images: [...images.values()],
+      snapshots: Object.fromEntries(taken),
+    };
+    return world.files.writeAtomic(file, JSON.stringify(content));
+  });
+  return { volumes, images, snapshots, save };
 }

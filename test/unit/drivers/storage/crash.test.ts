@@ -9,6 +9,7 @@ import type { StoragePool, VolumeRequest } from '../../../../src/drivers/storage
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
 import { copyWhole } from '../../../contract/storage/copying.ts';
+import { mortalWorld } from './mortalWorld.ts';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
@@ -21,40 +22,6 @@ const disk: VolumeRequest = {
   sizeBytes: 2 * MIB,
   image: 'base',
 };
-const changing = new Set(['writeAtomic', 'makeDirectory', 'remove', 'removeTree', 'rename', 'chmod', 'run']);
-
-/** A world that dies at its `step`th change: that change and all later calls fail. `count` tells how many changes were asked for. */
-function mortalWorld(step: number): World & { count(): number } {
-  const real = realWorld();
-  let changes = 0;
-  const mortal = <T extends object>(port: T): T =>
-    new Proxy(port, {
-      get: (target, name) => {
-        const method: unknown = Reflect.get(target, name);
-        if (typeof method !== 'function') return method;
-        if (name === 'pipe') {
-          return (...input: unknown[]) => {
-            changes += 1;
-            if (changes >= step) throw new Error('the power is gone');
-            return method.apply(target, input);
-          };
-        }
-        return async (...input: unknown[]) => {
-          if (changing.has(String(name))) changes += 1;
-          if (changes >= step) throw new Error('the power is gone');
-          return method.apply(target, input);
-        };
-      },
-    });
-  return {
-    ...real,
-    log: silentLog,
-    files: mortal(real.files),
-    processes: mortal(real.processes),
-    count: () => changes,
-  };
-}
-
 let path: string;
 const open = (world: World): Promise<StoragePool> =>
   openDirectoryPool({ world, config: { type: 'Directory', name: 'local', path } });
@@ -168,6 +135,26 @@ describe('a host that dies while its pool', () => {
         sizeBytes = shown.sizeBytes;
       },
     );
+  });
+
+  it('rolls a disk back has it as it was, or as it was then, and then finishes what it began', async () => {
+    await publishBase(await openHealthy());
+    const first = await openHealthy();
+    await first.create(disk, signal);
+    await first.snapshots.take('g1-data', 's-1');
+    await first.resize('g1-data', 3 * MIB, { running: false });
+    const steps = await dieAtEachStep(
+      (pool) => pool.snapshots.rollBack('g1-data', 's-1'),
+      async (pool) => {
+        const shown = await pool.observe('g1-data');
+        expect([2 * MIB, 3 * MIB]).toContain(shown?.sizeBytes);
+        expect(await pool.attach('g1-data')).toMatchObject({ type: 'File' });
+        expect(await pool.snapshots.list('g1-data')).toEqual(['s-1']);
+        expect(await readdir(join(path, '.rollbacks'))).toEqual([]);
+        await pool.resize('g1-data', 3 * MIB, { running: false });
+      },
+    );
+    expect(steps).toBeGreaterThan(5);
   });
 
   it('replaces an image has the old one, the new one or none, never half of one', async () => {

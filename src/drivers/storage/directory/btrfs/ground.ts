@@ -1,0 +1,38 @@
+/**
+ * Btrfs under a pool: each volume is a subvolume, each snapshot another of it, all from btrfs-progs (btrfs-subvolume(8)). Subvolumes
+ * are renamed like directories, so volumes are shown and taken away as everywhere.
+ */
+import { ReasonedError } from '../../../../base/outcome.ts';
+import type { World } from '../../../../base/world.ts';
+import type { Ground } from '../ground.ts';
+import type { Tools } from '../tools.ts';
+import { createSubvolumeKeeper } from './keeper.ts';
+
+/** The inode number of every subvolume's root (BTRFS_FIRST_FREE_OBJECTID). */
+const subvolumeInode = '256';
+
+/** The ground of a pool of type Btrfs. */
+export function btrfsGround(tools: Tools, { files }: World): Ground {
+  return {
+    snapshots: { raw: 'Pool', qcow2: 'Pool', directory: 'Pool' },
+    check: async (path) => {
+      const { stdout } = await tools.run(['stat', '-f', '-c', '%T', '--', path]);
+      if (stdout.trim() === 'btrfs') return;
+      const message = `${path} does not lie on a Btrfs file system; mount one there or use a pool of type Directory`;
+      throw new ReasonedError('NotBtrfs', message, { stalled: true });
+    },
+    makeVolume: async (path) => {
+      await tools.run(['btrfs', 'subvolume', 'create', path]);
+      await files.chmod(path, 0o700);
+    },
+    removeTree: async (path) => {
+      if ((await files.stat(path)) === undefined) return;
+      // Deepest first: a container may have made subvolumes of its own.
+      const find = ['find', path, '-depth', '-type', 'd', '-inum', subvolumeInode];
+      await tools.run([...find, '-exec', 'btrfs', 'subvolume', 'delete', '--', '{}', ';']);
+      if ((await files.stat(path)) !== undefined)
+        await tools.run(['rm', '-rf', '--one-file-system', '--', path]);
+    },
+    keeper: createSubvolumeKeeper,
+  };
+}

@@ -1,0 +1,10 @@
+/** A storage pool on a Btrfs file system of this host: a pool of directories whose volumes are subvolumes. */
+import type { World } from '../../../../base/world.ts';
+import type { BtrfsPoolConfig, StoragePool } from '../../contract.ts';
+import { openPool } from '../pool.ts';
+import { btrfsGround } from './ground.ts';
+
+/** Opens the pool as `openDirectoryPool` does; throws ReasonedError NotBtrfs besides, when `path` lies on another file system. */
+export function openBtrfsPool(options: { world: World; config: BtrfsPoolConfig }): Promise<StoragePool> {
+  return openPool(options.world, options.config, btrfsGround);
+}

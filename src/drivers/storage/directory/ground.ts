@@ -1,0 +1,51 @@
+/**
+ * What a pool of directories lies on. Records, hidden places, images and copies are the same everywhere; how the directory of one volume
+ * comes about, is snapshotted and goes is what differs.
+ */
+import type { World } from '../../../base/world.ts';
+import type { PoolCapabilities, VolumeRequest } from '../contract.ts';
+import { createInsideKeeper } from './inside.ts';
+import type { VolumeRecord } from './records.ts';
+import type { PoolRoom } from './room.ts';
+import type { Tools } from './tools.ts';
+
+/** Keeps the snapshots of volumes; the caller holds the lock of the volume and has looked whether its format can be snapshotted. */
+export type SnapshotKeeper = {
+  list(volume: VolumeRecord): Promise<string[]>;
+  take(volume: VolumeRecord, name: string): Promise<void>;
+  /** Begun again after a crash at any line, the volume perhaps out of sight. */
+  rollBack(id: string, name: string): Promise<void>;
+  remove(volume: VolumeRecord, name: string): Promise<void>;
+  /** Removes what lies outside of a volume that is about to be removed. */
+  forget(id: string): Promise<void>;
+  /** Makes the data of a new volume from a snapshot; `made` is its hidden directory, empty. */
+  clone(
+    from: { volume: VolumeRecord; snapshot: string },
+    request: VolumeRequest,
+    to: { made: string; signal: AbortSignal },
+  ): Promise<VolumeRecord>;
+};
+
+export type Ground = {
+  snapshots: PoolCapabilities['snapshots'];
+  /** Throws ReasonedError when the directory does not lie on this ground. */
+  check(path: string): Promise<void>;
+  /** The empty directory of one volume; a crash may forget it. */
+  makeVolume(path: string): Promise<void>;
+  removeTree(path: string): Promise<void>;
+  keeper(room: PoolRoom): SnapshotKeeper;
+};
+
+/** Plain directories of any file system: snapshots are what the formats of disks bring. */
+export function plainGround(tools: Tools, { files }: World): Ground {
+  return {
+    snapshots: { qcow2: 'Inside' },
+    check: async () => {},
+    makeVolume: (path) => files.makeDirectory(path, { mode: 0o700, fleeting: true }),
+    removeTree: async (path) => {
+      if ((await files.stat(path)) !== undefined)
+        await tools.run(['rm', '-rf', '--one-file-system', '--', path]);
+    },
+    keeper: createInsideKeeper,
+  };
+}

@@ -1,0 +1,72 @@
+/** Snapshots of a pool's volumes, one deed per volume at a time. A rollback is written down before it begins: after a crash it is finished. */
+import type { VolumeSnapshots } from '../contract.ts';
+import { checkedName } from '../names.ts';
+import { snapshotMissing, snapshotUnsupported, volumeMissing } from '../refusals.ts';
+import type { SnapshotKeeper } from './ground.ts';
+import { readVolumeRecord, type VolumeRecord } from './records.ts';
+import type { PoolRoom } from './room.ts';
+
+/** The snapshots of one pool's volumes. */
+export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeSnapshots {
+  const { files } = room.world;
+  const supported = async (id: string): Promise<VolumeRecord | undefined> => {
+    await finishRollback(room, keeper, id);
+    const volume = await readVolumeRecord(files, room.layout.volume(id));
+    return volume !== undefined && room.ground.snapshots[volume.format] !== undefined ? volume : undefined;
+  };
+  return {
+    list: (id) =>
+      room.lock(id, async () => {
+        const volume = await supported(id);
+        return volume === undefined ? [] : keeper.list(volume);
+      }),
+    take: (id, name) =>
+      room.lock(id, async () => {
+        await room.checkPresent();
+        const volume = await supported(id);
+        if (volume === undefined) throw await whyNot(room, id);
+        if (!(await keeper.list(volume)).includes(checkedName(name))) await keeper.take(volume, name);
+      }),
+    rollBack: (id, name) =>
+      room.lock(id, async () => {
+        await room.checkPresent();
+        const volume = await supported(id);
+        if (volume === undefined) throw await whyNot(room, id);
+        if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
+        await files.writeAtomic(room.layout.rollback(id), name, { mode: 0o600 });
+        await finishRollback(room, keeper, id);
+      }),
+    remove: (id, name) =>
+      room.lock(id, async () => {
+        await room.checkPresent();
+        const volume = await supported(id);
+        if (volume === undefined) return;
+        if ((await keeper.list(volume)).includes(checkedName(name))) await keeper.remove(volume, name);
+      }),
+  };
+}
+
+/** Ends a rollback that was begun, if there is one; the caller holds the lock of the volume. */
+export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
+  const mark = room.layout.rollback(id);
+  const name = await room.world.files.readText(mark);
+  if (name === undefined) return;
+  await keeper.rollBack(id, name);
+  await room.world.files.remove(mark);
+}
+
+/** Ends all rollbacks that a crash interrupted; one that cannot be ended keeps its volume from being attached, not the pool from opening. */
+export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
+  for (const id of await room.world.files.list(room.layout.rollbacks)) {
+    await room
+      .lock(id, () => finishRollback(room, keeper, id))
+      .catch((error: unknown) => {
+        room.world.log.warn('a rollback cannot be finished', { volume: id, error: String(error) });
+      });
+  }
+}
+
+async function whyNot({ world, layout }: PoolRoom, id: string) {
+  const volume = await readVolumeRecord(world.files, layout.volume(id));
+  return volume === undefined ? volumeMissing(id) : snapshotUnsupported(id, volume.format);
+}

@@ -1,0 +1,110 @@
+/** The Btrfs pool under the suite of all pools and through its host's deaths, on a file system of its own on a loop device. */
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import type { World } from '../../src/base/world.ts';
+import type { VolumeRequest } from '../../src/drivers/storage/contract.ts';
+import { openBtrfsPool } from '../../src/drivers/storage/directory/btrfs/pool.ts';
+import { openDirectoryPool } from '../../src/drivers/storage/directory/pool.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { realPoolLab } from '../contract/storage/realPoolLab.ts';
+import { storageSuite } from '../contract/storage/suite.ts';
+import { mortalWorld } from '../unit/drivers/storage/mortalWorld.ts';
+import { must } from './harness/commands.ts';
+
+const { signal } = new AbortController();
+const owner = { guestUuid: 'uuid-web', guest: 'web', disk: 'rootfs' };
+const tree: VolumeRequest = { id: 'g1-rootfs', owner, kind: 'Filesystem', format: 'raw' };
+const world: World = { ...realWorld(), log: silentLog };
+
+let place: string;
+const open = (path: string, of = world) =>
+  openBtrfsPool({ world: of, config: { type: 'Btrfs', name: 'local', path } });
+
+beforeAll(async () => {
+  place = await mkdtemp(join(tmpdir(), 'vireo-btrfs-'));
+  await mkdir(join(place, 'mnt'));
+  await writeFile(join(place, 'disk'), '');
+  await truncate(join(place, 'disk'), 2 ** 30);
+  await must(['mkfs.btrfs', '-q', join(place, 'disk')]);
+  await must(['mount', '-o', 'loop', join(place, 'disk'), join(place, 'mnt')]);
+});
+afterAll(async () => {
+  await must(['umount', join(place, 'mnt')]);
+  await rm(place, { recursive: true });
+});
+
+storageSuite('Btrfs', async () => {
+  const path = await mkdtemp(join(place, 'mnt', 'pool-'));
+  return realPoolLab(path, (of) => open(path, of));
+});
+
+describe('a Btrfs pool', () => {
+  let path: string;
+  const rootOf = (id = tree.id) => join(path, 'volumes', id, 'rootfs');
+
+  beforeEach(async () => {
+    path = await mkdtemp(join(place, 'mnt', 'pool-'));
+  });
+  afterEach(() => rm(path, { recursive: true }));
+
+  it('rolls a container root back with all that is in it, and clones it for another', async () => {
+    const pool = await open(path);
+    await pool.create(tree, signal);
+    await writeFile(join(rootOf(), 'hosts'), 'then');
+    await pool.snapshots.take(tree.id, 's-1');
+    await writeFile(join(rootOf(), 'hosts'), 'now');
+    await writeFile(join(rootOf(), 'new'), 'x');
+    const other = { ...owner, guestUuid: 'uuid-other' };
+    const from = { volume: tree.id, snapshot: 's-1' };
+    await pool.create({ ...tree, id: 'g2-rootfs', owner: other, from }, signal);
+    expect(await readFile(join(rootOf('g2-rootfs'), 'hosts'), 'utf8')).toBe('then');
+    await pool.snapshots.rollBack(tree.id, 's-1');
+    expect(await readdir(rootOf())).toEqual(['hosts']);
+    expect(await readFile(join(rootOf(), 'hosts'), 'utf8')).toBe('then');
+    expect(await pool.observe('g2-rootfs')).toMatchObject({ owner: other });
+  });
+
+  it('removes a volume in which a container has made subvolumes', async () => {
+    const pool = await open(path);
+    await pool.create(tree, signal);
+    await must(['btrfs', 'subvolume', 'create', join(rootOf(), 'var')]);
+    await must(['btrfs', 'subvolume', 'create', join(rootOf(), 'var', 'inner')]);
+    await pool.remove(tree.id, owner);
+    expect(await readdir(join(path, 'volumes'))).toEqual([]);
+    expect(await readdir(join(path, '.partial'))).toEqual([]);
+  });
+
+  it('is refused on another file system, and where a pool of another type lies', async () => {
+    await expect(open(join(place, 'elsewhere'))).rejects.toMatchObject({ reason: 'NotBtrfs' });
+    await openDirectoryPool({ world, config: { type: 'Directory', name: 'local', path } });
+    await expect(open(path)).rejects.toMatchObject({ reason: 'PoolInUse' });
+  });
+
+  it('has after a crash in a rollback what it had before or what it had then, and nothing left over', async () => {
+    const pool = await open(path);
+    await pool.create(tree, signal);
+    await writeFile(join(rootOf(), 'hosts'), 'then');
+    await pool.snapshots.take(tree.id, 's-1');
+    const opening = mortalWorld(Number.POSITIVE_INFINITY);
+    await open(path, opening);
+    for (let step = opening.count() + 1, survived = false; !survived; step += 1) {
+      await writeFile(join(rootOf(), 'hosts'), 'now');
+      const mortal = await open(path, mortalWorld(step));
+      survived = await mortal.snapshots.rollBack(tree.id, 's-1').then(
+        () => true,
+        () => false,
+      );
+      const again = await open(path);
+      expect(await again.attach(tree.id)).toMatchObject({ type: 'Directory' });
+      const content = await readFile(join(rootOf(), 'hosts'), 'utf8');
+      if (survived) expect(content).toBe('then');
+      else expect(['then', 'now']).toContain(content);
+      expect(await again.snapshots.list(tree.id)).toEqual(['s-1']);
+      expect(await readdir(join(path, '.partial'))).toEqual([]);
+      expect(await readdir(join(path, '.rollbacks'))).toEqual([]);
+    }
+  });
+});

@@ -40,6 +40,17 @@ const SYSTEM_PACKAGES = [
   ['openssl', 'openssl', 'openssl'],
 ];
 
+/** What only the end-to-end tests need: fence agents and the devices they fence. */
+const TEST_PACKAGES = [
+  ['fence_ipmilan', 'fence-agents', 'fence-agents-ipmilan'],
+  ['fence_apc_snmp', 'fence-agents', 'fence-agents-apc-snmp'],
+  ['fence_ifmib', 'fence-agents', 'fence-agents-ifmib'],
+  ['ipmi_sim', 'openipmi', 'OpenIPMI-lanserv'],
+  ['ipmitool', 'ipmitool', 'ipmitool'],
+  ['snmpd', 'snmpd', 'net-snmp'],
+  ['snmpget', 'snmp', 'net-snmp-utils'],
+];
+
 function say(text) {
   process.stdout.write(`${text}\n`);
 }
@@ -82,14 +93,18 @@ export function build() {
   run([process.execPath, 'scripts/build.mjs']);
 }
 
-export function missingSystemPackages() {
+function missingOf(packages) {
   const fedora = !present('apt-get') && present('dnf');
-  return [...new Set(SYSTEM_PACKAGES.filter(([what]) => !present(what)).map(([, debian, rpm]) => (fedora ? rpm : debian)).filter((name) => name !== undefined))];
+  return [...new Set(packages.filter(([what]) => !present(what)).map(([, debian, rpm]) => (fedora ? rpm : debian)).filter((name) => name !== undefined))];
 }
 
-/** Missing system packages through apt or dnf; needs root or sudo. */
-export function installSystemPackages() {
-  const missing = missingSystemPackages();
+export function missingSystemPackages() {
+  return missingOf(SYSTEM_PACKAGES);
+}
+
+/** Missing system packages through apt or dnf, those of the end-to-end tests too if wanted; needs root or sudo. */
+export function installSystemPackages({ forTests = false } = {}) {
+  const missing = missingOf(forTests ? [...SYSTEM_PACKAGES, ...TEST_PACKAGES] : SYSTEM_PACKAGES);
   if (missing.length === 0) return;
   for (const name of missing) say(`system package missing: ${name}`);
   const sudo = process.getuid?.() === 0 ? [] : ['sudo'];

@@ -28,7 +28,7 @@ step('tests without root', ['npx', 'vitest', 'run', '--project', 'fast']);
 
 if (process.getuid?.() === 0) {
   try {
-    installSystemPackages();
+    installSystemPackages({ forTests: true });
     build();
   } catch (error) {
     process.stderr.write(`${error.message}\n`);

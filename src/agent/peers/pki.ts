@@ -9,6 +9,20 @@ import type { Random } from '../../base/random.ts';
 /** PEM texts; the one certificate is for both directions. */
 export type PeerFiles = { authority: string; certificate: string; key: string };
 
+/**
+ * The group ffdhe2048 of RFC 7919. Without one QEMU makes a group of its own each time it takes the certificates as a server, which can take
+ * many seconds, and answers nobody meanwhile (tls-creds-x509, `dh-params.pem`).
+ */
+const DH_GROUP = `-----BEGIN DH PARAMETERS-----
+MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
++8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
+87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
+YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
+7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
+ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
+-----END DH PARAMETERS-----
+`;
+
 const LINK = 'pki';
 const FOLDER = /^pki-[0-9a-f]+$/;
 
@@ -44,6 +58,7 @@ export async function writePki(
     ['client-cert.pem', certificate],
     ['server-key.pem', key],
     ['client-key.pem', key],
+    ['dh-params.pem', DH_GROUP],
   ];
   for (const [file, text] of contents) await files.writeAtomic(join(directory, file), text, { mode: 0o600 });
   const link = join(stateDirectory, `${LINK}.new`);

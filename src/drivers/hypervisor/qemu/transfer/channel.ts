@@ -67,6 +67,15 @@ export async function agreeOn(
   await monitor.execute('migrate-set-parameters', { ...shared, ...own.parameters });
 }
 
+/**
+ * Has guest and QEMU tell the network where the guest is now, several times: switches send it nothing until they learn it, and the other
+ * host's process has announced itself as soon as it had the memory. https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html (announce-self)
+ */
+export async function announce(monitor: QmpConnection): Promise<void> {
+  const times = { initial: 50, max: 550, rounds: 5, step: 50 };
+  await unlessRefused(monitor.execute('announce-self', times));
+}
+
 /** Tries ports until QEMU could listen on one. Throws QmpError with QEMU's last word. */
 export async function listenOn(random: Random, listen: (port: number) => Promise<unknown>): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {

@@ -18,7 +18,15 @@ import { look, lookStanding } from '../look.ts';
 import { formatNode } from '../plan/ids.ts';
 import type { QmpConnection } from '../qmp.ts';
 import { type RunRecord, readRecord, writeRecord } from '../record.ts';
-import { agreeOn, dropCertificates, listenOn, tlsOf, unlessRefused, useCertificates } from './channel.ts';
+import {
+  agreeOn,
+  announce,
+  dropCertificates,
+  listenOn,
+  tlsOf,
+  unlessRefused,
+  useCertificates,
+} from './channel.ts';
 import { migrationFacts } from './facts.ts';
 
 export type Receiving = {
@@ -141,6 +149,7 @@ export async function arriveGuest(
     await unlessRefused(monitor.execute('nbd-server-stop'));
     await gate();
     await monitor.execute('cont');
+    await announce(monitor);
   }
   await dropCertificates(monitor);
   const { incoming: _arrived, ...record } = await recordOf(context, guest);

@@ -16,7 +16,7 @@ import type { QemuContext } from '../context.ts';
 import { firmwareVariables } from '../plan/input.ts';
 import { QmpError } from '../qmp.ts';
 import { writeRecord } from '../record.ts';
-import { dropCertificates, unlessRefused } from './channel.ts';
+import { announce, dropCertificates, unlessRefused } from './channel.ts';
 import { createConductor, type StandingGuest, standingGuest } from './conductor.ts';
 import { dropMirrors } from './disks.ts';
 import { arriveGuest, receiveGuest } from './receive.ts';
@@ -122,6 +122,7 @@ async function takeBack(context: QemuContext, guest: GuestHandle, gate: () => Pr
       const message = `${guest.name} cannot go on here while the other host has its disks: ${error.message}`;
       throw new ReasonedError('DisksInUse', message);
     });
+    await announce(seen.monitor);
   }
   await forget(context, guest, seen);
 }

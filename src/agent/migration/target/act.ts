@@ -1,37 +1,24 @@
 /** Does what the target's table says, one deed at a time; each may be repeated after a crash. */
-import type { MigrationStatus } from '../../../api/kinds/migration.ts';
-import { outcomeOf } from '../../../base/outcome.ts';
 import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
 import { GateClosed } from '../../guests/gate.ts';
 import { updateRecord } from '../../guests/wiring.ts';
 import { HOST_GUEST_LIMIT } from '../../host/inventory.ts';
-import type { GuestRecord, Incoming } from '../../record.ts';
-import type { MovePass, MoveWorld, Step } from '../world.ts';
+import type { MovePass, MoveWorld } from '../world.ts';
+import { type Beside, beside } from './beside.ts';
 import type { TargetDeed } from './decide.ts';
 import type { TargetView } from './facts.ts';
 import { copyOffline, prepareLive } from './prepare.ts';
+import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
 
-export type TargetSays = NonNullable<MigrationStatus['target']>;
-export type TargetStep = { step: Step; says?: TargetSays };
-
-/** What tells nobody is looked at again after this. */
-const RECHECK_MS = 5_000;
 /** The guest stands still between two looks. */
 const ARRIVAL_RECHECK_MS = 250;
-
-const again: TargetStep = { step: 'again' };
-const after = (afterMs: number, says?: TargetSays): TargetStep => ({
-  step: { afterMs },
-  ...(says === undefined ? {} : { says }),
-});
-
 /** `wake` has this move looked at again when work beside the passes has ended. */
 export async function actAsTarget(
   world: MoveWorld,
   pass: MovePass,
   view: TargetView,
   deed: TargetDeed,
-  wake: () => void,
+  { memory, wake }: Beside,
 ): Promise<TargetStep> {
   switch (deed.type) {
     case 'none':
@@ -40,12 +27,12 @@ export async function actAsTarget(
     case 'accept':
       return accept(world, pass);
     case 'prepare':
-      return beside(world, pass, 'prepare', wake, async (signal) => ({
+      return beside(world, pass, 'prepare', { memory, wake }, async (signal) => ({
         state: 'Ready',
         place: reported(await prepareLive(world, pass, signal)),
       }));
     case 'copy':
-      return beside(world, pass, `copy ${deed.pass}`, wake, async (signal) => {
+      return beside(world, pass, `copy ${deed.pass}`, { memory, wake }, async (signal) => {
         await copyOffline(world, pass, deed.pass, signal);
         return { state: deed.pass === 'First' ? 'Precopied' : 'Ready' };
       });
@@ -72,18 +59,6 @@ export async function actAsTarget(
     default:
       return deed satisfies never;
   }
-}
-
-function change(
-  world: MoveWorld,
-  { handle }: MovePass,
-  edit: (incoming: Incoming) => Incoming,
-  more: (record: GuestRecord) => Partial<GuestRecord> = () => ({}),
-): Promise<GuestRecord> {
-  return updateRecord(world.guests, handle.id, (record) => {
-    if (record.incoming === undefined) throw new Error(`the record of ${record.id} has lost its move`);
-    return { ...record, ...more(record), incoming: edit(record.incoming) };
-  });
 }
 
 /** On disk first, then in the Host's inventory: only after both may anything of the guest be made here. */
@@ -117,28 +92,6 @@ async function accept(
   );
   if (!guests.inventory.lists(handle.uuid)) await guests.inventory.publish(signal);
   return again;
-}
-
-/** Long work goes on beside the pass; what it cannot do is why the guest cannot come. */
-async function beside(
-  world: MoveWorld,
-  pass: MovePass,
-  what: string,
-  wake: () => void,
-  work: (signal: AbortSignal) => Promise<TargetSays>,
-): Promise<TargetStep> {
-  const says: TargetSays = { state: pass.migration?.status?.target?.state ?? 'Preparing' };
-  try {
-    const ended = await world.guests.jobs.run(pass.handle.id, `move ${what}`, work, wake);
-    return after(ended === undefined ? 600_000 : RECHECK_MS, ended?.value ?? says);
-  } catch (error) {
-    if (pass.signal.aborted) throw error;
-    const outcome = outcomeOf(error, 'TargetFailed');
-    const { reason, message } = outcome.type === 'done' ? { reason: 'TargetFailed', message: '' } : outcome;
-    await change(world, pass, (incoming) => ({ ...incoming, failed: { reason, message } }));
-    pass.event('Warning', reason, message);
-    return again;
-  }
 }
 
 function reported({ address, port, disks }: TransferPlace): NonNullable<TargetSays['place']> {

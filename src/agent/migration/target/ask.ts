@@ -8,6 +8,9 @@ import type { MovePass, MoveWorld } from '../world.ts';
 /** A source that does not answer in this time is away; silence later on the connection itself ends. */
 const ANSWER_MS = 20_000;
 
+/** Nothing was heard of it: its agent may be on its way back. */
+export const SOURCE_SILENT = 'SourceSilent';
+
 type Wanted = Question['want'];
 
 async function ask<T>(
@@ -19,7 +22,7 @@ async function ask<T>(
 ): Promise<T> {
   const { sourceHost = '', source } = migration?.status ?? {};
   if (source?.place === undefined)
-    throw new ReasonedError('SourceSilent', 'the source has not said where it listens');
+    throw new ReasonedError(SOURCE_SILENT, 'the source has not said where it listens');
   const stream = await world.peers.connect(sourceHost, source.place satisfies Place, signal);
   // A stream that breaks is seen by whoever reads or writes it.
   stream.on('error', () => undefined);
@@ -28,7 +31,9 @@ async function ask<T>(
   const cancel = world.guests.world.clock.after(ANSWER_MS, hangUp);
   try {
     writeLine(stream, { version: 1, migration: name, want });
-    const answer = await readLine<Answer>(stream);
+    const answer = await readLine<Answer>(stream).catch((error: unknown) => {
+      throw new ReasonedError(SOURCE_SILENT, `the source does not answer: ${error}`);
+    });
     cancel();
     if (!answer.ok) throw new ReasonedError(answer.reason, answer.message);
     return await use(answer, stream);

@@ -8,9 +8,11 @@ import type { Controller, PassResult, Trigger } from '../../../runtime/contract.
 import { CONTROLLERS, MIGRATION_ACCESS, TARGET_STATUS_PATHS } from '../../access.ts';
 import { passOver, passWithout } from '../passes.ts';
 import { type MovePass, type MoveWorld, moveKey } from '../world.ts';
-import { actAsTarget, type TargetSays } from './act.ts';
+import { actAsTarget } from './act.ts';
+import type { TargetMemory } from './beside.ts';
 import { decideTarget } from './decide.ts';
 import { targetFacts } from './facts.ts';
+import type { TargetSays } from './record.ts';
 
 /** More deeds than any way through the table has in one pass. */
 const MOST_DEEDS = 12;
@@ -27,13 +29,19 @@ export function createTarget(
   triggers: readonly Trigger[],
 ): TargetSide {
   const { guests } = world;
+  const memories = new Map<string, TargetMemory>();
   const run = async (pass: MovePass): Promise<{ outcome: Outcome; says?: TargetSays }> => {
     const wake = () => guests.enqueue(CONTROLLERS.arrivals, moveKey(pass.name));
+    const memory = memories.get(pass.name.uid) ?? {};
+    memories.set(pass.name.uid, memory);
     for (let deeds = 0; deeds < MOST_DEEDS; deeds += 1) {
       const view = await targetFacts(world, pass);
       const deed = decideTarget(view);
-      if (deed.type === 'none' && isEnding(pass)) return { outcome: done };
-      const { step, says } = await actAsTarget(world, pass, view, deed, wake);
+      if (deed.type === 'none' && isEnding(pass)) {
+        memories.delete(pass.name.uid);
+        return { outcome: done };
+      }
+      const { step, says } = await actAsTarget(world, pass, view, deed, { memory, wake });
       // Without a Migration there is nobody to tell.
       if (step === 'again') continue;
       const outcome = waiting('Moving', 'the move goes on', step.afterMs);

@@ -63,6 +63,17 @@ describe('a machine that moves stays, and the target is cleaned, when', () => {
     },
   );
 
+  it('the source cannot be reached for half a minute when the target asks it for the guest', async () => {
+    const { hosts, finish } = await moving();
+    hosts.ether.cut.add('a');
+    await hosts.until('it is given up', () => isOver(hosts));
+    hosts.ether.cut.delete('a');
+    await finish('a');
+    expect(hosts.migration()?.status?.conditions?.find(({ type }) => type === 'Stalled')?.reason).toBe(
+      'PeerUnreachable',
+    );
+  });
+
   it('the target has no room for its disk', async () => {
     const { hosts, finish } = await moving();
     hosts.poolFaults.b.full = true;
@@ -88,6 +99,16 @@ describe('a machine that moves stays, and the target is cleaned, when', () => {
     await finish('a');
     expect(hosts.migration()?.status).toMatchObject({ phase: 'Failed' });
   });
+});
+
+it('a target asks again when its source is back: an agent that is killed is started anew', async () => {
+  const { hosts, finish } = await moving();
+  hosts.ether.cut.add('a');
+  await hosts.until('the target prepares', () => hosts.migration()?.status?.target?.state === 'Preparing');
+  const back = hosts.clock.monotonic() + 10_000;
+  await hosts.until('it is back', () => hosts.clock.monotonic() > back);
+  hosts.ether.cut.delete('a');
+  await finish('b');
 });
 
 describe('the hand-over', () => {

@@ -97,10 +97,12 @@ export function guestController<T extends GuestObject, Request, Hardware>(
         const isStuck = outcome.type === 'stalled' && scope.observation.state === 'Unmanageable';
         return isStuck ? waiting(outcome.reason, outcome.message, STUCK_RECHECK_MS) : outcome;
       }),
-    gone: async (key, _last, { signal }) => {
+    gone: async (key, last, { signal }) => {
       const record = world.records.byKey(recordKind(kind), key);
+      // Also of a guest whose record went with its move before this: on its next stay here it is plugged in anew.
+      const id = record?.id ?? identify(world, kind, last)?.id;
+      if (id !== undefined) memories.delete(id);
       if (record === undefined) return done;
-      memories.delete(record.id);
       const handle = handleOf(world.stateDirectory, record);
       const outcome = await world.turns.take(record.id, () =>
         departGuest(departDeps(world, kind, record, signal), world.records.get(record.id) ?? record, handle),

@@ -8,6 +8,8 @@ import { type Writing, writingAt } from './writer.ts';
 
 /** An emulated machine boots in six seconds when nothing else runs here. */
 const BOOT_MS = 150_000;
+/** One that has run before boots again within this, also while other labs are at work. */
+const ANSWER_MS = 90_000;
 
 export const WRITER_IMAGE = 'writer.qcow2';
 
@@ -31,7 +33,7 @@ spec: {kind: ContainerRootfs, pool: local, source: {build: {recipe: BusyboxRootf
 `;
 }
 
-type Placed = { host?: string; pool?: string };
+type Placed = { host?: string; pool?: string; image?: string };
 
 const placement = ({ host }: Placed) => (host === undefined ? '' : `, placement: {host: ${host}}`);
 
@@ -47,7 +49,7 @@ spec:
   memory: {size: 96Mi}
   display: None
   disks:
-    - {name: root, pool: ${pool}, source: {image: {name: writer}}}
+    - {name: root, pool: ${pool}, source: {image: {name: ${options.image ?? 'writer'}}}}
     - {name: data, pool: ${pool}, size: 16Mi}
   networks: [{name: eth0, bridge: {name: vmbr0}}]
   shutdown: {timeoutSeconds: 10}${placement(options).replace(', ', '\n  ')}
@@ -65,7 +67,7 @@ spec: {image: busybox, rootfs: {pool: ${options.pool ?? 'local'}}, networks: [{n
 `;
 }
 
-type GuestStatus = {
+export type GuestStatus = {
   uuid?: string;
   placement?: { host: string; epoch: number };
   networks?: { mac?: string }[];
@@ -112,7 +114,7 @@ export function machineGuest(lab: Lab, machineName: string): Guest {
 
   async function writing(): Promise<Writing> {
     const from = await address();
-    return until(`${name} answers at ${from}`, () => writingAt(from), BOOT_MS);
+    return until(`${name} answers at ${from}`, () => writingAt(from), ANSWER_MS);
   }
 
   return {

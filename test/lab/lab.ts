@@ -5,7 +5,9 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout, must, type Result, run, vireo } from '../e2e/harness/commands.ts';
+import { ejectDisks, fillDisk, freeDisk, insertDisk } from './disk.ts';
 import { createMachine, type Machine } from './machine.ts';
+import { createReader } from './reader.ts';
 import { createService, type Service } from './service.ts';
 import { createSwitch, type Direction } from './switch.ts';
 
@@ -20,9 +22,17 @@ export type LabOptions = {
   shared?: string;
   /** Images may be read from here. */
   images?: string;
+  /** Size of the disk of each host; without it a host has what this machine has. */
+  diskBytes?: number;
 };
 
-export type Host = Machine & { agent: Service };
+export type Host = Machine & {
+  agent: Service;
+  /** Nothing more can be written to its disk, neither volumes nor what the agent remembers. Only with `diskBytes`. */
+  fillDisk(): Promise<void>;
+  /** The disk has room again. */
+  freeDisk(): Promise<void>;
+};
 
 export type Lab = {
   readonly directory: string;
@@ -45,7 +55,10 @@ export type Lab = {
   kubectl(...args: string[]): Promise<string>;
   tryKubectl(...args: string[]): Promise<Result>;
   apply(yaml: string): Promise<string>;
-  get<T>(...args: string[]): Promise<T>;
+  /** The object KIND NAME of namespace default, or the list KIND, kinds as kubectl calls them; cheap. */
+  get<T>(kind: string, name?: string): Promise<T>;
+  /** As `get`; undefined when it does not exist. */
+  find<T>(kind: string, name: string): Promise<T | undefined>;
   /** Leases of the switch's DHCP server: address by MAC address. */
   addresses(): Promise<ReadonlyMap<string, string>>;
   /** Everything away, whatever state it is in. */
@@ -60,6 +73,7 @@ export function openLab(options: LabOptions): Lab {
   const net = `10.${network}.0`;
   const wires = createSwitch(`${name}-switch`);
   const env = { KUBECONFIG: kubeconfig, KUBECACHEDIR: join(directory, 'kubecache'), HOME: directory };
+  const reader = createReader(kubeconfig);
   const disk = (machine: string) => join(directory, 'machines', machine);
   const stateDirectory = (machine: string) => join(disk(machine), 'agent');
   const leases = join(directory, 'leases');
@@ -109,12 +123,18 @@ export function openLab(options: LabOptions): Lab {
   function host(hostName: string): Host {
     const on = machine(hostName, 11 + hostName.charCodeAt(0) - 'a'.charCodeAt(0));
     const command = node('join', '--state-dir', stateDirectory(hostName));
-    return { ...on, agent: service(on, hostName, command, 'ready') };
+    return {
+      ...on,
+      agent: service(on, hostName, command, 'ready'),
+      fillDisk: () => fillDisk(on.disk),
+      freeDisk: () => freeDisk(on.disk),
+    };
   }
 
   const hostNames = async () => {
-    const machines = await readdir(join(directory, 'machines')).catch(() => []);
-    return machines.filter((found) => found !== CONTROL).sort();
+    const machines = await readdir(join(directory, 'machines'), { withFileTypes: true }).catch(() => []);
+    const names = machines.filter((found) => found.isDirectory()).map((found) => found.name);
+    return names.filter((found) => found !== CONTROL).sort();
   };
 
   async function start(hostName: string): Promise<void> {
@@ -142,7 +162,10 @@ export function openLab(options: LabOptions): Lab {
     await must(['kubectl', 'apply', '-k', join(checkout, 'crds')], { env });
     await manager.start();
     await must(['kubectl', 'apply', '-k', join(checkout, 'manifests/rbac')], { env });
-    for (const each of hosts) await allow(each);
+    for (const each of hosts) {
+      if (options.diskBytes !== undefined) await insertDisk(disk(each), options.diskBytes);
+      await allow(each);
+    }
     await Promise.all(hosts.map(start));
   }
 
@@ -180,12 +203,19 @@ export function openLab(options: LabOptions): Lab {
     kubectl: (...args) => must(['kubectl', ...args], { env, timeoutMs: 150_000 }),
     tryKubectl: (...args) => run(['kubectl', ...args], { env }),
     apply: (yaml) => must(['kubectl', 'apply', '-f', '-'], { env, input: yaml }),
-    get: async (...args) => JSON.parse(await must(['kubectl', 'get', ...args, '-o', 'json'], { env })),
+    find: (kind, objectName) => reader.find(`${kind}/${objectName}`),
+    get: async <T>(kind: string, objectName?: string) => {
+      const what = objectName === undefined ? kind : `${kind}/${objectName}`;
+      const found = await reader.find<T>(what);
+      if (found === undefined) throw new Error(`there is no ${what}`);
+      return found;
+    },
     addresses: async () => leasesOf(await readFile(leases, 'utf8').catch(() => '')),
     down: async () => {
       for (const each of [...(await hostNames()).map(host), control]) await each.powerCut();
       await wires.unplug('uplink');
       await wires.remove();
+      await ejectDisks(directory);
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -39,7 +39,12 @@ const ORDER: readonly (string | undefined)[] = PHASES;
 /** Longer than the longest patience of the product plus an API server that is away for half a minute. */
 const END_MS = 120_000;
 
-export async function move(lab: Lab, guest: Guest, name: string, options: MoveOptions): Promise<Move> {
+export async function move(
+  lab: Lab,
+  guest: { readonly name: string },
+  name: string,
+  options: MoveOptions,
+): Promise<Move> {
   const [kind, guestName] = guest.name.split('/');
   await lab.apply(`
 apiVersion: vireo.dev/v1alpha1
@@ -52,25 +57,22 @@ spec:
   ${options.bandwidth === undefined ? '' : `bandwidth: ${options.bandwidth}`}
 `);
 
-  async function status(): Promise<MigrationStatus | undefined> {
-    const { code, stdout, stderr } = await lab.tryKubectl('get', `mig/${name}`, '-o', 'json');
-    if (code !== 0 && stderr.includes('NotFound')) return undefined;
-    if (code !== 0) throw new Error(stderr);
-    const { status: found = {} } = JSON.parse(stdout) as { status?: MigrationStatus };
-    return found;
-  }
+  const status = async () => {
+    const found = await lab.find<{ status?: MigrationStatus }>('mig', name);
+    return found === undefined ? undefined : (found.status ?? {});
+  };
 
   return {
     name,
     status,
     reaches: async (phase) => {
       const wanted = ORDER.indexOf(phase);
-      await until(`${name} is ${phase}`, async () => {
+      const last = await until(`${name} is ${phase}`, async () => {
         const now = await status();
-        if (now?.completedAt !== undefined)
-          throw new Error(`it is over before ${phase}: ${now.phase} ${now.message}`);
-        return ORDER.indexOf(now?.phase) >= wanted;
+        return (now?.completedAt !== undefined || ORDER.indexOf(now?.phase) >= wanted) && now;
       });
+      if (last?.completedAt !== undefined)
+        throw new Error(`${name} is over before ${phase}: ${last.phase} ${last.message}`);
     },
     ends: async () => {
       let last: MigrationStatus | undefined;

@@ -1,19 +1,110 @@
-/** `npm run soak:hosts [-- TIMES]`: the stories of several hosts again and again, until one fails. */
-import { spawnSync } from 'node:child_process';
+/**
+ * `npm run soak:hosts [-- ROUNDS [LABS]]`: a machine that moves between two real hosts, and each fault at each step of the move, round after
+ * round, in several labs side by side. Goes on after a failure with everything made anew, and tells at the end how often each story held.
+ */
+import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
-import { checkout } from '../e2e/harness/commands.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { hostState } from '../e2e/harness/host.ts';
+import { ALL_CASES, type Case, nameOf } from '../lab/faults.ts';
+import { WRITER_IMAGE } from '../lab/guests.ts';
+import { openLab } from '../lab/lab.ts';
+import { openStage, type Stage, survives } from '../lab/stage.ts';
+import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
 
-const STORIES = ['test/e2e/hosts.test.ts', 'test/e2e/migration.test.ts'];
-const times = Number(process.argv[2] ?? 20);
+const rounds = Number(process.argv[2] ?? 20);
+const labs = Math.min(Number(process.argv[3] ?? 4), rounds);
+const only = process.argv[4];
+const images = join(tmpdir(), 'vireo-lab-images');
+const cases = ALL_CASES.filter((each) => only === undefined || nameOf(each).includes(only));
 
-for (let round = 1; round <= times; round += 1) {
-  process.stdout.write(`\n== round ${round} of ${times}\n`);
-  const { status } = spawnSync('npx', ['vitest', 'run', '--project', 'e2e', ...STORIES], {
-    cwd: checkout,
-    stdio: 'inherit',
-  });
-  if (status === 0) continue;
-  process.stderr.write(`\nround ${round} of ${times} failed\n`);
-  process.exit(1);
+type Told = { story: string; seconds: number; failure?: string };
+
+const say = (text: string) => process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
+const placeOf = (number: number) => ({
+  name: `vsoak${number}`,
+  network: 220 + number,
+  directory: join(tmpdir(), `vireo-lab-soak-${number}`),
+  images,
+});
+
+let begun = 0;
+const told: Told[] = [];
+const since = Date.now();
+await mkdir(images, { recursive: true });
+await buildWriterDisk({ ...realWorld(), log: silentLog }, join(images, WRITER_IMAGE));
+const numbers = Array.from({ length: labs }, (_, index) => index + 1);
+for (const number of numbers) await openLab(placeOf(number)).down();
+const before = await hostState();
+try {
+  const ended = await Promise.allSettled(numbers.map(lane));
+  for (const end of ended)
+    if (end.status === 'rejected') told.push({ story: 'a lab', seconds: 0, failure: String(end.reason) });
+} finally {
+  for (const number of numbers) await openLab(placeOf(number)).down();
 }
-process.stdout.write(`\n${times} rounds without a failure\n`);
+const left =
+  JSON.stringify(await hostState()) === JSON.stringify(before) ? [] : ['something was left on this machine'];
+conclude([
+  ...told.flatMap(({ failure, story }) => (failure === undefined ? [] : [`${story}: ${failure}`])),
+  ...left,
+]);
+
+/** One lab takes rounds until none is left. */
+async function lane(number: number): Promise<void> {
+  const stage = await openStage(placeOf(number));
+  for (let round = ++begun; round <= rounds; round = ++begun) {
+    for (const each of cases) told.push(await tell(stage, each, `round ${round} in lab ${number}`));
+    told.push(await tellDisk(stage, round));
+  }
+  await stage.lab.down();
+}
+
+async function tell(stage: Stage, each: Case, where: string): Promise<Told> {
+  return timed(stage, nameOf(each), where, async () => {
+    await stage.ready();
+    await survives(stage, each);
+  });
+}
+
+/** Every record the guest has ever acknowledged is on its disk. */
+async function tellDisk(stage: Stage, round: number): Promise<Told> {
+  return timed(stage, 'no write is lost', `round ${round}`, async () => {
+    await stage.ready();
+    await stage.whileOff(verifyDisk);
+  });
+}
+
+async function timed(stage: Stage, story: string, where: string, work: () => Promise<void>): Promise<Told> {
+  const started = Date.now();
+  const seconds = () => (Date.now() - started) / 1000;
+  try {
+    await work();
+    say(`${where}: ${story} (${seconds().toFixed(1)} s)`);
+    return { story, seconds: seconds() };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? ` (${error.cause})` : '';
+    say(`${where}: FAILED: ${story}: ${error}${cause}\n${await stage.report()}`);
+    return { story, seconds: seconds(), failure: `${where}: ${error}${cause}` };
+  }
+}
+
+function conclude(failures: readonly string[]): void {
+  const stories = [...new Set(told.map(({ story }) => story))];
+  process.stdout.write('\n');
+  for (const story of stories) {
+    const all = told.filter((one) => one.story === story);
+    const times = all.map(({ seconds }) => seconds).sort((a, b) => a - b);
+    const held = all.filter(({ failure }) => failure === undefined).length;
+    process.stdout.write(
+      `${held} of ${all.length}  median ${times[times.length >> 1]?.toFixed(1)} s  ${story}\n`,
+    );
+  }
+  const minutes = ((Date.now() - since) / 60_000).toFixed(1);
+  process.stdout.write(`\n${told.length} stories in ${minutes} minutes, ${failures.length} failures\n`);
+  for (const failure of failures) process.stderr.write(`${failure}\n`);
+  process.exitCode = failures.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,187 @@
+/** What moves between real hosts beside a running machine with disks of its own: containers, shared pools, guests that are off, a whole host. */
+import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { type Box, box } from '../lab/containers.ts';
+import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../lab/guests.ts';
+import { type Lab, openLab } from '../lab/lab.ts';
+import { move, settles } from '../lab/migrations.ts';
+import { report } from '../lab/report.ts';
+import { type Traces, traces, volumesIn } from '../lab/traces.ts';
+import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
+import { must, run, until, vireo } from './harness/commands.ts';
+import { type HostState, hostState } from './harness/host.ts';
+
+const HOSTS = ['a', 'b'];
+const images = join(tmpdir(), 'vireo-lab-images');
+const shared = join(tmpdir(), 'vireo-lab-shared', 'pool');
+
+const SHARED = `
+apiVersion: vireo.dev/v1alpha1
+kind: StoragePool
+metadata: {name: shared}
+spec: {type: Directory, shared: true, directory: {path: ${shared}}}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Image
+metadata: {name: shared-writer}
+spec: {kind: Disk, pool: shared, source: {path: {path: ${join(images, WRITER_IMAGE)}}}}
+`;
+
+describe('two hosts', () => {
+  let before: HostState;
+  let lab: Lab;
+  let empty: Map<string, Traces>;
+  let web: Box;
+  let own: Guest;
+  let common: Guest;
+  const env = () => ({ KUBECONFIG: lab.kubeconfig });
+
+  beforeAll(async () => {
+    await buildWriterDisk({ ...realWorld(), log: silentLog }, join(images, WRITER_IMAGE));
+    const directory = join(tmpdir(), 'vireo-lab-more');
+    lab = openLab({ name: 'vmore', directory, network: 215, images, shared: join(shared, '..') });
+    await lab.down();
+    before = await hostState();
+    await mkdir(shared, { recursive: true });
+    await lab.up(HOSTS);
+    await lab.apply(foundations(images));
+    await lab.apply(SHARED);
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'img', '--all');
+    empty = new Map(
+      await Promise.all(HOSTS.map(async (name) => [name, await traces(lab.host(name))] as const)),
+    );
+    await lab.apply(container('web', { host: 'a' }));
+    web = box(lab, 'web');
+    own = machineGuest(lab, 'own');
+    common = machineGuest(lab, 'common');
+  });
+  afterAll(() => lab?.down());
+
+  beforeEach(({ onTestFailed }) => {
+    onTestFailed(async () => {
+      process.stderr.write(`${await report(lab, ['vm', 'ct', 'mig'])}\n`);
+    });
+  });
+
+  const untilEmpty = (host: string) =>
+    expect.poll(() => traces(lab.host(host)), { timeout: 60_000, interval: 250 }).toEqual(empty.get(host));
+  const strategy = (guest: Guest, runStrategy: string) =>
+    lab.kubectl('patch', guest.name, '--type=merge', '-p', JSON.stringify({ spec: { runStrategy } }));
+
+  it('move a container: it is stopped for a moment, which is measured, and has lost nothing', async () => {
+    expect(await web.settles()).toBe('a');
+    await web.counts();
+    await until('it has counted', async () => (await web.counted()) > 10);
+    const asked = await move(lab, web, 'container', { to: 'b' });
+    await asked.reaches('Copying');
+    const counted = await web.counted();
+    const ended = await asked.ends();
+    expect(ended).toMatchObject({ phase: 'Succeeded', type: 'Offline' });
+    expect(ended?.downtimeMilliseconds).toBeGreaterThan(0);
+    expect(ended?.downtimeMilliseconds).toBeLessThan(30_000);
+    expect(await web.settles()).toBe('b');
+    expect(await web.counted()).toBeGreaterThanOrEqual(counted);
+    await untilEmpty('a');
+  });
+
+  it('start a container where it was when it cannot be started where it went', async () => {
+    const counted = await web.counted();
+    const broken = lab.host('a');
+    const lxcStart = (await broken.run('which', 'lxc-start')).trim();
+    await broken.run('mount', '--bind', '/bin/false', lxcStart);
+    const asked = await move(lab, web, 'no-start', { to: 'a' });
+    const ended = await asked.ends().finally(() => broken.run('umount', lxcStart));
+    expect(ended).toMatchObject({ phase: 'Failed' });
+    expect(await web.settles()).toBe('b');
+    expect(await web.counted()).toBe(counted);
+    await untilEmpty('a');
+  });
+
+  it('move a machine on a shared pool without its disks, while it runs', async () => {
+    await lab.apply(writer('common', { host: 'a', pool: 'shared', image: 'shared-writer' }));
+    await settles(common);
+    const wrote = await common.writing();
+    const volumes = await volumesIn(shared);
+    const asked = await move(lab, common, 'common', { to: 'b', type: 'Live' });
+    expect(await asked.ends()).toMatchObject({ phase: 'Succeeded', type: 'Live' });
+    expect(await settles(common)).toMatchObject({ host: 'b' });
+    expect((await common.writesOn(wrote)).boot).toBe(wrote.boot);
+    expect(await volumesIn(shared)).toEqual(volumes);
+    await untilEmpty('a');
+  });
+
+  it('move the disks of a machine that is off, and it stays off', async () => {
+    await lab.apply(writer('own', { host: 'a' }));
+    const wrote = await own.writing();
+    await strategy(own, 'Halted');
+    await until('it is off', async () => (await own.instances()).length === 0);
+    const last = await verifyDisk(await own.dataDisk());
+    const asked = await move(lab, own, 'off', { to: 'b' });
+    const ended = await asked.ends();
+    expect(ended).toMatchObject({ phase: 'Succeeded', type: 'Offline' });
+    expect(ended).not.toHaveProperty('downtimeMilliseconds');
+    expect(await own.host()).toBe('b');
+    expect(await own.instances()).toEqual([]);
+    expect(await verifyDisk(await own.dataDisk())).toEqual(last);
+    await untilEmpty('a');
+    await strategy(own, 'Always');
+    expect(await settles(own)).toMatchObject({ host: 'b' });
+    expect((await own.writing()).number).toBeGreaterThan(wrote.number);
+  });
+
+  it('are drained one by one: all guests leave, also when the manager is killed meanwhile', async () => {
+    const wrote = await Promise.all([own.writing(), common.writing()]);
+    const draining = run(
+      [process.execPath, vireo, 'drain', 'b', '--reason', 'new memory', '--timeout', '150'],
+      { env: env(), timeoutMs: 160_000 },
+    );
+    await until('a move has begun', async () => {
+      const { items } = await lab.get<{ items: { status?: { phase?: string; completedAt?: string } }[] }>(
+        'mig',
+      );
+      return items.some(({ status }) => status?.phase === 'Copying' && status.completedAt === undefined);
+    });
+    await lab.manager.kill();
+    await lab.manager.start();
+    expect(await draining).toMatchObject({ code: 0, stdout: expect.stringContaining('Drained') });
+    expect(await settles(own)).toMatchObject({ host: 'a' });
+    expect(await settles(common)).toMatchObject({ host: 'a' });
+    expect(await web.settles()).toBe('a');
+    expect((await own.writing()).boot).toBe(wrote[0]?.boot);
+    expect((await common.writing()).boot).toBe(wrote[1]?.boot);
+    await untilEmpty('b');
+  });
+
+  it('take their guests back after the reboot', async () => {
+    const wrote = await Promise.all([own.writing(), common.writing()]);
+    await lab.host('b').powerCut();
+    await lab.start('b');
+    await must([process.execPath, vireo, 'drain', 'b', '--undo'], { env: env() });
+    for (const guest of [own, common]) {
+      await until(`${guest.name} is back`, async () => (await guest.host()) === 'b', 120_000, 500);
+      expect(await settles(guest)).toMatchObject({ host: 'b' });
+    }
+    await until('the container is back', async () => (await web.host()) === 'b', 120_000, 500);
+    expect(await web.settles()).toBe('b');
+    expect((await own.writing()).boot).toBe(wrote[0]?.boot);
+    expect((await common.writing()).boot).toBe(wrote[1]?.boot);
+    await untilEmpty('a');
+  });
+
+  it('have lost no write, and are as empty as before when all guests have been deleted', async () => {
+    for (const guest of [own, common]) {
+      await strategy(guest, 'Halted');
+      await until(`${guest.name} is off`, async () => (await guest.instances()).length === 0);
+      expect((await verifyDisk(await guest.dataDisk())).number).toBeGreaterThan(1);
+    }
+    await lab.kubectl('delete', '--timeout=60s', 'vm,ct', '--all');
+    for (const host of HOSTS) await untilEmpty(host);
+    expect(await volumesIn(shared)).toEqual([]);
+    await lab.down();
+    expect(await hostState()).toEqual(before);
+  });
+});

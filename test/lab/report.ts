@@ -1,0 +1,63 @@
+/** What a person needs to see when a story of a lab has failed: objects, agents' last words, and what each guest's hypervisor says of it. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Lab } from './lab.ts';
+
+const LOG_LINES = 40;
+
+/** Never throws: what cannot be found out is said in its place. */
+export async function report(lab: Lab, objects: readonly string[]): Promise<string> {
+  const parts: string[] = [];
+  for (const name of objects) {
+    const { stdout, stderr } = await lab.tryKubectl('get', name, '-o', 'json');
+    parts.push(`${name}: ${statusOf(stdout) ?? stderr}`);
+  }
+  const { stdout: hosts } = await lab.tryKubectl('get', 'vhost,vm,ct,mig', '-A', '-o', 'wide');
+  parts.push(hosts);
+  for (const name of await lab.hostNames().catch(() => [])) {
+    const log = await readFile(join(lab.directory, `${name}.log`), 'utf8').catch(String);
+    parts.push(`${name}, its agent:`, log.trimEnd().split('\n').slice(-LOG_LINES).join('\n'));
+    parts.push(`${name}, its guests:`, await hypervisors(lab, name));
+    const links = await lab.host(name).run('bridge', 'fdb', 'show', 'br', 'vmbr0').catch(String);
+    parts.push(`${name}, what its bridge has learnt:`, links);
+  }
+  return parts.join('\n');
+}
+
+function statusOf(json: string): string | undefined {
+  try {
+    const { status, items } = JSON.parse(json) as { status?: unknown; items?: { status?: unknown }[] };
+    return JSON.stringify(status ?? items?.map((item) => item.status));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks each QEMU of the host by its second monitor, and listens to what its guest says when Enter is pressed on the serial console. */
+const ASK = `
+const net = require('net'), fs = require('fs');
+const talk = (path, lines, ms) => new Promise((done) => {
+  let heard = '';
+  const socket = net.connect(path, () => socket.write(lines));
+  socket.on('data', (bytes) => { heard += bytes; });
+  socket.on('error', (error) => { heard += error.message; });
+  setTimeout(() => { socket.destroy(); done(heard); }, ms);
+});
+const ask = (execute) => JSON.stringify({ execute }) + '\\n';
+(async () => {
+  for (const pid of fs.readdirSync('/proc')) {
+    let line = '';
+    try { line = fs.readFileSync('/proc/' + pid + '/cmdline', 'utf8'); } catch {}
+    const directory = /path=([^,\\0]*)\\/q,/.exec(line)?.[1];
+    if (!/^[^\\0]*qemu-system/.test(line) || directory === undefined) continue;
+    const questions = ['qmp_capabilities', 'query-status', 'query-migrate', 'query-block-jobs'].map(ask).join('');
+    console.log('pid ' + pid + (line.includes('-incoming') ? ' (came here)' : ''));
+    console.log(await talk(directory + '/q2', questions, 1000));
+    console.log('console: ' + await talk(directory + '/s', '\\n', 1000));
+  }
+})();
+`;
+
+function hypervisors(lab: Lab, host: string): Promise<string> {
+  return lab.host(host).run(process.execPath, '-e', ASK).catch(String);
+}

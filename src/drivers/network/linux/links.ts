@@ -44,15 +44,21 @@ export type TapWish = { ifname: string; bridge: string; mac: string; ownerUid: n
 
 /**
  * Makes a tap, unless it is there, and plugs it into its bridge. `vnet_hdr` lets QEMU pass checksums and large packets through. Its own MAC
- * is the guest's with a high first byte: a bridge takes the lowest MAC of its ports, and a host's bridge must keep that of its card.
+ * is the guest's with a high first byte: a bridge takes the lowest MAC of its ports, and a host's bridge must keep that of its card. It is
+ * never the guest's own: what is sent to that would end at the host.
  */
 export async function ensureTap(world: World, tap: TapWish): Promise<void> {
   const exists = (await linkNames(world.files)).has(tap.ifname);
-  const settings = [`address fe${tap.mac.slice(2)}`, ...(tap.mtu === undefined ? [] : [`mtu ${tap.mtu}`])];
+  const settings = [`address ${tapMac(tap.mac)}`, ...(tap.mtu === undefined ? [] : [`mtu ${tap.mtu}`])];
   await ipBatch(world, [
     ...(exists ? [] : [`tuntap add dev ${tap.ifname} mode tap user ${tap.ownerUid} vnet_hdr`]),
     `link set dev ${tap.ifname} ${settings.join(' ')} master ${tap.bridge} up`,
   ]);
+}
+
+/** The MAC of the host's end of a tap. */
+export function tapMac(guestMac: string): string {
+  return `${guestMac.toLowerCase().startsWith('fe') ? 'fa' : 'fe'}${guestMac.slice(2)}`;
 }
 
 /** Plugs links that exist into a bridge that was made anew. */

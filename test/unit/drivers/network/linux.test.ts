@@ -4,6 +4,7 @@ import { dnsmasqTables } from '../../../../src/drivers/network/linux/dnsmasq.ts'
 import { natRules } from '../../../../src/drivers/network/linux/firewall.ts';
 import { neighbours, routes } from '../../../../src/drivers/network/linux/kernel.ts';
 import { readLeases } from '../../../../src/drivers/network/linux/leases.ts';
+import { tapMac } from '../../../../src/drivers/network/linux/links.ts';
 import {
   chooseAddress,
   chooseSubnet,
@@ -142,6 +143,11 @@ describe('what the NAT network is made of', () => {
       hosts: '10.77.5.9 web.shop.vireo.internal\n',
       dhcpHosts: '02:00:00:00:00:01,10.77.5.9,web\n',
     });
+  });
+
+  it("gives a tap a high MAC that is never the guest's own: a bridge keeps for the host what is sent to that", () => {
+    expect(tapMac('02:00:00:00:00:01')).toBe('fe:00:00:00:00:01');
+    expect(tapMac('fe:9e:7b:00:43:06')).toBe('fa:9e:7b:00:43:06');
   });
 
   it('names interfaces by scope, guest and interface', () => {

@@ -188,6 +188,19 @@ describe.each([
     expect(await here.a.driver().transfer.progress(here.guest)).toEqual({ phase: 'Idle' });
   });
 
+  it('is not taken from a host that it should not come from, though the authority vouches for that one too', async () => {
+    const pki = await makeCertificates(join(here.a.directory, 'pki'), ['host-a', 'host-b', 'host-c']);
+    place = await receive({ directory: pki('host-b'), peer: 'host-a' });
+    const tls = { directory: pki('host-c'), peer: 'host-b' };
+    await here.a.driver().transfer.send(here.guest, place, sending({ tls }));
+    await vi.waitFor(async () => {
+      expect(await here.a.driver().transfer.progress(here.guest)).toMatchObject({ phase: 'Failed' });
+    }, patience);
+    await here.a.driver().transfer.cancel(here.guest);
+    await here.b.driver().kill(here.arrival);
+    expect(await states(here)).toEqual(['Running', 'Off']);
+  });
+
   it('runs on at its source when the target dies or the move is called off, and can move again', async () => {
     place = await receive();
     const slow = sending({ bytesPerSecond: shared ? 64 * 1024 : 4 * MIB });

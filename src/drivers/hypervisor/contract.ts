@@ -209,7 +209,7 @@ export type GuestTransfer<Request, Hardware> = {
 export type TransferTls = {
   /** Absolute path of the directory. */
   directory: string;
-  /** DNS name in the other host's certificate. */
+  /** The other host's name: the common name in its certificate, and a DNS name in it. */
   peer: string;
 };
 

@@ -8,6 +8,8 @@ import { type QmpConnection, QmpError } from '../qmp.ts';
 
 /** Id of the object that holds the certificates, on either side. */
 const credentials = 'tls-transfer';
+/** Id of the object that says whom a target lets in. */
+const admission = 'tls-transfer-peer';
 /** Ports a target listens on, as those who set up firewalls need to know: the range Proxmox VE and libvirt users open, and a little more. */
 const firstPort = 60_000;
 const portCount = 1_000;
@@ -17,7 +19,10 @@ export type Method = { channels?: number; compression?: SendOptions['compression
 
 type End = 'client' | 'server';
 
-/** Gives QEMU this host's certificates; the other end has to show one of the same authority. Nothing without TLS. */
+/**
+ * Gives QEMU this host's certificates; the other end has to show one of the same authority in the name of the host it should be: a client
+ * looks at the names in it, a server at its subject (authz-simple). Nothing without TLS.
+ */
 export async function useCertificates(
   monitor: QmpConnection,
   tls: TransferTls | undefined,
@@ -32,18 +37,24 @@ export async function useCertificates(
     endpoint: end,
     'verify-peer': true,
   });
+  if (end === 'client') return;
+  await monitor.execute('object-add', {
+    'qom-type': 'authz-simple',
+    id: admission,
+    identity: `CN=${tls.peer}`,
+  });
 }
 
 /** A renewed certificate is read by a new object only. */
 export async function dropCertificates(monitor: QmpConnection): Promise<void> {
-  await unlessRefused(monitor.execute('object-del', { id: credentials }));
+  for (const id of [credentials, admission]) await unlessRefused(monitor.execute('object-del', { id }));
 }
 
 /** What an address of the other end needs beside host and port. */
 export function tlsOf(tls: TransferTls | undefined, end: End): Readonly<Record<string, string>> {
   if (tls === undefined) return {};
   return end === 'server'
-    ? { 'tls-creds': credentials }
+    ? { 'tls-creds': credentials, 'tls-authz': admission }
     : { 'tls-creds': credentials, 'tls-hostname': tls.peer };
 }
 

@@ -13,7 +13,7 @@ export type PeerFiles = { authority: string; certificate: string; key: string };
  * The group ffdhe2048 of RFC 7919. Without one QEMU makes a group of its own each time it takes the certificates as a server, which can take
  * many seconds, and answers nobody meanwhile (tls-creds-x509, `dh-params.pem`).
  */
-const DH_GROUP = `-----BEGIN DH PARAMETERS-----
+export const DH_GROUP = `-----BEGIN DH PARAMETERS-----
 MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
 +8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
 87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7

@@ -1,6 +1,7 @@
 /** Certificates of hosts as agents keep them: one authority, and a directory for each host in QEMU's layout (tls-creds-x509). */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DH_GROUP } from '../../../src/agent/peers/pki.ts';
 import { makeKeyPair } from '../../../src/base/pki/certificates.ts';
 import { realWorld } from '../../../src/main/world/world.ts';
 
@@ -15,6 +16,7 @@ export async function makeCertificates(
     const folder = join(directory, host);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(join(folder, 'ca-cert.pem'), authority.certificate);
+    await writeFile(join(folder, 'dh-params.pem'), DH_GROUP);
     const server = { type: 'server', commonName: host, hosts: [host] } as const;
     const client = { type: 'client', commonName: host, organizations: [] } as const;
     for (const purpose of [server, client]) {

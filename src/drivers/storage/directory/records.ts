@@ -28,8 +28,13 @@ export const arrivalRecordName = 'arrival.json';
 
 /** The record of a volume's directory: undefined without a directory; throws ReasonedError VolumeDamaged when it is not readable. */
 export async function readVolumeRecord(files: Files, directory: string): Promise<VolumeRecord | undefined> {
-  const text = await files.readText(`${directory}/${volumeRecordName}`);
-  if (text === undefined && (await files.stat(directory)) === undefined) return undefined;
+  const path = `${directory}/${volumeRecordName}`;
+  let text = await files.readText(path);
+  if (text === undefined) {
+    if ((await files.stat(directory)) === undefined) return undefined;
+    // The rename that shows a volume may come between the two looks: now its record is there too.
+    text = await files.readText(path);
+  }
   const record = text === undefined ? undefined : parse<VolumeRecord>(text);
   if (record?.owner?.guestUuid === undefined || (record.kind !== 'Disk' && record.kind !== 'Filesystem')) {
     const message = `the record of the volume in ${directory} is missing or unreadable; its data is untouched: restore ${volumeRecordName} there or move the directory away`;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/base/log.ts';
 import type { StoragePool, VolumeRequest } from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
+import { readVolumeRecord } from '../../../../src/drivers/storage/directory/records.ts';
 import { canMapIds } from '../../../../src/drivers/storage/directory/trees.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
 
@@ -57,6 +58,24 @@ describe('a pool in a directory', () => {
     await expect(pool.remove('g1-data', owner)).rejects.toMatchObject({ reason: 'VolumeDamaged' });
     expect((await pool.list()).map((volume) => volume.id)).toEqual(['g2-data']);
     expect(await pool.facts()).toMatchObject({ healthy: true, reason: 'VolumeDamaged' });
+  });
+
+  it('does not call a volume damaged that is shown while it is looked at', async () => {
+    const place = join(path, 'volumes', 'g1-data');
+    const record = { ...disk, initialBytes: 0 };
+    const files = {
+      ...world.files,
+      // The maker is faster than whoever has just found no record.
+      stat: async (looked: string) => {
+        if (looked === place) {
+          await mkdir(place);
+          await writeFile(join(place, 'volume.json'), JSON.stringify(record));
+        }
+        return world.files.stat(looked);
+      },
+    };
+    await open();
+    expect(await readVolumeRecord(files, place)).toEqual(record);
   });
 
   it('grows a running raw disk at once and leaves a running qcow2 to QEMU until it is attached again', async () => {

@@ -24,7 +24,7 @@ export type Records = {
 
 type RecordFiles = Pick<
   Files,
-  'readText' | 'writeAtomic' | 'makeDirectory' | 'list' | 'removeTree' | 'remove'
+  'readText' | 'writeAtomic' | 'makeDirectory' | 'list' | 'removeTree' | 'remove' | 'sync'
 >;
 
 /** Where the guests of a state directory are. */
@@ -71,8 +71,15 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
         const after = change(before);
         const text = JSON.stringify(after);
         if (before !== undefined && JSON.stringify(before) === text) return before;
-        if (before === undefined) await files.makeDirectory(join(directory, id), { mode: 0o711 });
-        await files.writeAtomic(fileOf(id), `${text}\n`, { mode: 0o600 });
+        if (before === undefined) {
+          if (records.size === 0) await files.makeDirectory(directory);
+          await files.makeDirectory(join(directory, id), { mode: 0o711, fleeting: true });
+        }
+        await Promise.all([
+          files.writeAtomic(fileOf(id), `${text}\n`, { mode: 0o600 }),
+          // The new directory is made durable beside the record in it.
+          before === undefined ? files.sync(directory) : undefined,
+        ]);
         keep(after);
         changed.tell(id);
         return after;

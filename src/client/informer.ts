@@ -26,8 +26,9 @@ export type LocalCopy<T extends KubeObject> = {
 
 /** managedFields are often longer than the object and nobody here reads them. */
 function slim<T extends KubeObject>(object: Stored<T>): Stored<T> {
-  if ('managedFields' in object.metadata) Reflect.deleteProperty(object.metadata, 'managedFields');
-  return deepFreeze(object);
+  if (!('managedFields' in object.metadata)) return deepFreeze(object);
+  const { managedFields: _, ...metadata } = object.metadata;
+  return deepFreeze({ ...object, metadata });
 }
 
 function createIndexes<T extends KubeObject>(objects: ReadonlyMap<string, Stored<T>>) {

@@ -41,18 +41,21 @@ export function createMemoryClient(options: MemoryOptions): MemoryClient {
     if (signal?.aborted === true) throw new ApiError(0, 'Aborted', 'the request was aborted');
   };
 
-  const write = (
+  /** Resolves with the body as the server has it. */
+  const write = async <B>(
     verb: MemoryRequest['verb'],
     kind: KindRef,
     ref: ObjectRef,
     how?: WriteOptions,
-    body?: unknown,
-  ) => {
-    const request: MemoryRequest = { verb, kind, key: keyOf(ref), body: overTheWire(body) };
-    return arrive(
+    given?: B,
+  ): Promise<B> => {
+    const body = overTheWire(given) as B;
+    const request: MemoryRequest = { verb, kind, key: keyOf(ref), body };
+    await arrive(
       how?.subresource === undefined ? request : { ...request, subresource: how.subresource },
       how?.signal,
     );
+    return body;
   };
 
   const existing = (kind: KindRef, ref: ObjectRef): AnyStored => {
@@ -82,28 +85,28 @@ export function createMemoryClient(options: MemoryOptions): MemoryClient {
   const client: Client = {
     get: async <T extends KubeObject>(kind: KindRef<T>, ref: ObjectRef, how: RequestOptions = {}) => {
       await arrive({ verb: 'get', kind, key: keyOf(ref) }, how.signal);
-      return overTheWire(existing(kind, ref)) as Stored<T>;
+      return existing(kind, ref) as Stored<T>;
     },
     find: async <T extends KubeObject>(kind: KindRef<T>, ref: ObjectRef, how: RequestOptions = {}) => {
       await arrive({ verb: 'get', kind, key: keyOf(ref) }, how.signal);
-      return overTheWire(state.get(kind, keyOf(ref))) as Stored<T> | undefined;
+      return state.get(kind, keyOf(ref)) as Stored<T> | undefined;
     },
     list: async <T extends KubeObject>(kind: KindRef<T>, how: ListOptions = {}) => {
       await arrive({ verb: 'list', kind }, how.signal);
-      return overTheWire(pageOf(state, kind, how)) as { items: Stored<T>[]; resourceVersion: string };
+      return pageOf(state, kind, how) as { items: Stored<T>[]; resourceVersion: string };
     },
     create: async <T extends KubeObject>(kind: KindRef<T>, object: T, how?: WriteOptions) => {
-      await write('create', kind, object.metadata, how, object);
+      const body = await write('create', kind, object.metadata, how, object);
       rules.checkObject(kind, object);
       const { name } = object.metadata;
       if (state.get(kind, keyOf(object.metadata)) !== undefined) throw rules.alreadyExists(kind, name);
-      return overTheWire(insert(kind, overTheWire(object), how)) as Stored<T>;
+      return insert(kind, body, how) as Stored<T>;
     },
     update: async <T extends KubeObject>(kind: KindRef<T>, object: Stored<T>, how?: WriteOptions) => {
-      await write('update', kind, object.metadata, how, object);
+      const body = await write('update', kind, object.metadata, how, object);
       const current = existing(kind, object.metadata);
-      const next = rules.updated(kind, current, overTheWire(object), how?.subresource);
-      return overTheWire(store(kind, current, next, how)) as Stored<T>;
+      const next = rules.updated(kind, current, body, how?.subresource);
+      return store(kind, current, next, how) as Stored<T>;
     },
     mergePatch: async <T extends KubeObject>(
       kind: KindRef<T>,
@@ -111,16 +114,14 @@ export function createMemoryClient(options: MemoryOptions): MemoryClient {
       patch: unknown,
       how?: WriteOptions,
     ) => {
-      await write('patch', kind, ref, how, patch);
-      return overTheWire(change(kind, ref, overTheWire(patch), how)) as Stored<T>;
+      return change(kind, ref, await write('patch', kind, ref, how, patch), how) as Stored<T>;
     },
     apply: async <T extends KubeObject>(kind: KindRef<T>, object: T, how?: WriteOptions) => {
-      await write('apply', kind, object.metadata, how, object);
+      const body = await write('apply', kind, object.metadata, how, object);
       rules.checkObject(kind, object);
       const present = state.get(kind, keyOf(object.metadata)) !== undefined;
-      const wire = overTheWire(object);
-      const result = present ? change(kind, object.metadata, wire, how) : insert(kind, wire, how);
-      return overTheWire(result) as Stored<T>;
+      const result = present ? change(kind, object.metadata, body, how) : insert(kind, body, how);
+      return result as Stored<T>;
     },
     delete: async (kind, ref, how = {}) => {
       await write('delete', kind, ref, how);

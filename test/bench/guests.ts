@@ -64,7 +64,9 @@ export async function benchMachine(lab: Lab, client: Client): Promise<Figure[]> 
     const created = performance.now();
     await newMachineRuns(lab, sockets);
     ours.push(performance.now() - created);
-    const { uuid } = (await lab.get<{ status: { uuid: string } }>('vm', name)).status;
+    const uuid = await until('its uuid is known', async () => {
+      return (await lab.get<{ status?: { uuid?: string } }>('vm', name)).status?.uuid;
+    });
     argv = (await readFile(`/proc/${await qemuPid(uuid)}/cmdline`, 'utf8')).split('\0').slice(0, -1);
     await lab.kubectl('delete', 'vm', name, '--wait');
   }

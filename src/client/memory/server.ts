@@ -36,7 +36,7 @@ export type MemoryServer = {
   readonly log: MemoryRequest[];
 };
 
-/** The wire between client and server: nobody holds the other's objects, and undefined does not exist. */
+/** The way in: the server holds nobody's objects, and undefined does not exist. What goes out is frozen. */
 export function overTheWire<T>(value: T): T {
   return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
 }
@@ -58,7 +58,7 @@ export function createMemoryServer(clock: Clock, historyLimit: number): MemorySe
         ...object.metadata,
         uid: object.metadata.uid ?? old?.metadata.uid ?? nextUid(state),
       };
-      return overTheWire(state.put(kind, overTheWire({ ...object, metadata }))) as Stored<T>;
+      return state.put(kind, overTheWire({ ...object, metadata })) as Stored<T>;
     },
     writes: () => log.filter(({ verb }) => verb !== 'get' && verb !== 'list' && verb !== 'watch'),
     compact: state.compact,

@@ -2,10 +2,10 @@
 import type { KindRef } from '../../api/meta.ts';
 import type { ListOptions, WatchEvent } from '../contract.ts';
 import { ApiError } from '../contract.ts';
+import { deepFreeze } from '../frozen.ts';
 import type { Selector } from '../selector.ts';
 import { selectorOf } from '../selector.ts';
 import type { AnyStored, MemoryChange, Signal, State } from './state.ts';
-import { kindName } from './state.ts';
 
 type AnyEvent = WatchEvent<AnyStored>;
 
@@ -14,10 +14,10 @@ function eventOf(change: MemoryChange, selects: Selector): AnyEvent | undefined 
   const { before, after, revision } = change;
   const was = before !== undefined && selects(before);
   const is = after !== undefined && selects(after);
-  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: structuredClone(after) };
+  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: after };
   if (!was) return undefined;
   const metadata = { ...before.metadata, resourceVersion: String(revision) };
-  return { type: 'DELETED', object: structuredClone({ ...before, metadata }) };
+  return { type: 'DELETED', object: deepFreeze({ ...before, metadata }) };
 }
 
 function expired(from: number, oldest: number): ApiError {
@@ -40,7 +40,7 @@ export async function* watchState(
     wake();
   };
   const end = (): void => hear({ type: 'end' });
-  const unsubscribe = state.subscribe(hear);
+  const unsubscribe = state.subscribe(kind, hear);
   options.signal?.addEventListener('abort', end, { once: true });
   try {
     while (options.signal?.aborted !== true) {
@@ -53,7 +53,7 @@ export async function* watchState(
         return;
       } else if (signal.type === 'bookmark') {
         if (options.bookmarks === true) yield { type: 'BOOKMARK', resourceVersion: String(signal.revision) };
-      } else if (signal.change.kind === kindName(kind)) {
+      } else {
         const event = eventOf(signal.change, selects);
         if (event !== undefined) yield event;
       }

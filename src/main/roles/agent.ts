@@ -1,5 +1,6 @@
 /** `vireo agent`: makes this host match what is placed on it; with `--simulate N`, N hosts that exist only on paper. */
-import { join } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { createAgent } from '../../agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
@@ -18,6 +19,7 @@ import { defaultRunDirectory, scopeOf } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
 import { version } from '../version.ts';
+import { launchedProcesses } from '../world/launched.ts';
 
 export type AgentOptions = {
   kubeconfig?: string;
@@ -34,7 +36,9 @@ export type AgentOptions = {
 /** Where the allow-list is looked for when --config does not name it. */
 const DEFAULT_CONFIG = '/etc/vireo/agent.yaml';
 
-export async function runAgent(options: AgentOptions, lifetime: Lifetime, world: World): Promise<void> {
+export async function runAgent(options: AgentOptions, lifetime: Lifetime, given: World): Promise<void> {
+  const launched = launchedProcesses(given, launcherCommand());
+  const world: World = { ...given, processes: launched.processes };
   const kubeconfig = await findKubeconfig(options.kubeconfig, world);
   const simulation = await readSimulation(options.simulationFile, world);
   const network: PaperNetwork = new Map();
@@ -48,7 +52,14 @@ export async function runAgent(options: AgentOptions, lifetime: Lifetime, world:
   const running = Promise.all(started.map((agent) => agent.run(lifetime.signal)));
   await Promise.race([Promise.all(started.map((agent) => agent.registered)), running]);
   if (!lifetime.signal.aborted) process.stdout.write('ready agent\n');
-  await running;
+  // Not earlier: it would take time from the agent's own start.
+  if (options.simulate === 0) void launched.start();
+  await running.finally(() => launched.close());
+}
+
+/** The launcher lies beside this executable. */
+function launcherCommand(): string[] {
+  return [process.execPath, join(dirname(realpathSync(process.argv[1] ?? '')), 'launcher.js')];
 }
 
 async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: World) {

@@ -37,11 +37,16 @@ function sameProcess(a: ProcessIdentity | undefined, b: ProcessIdentity): boolea
   return a !== undefined && a.pid === b.pid && a.startTicks === b.startTicks && a.bootId === b.bootId;
 }
 
+/** All that a program started by us finds in its environment, unless it is given more. */
+export function environmentOf(searchPath: string): Readonly<Record<string, string>> {
+  return { PATH: searchPath, LANG: 'C.UTF-8' };
+}
+
 /** The real processes. */
 export function realProcesses(options: ProcessesOptions): Processes {
   const { clock, searchPath = SEARCH_PATH } = options;
   const identities = createIdentities();
-  const environment = { PATH: searchPath, LANG: 'C.UTF-8' };
+  const environment = environmentOf(searchPath);
   const isAlive = async (identity: ProcessIdentity): Promise<boolean> =>
     sameProcess(await identities.identify(identity.pid), identity);
 

@@ -32,12 +32,16 @@ function feed(child: ChildProcess, input: string | Uint8Array | undefined): void
   child.stdin?.end(input);
 }
 
-/** Resolves when the command has ended; rejects only with the reason of an aborted signal (the command is dead then). */
+/**
+ * Resolves when the command has ended; rejects only with the reason of an aborted signal (the command is dead then). `started` hears the pid
+ * once there is one.
+ */
 export function runCommand(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
   options: RunOptions,
   clock: Clock,
+  started: (pid: number) => void = () => {},
 ): Promise<RunResult> {
   const { signal } = options;
   return new Promise((resolve, reject) => {
@@ -50,6 +54,7 @@ export function runCommand(
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    if (child.pid !== undefined) started(child.pid);
     const said = collect(child);
     let timedOut = false;
     let releasePipes = (): void => {};

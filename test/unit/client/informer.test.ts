@@ -203,17 +203,22 @@ describe('keeping up with the server', () => {
   });
 
   it('lists again when its version is too old, and tells the difference only', async () => {
-    const { clock, user, informers, start, reads } = lab();
+    let isDown = false;
+    const { clock, user, informers, start, reads } = lab(() => {
+      if (isDown) throw new ApiError(0, 'Down', 'nobody answers');
+    });
     user.seed(Guest, guest('stays'));
     user.seed(Guest, guest('goes'));
     const { changes } = hear(informers);
     start();
     await clock.advance(60_000);
     changes.length = 0;
+    isDown = true;
     user.disconnect();
     await user.delete(Guest, { namespace: 'lab', name: 'goes' });
     await user.create(Guest, guest('comes'));
     user.compact();
+    isDown = false;
     await clock.advance(60_000);
     expect(story(changes)).toEqual(['- lab/goes', '+ lab/comes']);
     expect(reads('list')).toBe(2);

@@ -1,24 +1,43 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/base/log.ts';
 import { realClock } from '../../../src/main/world/clock.ts';
 import { realFiles } from '../../../src/main/world/files.ts';
 import { parseStat } from '../../../src/main/world/identity.ts';
+import { launchedProcesses } from '../../../src/main/world/launched.ts';
 import { realProcesses } from '../../../src/main/world/processes.ts';
 import { realRandom } from '../../../src/main/world/random.ts';
 
 const clock = realClock();
-const processes = realProcesses({ clock });
-const files = realFiles(realRandom());
+const random = realRandom();
+const direct = realProcesses({ clock });
+const launcher = [process.execPath, '--import', 'tsx', 'src/main/launcher.ts'];
+const launched = launchedProcesses({ clock, random, log: silentLog, processes: direct }, launcher);
+const processes = direct;
+const files = realFiles(random);
 let folder = '';
+
+beforeAll(() => launched.start());
+afterAll(() => launched.close());
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'vireo-processes-'));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-describe('running a command', () => {
+const ways = [
+  { way: 'this process', processes: direct },
+  { way: 'a launcher', processes: launched.processes },
+];
+
+describe.each(ways)('a command started by $way', ({ way, processes }) => {
+  it('is its child', async () => {
+    const parent = Number((await processes.run(['sh', '-c', 'echo $PPID'])).stdout);
+    expect(parent === process.pid).toBe(way === 'this process');
+  });
+
   it('gives its output and its code without throwing', async () => {
     const result = await processes.run(['sh', '-c', 'cat; echo oops >&2; exit 3'], { input: 'hello' });
     expect(result).toEqual({ code: 3, stdout: 'hello', stderr: 'oops\n', timedOut: false });
@@ -67,7 +86,7 @@ describe('running a command', () => {
   });
 });
 
-describe('a detached process', () => {
+describe.each(ways)('a detached process started by $way', ({ processes }) => {
   it('writes to its file, is known beyond its pid, and is told apart from its dead self', async () => {
     const outputPath = join(folder, 'guest.log');
     await files.writeAtomic(outputPath, 'before\n');

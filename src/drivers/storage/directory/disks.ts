@@ -4,17 +4,41 @@ import type { Tools } from './tools.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
 
-/** A sparse empty disk. */
-export async function makeBlankDisk(
-  tools: Tools,
+/** Makes a sparse empty disk. */
+export type MakeBlankDisk = (
   disk: { path: string; format: DiskFormat; sizeBytes: number },
   signal: AbortSignal,
-): Promise<void> {
-  const argv =
-    disk.format === 'raw'
-      ? ['truncate', '-s', String(disk.sizeBytes), disk.path]
-      : ['qemu-img', 'create', '-q', '-f', 'qcow2', disk.path, String(disk.sizeBytes)];
-  await tools.run(argv, { signal });
+) => Promise<void>;
+
+/** Empty qcow2 files of as many sizes are kept, and only small ones: an empty one has some 200 KiB. */
+const BLANKS = 32;
+const BLANK_BYTES = 1024 * 1024;
+
+/** Empty qcow2 files of one size are equal: qemu-img makes the first, and its bytes the others without starting a program. */
+export function createBlankDisks(
+  files: Pick<Files, 'readBytes' | 'stat' | 'writeAtomic'>,
+  tools: Pick<Tools, 'run'>,
+): MakeBlankDisk {
+  const blanks = new Map<number, Uint8Array>();
+  const keep = async ({ path, sizeBytes }: { path: string; sizeBytes: number }): Promise<void> => {
+    if (((await files.stat(path))?.sizeBytes ?? 0) > BLANK_BYTES) return;
+    const bytes = await files.readBytes(path);
+    if (bytes === undefined) return;
+    const oldest = blanks.size < BLANKS ? undefined : blanks.keys().next().value;
+    if (oldest !== undefined) blanks.delete(oldest);
+    blanks.set(sizeBytes, bytes);
+  };
+  return async (disk, signal) => {
+    const size = String(disk.sizeBytes);
+    if (disk.format === 'raw') {
+      await tools.run(['truncate', '-s', size, disk.path], { signal });
+      return;
+    }
+    const blank = blanks.get(disk.sizeBytes);
+    if (blank !== undefined) return files.writeAtomic(disk.path, blank);
+    await tools.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk.path, size], { signal });
+    await keep(disk);
+  };
 }
 
 /**

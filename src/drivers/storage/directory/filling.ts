@@ -2,7 +2,7 @@
 import type { VolumeRequest } from '../contract.ts';
 import { checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
-import { makeBlankDisk, makeDiskFromImage } from './disks.ts';
+import { makeDiskFromImage } from './disks.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
@@ -78,7 +78,7 @@ async function fillBlank(
   const { id, owner, format } = request;
   if (request.kind === 'Disk') {
     const sizeBytes = diskSize(id, request.sizeBytes, undefined);
-    await makeBlankDisk(room.tools, { path: `${to.made}/${diskName(format)}`, format, sizeBytes }, to.signal);
+    await room.makeBlankDisk({ path: `${to.made}/${diskName(format)}`, format, sizeBytes }, to.signal);
     return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: 0 };
   }
   const root = `${to.made}/${rootfsName}`;

@@ -5,6 +5,7 @@ import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
 import type { BtrfsPoolConfig, DirectoryPoolConfig } from '../contract.ts';
 import { createGroupRun, createKeyedLock, type KeyedLock } from '../locks.ts';
+import { createBlankDisks, type MakeBlankDisk } from './disks.ts';
 import type { Ground } from './ground.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { readArrivalRecord } from './records.ts';
@@ -21,6 +22,7 @@ export type PoolRoom = {
   lock: KeyedLock;
   /** Removes a tree without crossing into mounted file systems: an open guest's files must not go with it. */
   removeTree(path: string): Promise<void>;
+  makeBlankDisk: MakeBlankDisk;
   /** Everything written so far is on disk when this resolves; callers share one flush. */
   flush(): Promise<void>;
   /** A fresh path for something half-made. */
@@ -57,6 +59,7 @@ export async function openRoom(
     ground,
     removeTree: ground.removeTree,
     lock: createKeyedLock(),
+    makeBlankDisk: createBlankDisks(world.files, tools),
     flush: createGroupRun(async () => {
       await tools.run(['sync', '-f', layout.root]);
     }),

@@ -13,7 +13,7 @@ import { inServedVersion, oneInServedVersion } from '../registry/versions.ts';
 import { groupResource } from '../resource.ts';
 import { matchesLabels } from '../selection/labels.ts';
 import { failure } from '../status.ts';
-import { objectToCel, toCel } from './expressions.ts';
+import { type Names, objectToCel, toCel } from './expressions.ts';
 import { listOf, matchesResources, namespaceOf, selectorOf } from './match.ts';
 import { compilePolicy, type Denial, judge, type Policy } from './policy.ts';
 import { type AdmissionRequest, describeRequest } from './request.ts';
@@ -35,30 +35,26 @@ export type PolicyCheck = (request: AdmissionRequest) => Promise<void>;
 
 /** Makes the check. */
 export function createPolicyCheck(context: Context): PolicyCheck {
-  const compiled = new Map<string, { revision: number; policy: Policy }>();
-
-  function policyOf(entry: Entry): Policy {
-    const known = compiled.get(entry.key);
-    if (known?.revision === entry.modRevision) return known.policy;
-    const policy = compilePolicy(parse(entry));
-    compiled.set(entry.key, { revision: entry.modRevision, policy });
-    return policy;
-  }
+  const policies = keptByRevision((entry) => compilePolicy(parse(entry)));
+  const bindings = keptByRevision(parse);
 
   return async (request) => {
     if (context.store.count(bindingPrefix) === 0) {
-      compiled.clear();
+      policies.clear();
+      bindings.clear();
       return;
     }
+    const seen = seenOnce(context, request);
     for (const entry of context.store.range({ prefix: bindingPrefix }).entries) {
-      const binding = parse(entry);
+      const binding = bindings.of(entry);
       const spec = isRecord(binding.spec) ? binding.spec : {};
       const stored = context.store.get(keyOf(policyPrefix, undefined, String(spec.policyName)));
       if (stored === undefined) continue;
-      const policy = policyOf(stored);
+      const policy = policies.of(stored);
       if (!matchesResources(context, request, policy.constraints)) continue;
       if (!matchesResources(context, request, spec.matchResources)) continue;
-      const denials = await denialsOf(context, request, policy, spec.paramRef);
+      const params = await paramsOf(context, request, policy, spec.paramRef);
+      const denials = denialsOf(policy, params, seen);
       act(request, policy.name, binding.metadata.name ?? '', listOf(spec.validationActions), denials);
     }
   };
@@ -68,21 +64,42 @@ function parse(entry: Entry): KubeObject {
   return JSON.parse(bufferOf(entry.value).toString('utf8')) as KubeObject;
 }
 
-async function denialsOf(
-  context: Context,
-  request: AdmissionRequest,
-  policy: Policy,
-  paramRef: unknown,
-): Promise<readonly Denial[]> {
-  const params = await paramsOf(context, request, policy, paramRef);
-  if (!Array.isArray(params)) return policy.ignoresFailure ? [] : [params];
-  const shared = {
-    object: objectToCel(request.object),
-    oldObject: objectToCel(request.old),
-    request: toCel(describeRequest(request, '')),
-    namespaceObject: objectToCel(namespaceOf(context, request)),
+/** What is made of a stored object, until the object is written again. */
+function keptByRevision<T>(make: (entry: Entry) => T): { of(entry: Entry): T; clear(): void } {
+  const known = new Map<string, { revision: number; value: T }>();
+  return {
+    of: (entry) => {
+      const found = known.get(entry.key);
+      if (found?.revision === entry.modRevision) return found.value;
+      const value = make(entry);
+      known.set(entry.key, { revision: entry.modRevision, value });
+      return value;
+    },
+    clear: () => known.clear(),
   };
-  return params.flatMap((param) => judge(policy, { ...shared, params: objectToCel(param) }));
+}
+
+/** The request as all policies see it; made when the first needs it. */
+function seenOnce(context: Context, request: AdmissionRequest): () => Omit<Names, 'params' | 'variables'> {
+  let seen: Omit<Names, 'params' | 'variables'> | undefined;
+  return () => {
+    seen ??= {
+      object: objectToCel(request.object),
+      oldObject: objectToCel(request.old),
+      request: toCel(describeRequest(request, '')),
+      namespaceObject: objectToCel(namespaceOf(context, request)),
+    };
+    return seen;
+  };
+}
+
+function denialsOf(
+  policy: Policy,
+  params: (KubeObject | undefined)[] | Denial,
+  seen: () => Omit<Names, 'params' | 'variables'>,
+): readonly Denial[] {
+  if (!Array.isArray(params)) return policy.ignoresFailure ? [] : [params];
+  return params.flatMap((param) => judge(policy, { ...seen(), params: objectToCel(param) }));
 }
 
 /** The parameters to judge by, one after the other; a denial when there must be some and are none. */

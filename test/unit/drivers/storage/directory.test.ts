@@ -1,5 +1,5 @@
 /** What is special about a pool that is a directory of this host. */
-import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -58,6 +58,27 @@ describe('a pool in a directory', () => {
     await expect(pool.remove('g1-data', owner)).rejects.toMatchObject({ reason: 'VolumeDamaged' });
     expect((await pool.list()).map((volume) => volume.id)).toEqual(['g2-data']);
     expect(await pool.facts()).toMatchObject({ healthy: true, reason: 'VolumeDamaged' });
+  });
+
+  it('asks qemu-img for one empty disk of a size, and makes the next ones equal', async () => {
+    let asked = 0;
+    const run: typeof world.processes.run = (argv, options) => {
+      if (argv[0] === 'qemu-img') asked += 1;
+      return world.processes.run(argv, options);
+    };
+    const counted = { ...world, processes: { ...world.processes, run } };
+    const pool = await openDirectoryPool({
+      world: counted,
+      config: { type: 'Directory', name: 'local', path },
+    });
+    const bytes = async (id: string) => {
+      await pool.create({ ...disk, id }, signal);
+      return readFile(join(path, 'volumes', id, 'disk.qcow2'));
+    };
+    expect((await bytes('g1-data')).equals(await bytes('g2-data'))).toBe(true);
+    expect(asked).toBe(1);
+    await pool.create({ ...disk, id: 'g3-data', sizeBytes: 3 * MIB }, signal);
+    expect(asked).toBe(2);
   });
 
   it('does not call a volume damaged that is shown while it is looked at', async () => {

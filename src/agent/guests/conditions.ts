@@ -1,7 +1,7 @@
 /** The conditions of a guest that its agent owns, each said on every branch. Messages hold no counters or times. Pure. */
 import type { Condition } from '../../api/meta.ts';
 import type { PendingChange } from '../../drivers/hypervisor/contract.ts';
-import type { GuestScope, StepState } from './scope.ts';
+import { type GuestScope, pausedMessage, type StepState } from './scope.ts';
 import type { Verdict } from './verdict.ts';
 
 /** A condition before it is stamped. */
@@ -86,9 +86,7 @@ function running({ observation, power, record }: GuestScope): Finding {
 }
 
 function pausedText({ observation }: GuestScope): [string, string] {
-  return observation.state === 'Paused'
-    ? ['Paused', 'the guest is paused: look at its disks and its pool, then restart it']
-    : ['NotPaused', ''];
+  return observation.state === 'Paused' ? ['Paused', pausedMessage(observation)] : ['NotPaused', ''];
 }
 
 function upToDate({ observation, changes }: GuestScope, pending: readonly PendingChange[]): Finding {

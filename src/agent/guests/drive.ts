@@ -14,7 +14,7 @@ import type { RunState } from '../record.ts';
 import { GateClosed } from './gate.ts';
 import { decidePower, type PowerDecision, type PowerFacts } from './power.ts';
 import * as run from './run.ts';
-import { forgetRun, type GuestScope } from './scope.ts';
+import { forgetRun, type GuestScope, isStoppedByStorage } from './scope.ts';
 
 /** What the power step depends on; `start` gets the guest through its gate to its first instruction. */
 export type DriveDeps = {
@@ -37,6 +37,8 @@ export type DriveDeps = {
   start(): Promise<void>;
   /** Makes the driver forget how the last run ended, once that is recorded. */
   acknowledgeEnd(guest: GuestHandle): Promise<void>;
+  /** Lets a guest that stands still go on, through its gate. */
+  resume(): Promise<void>;
   shutdownGuest(guest: GuestHandle): Promise<void>;
   kill(guest: GuestHandle): Promise<void>;
 };
@@ -92,6 +94,8 @@ async function makeMove(
   switch (decision.type) {
     case 'rest':
       scope.power = { type: 'Resting' };
+      if (isStoppedByStorage(scope.observation)) return goOnInTime(deps, scope);
+      delete scope.memory.storageTriedAt;
       return decision.recheckMs === undefined
         ? done
         : waiting('Settling', 'the guest has been started lately', decision.recheckMs);
@@ -129,6 +133,24 @@ async function makeMove(
       );
       return undefined;
   }
+}
+
+/** So often a guest that its storage has stopped tries again; one that fails is stopped again before its next instruction. */
+const STORAGE_RETRY_MS = 10_000;
+
+async function goOnInTime(deps: DriveDeps, { memory }: GuestScope): Promise<Outcome> {
+  const later = (afterMs: number) =>
+    waiting('StorageFailed', 'a disk of the guest could not be read or written', afterMs);
+  memory.storageTriedAt ??= deps.now();
+  const leftMs = memory.storageTriedAt + STORAGE_RETRY_MS - deps.now();
+  if (leftMs > 0) return later(Math.min(leftMs, STORAGE_RETRY_MS));
+  memory.storageTriedAt = deps.now();
+  try {
+    await deps.resume();
+  } catch (error) {
+    if (!(error instanceof GateClosed)) throw error;
+  }
+  return later(STORAGE_RETRY_MS);
 }
 
 function runningSince({ now }: DriveDeps, { observation }: GuestScope): number {

@@ -28,6 +28,8 @@ export type GuestMemory = {
   /** The request the running guest was last compared with, as JSON. */
   appliedRequest?: string;
   pendingChanges: readonly PendingChange[];
+  /** Wall clock: when a guest that its storage has stopped was seen so first, or was last let go on. */
+  storageTriedAt?: number;
 };
 
 /** Nothing is known yet. */
@@ -43,6 +45,19 @@ export function forgetRun(memory: GuestMemory): void {
   memory.addressTries = 0;
   memory.pendingChanges = [];
   delete memory.appliedRequest;
+  delete memory.storageTriedAt;
+}
+
+/** It stands still until its storage can be written again. */
+export function isStoppedByStorage(observation: GuestObservation): boolean {
+  return observation.state === 'Paused' && observation.storageFailed === true;
+}
+
+/** What to tell people of a guest that stands still. */
+export function pausedMessage(observation: GuestObservation): string {
+  return isStoppedByStorage(observation)
+    ? 'the guest stands still because a disk could not be read or written: make room in its pool, or bring its storage back; it then goes on by itself'
+    : 'the guest is paused: look at its disks and its pool, then restart it';
 }
 
 /** What the steps share whatever the kind. */

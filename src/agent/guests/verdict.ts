@@ -3,7 +3,7 @@ import type { GuestPhase, RunStrategy } from '../../api/guest.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
 import { moveStage } from './moving.ts';
 import { wantedPower } from './power.ts';
-import type { Blocked, GuestScope, StepState } from './scope.ts';
+import { type Blocked, type GuestScope, pausedMessage, type StepState } from './scope.ts';
 
 export type Verdict = {
   phase: GuestPhase;
@@ -49,7 +49,7 @@ export function judgeGuest(scope: GuestScope, facts: VerdictFacts): Verdict {
     return { phase, ready: true, reconciling: false, stalled: false, reason, message: 'as declared' };
   }
   if (scope.observation.state === 'Paused' && scope.power.type === 'Resting') {
-    const message = 'the guest is paused: look at its disks and its pool, then restart it';
+    const message = pausedMessage(scope.observation);
     return { phase, ready: false, reconciling: false, stalled: true, reason: 'Paused', message };
   }
   return { phase, ready: false, reconciling: true, stalled: false, ...progressOf(scope) };

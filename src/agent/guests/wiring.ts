@@ -5,7 +5,7 @@ import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, waiting } from '../../base/outcome.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
-import type { GateDeps } from './gate.ts';
+import { type GateDeps, passGate } from './gate.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
 import type { NetworkDeps } from './networks.ts';
@@ -125,6 +125,11 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
     blocked: () => startBlocked(scope),
     start: () => startGuest(startDeps(world, scope), scope),
     acknowledgeEnd: (guest) => kind.driver.remove(guest),
+    resume: async () => {
+      const epoch = object.status?.placement?.epoch ?? 0;
+      await passGate(gateDeps(world, kind, object, epoch, scope.signal));
+      await kind.driver.resume(handle);
+    },
     shutdownGuest: (guest) => kind.driver.shutdown(guest),
     kill: (guest) => kind.driver.kill(guest),
   };

@@ -25,6 +25,7 @@ export type GuestHandle = {
  * - Off: no process of it exists (its cgroup is empty, its recorded process is gone). `ended` says how the last run came to its end,
  *   until `remove` or the next `start`; absent when it never ran or was ended by `kill` or an answered `shutdown` and acknowledged.
  * - Prelaunch: the process exists but no instruction of the guest has run (QEMU -S); start was interrupted.
+ * - Paused: it stands still. `storageFailed`: because a disk could not be read or written (full, or away); `resume` tries that again first.
  * - Unmanageable: processes of the guest exist but do not answer or are not what the record says. Never start, never call it stopped.
  *   `killable`: they are certainly this guest's and nobody else's, so `kill` may end them when the guest is wanted off.
  */
@@ -35,6 +36,7 @@ export type GuestObservation =
       process: ProcessIdentity;
       startedAt: string;
       agentConnected?: boolean;
+      storageFailed?: true;
     }
   | { state: 'Unmanageable'; reason: string; message: string; killable?: true };
 

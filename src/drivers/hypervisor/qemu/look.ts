@@ -25,6 +25,8 @@ export type Look =
       process: ProcessIdentity;
       startedAt: string;
       agentConnected: boolean;
+      /** It stands still because a disk could not be read or written. */
+      storageFailed: boolean;
       record: RunRecord | undefined;
       monitor: QmpConnection;
     }
@@ -116,9 +118,11 @@ async function ask(
     monitor.execute('query-status', {}, { timeoutMs }),
     monitor.execute('query-chardev', {}, { timeoutMs }),
   ]);
+  const word = (status as { status: string }).status;
   return {
     type: 'Standing',
-    state: stateOf((status as { status: string }).status, record),
+    state: stateOf(word, record),
+    storageFailed: word === 'io-error',
     process,
     startedAt: record?.startedAt ?? (await socketTime(context, guest)),
     agentConnected: isAgentConnected(channels),

@@ -33,8 +33,10 @@ function observation(seen: Look): GuestObservation {
       return { state: 'Unmanageable', reason, message, ...(process === undefined ? {} : { killable: true }) };
     }
     case 'Standing': {
-      const { state, process, startedAt, agentConnected } = seen;
-      if (state !== 'PoweredOff' && state !== 'Crashed') return { state, process, startedAt, agentConnected };
+      const { state, process, startedAt, agentConnected, storageFailed } = seen;
+      const failed = storageFailed ? { storageFailed } : {};
+      if (state !== 'PoweredOff' && state !== 'Crashed')
+        return { state, process, startedAt, agentConnected, ...failed };
       const message = 'the guest has ended and its process is being put away';
       return { state: 'Unmanageable', reason: 'Ending', message };
     }

@@ -38,6 +38,9 @@ describe('two hosts', () => {
   let web: Box;
   let own: Guest;
   let common: Guest;
+  let sharedBefore: string[];
+  /** The host whose guests left for its maintenance. */
+  let drained: string;
   const env = () => ({ KUBECONFIG: lab.kubeconfig });
 
   beforeAll(async () => {
@@ -54,7 +57,8 @@ describe('two hosts', () => {
     empty = new Map(
       await Promise.all(HOSTS.map(async (name) => [name, await traces(lab.host(name))] as const)),
     );
-    await lab.apply(container('web', { host: 'a' }));
+    sharedBefore = await volumesIn(shared);
+    await lab.apply(container('web'));
     web = box(lab, 'web');
     own = machineGuest(lab, 'own');
     common = machineGuest(lab, 'common');
@@ -67,109 +71,115 @@ describe('two hosts', () => {
     });
   });
 
+  const otherThan = (host: string) => HOSTS.find((name) => name !== host) ?? '';
   const untilEmpty = (host: string) =>
     expect.poll(() => traces(lab.host(host)), { timeout: 60_000, interval: 250 }).toEqual(empty.get(host));
   const strategy = (guest: Guest, runStrategy: string) =>
     lab.kubectl('patch', guest.name, '--type=merge', '-p', JSON.stringify({ spec: { runStrategy } }));
 
   it('move a container: it is stopped for a moment, which is measured, and has lost nothing', async () => {
-    expect(await web.settles()).toBe('a');
+    const from = await web.settles();
     await web.counts();
     await until('it has counted', async () => (await web.counted()) > 10);
-    const asked = await move(lab, web, 'container', { to: 'b' });
+    const asked = await move(lab, web, 'container', { to: otherThan(from) });
     await asked.reaches('Copying');
     const counted = await web.counted();
     const ended = await asked.ends();
     expect(ended).toMatchObject({ phase: 'Succeeded', type: 'Offline' });
     expect(ended?.downtimeMilliseconds).toBeGreaterThan(0);
     expect(ended?.downtimeMilliseconds).toBeLessThan(30_000);
-    expect(await web.settles()).toBe('b');
+    expect(await web.settles()).toBe(otherThan(from));
     expect(await web.counted()).toBeGreaterThanOrEqual(counted);
-    await untilEmpty('a');
+    await untilEmpty(from);
   });
 
   it('start a container where it was when it cannot be started where it went', async () => {
+    const from = await web.settles();
     const counted = await web.counted();
-    const broken = lab.host('a');
+    const broken = lab.host(otherThan(from));
     const lxcStart = (await broken.run('which', 'lxc-start')).trim();
     await broken.run('mount', '--bind', '/bin/false', lxcStart);
-    const asked = await move(lab, web, 'no-start', { to: 'a' });
+    const asked = await move(lab, web, 'no-start', { to: broken.name });
     const ended = await asked.ends().finally(() => broken.run('umount', lxcStart));
     expect(ended).toMatchObject({ phase: 'Failed' });
-    expect(await web.settles()).toBe('b');
+    expect(await web.settles()).toBe(from);
     expect(await web.counted()).toBe(counted);
-    await untilEmpty('a');
+    await untilEmpty(broken.name);
   });
 
   it('move a machine on a shared pool without its disks, while it runs', async () => {
-    await lab.apply(writer('common', { host: 'a', pool: 'shared', image: 'shared-writer' }));
-    await settles(common);
+    await lab.apply(writer('common', { pool: 'shared', image: 'shared-writer' }));
+    const { host: from } = await settles(common);
     const wrote = await common.writing();
     const volumes = await volumesIn(shared);
-    const asked = await move(lab, common, 'common', { to: 'b', type: 'Live' });
+    const asked = await move(lab, common, 'common', { to: otherThan(from), type: 'Live' });
     expect(await asked.ends()).toMatchObject({ phase: 'Succeeded', type: 'Live' });
-    expect(await settles(common)).toMatchObject({ host: 'b' });
+    expect(await settles(common)).toMatchObject({ host: otherThan(from) });
     expect((await common.writesOn(wrote)).boot).toBe(wrote.boot);
     expect(await volumesIn(shared)).toEqual(volumes);
-    await untilEmpty('a');
   });
 
   it('move the disks of a machine that is off, and it stays off', async () => {
-    await lab.apply(writer('own', { host: 'a' }));
+    await lab.apply(writer('own'));
+    const { host: from } = await settles(own);
     const wrote = await own.writing();
     await strategy(own, 'Halted');
     await until('it is off', async () => (await own.instances()).length === 0);
     const last = await verifyDisk(await own.dataDisk());
-    const asked = await move(lab, own, 'off', { to: 'b' });
+    const asked = await move(lab, own, 'stopped', { to: otherThan(from) });
     const ended = await asked.ends();
     expect(ended).toMatchObject({ phase: 'Succeeded', type: 'Offline' });
     expect(ended).not.toHaveProperty('downtimeMilliseconds');
-    expect(await own.host()).toBe('b');
+    expect(await own.host()).toBe(otherThan(from));
     expect(await own.instances()).toEqual([]);
     expect(await verifyDisk(await own.dataDisk())).toEqual(last);
-    await untilEmpty('a');
     await strategy(own, 'Always');
-    expect(await settles(own)).toMatchObject({ host: 'b' });
+    expect(await settles(own)).toMatchObject({ host: otherThan(from) });
     expect((await own.writing()).number).toBeGreaterThan(wrote.number);
   });
 
-  it('are drained one by one: all guests leave, also when the manager is killed meanwhile', async () => {
+  it('are drained: all guests leave, also when the manager is killed meanwhile', async () => {
+    drained = (await own.host()) ?? '';
+    for (const guest of [common, web]) {
+      if ((await guest.host()) === drained) continue;
+      const asked = await move(lab, guest, `join-${guest.name.replace('/', '-')}`, { to: drained });
+      expect(await asked.ends()).toMatchObject({ phase: 'Succeeded' });
+    }
     const wrote = await Promise.all([own.writing(), common.writing()]);
     const draining = run(
-      [process.execPath, vireo, 'drain', 'b', '--reason', 'new memory', '--timeout', '150'],
+      [process.execPath, vireo, 'drain', drained, '--reason', 'new memory', '--timeout', '150'],
       { env: env(), timeoutMs: 160_000 },
     );
     await until('a move has begun', async () => {
-      const { items } = await lab.get<{ items: { status?: { phase?: string; completedAt?: string } }[] }>(
-        'mig',
-      );
-      return items.some(({ status }) => status?.phase === 'Copying' && status.completedAt === undefined);
+      const { items } = await lab.get<{ items: { status?: { phase?: string } }[] }>('mig');
+      return items.some(({ status }) => status?.phase === 'Preparing' || status?.phase === 'Copying');
     });
     await lab.manager.kill();
     await lab.manager.start();
     expect(await draining).toMatchObject({ code: 0, stdout: expect.stringContaining('Drained') });
-    expect(await settles(own)).toMatchObject({ host: 'a' });
-    expect(await settles(common)).toMatchObject({ host: 'a' });
-    expect(await web.settles()).toBe('a');
+    const refuge = otherThan(drained);
+    expect(await settles(own)).toMatchObject({ host: refuge });
+    expect(await settles(common)).toMatchObject({ host: refuge });
+    expect(await web.settles()).toBe(refuge);
     expect((await own.writing()).boot).toBe(wrote[0]?.boot);
     expect((await common.writing()).boot).toBe(wrote[1]?.boot);
-    await untilEmpty('b');
+    await untilEmpty(drained);
   });
 
   it('take their guests back after the reboot', async () => {
     const wrote = await Promise.all([own.writing(), common.writing()]);
-    await lab.host('b').powerCut();
-    await lab.start('b');
-    await must([process.execPath, vireo, 'drain', 'b', '--undo'], { env: env() });
-    for (const guest of [own, common]) {
-      await until(`${guest.name} is back`, async () => (await guest.host()) === 'b', 120_000, 500);
-      expect(await settles(guest)).toMatchObject({ host: 'b' });
+    await lab.host(drained).powerCut();
+    await lab.start(drained);
+    await must([process.execPath, vireo, 'drain', drained, '--undo'], { env: env() });
+    for (const guest of [own, common, web]) {
+      await until(`${guest.name} is back`, async () => (await guest.host()) === drained, 120_000, 500);
     }
-    await until('the container is back', async () => (await web.host()) === 'b', 120_000, 500);
-    expect(await web.settles()).toBe('b');
+    expect(await settles(own)).toMatchObject({ host: drained });
+    expect(await settles(common)).toMatchObject({ host: drained });
+    expect(await web.settles()).toBe(drained);
     expect((await own.writing()).boot).toBe(wrote[0]?.boot);
     expect((await common.writing()).boot).toBe(wrote[1]?.boot);
-    await untilEmpty('a');
+    await untilEmpty(otherThan(drained));
   });
 
   it('have lost no write, and are as empty as before when all guests have been deleted', async () => {
@@ -180,7 +190,7 @@ describe('two hosts', () => {
     }
     await lab.kubectl('delete', '--timeout=60s', 'vm,ct', '--all');
     for (const host of HOSTS) await untilEmpty(host);
-    expect(await volumesIn(shared)).toEqual([]);
+    expect(await volumesIn(shared)).toEqual(sharedBefore);
     await lab.down();
     expect(await hostState()).toEqual(before);
   });

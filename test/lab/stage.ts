@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { until } from '../e2e/harness/commands.ts';
-import { type Case, nameOf } from './faults.ts';
+import { type Case, nameOf, type Step } from './faults.ts';
 import { foundations, type Guest, machineGuest, writer } from './guests.ts';
 import { type Host, type Lab, openLab } from './lab.ts';
 import { type Move, type MoveOptions, move, settles } from './migrations.ts';
@@ -82,6 +82,12 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
     });
   }
 
+  const untilOnline = () =>
+    until('both hosts are Online', async () => {
+      const { items } = await lab.get<{ items: { status?: { state?: string } }[] }>('vhost');
+      return items.every(({ status }) => status?.state === 'Online');
+    });
+
   /** From nothing: whatever a failed story has left is ended by power cuts, and the guest is deleted. */
   async function renew(): Promise<void> {
     await lab.mend();
@@ -96,6 +102,7 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
     await lab.kubectl('delete', '--ignore-not-found', '--timeout=60s', 'mig', '--all');
     await lab.kubectl('delete', '--ignore-not-found', '--timeout=60s', 'vm', '--all');
     for (const name of HOSTS) await untilEmpty(name);
+    await untilOnline();
     await create();
   }
 
@@ -126,6 +133,7 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
     },
     untilOtherIsEmpty: async () => untilEmpty(otherThan(await guest.host())),
     ready: async () => {
+      await untilOnline();
       if ((await lab.find('vm', 'writer')) === undefined) return create();
       const isWell = await guest.writing().then(
         async () => (await guest.instances()).length === 1,
@@ -154,9 +162,7 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
 export async function survives(stage: Stage, { fault, step }: Case): Promise<void> {
   const { guest } = stage;
   const wrote = await guest.writing();
-  const scene = await stage.begin({ type: 'Live', bandwidth: SLOW });
-  await scene.move.reaches(step === 'HandingOver' ? 'Synchronizing' : step);
-  if (step === 'HandingOver') await hold(scene);
+  const scene = await reachStep(stage, step);
   await fault.breaks(scene);
   await scene.mend();
   await scene.move.ends();
@@ -168,8 +174,18 @@ export async function survives(stage: Stage, { fault, step }: Case): Promise<voi
   await stage.untilOtherIsEmpty();
 }
 
-/** The target does not learn that the guest is its own, so the hand-over lasts: the guest stands still on both hosts until it is mended. */
-async function hold({ stage: { lab }, target, move: moving }: Scene): Promise<void> {
-  await lab.cut(target.name, lab.control.name);
-  await moving.reaches('HandingOver');
+/** A move that is at the step, slow enough to stay there for a while. */
+async function reachStep(stage: Stage, step: Step): Promise<Scene> {
+  if (step !== 'HandingOver') {
+    const scene = await stage.begin({ type: 'Live', bandwidth: SLOW });
+    await scene.move.reaches(step);
+    return scene;
+  }
+  // The target does not learn that the guest is its own, so the hand-over lasts until it is mended, and the guest stands still on both hosts.
+  // All before it goes as fast as it can: a target that is not heard of for half a minute counts as away.
+  const scene = await stage.begin({ type: 'Live' });
+  await scene.move.reaches('Copying');
+  await stage.lab.cut(scene.target.name, stage.lab.control.name);
+  await scene.move.reaches('HandingOver');
+  return scene;
 }

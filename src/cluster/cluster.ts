@@ -34,6 +34,7 @@ import {
   migrationTriggers,
 } from './migration/migrations.ts';
 import { operationController } from './operations/operations.ts';
+import { createSeenIncarnations } from './placement/incarnations.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
 import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
@@ -77,6 +78,8 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
   const scheduler = createScheduler(ledger);
   const line = createLine(scheduler);
   hosts.onChange(scheduler.observe);
+  const incarnations = createSeenIncarnations();
+  hosts.onChange(incarnations.observe);
   const migrations = informers.informer(Migration, { indexes: migrationIndexes });
   const guestOf = (key: string) => {
     const [kind, ...name] = key.split('/');
@@ -91,7 +94,8 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
     ...machines.byIndex(index, name).map(guestKey),
     ...containers.byIndex(index, name).map(guestKey),
   ];
-  const sources: PlacementSources = { hosts, pools, images, operations, ledger, scheduler, line, cluster };
+  const decisions = { ledger, scheduler, incarnations, line, cluster };
+  const sources: PlacementSources = { hosts, pools, images, operations, ...decisions };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, cluster, raise }));

@@ -23,15 +23,18 @@ function keepTimes(old: readonly Condition[], wanted: readonly unknown[]): unkno
   });
 }
 
-/** undefined inside, which JSON cannot say, must not look like a difference. */
-function asJson(value: unknown): JsonObject {
-  const plain: unknown = JSON.parse(JSON.stringify(value ?? {}));
-  return isJsonObject(plain) ? plain : {};
+function objectOf(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : {};
 }
 
-/** The patch of `status` alone, or undefined when nothing differs. Names missing in `wanted` are removed. */
+/** undefined inside, which JSON cannot say, must not look like a difference. */
+function asJson(value: unknown): JsonObject {
+  return objectOf(JSON.parse(JSON.stringify(value ?? {})));
+}
+
+/** The patch of `status` alone, or undefined when nothing differs. Names missing in `wanted` are removed. `observed` is JSON as it was read. */
 export function statusPatch(observed: unknown, wanted: unknown): JsonObject | undefined {
-  const before = asJson(observed);
+  const before = objectOf(observed);
   const after = asJson(wanted);
   if (!Array.isArray(after.conditions)) return mergePatchOf(before, after);
   return mergePatchOf(before, { ...after, conditions: keepTimes(conditionsOf(before), after.conditions) });
@@ -42,7 +45,7 @@ export function statusPatch(observed: unknown, wanted: unknown): JsonObject | un
  * `observed`, such as `status.conditions.Ready`.
  */
 export function writtenPaths(patch: JsonObject, observed: unknown): string[] {
-  const before = conditionsOf(asJson(observed));
+  const before = conditionsOf(objectOf(observed));
   const walk = (value: unknown, path: string): string[] => {
     if (path === 'status.conditions')
       return changedConditions(before, value).map((type) => `${path}.${type}`);
@@ -54,11 +57,8 @@ export function writtenPaths(patch: JsonObject, observed: unknown): string[] {
 
 function changedConditions(before: readonly Condition[], value: unknown): string[] {
   const after = Array.isArray(value) ? value.filter(isCondition) : [];
-  const text = (conditions: readonly Condition[], type: string): string =>
-    JSON.stringify(asJson(conditions.find((condition) => condition.type === type)));
+  const ofType = (conditions: readonly Condition[], type: string): JsonObject =>
+    conditions.find((condition) => condition.type === type) ?? {};
   const types = new Set([...before, ...after].map(({ type }) => type));
-  return [...types].filter((type) => {
-    const differ = mergePatchOf(JSON.parse(text(before, type)), JSON.parse(text(after, type)));
-    return differ !== undefined;
-  });
+  return [...types].filter((type) => mergePatchOf(ofType(before, type), ofType(after, type)) !== undefined);
 }

@@ -15,6 +15,7 @@ import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { demandOf, type Guest, nameOf } from '../guests.ts';
 import type { ClusterIdentity } from '../incarnation/incarnation.ts';
+import type { SeenIncarnations } from './incarnations.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
@@ -31,6 +32,7 @@ export type PlacementSources = {
   operations: Informer<Operation>;
   ledger: Ledger;
   scheduler: Scheduler;
+  incarnations: SeenIncarnations;
   line: Line;
   cluster(): ClusterIdentity;
 };
@@ -161,14 +163,12 @@ function wantsToRun(guest: Guest, { operations }: PlacementSources): boolean {
 }
 
 /** A host has seen a later control plane than this one: the API was restored from an older copy. */
-function rolledBack({ hosts, cluster }: PlacementSources): Outcome | undefined {
-  const { incarnation } = cluster();
-  const ahead = hosts.list().filter((host) => (host.status?.incarnation ?? 0) > incarnation);
+function rolledBack({ incarnations, cluster }: PlacementSources): Outcome | undefined {
+  const ahead = incarnations.ahead(cluster().incarnation);
   if (ahead.length === 0) return undefined;
-  const names = ahead.map((host) => host.metadata.name).join(', ');
   return waiting(
     'ControlPlaneRolledBack',
-    `${names} has seen a later control plane: waiting until every host has reported`,
+    `${ahead.join(', ')} has seen a later control plane: waiting until every host has reported`,
   );
 }
 

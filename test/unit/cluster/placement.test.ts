@@ -33,6 +33,21 @@ describe('placing guests', () => {
     await lab.resign();
   });
 
+  it('places nothing while a host has seen a later control plane, and goes on without that host', async () => {
+    const lab = createClusterLab();
+    lab.addHosts(host('h1'), host('h2', { incarnation: 5 }));
+    await lab.lead();
+    lab.api.seed(VirtualMachine, machine('a'));
+    await lab.advance(1_000);
+    expect(placeOf(lab, 'a')).toBeUndefined();
+    expect(scheduled(lab, 'a')).toMatchObject({ reason: 'ControlPlaneRolledBack' });
+    expect(scheduled(lab, 'a')?.message).toContain('h2 has seen a later control plane');
+    await lab.api.delete(Host, { name: 'h2' });
+    await lab.advance(61_000);
+    expect(placeOf(lab, 'a')).toBe('h1');
+    await lab.resign();
+  });
+
   it('goes on at once when a guest makes room', async () => {
     const lab = createClusterLab();
     lab.addHosts(host('h1'));

@@ -7,6 +7,7 @@ import type { Served } from '../catalog/served.ts';
 import { generatedName, newUid } from '../metadata/identity.ts';
 import type { KubeObject, ObjectMeta } from '../object.ts';
 import { alreadyExists, badRequest, failure } from '../status.ts';
+import { checkAllowed, mutated } from './admit.ts';
 import { decode } from './codec.ts';
 import type { Context, WriteOptions } from './context.ts';
 import { checkValid, recordManager } from './settle.ts';
@@ -79,17 +80,10 @@ async function insert(
   draft: KubeObject,
   options: WriteOptions & { managed?: boolean },
 ): Promise<Written | undefined> {
-  const wanted = await mutated(context, served, draft, options);
+  const wanted = await mutated(context, { served, object: draft }, options);
   const object = prepare(context, served, wanted, options);
   await checkValid(served, object);
-  const { user } = options;
-  if (user !== undefined) {
-    await context.guard?.({ served, user, object });
-    const { name = '', namespace } = object.metadata;
-    const { dryRun, warn } = options;
-    const request = { operation: 'CREATE', served, namespace, name, user, object, dryRun, warn } as const;
-    await context.admission?.validate(request);
-  }
+  await checkAllowed(context, { served, object }, options);
   const key = keyOf(served.prefix, object.metadata.namespace, object.metadata.name ?? '');
   if (options.dryRun) {
     return context.store.get(key) === undefined
@@ -102,31 +96,6 @@ async function insert(
   const modRevision = result.revision;
   object.metadata.resourceVersion = String(modRevision);
   return { code: 201, object, wire: () => wireOf(served, object, { value, modRevision }) };
-}
-
-/** The draft as mutating webhooks want it; its name and namespace are not theirs to change. */
-async function mutated(
-  context: Context,
-  served: Served,
-  draft: KubeObject,
-  { user, dryRun, warn }: WriteOptions,
-): Promise<KubeObject> {
-  if (user === undefined || context.admission === undefined) return draft;
-  const { name = '', namespace } = draft.metadata;
-  const request = {
-    operation: 'CREATE',
-    served,
-    namespace,
-    name,
-    user,
-    object: draft,
-    dryRun,
-    warn,
-  } as const;
-  const object = (await context.admission.mutate(request)) ?? draft;
-  if (object === draft) return draft;
-  const place = { ...(name === '' ? {} : { name }), ...(namespace === undefined ? {} : { namespace }) };
-  return { ...object, metadata: { ...object.metadata, ...place } };
 }
 
 function prepare(

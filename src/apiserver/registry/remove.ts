@@ -8,6 +8,7 @@ import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { equalJson, type KubeObject } from '../object.ts';
 import { conflict, deleted, forbidden, modified, notFound, type Status } from '../status.ts';
+import { checkAllowed } from './admit.ts';
 import { decode, wireForm } from './codec.ts';
 import type { Context, Place } from './context.ts';
 import { isReleased } from './update.ts';
@@ -62,7 +63,7 @@ async function attempt(
   const entry = await oneInServedVersion(context, served, found);
   const old = decode(served, entry);
   checkPreconditions(served, old, options);
-  await checkAllowed(context, served, old, options);
+  await checkAllowed(context, { served, old }, options);
   const object = marked(context, served, old, options);
   if (isReleased(served, object)) {
     if (!options.dryRun) {
@@ -102,19 +103,6 @@ function checkPreconditions({ resource }: Served, { metadata }: KubeObject, opti
       `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
     );
   }
-}
-
-async function checkAllowed(
-  context: Context,
-  served: Served,
-  old: KubeObject,
-  { user, dryRun, warn = () => {} }: DeleteOptions,
-): Promise<void> {
-  if (user === undefined) return;
-  const { name = '', namespace } = old.metadata;
-  const request = { operation: 'DELETE', served, namespace, name, user, old, dryRun, warn } as const;
-  await context.admission?.mutate(request);
-  await context.admission?.validate(request);
 }
 
 /** The object with all marks of a deletion; the same value when it has them already. */

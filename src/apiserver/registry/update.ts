@@ -8,6 +8,7 @@ import type { Served } from '../catalog/served.ts';
 import { cloneJson, type KubeObject, type ObjectMeta } from '../object.ts';
 import { type StatusDoor, statusDoor } from '../resource.ts';
 import { conflict, invalid, modified, notFound } from '../status.ts';
+import { checkAllowed, mutated } from './admit.ts';
 import { decode, wireForm } from './codec.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
 import { checkValid, isUnchanged, recordManager, specChanged } from './settle.ts';
@@ -55,69 +56,16 @@ async function attempt(
   const old = decode(served, entry);
   const asked = await revision.next(cloneJson(old));
   checkIdentity(served, asked.metadata, old.metadata);
-  const proposed = await mutated(context, served, { object: asked, old }, revision, options);
+  const { subresource } = revision;
+  const change = { served, old, ...(subresource === undefined ? {} : { subresource }) };
+  const proposed = await mutated(context, { ...change, object: asked }, options);
   const object = prepare(context, served, proposed, old, revision, options);
-  await checkValid(served, object, old, statusDoor(served.resource, revision.subresource));
-  await checkAllowed(context, served, { object, old }, revision, options);
+  await checkValid(served, object, old, statusDoor(served.resource, subresource));
+  await checkAllowed(context, { ...change, object }, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
   if (isUnchanged(object, old) && isInStorageVersion(served, found)) return unchanged();
   if (options.dryRun) return { code: 200, object, wire: () => Buffer.from(printJson(object)) };
   return isReleased(served, object) ? finish(context, entry, object) : store(context, served, entry, object);
-}
-
-/** The proposal as mutating webhooks want it; who the object is, is not theirs to change. */
-async function mutated(
-  context: Context,
-  served: Served,
-  change: { object: KubeObject; old: KubeObject },
-  { subresource }: Revision,
-  { user, dryRun, warn }: WriteOptions,
-): Promise<KubeObject> {
-  const { object: asked, old } = change;
-  if (user === undefined || context.admission === undefined) return asked;
-  const { name = '', namespace } = old.metadata;
-  const sub = subresource === undefined ? {} : { subresource };
-  const request = {
-    operation: 'UPDATE',
-    served,
-    ...sub,
-    namespace,
-    name,
-    user,
-    ...change,
-    dryRun,
-    warn,
-  } as const;
-  const object = (await context.admission.mutate(request)) ?? asked;
-  if (object === asked) return asked;
-  const place = { name, ...(namespace === undefined ? {} : { namespace }) };
-  return { ...object, metadata: { ...object.metadata, ...place } };
-}
-
-/** What may not be written by this user, or not at all, is refused here. */
-async function checkAllowed(
-  context: Context,
-  served: Served,
-  change: { object: KubeObject; old: KubeObject },
-  { subresource }: Revision,
-  { user, dryRun, warn }: WriteOptions,
-): Promise<void> {
-  if (user === undefined) return;
-  const { name = '', namespace } = change.old.metadata;
-  const sub = subresource === undefined ? {} : { subresource };
-  await context.guard?.({ served, user, ...sub, ...change });
-  const request = {
-    operation: 'UPDATE',
-    served,
-    ...sub,
-    namespace,
-    name,
-    user,
-    ...change,
-    dryRun,
-    warn,
-  } as const;
-  await context.admission?.validate(request);
 }
 
 async function store(

@@ -23,13 +23,17 @@ export type Status = {
   message?: string;
   reason?: string;
   details?: StatusDetails;
-  code: number;
+  /** Absent in a success. */
+  code?: number;
 };
+
+/** A Status that tells what went wrong. */
+export type Failure = Status & { code: number };
 
 /** An error that is answered to the client as it is. */
 export class ApiError extends Error {
-  readonly status: Status;
-  constructor(status: Status) {
+  readonly status: Failure;
+  constructor(status: Failure) {
     super(status.message ?? status.reason ?? 'failure');
     this.name = 'ApiError';
     this.status = status;
@@ -200,13 +204,12 @@ export function unsupportedMediaType(supported: readonly string[]): ApiError {
     415,
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${supported.join(', ')}`,
-    {},
   );
 }
 
 /** 504: the client has seen a newer revision than this server: another or a restored store. */
 export function revisionTooLarge(asked: number, current: number): ApiError {
-  return failure(504, 'Timeout', `Too large resource version: ${asked}, current: ${current}`, {
+  return failure(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
@@ -235,6 +238,5 @@ export function deleted(subject: Subject, name: string, uid: string): Status {
     metadata: {},
     status: 'Success',
     details: { ...detailsOf(subject, name), uid },
-    code: 200,
   };
 }

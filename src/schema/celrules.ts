@@ -56,7 +56,7 @@ function compileTree(
     compileTree(child, childPath(path, name), child.embedded, context);
   const properties = new Map<string, RuleNode>();
   for (const [name, child] of node.properties) {
-    const tree = below(`properties.${name}`, child);
+    const tree = below(keyPath('properties', name), child);
     if (tree) properties.set(name, tree);
   }
   const additional = node.additional && below('additionalProperties', node.additional);

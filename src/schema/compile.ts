@@ -1,7 +1,7 @@
 /** A schema compiled once and used for each request: the door to this room. */
 import { compileRuleTree, validateRules } from './celrules.ts';
 import type { CompiledSchema, FieldError, JsonSchema } from './contract.ts';
-import { applyDefaults } from './defaults.ts';
+import { applyDefaults, dropNulls } from './defaults.ts';
 import { invalid } from './errors.ts';
 import { compileNode } from './node.ts';
 import { rootPath } from './paths.ts';
@@ -18,11 +18,14 @@ export function compileSchema(schema: JsonSchema): CompiledSchema {
   return {
     schema,
     prune: (object) => pruneResource(root, object),
-    applyDefaults: (object) => applyDefaults(root, object),
+    applyDefaults: (object) => {
+      applyDefaults(root, object);
+      dropNulls(root, object);
+    },
     validate: (object, options = {}) => {
       const errors: FieldError[] = [];
       validateValue(root, object, options.old, '', errors);
-      if (rules && errors.some(blocksRules)) errors.push(rulesNotChecked);
+      if (rules && (options.blocked === true || errors.some(blocksRules))) errors.push(rulesNotChecked);
       else if (rules) validateRules(rules, object, options.old, '', errors);
       return capped(errors);
     },

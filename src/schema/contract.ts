@@ -69,6 +69,8 @@ export type FieldError = { type: FieldErrorType; field: string; message: string 
 export type ValidateOptions = {
   /** The stored object, for transition rules and for ratcheting (unchanged parts that have become invalid pass). */
   old?: unknown;
+  /** The object is known to be wrong already, so its rules are not judged. */
+  blocked?: boolean;
 };
 
 /** A schema made ready once and used for each request. Objects are plain JSON values. */
@@ -76,7 +78,7 @@ export type CompiledSchema = {
   readonly schema: JsonSchema;
   /** Removes fields the schema does not name, in place; returns their paths (`spec.disks[0].sise`), sorted. metadata, apiVersion and kind of the root stay. */
   prune(object: unknown): string[];
-  /** Fills defaults in place. */
+  /** Fills defaults in place, and takes out nulls that may not be. */
   applyDefaults(object: unknown): void;
   /** Types, bounds, patterns, formats, list types, then CEL rules; at most 10 errors a rule kind so that answers stay small. */
   validate(object: unknown, options?: ValidateOptions): FieldError[];

@@ -1,5 +1,5 @@
 /**
- * Defaulting: fills in what a schema says an absent field means. A null where null is not allowed counts as absent
+ * Defaulting: fills in what a schema says an absent field means. A null where null is not allowed counts as absent, with a default or without
  * (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#defaulting-and-nullable).
  */
 import type { SchemaNode } from './node.ts';
@@ -32,6 +32,22 @@ function defaultFields(node: SchemaNode, object: JsonObject): void {
     if (node.properties.has(name)) continue;
     if (wantsDefault(additional, object[name])) setField(object, name, copyJson(additional.schema.default));
     applyDefaults(additional, object[name]);
+  }
+}
+
+/** Takes out fields that are null and may not be, in place. Items of lists stay: their places count. */
+export function dropNulls(node: SchemaNode, value: unknown): void {
+  if (Array.isArray(value)) {
+    const { items } = node;
+    if (items) for (const item of value) dropNulls(items, item);
+  } else if (isObject(value)) {
+    for (const name of Object.keys(value)) {
+      const child = node.properties.get(name) ?? node.additional;
+      if (child === undefined) continue;
+      const member = value[name];
+      if (member === null && child.schema.nullable !== true) delete value[name];
+      else dropNulls(child, member);
+    }
   }
 }
 

@@ -6,9 +6,9 @@ import type { FieldError } from './contract.ts';
 import { printJson } from './json.ts';
 import { rootPath } from './paths.ts';
 
-/** A value as field.Error prints it: strings quoted, the rest as JSON. */
+/** A value as field.Error prints it: strings quoted, the rest as JSON; null is the text "null". */
 export function quoted(value: unknown): string {
-  return printJson(value);
+  return value === null ? '"null"' : printJson(value);
 }
 
 export function required(field: string, detail = ''): FieldError {
@@ -68,5 +68,5 @@ export function outOfBounds(field: string, value: unknown, claim: string): Field
 }
 
 function inBody(field: string, claim: string): string {
-  return field === '' ? `in body ${claim}` : `${field} in body ${claim}`;
+  return `${field} in body ${claim}`;
 }

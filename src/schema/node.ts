@@ -1,7 +1,7 @@
 /** A schema made ready: patterns compiled, names in maps, and what a subtree needs known beforehand. */
 import type { JsonSchema } from './contract.ts';
 import { integerBounds, stringFormat } from './formats.ts';
-import { childPath } from './paths.ts';
+import { childPath, keyPath } from './paths.ts';
 import { compilePattern, type Pattern } from './patterns.ts';
 import { canonicalJson } from './values.ts';
 
@@ -32,13 +32,20 @@ export type SchemaNode = {
   hasDefaults: boolean;
 };
 
-/** A schema that cannot be made ready; `path` is a schema path such as `properties.spec.properties.size`. */
+/**
+ * A schema that cannot be made ready; `path` is a schema path such as `properties[spec].properties[size]`, `detail` what is wrong there,
+ * `value` what stands there, if that says more.
+ */
 export class SchemaError extends Error {
   readonly path: string;
-  constructor(path: string, detail: string, cause?: unknown) {
-    super(`${path === '' ? 'schema' : path}: ${detail}`, { cause });
+  readonly detail: string;
+  readonly value: unknown;
+  constructor(path: string, detail: string, options: { cause?: unknown; value?: unknown } = {}) {
+    super(`${path === '' ? 'schema' : path}: ${detail}`, { cause: options.cause });
     this.name = 'SchemaError';
     this.path = path;
+    this.detail = detail;
+    this.value = options.value ?? '';
   }
 }
 
@@ -50,7 +57,7 @@ export function compileNode(schema: JsonSchema, path = ''): SchemaNode {
   const properties = new Map(
     Object.entries(schema.properties ?? {}).map(([name, child]) => [
       name,
-      below(`properties.${name}`, child),
+      below(keyPath('properties', name), child),
     ]),
   );
   const { additionalProperties } = schema;
@@ -98,6 +105,8 @@ function readyPattern(source: string, path: string): Pattern {
   try {
     return compilePattern(source);
   } catch (error) {
-    throw new SchemaError(childPath(path, 'pattern'), `invalid regular expression ${source}`, error);
+    throw new SchemaError(childPath(path, 'pattern'), `invalid regular expression ${source}`, {
+      cause: error,
+    });
   }
 }

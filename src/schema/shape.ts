@@ -82,6 +82,9 @@ const fields: ReadonlyMap<string, Check> = new Map(
     patternProperties: mapOf(schema),
     additionalProperties: schemaOrTruth,
     additionalItems: schemaOrTruth,
+    definitions: mapOf(schema),
+    dependencies: mapOf(anything),
+    externalDocs: anything,
     'x-kubernetes-preserve-unknown-fields': truth,
     'x-kubernetes-int-or-string': truth,
     'x-kubernetes-embedded-resource': truth,
@@ -120,6 +123,16 @@ function first(checks: readonly (() => ShapeFault | undefined)[]): ShapeFault | 
     if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+/** True for a field of JSONSchemaProps. */
+export function isSchemaField(name: string): boolean {
+  return fields.has(name);
+}
+
+/** True for a field of a ValidationRule. */
+export function isRuleField(name: string): boolean {
+  return ruleFields.has(name);
 }
 
 /** The first place where the value is no schema; undefined when it is one everywhere. Unknown fields pass. */

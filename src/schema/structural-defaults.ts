@@ -2,7 +2,7 @@
 import type { FieldError, JsonSchema } from './contract.ts';
 import { forbidden, invalid } from './errors.ts';
 import { compileNode } from './node.ts';
-import { childPath, keyPath } from './paths.ts';
+import { childPath, keyPath, rootPath } from './paths.ts';
 import { pruneField } from './prune.ts';
 import { validateValue } from './validate.ts';
 import { copyJson } from './values.ts';
@@ -32,5 +32,12 @@ function checkDefault(schema: JsonSchema, path: string, errors: FieldError[]): v
   if (pruneField(node, copy, at).length > 0) {
     errors.push(invalid(at, schema.default, 'must not have unknown fields'));
   }
-  validateValue(node, schema.default, undefined, at, errors);
+  const found: FieldError[] = [];
+  validateValue(node, schema.default, undefined, '', found);
+  errors.push(
+    ...found.map((error) => ({
+      ...error,
+      field: error.field === rootPath || error.field === '' ? at : childPath(at, error.field),
+    })),
+  );
 }

@@ -1,9 +1,9 @@
 /** What x-kubernetes-list-type and x-kubernetes-map-type demand of the schema around them. */
 import type { FieldError, JsonSchema } from './contract.ts';
 import { forbidden, invalid, required, unsupported } from './errors.ts';
-import { childPath, itemPath, keyPath } from './paths.ts';
+import { childPath, keyPath } from './paths.ts';
 
-const listTypes = ['atomic', 'map', 'set'];
+const listTypes = ['atomic', 'set', 'map'];
 const mapTypes = ['atomic', 'granular'];
 
 /** Checks the list type and the map type of one place. */
@@ -56,11 +56,11 @@ function checkMapKeys(schema: JsonSchema, keys: readonly string[], path: string,
     const keyAt = keyPath(childPath(itemsPath, 'properties'), key);
     const property = items.properties?.[key];
     if (keys.indexOf(key) < index) {
-      errors.push(invalid(itemPath(keysPath, index), key, 'must not be listed twice'));
+      errors.push(invalid(keysPath, keys, 'must not contain duplicate entries'));
     }
     if (!property) {
       const detail = 'entries must all be names of item properties';
-      errors.push(invalid(itemPath(keysPath, index), key, detail));
+      errors.push(invalid(keysPath, keys, detail));
       continue;
     }
     if (property.type === 'array' || property.type === 'object') {
@@ -90,11 +90,7 @@ function checkSetItems({ items }: JsonSchema, path: string, errors: FieldError[]
   if (items.type === 'object' && items['x-kubernetes-map-type'] !== 'atomic') {
     const detail = 'must be atomic as item of a list with x-kubernetes-list-type=set';
     errors.push(
-      invalid(
-        childPath(itemsPath, 'x-kubernetes-map-type'),
-        items['x-kubernetes-map-type'] ?? 'granular',
-        detail,
-      ),
+      invalid(childPath(itemsPath, 'x-kubernetes-map-type'), items['x-kubernetes-map-type'] ?? null, detail),
     );
   }
   const inner = items['x-kubernetes-list-type'] ?? 'atomic';

@@ -8,6 +8,7 @@ import { childPath, keyPath } from './paths.ts';
 import { compilePattern } from './patterns.ts';
 import { checkDefaults } from './structural-defaults.ts';
 import { checkListType } from './structural-lists.ts';
+import { checkRules } from './structural-rules.ts';
 import { checkValueValidations } from './structural-values.ts';
 
 /** Where a schema stands decides what an empty type is called. */
@@ -23,7 +24,9 @@ export function checkStructural(schema: JsonSchema): FieldError[] {
 }
 
 function checkRoot(schema: JsonSchema, errors: FieldError[]): void {
-  if (schema.type !== 'object') errors.push(invalid('type', schema.type ?? '', 'must be object at the root'));
+  if (schema.type && schema.type !== 'object') {
+    errors.push(invalid('type', schema.type, 'must be object at the root'));
+  }
   if (schema.nullable) errors.push(forbidden('nullable', 'nullable cannot be true at the root'));
   const metadata = schema.properties?.metadata;
   const { type: _, description: __, properties = {}, ...others } = metadata ?? {};
@@ -45,6 +48,7 @@ function checkPlace(schema: JsonSchema, path: string, place: Place, errors: Fiel
   checkListType(schema, path, errors);
   checkPattern(schema, path, errors);
   checkValueValidations(schema, path, errors);
+  checkRules(schema, path, errors);
   for (const [name, child] of Object.entries(schema.properties ?? {})) {
     checkPlace(child, keyPath(childPath(path, 'properties'), name), 'field', errors);
   }
@@ -69,17 +73,11 @@ function checkType(schema: JsonSchema, path: string, place: Place, errors: Field
   } else if (!schema['x-kubernetes-int-or-string'] && !schema['x-kubernetes-preserve-unknown-fields']) {
     errors.push(required(at, emptyType[place]));
   }
-  if (schema['x-kubernetes-int-or-string'] && schema.type !== undefined && schema.type !== '') {
-    errors.push(invalid(at, schema.type, 'must be empty if x-kubernetes-int-or-string is true'));
-  }
 }
 
 function checkShape(schema: JsonSchema, path: string, errors: FieldError[]): void {
   const { additionalProperties, properties } = schema;
   const at = childPath(path, 'additionalProperties');
-  if (additionalProperties === false) {
-    errors.push(forbidden(at, 'additionalProperties cannot be set to false'));
-  }
   if (additionalProperties !== undefined && Object.keys(properties ?? {}).length > 0) {
     errors.push(forbidden(at, 'additionalProperties and properties are mutual exclusive'));
   }
@@ -92,6 +90,16 @@ function checkShape(schema: JsonSchema, path: string, errors: FieldError[]): voi
   }
 }
 
+/** Fields of JSON Schema that decoders know and no server takes. */
+const unsupportedFields = [
+  'id',
+  'additionalItems',
+  'patternProperties',
+  'definitions',
+  'dependencies',
+  '$ref',
+];
+
 function checkExtensions(schema: JsonSchema, path: string, errors: FieldError[]): void {
   if (schema['x-kubernetes-int-or-string']) {
     for (const name of ['x-kubernetes-preserve-unknown-fields', 'x-kubernetes-embedded-resource'] as const) {
@@ -101,6 +109,15 @@ function checkExtensions(schema: JsonSchema, path: string, errors: FieldError[])
         );
       }
     }
+  }
+  if (schema['x-kubernetes-preserve-unknown-fields'] === false) {
+    errors.push(
+      invalid(childPath(path, 'x-kubernetes-preserve-unknown-fields'), false, 'must be true or undefined'),
+    );
+  }
+  for (const name of unsupportedFields) {
+    if (Object.hasOwn(schema, name))
+      errors.push(forbidden(childPath(path, name), `${name} is not supported`));
   }
   if (!schema['x-kubernetes-embedded-resource']) return;
   if (schema.type !== 'object') {

@@ -39,16 +39,17 @@ function validateList(
   errors: FieldError[],
 ): void {
   const { minItems, maxItems } = node.schema;
+  if (node.items) {
+    const counterpart = oldItems(node, old);
+    for (const [index, item] of list.entries()) {
+      validateValue(node.items, item, counterpart(item), itemPath(path, index), errors);
+    }
+  }
   if (maxItems !== undefined && list.length > maxItems) errors.push(tooMany(path, list.length, maxItems));
   if (minItems !== undefined && list.length < minItems) {
     errors.push(outOfBounds(path, list.length, `should have at least ${minItems} items`));
   }
   checkListType(node, list, path, errors);
-  if (!node.items) return;
-  const counterpart = oldItems(node, old);
-  for (const [index, item] of list.entries()) {
-    validateValue(node.items, item, counterpart(item), itemPath(path, index), errors);
-  }
 }
 
 function validateObject(

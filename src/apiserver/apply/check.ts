@@ -1,6 +1,6 @@
 /** Whether an applied configuration fits its schema closely enough to be merged; the full validation comes after the merge. */
 import { printJson } from '../../schema/json.ts';
-import { isNumber } from '../../schema/values.ts';
+import { isNumber, typeOf } from '../../schema/values.ts';
 import { isRecord } from '../object.ts';
 import { pathText } from './element.ts';
 import { entryType, type FieldType, isAtomic, itemElement, itemType, shapeOf } from './typing.ts';
@@ -49,7 +49,7 @@ function checkShape(type: FieldType, value: unknown): string | undefined {
       return shape === 'list' ? undefined : `expected list, got ${printJson(value)}`;
     case 'integer':
     case 'number':
-      return isNumber(value) ? undefined : `expected numeric (int or float), got ${printJson(value)}`;
+      return isNumber(value) ? undefined : `expected numeric (int or float), got ${typeOf(value)}`;
     case 'boolean':
       return typeof value === 'boolean' ? undefined : `expected boolean, got ${printJson(value)}`;
     default:

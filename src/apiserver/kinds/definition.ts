@@ -2,6 +2,7 @@
 
 import { roundDemands } from '../../schema/demands.ts';
 import { shapeFault } from '../../schema/shape.ts';
+import { dropUnknownDemands } from '../../schema/unknown.ts';
 import {
   asDefinition,
   type Definition,
@@ -105,14 +106,24 @@ const fields = {
   }),
 };
 
+function pruneSchemas(object: KubeObject): string[] {
+  if (!isWhole(object)) return [];
+  return asDefinition(object).spec.versions.flatMap((version, index) =>
+    dropUnknownDemands(version?.schema?.openAPIV3Schema, `spec.versions[${index}].schema.openAPIV3Schema`),
+  );
+}
+
 function fillDefaults(definition: Definition): void {
   for (const [index, version] of definition.spec.versions.entries()) {
     roundDemands(version.schema?.openAPIV3Schema);
     mustBeSchema(version.schema?.openAPIV3Schema, `spec.versions[${index}].schema.openAPIV3Schema`);
   }
   const { spec } = definition;
-  spec.names.singular ??= spec.names.kind.toLowerCase();
-  spec.names.listKind ??= `${spec.names.kind}List`;
+  const { names } = spec;
+  if (names.kind !== '') {
+    names.singular ||= names.kind.toLowerCase();
+    names.listKind ||= `${names.kind}List`;
+  }
   spec.conversion ??= { strategy: 'None' };
 }
 
@@ -197,6 +208,7 @@ export function definitionKind(lookup: NameLookup): Kind {
     fields,
     behaviour: {
       generation: true,
+      prune: pruneSchemas,
       prepareCreate: (object, time) => prepareCreate(object, time, lookup),
       prepareUpdate: (object, _old, time) => prepareUpdate(object, time, lookup),
       prepareDelete,

@@ -1,8 +1,9 @@
 /** What a CustomResourceDefinition must fulfil beyond its schema (apiextensions, validation.go). */
 
 import { compileSchema } from '../../schema/compile.ts';
-import type { FieldError } from '../../schema/contract.ts';
+import type { FieldError, JsonSchema } from '../../schema/contract.ts';
 import { duplicate, forbidden, invalid, required, tooMany, unsupported } from '../../schema/errors.ts';
+import { SchemaError } from '../../schema/node.ts';
 import { checkStructural } from '../../schema/structural.ts';
 import { asDefinition, type Definition, type DefinitionVersion } from '../catalog/definition.ts';
 import { label1035Errors, type NameCheck, subdomainErrors } from '../metadata/names.ts';
@@ -12,7 +13,7 @@ import { compileJsonPath } from '../selection/jsonpath.ts';
 import { checkRuleCosts } from './rulecosts.ts';
 import { checkTarget } from './webhook.ts';
 
-const columnTypes = ['integer', 'number', 'string', 'boolean', 'date'];
+const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
 const selectableLimit = 8;
 const simplePath = /^(\.[A-Za-z0-9_-]+)+$/;
 
@@ -20,6 +21,7 @@ const simplePath = /^(\.[A-Za-z0-9_-]+)+$/;
 export function validateDefinition(object: KubeObject, old?: KubeObject): FieldError[] {
   const definition = asDefinition(object);
   return [
+    ...(old === undefined ? checkCreation(definition) : []),
     ...checkNames(definition),
     ...checkVersions(definition),
     ...definition.spec.versions.flatMap((version, index) =>
@@ -43,25 +45,51 @@ function faults(field: string, value: string, check: NameCheck): FieldError[] {
   return check(value).map((fault) => invalid(field, value, fault));
 }
 
-function checkNames({ metadata, spec }: Definition): FieldError[] {
-  const { names, group, scope } = spec;
+const approval = 'api-approved.kubernetes.io';
+
+/** What is asked of new definitions only: the name that follows from what is defined, and who may define in groups of Kubernetes. */
+function checkCreation({ metadata, spec }: Definition): FieldError[] {
+  const { names, group } = spec;
   const wanted = `${names.plural}.${group}`;
-  const lower = (field: string, value: string) => faults(field, value.toLowerCase(), label1035Errors);
+  const isProtected = /(^|\.)(k8s|kubernetes)\.io$/.test(group);
+  const approved = metadata.annotations?.[approval] ?? '';
   return [
     ...(metadata.name === wanted
       ? []
       : [invalid('metadata.name', metadata.name ?? '', 'must be spec.names.plural+"."+spec.group')]),
-    ...faults('spec.group', group, subdomainErrors),
-    ...(group !== '' && !group.includes('.')
+    ...(isProtected && approved === ''
+      ? [
+          required(
+            `metadata.annotations[${approval}]`,
+            `protected groups must have approval annotation "${approval}", see https://github.com/kubernetes/enhancements/pull/1111`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+function checkNames({ spec }: Definition): FieldError[] {
+  const { names, group, scope } = spec;
+  const mixedCase = (text: string) =>
+    label1035Errors(text.toLowerCase()).map(
+      (fault) => `may have mixed case, but should otherwise match: ${fault}`,
+    );
+  const groupFaults = faults('spec.group', group, subdomainErrors);
+  return [
+    ...groupFaults,
+    ...(groupFaults.length === 0 && !group.includes('.')
       ? [invalid('spec.group', group, 'should be a domain with at least one dot')]
       : []),
     ...faults('spec.names.plural', names.plural, label1035Errors),
     ...faults('spec.names.singular', names.singular ?? '', label1035Errors),
-    ...lower('spec.names.kind', names.kind),
-    ...lower('spec.names.listKind', names.listKind ?? ''),
+    ...faults('spec.names.kind', names.kind, mixedCase),
+    ...faults('spec.names.listKind', names.listKind ?? '', mixedCase),
     ...(names.shortNames ?? []).flatMap((name, index) =>
       faults(`spec.names.shortNames[${index}]`, name, label1035Errors),
     ),
+    ...(names.kind !== '' && names.kind === names.listKind
+      ? [invalid('spec.names.listKind', names.listKind, 'kind and listKind may not be the same')]
+      : []),
     ...(names.categories ?? []).flatMap((name, index) =>
       faults(`spec.names.categories[${index}]`, name, label1035Errors),
     ),
@@ -88,7 +116,13 @@ function checkVersions({ spec }: Definition): FieldError[] {
           ),
         ]),
     ...(spec.preserveUnknownFields === true
-      ? [invalid('spec.preserveUnknownFields', true, 'must be false')]
+      ? [
+          invalid(
+            'spec.preserveUnknownFields',
+            true,
+            'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
+          ),
+        ]
       : []),
     ...checkConversion(conversion),
   ];
@@ -104,31 +138,36 @@ function checkConversion(conversion: Definition['spec']['conversion']): FieldErr
   }
   if (strategy !== 'Webhook') return [unsupported('spec.conversion.strategy', strategy, ['None', 'Webhook'])];
   const { clientConfig, conversionReviewVersions: versions = [] } = webhook ?? {};
-  if (clientConfig === undefined) {
-    return [required(`${path}.clientConfig`, 'required when strategy is set to Webhook')];
-  }
+  const reviews = `${path}.conversionReviewVersions`;
   return [
-    ...checkTarget(clientConfig, `${path}.clientConfig`),
-    ...(Array.isArray(versions) && versions.includes('v1')
+    ...(clientConfig === undefined
+      ? [required(`${path}.clientConfig`, 'required when strategy is set to Webhook')]
+      : checkTarget(clientConfig, `${path}.clientConfig`)),
+    ...(Array.isArray(versions) && versions.length === 0 ? [required(reviews)] : []),
+    ...(Array.isArray(versions) && (versions.length === 0 || versions.includes('v1'))
       ? []
-      : [invalid(`${path}.conversionReviewVersions`, versions, 'must include at least one of v1')]),
+      : [invalid(reviews, versions, 'must include at least one of v1')]),
   ];
 }
 
 function checkVersion(version: DefinitionVersion, path: string, old?: DefinitionVersion): FieldError[] {
   return [
     ...faults(`${path}.name`, version.name, label1035Errors),
+    ...checkDeprecation(version, `${path}.deprecationWarning`),
     ...(old !== undefined && equalJson(version.schema, old.schema)
       ? []
       : checkSchema(version, `${path}.schema.openAPIV3Schema`)),
     ...(version.additionalPrinterColumns ?? []).flatMap((column, index) => {
       const at = `${path}.additionalPrinterColumns[${index}]`;
       return [
-        ...(columnTypes.includes(column.type) ? [] : [unsupported(`${at}.type`, column.type, columnTypes)]),
+        ...(column.name === '' ? [required(`${at}.name`)] : []),
+        ...(columnTypes.includes(column.type)
+          ? []
+          : [invalid(`${at}.type`, column.type, `must be one of ${columnTypes.join(',')}`)]),
         ...checkJsonPath(column.jsonPath, `${at}.jsonPath`),
       ];
     }),
-    ...checkSelectable(version.selectableFields ?? [], `${path}.selectableFields`),
+    ...checkSelectable(version, `${path}.selectableFields`),
     ...checkScale(version, `${path}.subresources.scale`),
   ];
 }
@@ -153,11 +192,25 @@ function checkScale({ subresources }: DefinitionVersion, path: string): FieldErr
       return field === 'labelSelectorPath' ? [] : [required(`${path}.${field}`)];
     }
     if (!simplePath.test(value)) {
-      return [invalid(`${path}.${field}`, value, 'must be a json path without array notation')];
+      return [
+        invalid(
+          `${path}.${field}`,
+          value,
+          value.startsWith('.')
+            ? 'must be a json path in the dot notation'
+            : 'must be a simple json path starting with .',
+        ),
+      ];
     }
     return roots.some((root) => value.startsWith(`${root}.`))
       ? []
-      : [invalid(`${path}.${field}`, value, `should be a json path under ${roots.join(' or ')}`)];
+      : [
+          invalid(
+            `${path}.${field}`,
+            value,
+            `should be a json path under ${roots.length > 1 ? 'either ' : ''}${roots.join(' or ')}`,
+          ),
+        ];
   };
   return [
     ...check('specReplicasPath', ['.spec']),
@@ -166,21 +219,51 @@ function checkScale({ subresources }: DefinitionVersion, path: string): FieldErr
   ];
 }
 
-function checkSelectable(fields: readonly { jsonPath: string }[], path: string): FieldError[] {
+function checkDeprecation(
+  { deprecated, deprecationWarning: warning }: DefinitionVersion,
+  field: string,
+): FieldError[] {
+  if (warning === undefined) return [];
   return [
-    ...(fields.length > selectableLimit ? [tooMany(path, fields.length, selectableLimit)] : []),
-    ...fields.flatMap(({ jsonPath }, index) =>
-      simplePath.test(jsonPath)
-        ? []
-        : [
-            invalid(
-              `${path}[${index}].jsonPath`,
-              jsonPath,
-              'is an invalid path: must be a simple path of names',
-            ),
-          ],
-    ),
+    ...(deprecated === true ? [] : [invalid(field, warning, 'can only be set for deprecated versions')]),
+    ...(warning === '' ? [invalid(field, warning, 'must not be an empty string')] : []),
   ];
+}
+
+/** Selected are single values that the schema names: nothing else can be compared with a text. */
+function checkSelectable({ selectableFields = [], schema }: DefinitionVersion, path: string): FieldError[] {
+  const paths = selectableFields.map(({ jsonPath }) => jsonPath);
+  const found = paths.flatMap((jsonPath, index) => {
+    const at = `${path}[${index}].jsonPath`;
+    if (jsonPath === '') return [required(at)];
+    if (!simplePath.test(jsonPath)) {
+      return [invalid(at, jsonPath, 'is an invalid path: must be a simple path of names')];
+    }
+    const field = fieldAt(schema?.openAPIV3Schema, jsonPath.slice(1).split('.'));
+    if (field === undefined) {
+      return [invalid(at, jsonPath, 'is an invalid path: does not refer to a valid field')];
+    }
+    return [
+      ...(['string', 'boolean', 'integer'].includes(field.type ?? '')
+        ? []
+        : [invalid(at, jsonPath, notSelectable)]),
+      ...(paths.indexOf(jsonPath) < index ? [duplicate(at, jsonPath)] : []),
+    ];
+  });
+  return [
+    ...(paths.length > selectableLimit ? [tooMany(path, paths.length, selectableLimit)] : []),
+    ...found,
+  ];
+}
+
+const notSelectable =
+  'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.';
+
+function fieldAt(schema: unknown, names: readonly string[]): JsonSchema | undefined {
+  return names.reduce<JsonSchema | undefined>(
+    (at, name) => at?.properties?.[name],
+    isRecord(schema) ? schema : undefined,
+  );
 }
 
 /** Compiling last: a schema that is not structural would only add errors that follow from the first ones. */
@@ -196,13 +279,8 @@ function checkSchema(version: DefinitionVersion, path: string): FieldError[] {
     compileSchema(schema);
     return checkRuleCosts(schema, path);
   } catch (error) {
-    return [
-      {
-        type: 'FieldValueInvalid',
-        field: path,
-        message: error instanceof Error ? error.message : String(error),
-      },
-    ];
+    if (!(error instanceof SchemaError)) throw error;
+    return [invalid(error.path === '' ? path : `${path}.${error.path}`, error.value, error.detail)];
   }
 }
 

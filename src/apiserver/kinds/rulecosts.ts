@@ -4,7 +4,7 @@
  */
 
 import type { FieldError, JsonSchema } from '../../schema/contract.ts';
-import { estimateRuleCosts } from '../../schema/cost.ts';
+import { estimateRuleCosts, type RuleCost } from '../../schema/cost.ts';
 import { forbidden } from '../../schema/errors.ts';
 
 /** StaticEstimatedCostLimit and StaticEstimatedCRDCostLimit. */
@@ -26,6 +26,12 @@ export function checkRuleCosts(schema: JsonSchema, path: string): FieldError[] {
     ...(total <= schemaLimit
       ? []
       : [
+          ...mostExpensive(costs, places).map((place) =>
+            forbidden(
+              place,
+              'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema',
+            ),
+          ),
           forbidden(
             path,
             overBudget(
@@ -36,6 +42,16 @@ export function checkRuleCosts(schema: JsonSchema, path: string): FieldError[] {
           ),
         ]),
   ];
+}
+
+/** The four places that cost most, the dearest first. */
+function mostExpensive(costs: readonly RuleCost[], places: readonly string[]): string[] {
+  return costs
+    .map(({ cost }, index) => ({ cost, place: places[index] ?? '' }))
+    .filter(({ cost }) => cost > 0)
+    .sort((a, b) => b.cost - a.cost)
+    .slice(0, 4)
+    .map(({ place }) => place);
 }
 
 function overBudget(what: string, cost: number, limit: number): string {

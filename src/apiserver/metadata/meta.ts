@@ -28,7 +28,8 @@ export function decodeMeta(value: unknown): DecodedMeta {
   dropNulls(value);
   const wrapped = { meta: value };
   const unknown = checker.prune(wrapped).map((path) => path.replace(/^meta/, 'metadata'));
-  const [fault] = checker.validate(wrapped);
+  // What owner references lack is told with the other faults of the object.
+  const fault = checker.validate(wrapped).find(({ type }) => type !== 'FieldValueRequired');
   if (fault !== undefined) {
     const path = fault.field.replace(/^meta/, 'metadata');
     throw badRequest(`${path}: ${fault.message.replaceAll(fault.field, path)}`);
@@ -98,17 +99,23 @@ function annotationFaults(annotations: { readonly [key: string]: string }): Fiel
 
 function ownerFaults({ ownerReferences = [] }: ObjectMeta): FieldError[] {
   const controllers = ownerReferences.filter((owner) => owner.controller === true);
-  const found = ownerReferences.flatMap((owner, index) =>
-    (['apiVersion', 'kind', 'name', 'uid'] as const)
-      .filter((field) => owner[field] === '')
-      .map((field) => required(`metadata.ownerReferences[${index}].${field}`, 'must not be empty')),
-  );
+  const path = 'metadata.ownerReferences';
+  const found = ownerReferences.flatMap((owner) => [
+    ...(['apiVersion', 'kind', 'name', 'uid'] as const)
+      .filter((field) => !owner[field])
+      .map((field) =>
+        invalid(`${path}.${field}`, '', `${field === 'apiVersion' ? 'version' : field} must not be empty`),
+      ),
+    ...(owner.apiVersion === 'v1' && owner.kind === 'Event'
+      ? [invalid(path, owner, '/v1, Kind=Event is disallowed from being an owner')]
+      : []),
+  ]);
   if (controllers.length < 2) return found;
   const names = controllers.map((owner) => `${owner.kind}/${owner.name}`).join(' and ');
   return [
     ...found,
     invalid(
-      'metadata.ownerReferences',
+      path,
       names,
       `Only one reference can have Controller set to true. Found "true" in references for ${names}`,
     ),

@@ -10,6 +10,8 @@ const maxOperations = 10_000;
 /** Bytes that all `copy` operations of one request may add: a few dozen of them could double a value again and again. */
 const maxCopiedBytes = 3 * 1024 * 1024;
 
+const rejected = 'the server rejected our request due to an error in our request';
+
 type Operation = { op: string; path: string; from?: unknown; value?: unknown };
 
 /** The operations; each changes the document in place or throws. */
@@ -35,8 +37,8 @@ const operations: { readonly [op: string]: (root: Root, operation: Operation, bu
 };
 
 /**
- * The object after all operations, or none: a failed `test` or a missing path throws PatchError 422, a malformed
- * operation 400.
+ * The object after all operations, or none: an operation that is malformed or does not fit throws PatchError 422, a patch that is no
+ * list of them 400.
  */
 export function applyJsonPatch<T>(object: T, ops: unknown): T {
   const checked = checkOperations(ops);
@@ -81,7 +83,9 @@ function copyBudget(): Budget {
 }
 
 function checkOperations(ops: unknown): Operation[] {
-  if (!Array.isArray(ops)) throw new PatchError(400, 'a JSON patch must be an array of operations');
+  if (!Array.isArray(ops)) {
+    throw new PatchError(400, 'error decoding patch: a JSON patch must be an array of operations');
+  }
   if (ops.length > maxOperations) {
     throw new PatchError(
       400,
@@ -89,11 +93,20 @@ function checkOperations(ops: unknown): Operation[] {
     );
   }
   for (const [index, op] of ops.entries()) {
-    if (!isRecord(op) || typeof op.op !== 'string' || typeof op.path !== 'string') {
-      throw new PatchError(400, `JSON patch operation ${index} must have the strings op and path`);
+    if (!isRecord(op)) {
+      throw new PatchError(400, `error decoding patch: JSON patch operation ${index} is no object`);
+    }
+    if (typeof op.op !== 'string' || typeof op.path !== 'string') {
+      throw new PatchError(
+        422,
+        `${rejected}: JSON patch operation ${index} must have the strings op and path`,
+      );
     }
     if (!Object.hasOwn(operations, op.op)) {
-      throw new PatchError(400, `JSON patch operation ${index}: unknown op ${JSON.stringify(op.op)}`);
+      throw new PatchError(
+        422,
+        `${rejected}: JSON patch operation ${index}: unknown op ${JSON.stringify(op.op)}`,
+      );
     }
   }
   // A copy: an added value becomes part of the result, and a later operation may write into it.
@@ -103,5 +116,5 @@ function checkOperations(ops: unknown): Operation[] {
 function describe(error: unknown, index: number, { op, path, value }: Operation): string {
   const reason = error instanceof Error ? error.message : String(error);
   const wanted = value === undefined ? '' : ` (value ${printJson(value)})`;
-  return `the server rejected our request due to an error in our request: JSON patch operation ${index}: ${op} ${JSON.stringify(path)}: ${reason}${wanted}`;
+  return `${rejected}: JSON patch operation ${index}: ${op} ${JSON.stringify(path)}: ${reason}${wanted}`;
 }

@@ -4,7 +4,8 @@ import { PatchError } from './error.ts';
 
 /** The object with the patch laid over it: null removes, objects merge, everything else replaces. Throws PatchError 400. */
 export function applyMergePatch<T>(object: T, patch: unknown): T {
-  if (!isRecord(patch)) throw new PatchError(400, 'a merge patch must be a JSON object');
+  if (!isRecord(patch))
+    throw new PatchError(400, 'error decoding patch: a merge patch must be a JSON object');
   return overlay(object, patch) as T;
 }
 

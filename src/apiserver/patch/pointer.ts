@@ -38,10 +38,10 @@ export function insertAt({ holder, key }: Place, value: unknown): void {
   else holder.splice(key === '-' ? holder.length : indexUpTo(holder.length, key), 0, value);
 }
 
-/** Puts a value in the place of what is there. */
+/** Puts a value in the place of what is there; a field that is absent is added, as the library of kube-apiserver does. */
 export function replaceAt(place: Place, value: unknown): void {
-  valueAt(place);
   const { holder, key } = place;
+  if (Array.isArray(holder)) valueAt(place);
   if (Array.isArray(holder)) holder[Number(key)] = value;
   else setOwn(holder, key, value);
 }

@@ -10,7 +10,7 @@ import { badRequest, failure } from '../status.ts';
 import { asObject, decodeYaml } from '../wire/decode.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
 import { create } from './create.ts';
-import { readObject, reportFaults } from './incoming.ts';
+import { checkUrl, readObject, reportFaults } from './incoming.ts';
 import { invalidOption, patchFailure } from './settle.ts';
 import { update } from './update.ts';
 import type { Written } from './written.ts';
@@ -91,15 +91,15 @@ function tryApply(
 
 /** The configuration as sent: nothing is defaulted or pruned in it, since it says which fields the manager wants. */
 async function readApplied(place: Place, bytes: Buffer, options: WriteOptions): Promise<KubeObject> {
-  const { value, duplicates } = await decodeYaml(bytes);
+  const { value, duplicates } = await decodeYaml(
+    bytes,
+    (why) => `error decoding YAML: error converting YAML to JSON: ${why}`,
+  );
   const body = asObject(value);
   const { served, namespace, name } = place;
-  for (const [field, wanted] of [
-    ['apiVersion', served.apiVersion],
-    ['kind', served.resource.kind],
-  ] as const) {
-    if (body[field] !== wanted)
-      throw badRequest(`${field} in the data (${body[field]}) does not match the expected ${wanted}`);
+  const { apiVersion = '/', kind = '' } = body;
+  if (apiVersion !== served.apiVersion || kind !== served.resource.kind) {
+    throw badRequest(`invalid object type: ${apiVersion}, Kind=${kind}`);
   }
   reportFaults(
     duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`),
@@ -107,14 +107,7 @@ async function readApplied(place: Place, bytes: Buffer, options: WriteOptions): 
     options,
   );
   const { metadata } = decodeMeta(body.metadata);
-  if (metadata.name !== undefined && metadata.name !== name) {
-    throw badRequest(
-      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
-    );
-  }
-  if (metadata.namespace !== undefined && metadata.namespace !== namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  }
+  checkUrl(place, { ...metadata, name: metadata.name ?? name });
   const identity = namespace === undefined ? { name } : { name, namespace };
   return {
     ...body,

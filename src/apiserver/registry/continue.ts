@@ -27,7 +27,7 @@ export function decodeContinue(text: string): ContinueToken {
     !Number.isSafeInteger(value.rv) ||
     typeof value.start !== 'string'
   ) {
-    throw badRequest('continue key is not valid: it does not come from this server');
+    throw badRequest('invalid continue token: continue key is not valid: it does not come from this server');
   }
   const { left } = value;
   return {

@@ -10,6 +10,7 @@ import { alreadyExists, badRequest, failure } from '../status.ts';
 import { checkAllowed, mutated } from './admit.ts';
 import { decode } from './codec.ts';
 import type { Context, WriteOptions } from './context.ts';
+import { warnOfFinalizers } from './incoming.ts';
 import { checkValid, recordManager } from './settle.ts';
 import { toStored, wireOf } from './versions.ts';
 import type { Written } from './written.ts';
@@ -83,6 +84,7 @@ async function insert(
   const wanted = await mutated(context, { served, object: draft }, options);
   const object = prepare(context, served, wanted, options);
   await checkValid(served, object);
+  warnOfFinalizers(served, object.metadata, {}, options.warn);
   await checkAllowed(context, { served, object }, options);
   const key = keyOf(served.prefix, object.metadata.namespace, object.metadata.name ?? '');
   if (options.dryRun) {

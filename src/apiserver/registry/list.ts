@@ -3,7 +3,7 @@
 import { CompactedError, type Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import { piecesOf } from '../fairness/slices.ts';
-import { expired, invalid, revisionTooLarge } from '../status.ts';
+import { badRequest, expired, revisionTooLarge } from '../status.ts';
 import type { ListMeta } from '../table/table.ts';
 import type { Context } from './context.ts';
 import { decodeContinue, encodeContinue } from './continue.ts';
@@ -76,18 +76,15 @@ function revisionFor(context: Context, options: ListOptions, now: number): numbe
   return asked;
 }
 
-/** A resourceVersion as a number; undefined when there is none; throws 422 for anything else. */
+/** A resourceVersion as a number; undefined when there is none; throws 400 for anything else. */
 export function revisionOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const number = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-    {
-      type: 'FieldValueInvalid',
-      field: 'resourceVersion',
-      message: `Invalid value: ${JSON.stringify(text)}: must be a number`,
-    },
-  ]);
+  const value = JSON.stringify(text);
+  throw badRequest(
+    `invalid resource version: resourceVersion: Invalid value: ${value}: strconv.ParseUint: parsing ${value}: invalid syntax`,
+  );
 }
 
 /** The keys a selection can be about. A name without a namespace still needs the whole resource. */

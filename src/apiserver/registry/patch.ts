@@ -1,14 +1,16 @@
 /** Patches: JSON patch, merge patch and strategic merge over the stored object; apply is passed on. */
+import { invalid as invalidValue } from '../../schema/errors.ts';
 import { printJson } from '../../schema/json.ts';
-import type { KubeObject } from '../object.ts';
+import type { Served } from '../catalog/served.ts';
+import { isRecord, type KubeObject } from '../object.ts';
 import { applyJsonPatch } from '../patch/json.ts';
 import { applyMergePatch } from '../patch/merge.ts';
 import { applyStrategicMergePatch } from '../patch/strategic.ts';
-import { invalid, unsupportedMediaType } from '../status.ts';
+import { badRequest, invalid, unsupportedMediaType } from '../status.ts';
 import { type Decoded, decodeJson } from '../wire/decode.ts';
 import { type ApplyRequest, apply, applyTypes } from './apply.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
-import { readObject, reportFaults } from './incoming.ts';
+import { checkUrl, readObject, reportFaults } from './incoming.ts';
 import { invalidOption, patchFailure } from './settle.ts';
 import { update } from './update.ts';
 import type { Written } from './written.ts';
@@ -43,7 +45,7 @@ export async function patch(
       'FieldValueForbidden',
       'Forbidden: may not be specified for non-apply patch',
     );
-  const decoded = decodeJson(request.body);
+  const decoded = decodeJson(request.body, (why) => `error decoding patch: ${why}`);
   const change = changeOf(place, request.type, decoded.value);
   return update(
     context,
@@ -70,18 +72,20 @@ function changeOf({ served }: Place, type: string, value: unknown): ChangeObject
 }
 
 function revise(
-  { served, name }: Place,
+  place: Place,
   change: ChangeObject,
   old: KubeObject,
   decoded: Decoded,
   options: WriteOptions,
 ): KubeObject {
+  const { served, name } = place;
   let value: unknown;
   try {
     value = change(old);
   } catch (error) {
     throw patchFailure(error, served, name);
   }
+  checkVersion(served, value, name);
   const { object, faults } = readObject(served, { value, duplicates: decoded.duplicates });
   if (options.fieldValidation === 'Strict' && faults.length > 0) {
     const text = `Invalid value: ${JSON.stringify(printJson(decoded.value))}: strict decoding error: ${faults.join(', ')}`;
@@ -90,5 +94,17 @@ function revise(
     ]);
   }
   reportFaults(faults, served, options);
+  if (!object.metadata.name) {
+    throw badRequest(
+      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+    );
+  }
+  checkUrl(place, object.metadata);
   return object;
+}
+
+/** A custom resource may not be patched into another version. */
+function checkVersion({ apiVersion, resource }: Served, value: unknown, name: string): void {
+  if (resource.builtin || !isRecord(value) || !value.apiVersion || value.apiVersion === apiVersion) return;
+  throw invalid(resource, name, [invalidValue('apiVersion', value.apiVersion, `must be ${apiVersion}`)]);
 }

@@ -6,7 +6,7 @@ import { validateMeta, validateMetaUpdate } from '../metadata/meta.ts';
 import { equalJson, type KubeObject, type ManagedFieldsEntry } from '../object.ts';
 import { PatchError } from '../patch/error.ts';
 import type { StatusDoor } from '../resource.ts';
-import { badRequest, conflict, invalid } from '../status.ts';
+import { badRequest, conflict, failure, invalid } from '../status.ts';
 import type { Context, WriteOptions } from './context.ts';
 
 /** Records the writer of changed fields in metadata.managedFields. */
@@ -38,10 +38,14 @@ export async function checkValid(
   door?: StatusDoor,
 ): Promise<void> {
   const { resource, behaviour } = served;
-  const schemaFaults = served.compiled().validate(object, old === undefined ? {} : { old });
-  const errors = [
+  const metaFaults = [
     ...validateMeta(object.metadata, { namespaced: resource.namespaced, nameErrors: behaviour.nameErrors }),
     ...(old === undefined ? [] : validateMetaUpdate(object.metadata, old.metadata)),
+  ];
+  const blocked = metaFaults.some(({ type }) => type === 'FieldValueRequired');
+  const schemaFaults = served.compiled().validate(object, { ...(old === undefined ? {} : { old }), blocked });
+  const errors = [
+    ...metaFaults,
     ...schemaFaults,
     // The kind's own checks rely on the shape that the schema promises.
     ...(schemaFaults.length > 0 ? [] : ((await behaviour.validate?.(object, old, door)) ?? [])),
@@ -75,8 +79,7 @@ export function patchFailure(error: unknown, served: Served, name: string): unkn
   if (!(error instanceof PatchError)) return error;
   if (error.code === 400) return badRequest(error.message);
   if (error.code === 409) return conflict(served.resource, name, error.message);
-  const fault = { type: 'FieldValueInvalid', field: '', message: error.message } as const;
-  return invalid({ group: '', kind: '' }, '', [fault]);
+  return failure(422, 'Invalid', error.message, {});
 }
 
 /** 422 for an option that does not go with this sort of patch. */

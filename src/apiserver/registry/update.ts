@@ -11,6 +11,7 @@ import { conflict, invalid, modified, notFound } from '../status.ts';
 import { checkAllowed, mutated } from './admit.ts';
 import { decode, wireForm } from './codec.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
+import { warnOfFinalizers } from './incoming.ts';
 import { checkValid, isUnchanged, recordManager, specChanged } from './settle.ts';
 import { isInStorageVersion, oneInServedVersion, toStored, wireOf } from './versions.ts';
 import type { Written } from './written.ts';
@@ -19,6 +20,8 @@ import type { Written } from './written.ts';
 export type Revision = {
   next: (old: KubeObject) => KubeObject | Promise<KubeObject>;
   subresource?: StatusDoor | 'finalize' | 'scale';
+  /** True when `next` is a whole object as the client knows it, whose uid then says which object is meant. */
+  whole?: boolean;
   /** True when `next` has recorded field owners itself (server-side apply). */
   managed?: boolean;
 };
@@ -55,12 +58,13 @@ async function attempt(
   const entry = await oneInServedVersion(context, served, found);
   const old = decode(served, entry);
   const asked = await revision.next(cloneJson(old));
-  checkIdentity(served, asked.metadata, old.metadata);
+  checkIdentity(served, asked.metadata, old.metadata, revision.whole === true);
   const { subresource } = revision;
   const change = { served, old, ...(subresource === undefined ? {} : { subresource }) };
   const proposed = await mutated(context, { ...change, object: asked }, options);
   const object = prepare(context, served, proposed, old, revision, options);
   await checkValid(served, object, old, statusDoor(served.resource, subresource));
+  warnOfFinalizers(served, object.metadata, old.metadata, options.warn);
   await checkAllowed(context, { ...change, object }, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });
   if (isUnchanged(object, old) && isInStorageVersion(served, found)) return unchanged();
@@ -96,9 +100,14 @@ export function isReleased({ behaviour }: Served, object: KubeObject): boolean {
   return deletionTimestamp !== undefined && held === 0;
 }
 
-function checkIdentity({ resource, behaviour }: Served, metadata: ObjectMeta, old: ObjectMeta): void {
+function checkIdentity(
+  { resource, behaviour }: Served,
+  metadata: ObjectMeta,
+  old: ObjectMeta,
+  whole: boolean,
+): void {
   const name = old.name ?? '';
-  if (metadata.uid && metadata.uid !== old.uid) {
+  if (whole && metadata.uid && metadata.uid !== old.uid) {
     throw conflict(
       resource,
       name,
@@ -108,7 +117,7 @@ function checkIdentity({ resource, behaviour }: Served, metadata: ObjectMeta, ol
   if (!metadata.resourceVersion || metadata.resourceVersion === '0') {
     if (behaviour.unconditionalUpdate) return;
     const message = 'Invalid value: 0x0: must be specified for an update';
-    throw invalid(resource, name, [
+    throw invalid({ group: resource.group, kind: resource.plural }, name, [
       { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', message },
     ]);
   }
@@ -170,8 +179,9 @@ function restrict(
 /** What only the server writes. */
 function keepSystemFields(metadata: ObjectMeta, old: ObjectMeta): ObjectMeta {
   const kept: ObjectMeta = { ...metadata };
+  // Another uid stays, to be refused as immutable.
+  if (!kept.uid && old.uid !== undefined) kept.uid = old.uid;
   for (const field of [
-    'uid',
     'creationTimestamp',
     'generation',
     'deletionTimestamp',

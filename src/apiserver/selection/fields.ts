@@ -13,20 +13,23 @@ export type FieldSelector = readonly FieldRequirement[];
  * backslash (apimachinery, pkg/fields).
  */
 export function parseFieldSelector(text: string, selectable: ReadonlySet<string>): FieldSelector {
-  return splitTerms(text)
+  const requirements = splitTerms(text)
     .filter((term) => term !== '')
-    .map((term) => parseTerm(term, text, selectable));
+    .map((term) => parseTerm(term, text));
+  for (const { field } of requirements) {
+    if (!selectable.has(field)) throw badRequest(`field label not supported: ${field}`);
+  }
+  return requirements;
 }
 
 function splitTerms(text: string): string[] {
   return text.match(/(?:\\.|[^\\,])+/gs) ?? [];
 }
 
-function parseTerm(term: string, text: string, selectable: ReadonlySet<string>): FieldRequirement {
+function parseTerm(term: string, text: string): FieldRequirement {
   const found = /^((?:[^\\=!]|\\.)*?)(!=|==|=)(.*)$/s.exec(term);
   if (found === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
   const [, field = '', operator, raw = ''] = found;
-  if (!selectable.has(field)) throw badRequest(`field label not supported: ${field}`);
   return { field, equal: operator !== '!=', value: unescaped(raw, text) };
 }
 

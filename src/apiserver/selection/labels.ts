@@ -46,12 +46,12 @@ export function parseLabelSelector(text: string): LabelSelector {
   const requirements: LabelRequirement[] = [];
   let at = 0;
   while (at < tokens.length) {
-    const { requirement, next } = parseRequirement(tokens, at, text);
+    const { requirement, next } = parseRequirement(tokens, at);
     requirements.push(requirement);
     if (next < tokens.length && tokens[next] !== ',') {
-      throw broken(text, `found '${tokens[next]}', expected: ',' or 'end of string'`);
+      throw broken(`found '${tokens[next]}', expected: ',' or 'end of string'`);
     }
-    if (next === tokens.length - 1) throw broken(text, "found '', expected: identifier after ','");
+    if (next === tokens.length - 1) throw broken("found '', expected: identifier after ','");
     at = next + 1;
   }
   return requirements;
@@ -63,72 +63,71 @@ function tokenize(text: string): string[] {
 
 type Parsed = { requirement: LabelRequirement; next: number };
 
-function parseRequirement(tokens: readonly string[], at: number, text: string): Parsed {
+function parseRequirement(tokens: readonly string[], at: number): Parsed {
   if (tokens[at] === '!') {
-    return { requirement: { key: keyAt(tokens, at + 1, text), operator: 'DoesNotExist' }, next: at + 2 };
+    return { requirement: { key: keyAt(tokens, at + 1), operator: 'DoesNotExist' }, next: at + 2 };
   }
-  const key = keyAt(tokens, at, text);
+  const key = keyAt(tokens, at);
   const operator = tokens[at + 1];
   if (operator === undefined || operator === ',') {
     return { requirement: { key, operator: 'Exists' }, next: at + 1 };
   }
   if (operator === 'in' || operator === 'notin') {
-    const { values, next } = parseSet(tokens, at + 2, text);
+    const { values, next } = parseSet(tokens, at + 2);
     return { requirement: { key, operator: operator === 'in' ? 'In' : 'NotIn', values }, next };
   }
   if (!['=', '==', '!=', '>', '<'].includes(operator)) {
-    throw broken(text, `found '${operator}', expected: in, notin, =, ==, !=, gt, lt`);
+    throw broken(`found '${operator}', expected: in, notin, =, ==, !=, gt, lt`);
   }
   const value = tokens[at + 2];
   const empty = value === undefined || value === ',';
-  if (!empty && /^[=!<>()]/.test(value)) throw broken(text, `found '${value}', expected: identifier`);
+  if (!empty && /^[=!<>()]/.test(value)) throw broken(`found '${value}', expected: identifier`);
   const next = empty ? at + 2 : at + 3;
-  return { requirement: comparison(key, operator, empty ? '' : value, text), next };
+  return { requirement: comparison(key, operator, empty ? '' : value), next };
 }
 
-function comparison(key: string, operator: string, value: string, text: string): LabelRequirement {
+function comparison(key: string, operator: string, value: string): LabelRequirement {
   if (operator === '>' || operator === '<') {
-    if (!/^-?\d+$/.test(value)) throw broken(text, `for 'Gt', 'Lt' operators, the value must be an integer`);
+    if (!/^-?\d+$/.test(value)) throw broken(`for 'Gt', 'Lt' operators, the value must be an integer`);
     return { key, operator: operator === '>' ? 'GreaterThan' : 'LessThan', value: Number(value) };
   }
-  checkValue(value, text);
+  checkValue(value);
   return { key, operator: operator === '!=' ? 'NotIn' : 'In', values: [value] };
 }
 
-function parseSet(tokens: readonly string[], open: number, text: string): { values: string[]; next: number } {
-  if (tokens[open] !== '(') throw broken(text, `found '${tokens[open] ?? ''}', expected: '('`);
+function parseSet(tokens: readonly string[], open: number): { values: string[]; next: number } {
+  if (tokens[open] !== '(') throw broken(`found '${tokens[open] ?? ''}', expected: '('`);
   const values: string[] = [];
   let current = '';
   for (let at = open + 1; at < tokens.length; at++) {
     const token = tokens[at] ?? '';
     if (token === ',' || token === ')') {
-      checkValue(current, text);
+      checkValue(current);
       values.push(current);
       current = '';
       if (token === ')') return { values, next: at + 1 };
     } else if (current !== '' || /^[=!<>(]/.test(token)) {
-      throw broken(text, `found '${token}', expected: ',' or ')'`);
+      throw broken(`found '${token}', expected: ',' or ')'`);
     } else {
       current = token;
     }
   }
-  throw broken(text, "found '', expected: ',' or ')'");
+  throw broken("found '', expected: ',' or ')'");
 }
 
-function keyAt(tokens: readonly string[], at: number, text: string): string {
+function keyAt(tokens: readonly string[], at: number): string {
   const key = tokens[at] ?? '';
-  if (/^[=!<>(),]?$/.test(key))
-    throw broken(text, `found '${key}', expected: !, identifier, or 'end of string'`);
+  if (/^[=!<>(),]?$/.test(key)) throw broken(`found '${key}', expected: !, identifier, or 'end of string'`);
   const [fault] = labelKeyErrors(key);
-  if (fault !== undefined) throw broken(text, `key: Invalid value: ${JSON.stringify(key)}: ${fault}`);
+  if (fault !== undefined) throw broken(`key: Invalid value: ${JSON.stringify(key)}: ${fault}`);
   return key;
 }
 
-function checkValue(value: string, text: string): void {
+function checkValue(value: string): void {
   const [fault] = labelValueErrors(value);
-  if (fault !== undefined) throw broken(text, `values: Invalid value: ${JSON.stringify(value)}: ${fault}`);
+  if (fault !== undefined) throw broken(`values: Invalid value: ${JSON.stringify(value)}: ${fault}`);
 }
 
-function broken(text: string, why: string) {
-  return badRequest(`unable to parse requirement in label selector ${JSON.stringify(text)}: ${why}`);
+function broken(why: string) {
+  return badRequest(`unable to parse requirement: ${why}`);
 }

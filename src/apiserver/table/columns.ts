@@ -41,16 +41,23 @@ export function column(
 
 /** The first column of nearly every kind. */
 export const nameColumn = column('Name', (object) => object.metadata.name ?? '', {
-  description: 'Name must be unique within a namespace.',
+  description:
+    'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names',
 });
+
+const creationDescription =
+  'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata';
 
 /** How long ago the object was created. */
 export const ageColumn = column('Age', (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs), {
-  description: 'CreationTimestamp is the time at which this object was created.',
+  description: creationDescription,
 });
 
 /** The moment of creation, as RBAC kinds and CRDs show it. */
-export const createdAtColumn = column('Created At', (object) => object.metadata.creationTimestamp ?? '');
+export const createdAtColumn = column('Created At', (object) => object.metadata.creationTimestamp ?? '', {
+  type: 'date',
+  description: creationDescription,
+});
 
 /** The columns of a custom resource: its name, then those it declares, or its age. */
 export function customColumns(resource: Pick<ResourceInfo, 'printerColumns'>): Column[] {

@@ -47,7 +47,7 @@ export function tableOf(
 /** The row of one object. */
 export function rowOf(object: KubeObject, options: TableOptions): TableRow {
   const cells = options.columns.map((column) => column.cell(object, options.nowMs));
-  if (options.include === 'None') return { cells };
+  if (options.include === 'None') return { cells, object: null };
   return { cells, object: options.include === 'Object' ? object : partialOf(object, options.version) };
 }
 

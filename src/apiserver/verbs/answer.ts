@@ -4,7 +4,7 @@ import type { Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
 import { decode, wireForm } from '../registry/codec.ts';
-import { badRequest, notAcceptable, type Status } from '../status.ts';
+import { badRequest, failure, notAcceptable, type Status } from '../status.ts';
 import {
   type IncludeObject,
   type ListMeta,
@@ -23,7 +23,9 @@ export type Form = Negotiated & { include: IncludeObject; nowMs: number };
 export function formOf(negotiated: Negotiated, query: URLSearchParams, nowMs: number): Form {
   const include = query.get('includeObject') || 'Metadata';
   if (include !== 'None' && include !== 'Metadata' && include !== 'Object') {
-    throw badRequest(`unrecognized includeObject value: ${JSON.stringify(include)}`);
+    throw badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(include)}: must be 'Metadata', 'Object', 'None', or empty`,
+    );
   }
   return { ...negotiated, include, nowMs };
 }
@@ -64,7 +66,7 @@ export async function sendObject(
 export function sendStatus(exchange: Exchange, status: Status): void {
   const seconds = status.details?.retryAfterSeconds;
   if (seconds !== undefined) exchange.setHeader('retry-after', String(seconds));
-  exchange.send(status.code, 'application/json', JSON.stringify(status));
+  exchange.send(status.code ?? 200, 'application/json', JSON.stringify(status));
 }
 
 async function sendJson(
@@ -102,6 +104,13 @@ function frameOf(served: Served, form: Form): Frame {
         item: (entry) => printJson(rowOf(decode(served, entry), options)),
       };
     }
+    case 'PartialObjectMetadata':
+      throw failure(
+        406,
+        'NotAcceptable',
+        'you requested PartialObjectMetadata, but the requested object is a list',
+        {},
+      );
     default:
       return {
         head: (metadata) => `${start('PartialObjectMetadataList', metaVersion, metadata)}"items":[`,

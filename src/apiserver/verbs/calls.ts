@@ -9,7 +9,7 @@ import { cloneJson } from '../object.ts';
 import { bufferOf, decode, wireForm } from '../registry/codec.ts';
 import type { Context, Place } from '../registry/context.ts';
 import { create } from '../registry/create.ts';
-import { readObject, reportFaults } from '../registry/incoming.ts';
+import { checkUrl, readObject, reportFaults } from '../registry/incoming.ts';
 import { planList, readList, revisionOf } from '../registry/list.ts';
 import { patch } from '../registry/patch.ts';
 import { remove } from '../registry/remove.ts';
@@ -19,7 +19,7 @@ import { oneInServedVersion } from '../registry/versions.ts';
 import type { Written } from '../registry/written.ts';
 import { statusDoor } from '../resource.ts';
 import { badRequest, notFound, revisionTooLarge } from '../status.ts';
-import { decodeBody, mediaType } from '../wire/decode.ts';
+import { type Decoded, decodeBody, mediaType } from '../wire/decode.ts';
 import type { Exchange } from '../wire/exchange.ts';
 import type { ResourceTarget } from '../wire/target.ts';
 import { type Form, sendList, sendObject, sendStatus } from './answer.ts';
@@ -87,16 +87,27 @@ export async function listObjects({ context, exchange, served, target, form, use
 /** Follows a collection. */
 export async function watchObjects(call: Call): Promise<void> {
   const { context, exchange, served, target, form, open, user } = call;
-  const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
+  const { namespace, name } = target;
+  const selection = selectionOf(served, { namespace, name }, exchange.query);
   const options = { ...watchOptions(exchange.query), lane: laneOf(user.name, target) };
   return serveWatch(context, exchange, served, selection, options, form, open);
+}
+
+/** A body that shall be a whole object, refused in the words by which clients know that it is none. */
+async function decodeObject({ resource }: Served, bytes: Buffer, type: string | undefined): Promise<Decoded> {
+  const start = bytes.subarray(0, 30);
+  const text = bytes[0] === 0x7b ? start.toString('utf8') : start.toString('hex');
+  const end = bytes.length === 0 ? '<empty>' : bytes.length > 30 ? `${text} ...` : text;
+  const describe = (why: string) =>
+    `the object provided is unrecognized (must be of type ${resource.kind}): couldn't get version/kind; json parse error: ${why} (${end})`;
+  return decodeBody(bytes, type, describe);
 }
 
 /** Creates an object. */
 export async function createObject(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
   const options = { ...writeOptions(exchange, 'CreateOptions'), user };
-  const decoded = await decodeBody(await exchange.body(), exchange.header('content-type'));
+  const decoded = await decodeObject(served, await exchange.body(), exchange.header('content-type'));
   const { object, faults } = readObject(served, decoded);
   reportFaults(faults, served, options);
   return sendWritten(call, await create(context, served, target.namespace, object, options));
@@ -106,33 +117,20 @@ export async function createObject(call: Call): Promise<void> {
 export async function updateObject(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
   const options = { ...writeOptions(exchange, 'UpdateOptions'), user };
-  const decoded = await decodeBody(await exchange.body(), exchange.header('content-type'));
+  const decoded = await decodeObject(served, await exchange.body(), exchange.header('content-type'));
   const { object, faults } = readObject(served, decoded);
   reportFaults(faults, served, options);
-  checkUrl(call, object.metadata);
+  if (!object.metadata.name) throw badRequest('name must be provided');
+  checkUrl(placeOf(call), object.metadata);
   const subresource =
     target.subresource === 'finalize' ? 'finalize' : statusDoor(served.resource, target.subresource);
   const written = await update(
     context,
     placeOf(call),
-    { next: () => cloneJson(object), ...(subresource === undefined ? {} : { subresource }) },
+    { next: () => cloneJson(object), whole: true, ...(subresource === undefined ? {} : { subresource }) },
     options,
   );
   return sendWritten(call, written);
-}
-
-function checkUrl({ target }: Call, metadata: { name?: string; namespace?: string }): void {
-  const { name = '', namespace } = target;
-  if (!metadata.name) throw badRequest('name must be provided');
-  if (metadata.name !== name) {
-    throw badRequest(
-      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
-    );
-  }
-  if (metadata.namespace && metadata.namespace !== namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  }
-  if (namespace !== undefined) metadata.namespace = namespace;
 }
 
 /** Changes an object, or applies a configuration. */

@@ -3,7 +3,7 @@ import type { User } from '../access/user.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Context } from '../registry/context.ts';
 import { statusDoor } from '../resource.ts';
-import { failure, noSuchResource } from '../status.ts';
+import { failure, methodNotAllowed, noSuchResource, notFound } from '../status.ts';
 import { negotiate } from '../wire/accept.ts';
 import type { Exchange } from '../wire/exchange.ts';
 import type { ResourceTarget } from '../wire/target.ts';
@@ -28,6 +28,7 @@ export function verbOf(target: ResourceTarget, method: string, query: URLSearchP
   switch (method) {
     case 'GET':
     case 'HEAD':
+      if (target.watch) return 'watch';
       if (target.name !== undefined) return 'get';
       return truthOf(query, 'watch') === true ? 'watch' : 'list';
     case 'POST':
@@ -68,6 +69,7 @@ export async function dispatch(
   };
   const handler = byVerb[verb];
   if (handler === undefined || !fits(served, target, verb)) {
+    if (!served.resource.builtin && target.name !== undefined) throw methodNotAllowed(served.resource, verb);
     throw failure(
       405,
       'MethodNotAllowed',
@@ -94,7 +96,7 @@ function findServed({ catalog }: Context, target: ResourceTarget): Served {
   // Tokens are only asked for, which is answered elsewhere: no verb fits them.
   if (subresource === 'token' && resource.group === '' && resource.plural === 'serviceaccounts')
     return served;
-  throw noSuchResource();
+  throw resource.builtin ? noSuchResource() : notFound(resource, target.name ?? '');
 }
 
 /** Which verbs a collection, an object and its subresources have. */

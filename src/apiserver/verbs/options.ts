@@ -11,8 +11,8 @@ import type { Exchange } from '../wire/exchange.ts';
 
 const managerLimit = 128;
 
-function refuse(kind: string, error: FieldError): ApiError {
-  return invalid({ group: 'meta.k8s.io', kind }, '', [error]);
+function refuse(kind: string, ...errors: FieldError[]): ApiError {
+  return invalid({ group: 'meta.k8s.io', kind }, '', errors);
 }
 
 /** The options of create, update and patch. `kind` is CreateOptions, UpdateOptions or PatchOptions. */
@@ -39,6 +39,13 @@ function checkManager(manager: string | null, kind: string): void {
       message: `Too long: may not be more than ${managerLimit} bytes`,
     });
   }
+  const at = manager?.search(/\p{C}/u) ?? -1;
+  if (manager === null || at < 0) return;
+  const code = (manager.codePointAt(at) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  throw refuse(
+    kind,
+    invalidValue('fieldManager', manager, `invalid character U+${code} (at position ${at})`),
+  );
 }
 
 /** Without a fieldManager the program in the User-Agent stands for it. */
@@ -49,7 +56,11 @@ function managerOf(userAgent: string | undefined): string {
 
 function dryRunOf(values: readonly string[], kind: string): boolean {
   const wrong = values.find((value) => value !== 'All');
-  if (wrong !== undefined) throw refuse(kind, unsupported('dryRun', wrong, ['All']));
+  if (wrong !== undefined) {
+    const listed = values.map((value) => JSON.stringify(value)).join(', ');
+    const message = `Unsupported value: []string{${listed}}: supported values: "All"`;
+    throw refuse(kind, { type: 'FieldValueNotSupported', field: 'dryRun', message });
+  }
   return values.length > 0;
 }
 
@@ -58,7 +69,7 @@ function integerOf(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === '') return undefined;
   if (!/^-?\d{1,15}$/.test(text)) {
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax (${name})`);
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   }
   return Number(text);
 }
@@ -76,15 +87,13 @@ export function listOptions(query: URLSearchParams): ListOptions {
   const resourceVersion = query.get('resourceVersion') ?? '';
   const match = query.get('resourceVersionMatch') ?? '';
   const token = query.get('continue') ?? '';
-  if (limit !== undefined && limit < 0) {
-    throw refuse('ListOptions', invalidValue('limit', limit, 'must be greater than or equal to 0'));
-  }
+  integerOf(query, 'timeoutSeconds');
   checkMatch(match, resourceVersion, token);
   if (token !== '' && resourceVersion !== '' && resourceVersion !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
   return {
-    ...(limit === undefined ? {} : { limit }),
+    ...(limit === undefined || limit <= 0 ? {} : { limit }),
     ...(token === '' ? {} : { continue: token }),
     ...(resourceVersion === '' ? {} : { resourceVersion }),
     ...(match === 'Exact' || match === 'NotOlderThan' ? { match } : {}),
@@ -94,10 +103,15 @@ export function listOptions(query: URLSearchParams): ListOptions {
 function checkMatch(match: string, resourceVersion: string, token: string): void {
   if (match === '') return;
   const field = 'resourceVersionMatch';
+  const unknown =
+    match === 'Exact' || match === 'NotOlderThan'
+      ? []
+      : [unsupported(field, match, ['Exact', 'NotOlderThan', ''])];
   if (resourceVersion === '') {
     throw refuse(
       'ListOptions',
       forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      ...unknown,
     );
   }
   if (token !== '') {
@@ -106,9 +120,7 @@ function checkMatch(match: string, resourceVersion: string, token: string): void
       forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'),
     );
   }
-  if (match !== 'Exact' && match !== 'NotOlderThan') {
-    throw refuse('ListOptions', unsupported(field, match, ['Exact', 'NotOlderThan', '']));
-  }
+  if (unknown.length > 0) throw refuse('ListOptions', ...unknown);
   if (match === 'Exact' && resourceVersion === '0') {
     throw refuse(
       'ListOptions',
@@ -166,6 +178,7 @@ export async function deleteOptions(exchange: Exchange): Promise<DeleteOptions> 
   const dryRun = Array.isArray(body.dryRun) ? body.dryRun.map(String) : exchange.query.getAll('dryRun');
   const preconditions = isRecord(body.preconditions) ? body.preconditions : {};
   const propagation = propagationOf(body, exchange.query);
+  integerOf(exchange.query, 'gracePeriodSeconds');
   return {
     dryRun: dryRunOf(dryRun, 'DeleteOptions'),
     ...(propagation === undefined ? {} : { propagation }),
@@ -190,6 +203,6 @@ function propagationOf(body: Record<string, unknown>, query: URLSearchParams): P
   if (value === 'Background' || value === 'Foreground' || value === 'Orphan') return value;
   throw refuse(
     'DeleteOptions',
-    unsupported('propagationPolicy', value, ['Foreground', 'Background', 'Orphan']),
+    unsupported('propagationPolicy', value, ['Foreground', 'Background', 'Orphan', 'nil']),
   );
 }

@@ -23,17 +23,23 @@ export function mediaType(header: string | undefined, fallback: string): string 
   return header === undefined ? fallback : (header.split(';')[0] ?? '').trim().toLowerCase();
 }
 
-/** Decodes a body that is a whole object; throws 415 for other types and 400 for broken text. */
-export async function decodeBody(bytes: Buffer, contentType: string | undefined): Promise<Decoded> {
+/** Decodes a body that is a whole object; throws 415 for other types and 400 for broken text, worded by `describe`. */
+export async function decodeBody(
+  bytes: Buffer,
+  contentType: string | undefined,
+  describe = noJson,
+): Promise<Decoded> {
   const type = mediaType(contentType, 'application/json');
-  if (type === 'application/json') return decodeJson(bytes);
+  if (type === 'application/json') return decodeJson(bytes, describe);
   if (type === 'application/yaml') return decodeYaml(bytes);
   if (type === protobufType) return { value: decodeProtobuf(bytes), duplicates: [] };
   throw unsupportedMediaType(objectTypes);
 }
 
-/** Decodes JSON, seeing repeated keys. */
-export function decodeJson(bytes: Buffer): Decoded {
+const noJson = (why: string) => `the body of the request is no JSON: ${why}`;
+
+/** Decodes JSON, seeing repeated keys. `describe` makes the message of a 400 from what is wrong with the text. */
+export function decodeJson(bytes: Buffer, describe = noJson): Decoded {
   const text = bytes.toString('utf8');
   const { depth, duplicates, values, wide } = scanJson(text);
   if (depth > depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`);
@@ -42,20 +48,23 @@ export function decodeJson(bytes: Buffer): Decoded {
   try {
     value = wide ? parseWide(text) : JSON.parse(text);
   } catch (error) {
-    throw badRequest(`the body of the request is no JSON: ${messageOf(error)}`);
+    throw badRequest(describe(messageOf(error)));
   }
   return { value, duplicates };
 }
 
+const noYaml = (why: string) => `error converting YAML to JSON: ${why}`;
+
 /** Decodes one YAML document (which JSON is too); the parser is loaded only when a client really sends YAML. */
-export async function decodeYaml(bytes: Buffer): Promise<Decoded> {
+export async function decodeYaml(bytes: Buffer, describe = noYaml): Promise<Decoded> {
   const first = bytes.find((byte) => byte > 0x20);
-  if (first === 0x7b) return decodeJson(bytes);
+  if (first === 0x7b) return decodeJson(bytes, describe);
   const { parseYaml } = await import('./yaml.ts');
   try {
-    return { value: plain(parseYaml(bytes.toString('utf8')), { values: valueLimit }, 0), duplicates: [] };
+    const { value, duplicates } = parseYaml(bytes.toString('utf8'));
+    return { value: plain(value, { values: valueLimit }, 0), duplicates };
   } catch (error) {
-    throw badRequest(`error converting YAML to JSON: ${messageOf(error)}`);
+    throw badRequest(describe(messageOf(error)));
   }
 }
 

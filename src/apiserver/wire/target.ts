@@ -11,6 +11,8 @@ export type ResourceTarget = {
   namespace?: string;
   name?: string;
   subresource?: string;
+  /** The old form of a watch, `/api/v1/watch/...`. */
+  watch?: true;
 };
 
 /** Everything else: discovery, health, version, OpenAPI. */
@@ -50,6 +52,10 @@ function resourceTarget(
 ): ResourceTarget | undefined {
   const base = { type: 'resource', path, group, version } as const;
   const [first = '', second, third, ...further] = parts;
+  if (first === 'watch' && second !== undefined) {
+    const target = resourceTarget(path, group, version, parts.slice(1));
+    return target === undefined ? undefined : { ...target, watch: true };
+  }
   if (first === 'namespaces' && third !== undefined && second !== undefined) {
     if (further.length === 0 && namespaceSubresources.has(third)) {
       return { ...base, resource: first, name: second, subresource: third };

@@ -3,6 +3,16 @@ import type { JsonSchema } from '../contract.ts';
 import { SchemaError } from '../node.ts';
 import { childPath } from '../paths.ts';
 
+/** True for the path of a field that the schema has. */
+export function hasField(fieldPath: string, schema: JsonSchema): boolean {
+  try {
+    readFieldPath(fieldPath, schema, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The path to append to the value's, with its leading dot or bracket; empty for none. Throws SchemaError for a path the schema has not. */
 export function readFieldPath(fieldPath: string | undefined, schema: JsonSchema, rulePath: string): string {
   if (fieldPath === undefined || fieldPath === '') return '';

@@ -40,16 +40,24 @@ export function compileRules(
     const variables = environment.clone().registerVariable('self', 'dyn').registerVariable('oldSelf', old);
     const typedOld = rule.optionalOldSelf ? `optional<${type}>` : type;
     const checker = typed.clone().registerVariable('self', type).registerVariable('oldSelf', typedOld);
-    const compile = (source: string, at: string, result: string) =>
+    const compile = (source: string, at: string, result: keyof typeof resultDemand) =>
       compileExpression(variables, checker, source, childPath(rulePath, at), result);
     const holds = compile(rule.rule, 'rule', 'bool');
+    const isTransition = holds.names.has('oldSelf');
+    if (!isTransition && rule.optionalOldSelf !== undefined) {
+      throw new SchemaError(
+        childPath(rulePath, 'optionalOldSelf'),
+        'may not be set if oldSelf is not used in rule',
+        { value: rule.optionalOldSelf },
+      );
+    }
     const message =
       rule.messageExpression === undefined
         ? undefined
         : compile(rule.messageExpression, 'messageExpression', 'string');
     return {
       rule,
-      isTransition: holds.names.has('oldSelf'),
+      isTransition,
       holds: holds.run,
       ...(message && { message: (scope: Scope) => tryMessage(message.run, scope) }),
       fieldPath: readFieldPath(rule.fieldPath, schema, rulePath),
@@ -66,6 +74,11 @@ function tryMessage(run: (scope: Scope) => unknown, scope: Scope): string | unde
   }
 }
 
+const resultDemand = {
+  bool: 'cel expression must evaluate to a bool',
+  string: 'messageExpression must evaluate to a string',
+} as const;
+
 type Expression = { run: (scope: Scope) => unknown; names: ReadonlySet<string> };
 
 function compileExpression(
@@ -73,29 +86,30 @@ function compileExpression(
   checker: Environment,
   source: string,
   path: string,
-  result: string,
+  result: keyof typeof resultDemand,
 ): Expression {
   try {
     const safe = withSafeMatches(environment, source);
     const run = environment.parse(safe);
     const checked = run.check();
     if (!checked.valid) throw checked.error ?? new Error('it does not compile');
-    if (checked.type !== result && checked.type !== 'dyn') {
-      throw new Error(`must evaluate to ${result}, not ${checked.type}`);
-    }
-    checkTyped(checker.check(safe), result);
+    const wrongResult = new SchemaError(path, resultDemand[result], { value: source });
+    if (checked.type !== result && checked.type !== 'dyn') throw wrongResult;
+    const typed = checker.check(safe);
+    if (typed.valid && typed.type !== result && typed.type !== 'dyn') throw wrongResult;
+    checkFields(typed);
     return { run, names: identifiers(run.ast) };
   } catch (error) {
-    throw new SchemaError(path, `compilation failed: ${firstLine(error)}: ${source}`, error);
+    if (error instanceof SchemaError) throw error;
+    throw new SchemaError(path, `compilation failed: ${firstLine(error)}`, { cause: error, value: source });
   }
 }
 
 /**
- * The library knows fewer overloads for declared types than kube-apiserver; of its judgement only a field that does not exist and a
- * wrong result are certain.
+ * The library knows fewer overloads for declared types than kube-apiserver; of its complaints only that of a field that does not exist
+ * is certain.
  */
-function checkTyped({ valid, type, error }: TypeCheckResult, result: string): void {
-  if (valid && type !== result && type !== 'dyn') throw new Error(`must evaluate to ${result}, not ${type}`);
+function checkFields({ valid, error }: TypeCheckResult): void {
   if (!valid && errorCode(error) === 'no_such_key') {
     throw new Error(`undefined field '${firstLine(error).replace(/^No such key: /, '')}'`);
   }

@@ -10,6 +10,7 @@ import { listCases, watchCases } from './cases/lists.ts';
 import { numberCases } from './cases/numbers.ts';
 import { objectCases } from './cases/objects.ts';
 import { patchCases } from './cases/patches.ts';
+import { refusalCases } from './cases/refusals.ts';
 import { scalingCases } from './cases/scaling.ts';
 import { tokenCases } from './cases/tokens.ts';
 import { createClient, type Target, targetFromKubeconfig } from './client.ts';
@@ -24,7 +25,7 @@ let stop = async (): Promise<void> => {};
 
 beforeAll(async () => {
   if (foreign !== undefined) {
-    clients = clientsOf(targetFromKubeconfig(await readFile(foreign, 'utf8')));
+    clients = { ...clientsOf(targetFromKubeconfig(await readFile(foreign, 'utf8'))), foreign: true };
     return;
   }
   const embedded = await startEmbedded();
@@ -40,7 +41,7 @@ afterAll(async () => {
 
 function clientsOf(target: Target): Clients {
   const { url, ca } = target;
-  return { admin: createClient(target), stranger: createClient({ url, ca }) };
+  return { admin: createClient(target), stranger: createClient({ url, ca }), foreign: false };
 }
 
 const groups = {
@@ -50,6 +51,7 @@ const groups = {
   watches: watchCases,
   kinds: kindCases,
   definitions: definitionCases,
+  refusals: refusalCases,
   scaling: scalingCases,
   admission: admissionCases,
   discovery: discoveryCases,

@@ -27,6 +27,8 @@ export type Expect = {
   headers?: { [name: string]: string | RegExp };
   /** The events of a watch that has ended (`timeoutSeconds`), bookmarks left out. */
   events?: readonly unknown[];
+  /** The code of kube-apiserver where the embedded server answers otherwise on purpose, and why. */
+  elsewhere?: { code: number; why: string };
   /** Asked again until it fits, for what happens a little later. */
   eventually?: true;
 };
@@ -37,10 +39,11 @@ export type Step = { send: Send; expect: Expect; save?: { [name: string]: string
 /** A case. */
 export type Case = {
   name: string;
-  /** The Kubernetes version whose real server gave the same answers; absent where that has not been tried. */
-  comparedWith?: string;
   steps: readonly Step[];
-};
+} & Comparison;
+
+/** The version of the kube-apiserver that gave the same answers, or why none was asked. */
+type Comparison = { comparedWith: string } | { notCompared: string };
 
 /** A step in one line. */
 export function step(

@@ -39,6 +39,7 @@ const invalid = (spec: Record<string, unknown>, message: string): Step =>
 export const certificateCases: Case[] = [
   {
     name: 'a request bears the name of its sender, has no decision and never changes',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -84,6 +85,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'a request is checked when it is made',
+    comparedWith: '1.33.4',
     steps: [
       invalid(
         { request: 'YQ==' },
@@ -118,6 +120,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'a decision is made once, through its own subresource',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({}) }),
       step(
@@ -151,6 +154,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'a decision takes the right to approve for the signer',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({}) }),
       step(
@@ -228,6 +232,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'a signer puts the certificate in, once, and nothing but certificates',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({}) }),
       step(
@@ -261,6 +266,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'an approved request for a client certificate is signed',
+    notCompared: 'its controllers run in kube-controller-manager',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({ signerName: client, expirationSeconds: 600 }) }),
       step('PATCH', `${at}/approval`, { code: 200 }, { type: merge, body: decision('Approved') }),
@@ -280,6 +286,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'a request for a client certificate fails in sight when its usages are others',
+    notCompared: 'its controllers run in kube-controller-manager',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({ signerName: client, usages: ['server auth'] }) }),
       step('PATCH', `${at}/approval`, { code: 200 }, { type: merge, body: decision('Approved') }),

@@ -25,6 +25,7 @@ const secret = (name: string, more: Record<string, unknown>) => ({
 export const kindCases: Case[] = [
   {
     name: 'stringData of a secret is written, never read',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -53,6 +54,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'an immutable config map stays as it is',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -70,6 +72,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'an event is one object in two groups',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -124,6 +127,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'a lease has a holder and sane numbers',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -152,6 +156,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'the role of a binding cannot change',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -177,6 +182,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'what is in a namespace goes with it, and nothing new comes in',
+    notCompared: 'its controllers run in kube-controller-manager',
     steps: [
       step(
         'POST',
@@ -232,6 +238,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'the namespaces of the system stay',
+    comparedWith: '1.33.4',
     steps: [
       step('DELETE', '/api/v1/namespaces/default', {
         code: 403,
@@ -241,6 +248,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'an object goes when its last owner is gone',
+    notCompared: 'its controllers run in kube-controller-manager',
     steps: [
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('one'), save: { one: 'metadata.uid' } }),
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('two'), save: { two: 'metadata.uid' } }),
@@ -262,6 +270,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'orphans stay, and in the foreground the owner waits',
+    notCompared: 'its controllers run in kube-controller-manager',
     steps: [
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('one'), save: { one: 'metadata.uid' } }),
       step(

@@ -12,7 +12,7 @@ const definition = (group: string) => `{
     "selectableFields": [{"jsonPath": ".spec.count"}],
     "additionalPrinterColumns": [{"name": "Count", "type": "integer", "jsonPath": ".spec.count"}],
     "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
-      "count": {"type": "integer", "format": "int64", "maximum": 9223372036854775807,
+      "count": {"type": "integer", "format": "int64", "maximum": 9223372036854774784,
         "x-kubernetes-validations": [{"rule": "self != 9007199254740992", "message": "not that one"}]},
       "ratio": {"type": "number"},
       "first": {"type": "integer", "default": 9007199254740997},
@@ -35,6 +35,7 @@ const gone = (group: string) => step('DELETE', `${definitions}/counters.${group}
 export const numberCases: Case[] = [
   {
     name: 'come back from create, get, list, Table and watch with all their digits',
+    comparedWith: '1.33.4',
     steps: [
       ...defined('n1.dev'),
       step(
@@ -80,6 +81,7 @@ export const numberCases: Case[] = [
   },
   {
     name: 'are taken from YAML, and judged by bounds, formats and CEL as they are',
+    comparedWith: '1.33.4',
     steps: [
       ...defined('n2.dev'),
       step(
@@ -120,6 +122,7 @@ export const numberCases: Case[] = [
   },
   {
     name: 'are patched, tested and applied exactly',
+    comparedWith: '1.33.4',
     steps: [
       ...defined('n3.dev'),
       step(
@@ -172,7 +175,11 @@ export const numberCases: Case[] = [
       step(
         'PATCH',
         `${base('n3.dev')}/b?fieldManager=two`,
-        { code: 409, text: /\.spec\.parts\[id=9007199254740993\]\.n/ },
+        {
+          code: 409,
+          text: /\.spec\.parts\[id=9007199254740993\]\.n/,
+          elsewhere: { code: 409, why: 'it prints keys of lists as doubles' },
+        },
         {
           type: 'application/apply-patch+yaml',
           body: counter('n3.dev', 'b', '{"parts":[{"id":9007199254740993,"n":2}],"ids":[9007199254740995]}'),

@@ -16,6 +16,7 @@ const apply = 'application/apply-patch+yaml';
 export const patchCases: Case[] = [
   {
     name: 'a merge patch sets, and removes by null',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', maps, { code: 201 }, { body: body({ a: '1', b: '2' }) }),
       step(
@@ -36,6 +37,7 @@ export const patchCases: Case[] = [
   },
   {
     name: 'a JSON patch is done as a whole or not at all',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', maps, { code: 201 }, { body: body({ a: '1' }) }),
       step(
@@ -61,6 +63,7 @@ export const patchCases: Case[] = [
   },
   {
     name: 'a strategic merge patch merges lists by their keys',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -97,6 +100,7 @@ export const patchCases: Case[] = [
   },
   {
     name: 'server-side apply creates, owns, conflicts by name, and can be forced',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'PATCH',
@@ -160,6 +164,7 @@ export const patchCases: Case[] = [
   },
   {
     name: 'an update takes over the fields it changes, under the name of the program',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',

@@ -28,6 +28,7 @@ const unauthorized = {
 export const tokenCases: Case[] = [
   {
     name: 'a token lets its account in, and the account is what it says',
+    comparedWith: '1.33.4',
     steps: [
       account,
       token(),
@@ -74,6 +75,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a token that is none is refused without a word why',
+    comparedWith: '1.33.4',
     steps: [
       account,
       token(),
@@ -84,6 +86,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a token is good for whom it is meant, and a review says so',
+    comparedWith: '1.33.4',
     steps: [
       account,
       token({ audiences: ['vault', 'queue'] }),
@@ -113,6 +116,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a token bound to a Secret ends with it, also when another of that name is made',
+    comparedWith: '1.33.4',
     steps: [
       account,
       step(
@@ -146,6 +150,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a token ends with its account',
+    comparedWith: '1.33.4',
     steps: [
       account,
       token(),
@@ -157,6 +162,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a request for a token is checked',
+    comparedWith: '1.33.4',
     steps: [
       account,
       step(
@@ -195,6 +201,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a Secret for a token is filled, and its token ends with it',
+    notCompared: 'its controllers run in kube-controller-manager',
     steps: [
       account,
       step(
@@ -219,6 +226,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'who checks tokens by himself finds the keys',
+    comparedWith: '1.33.4',
     steps: [
       step('GET', '/.well-known/openid-configuration', {
         code: 200,

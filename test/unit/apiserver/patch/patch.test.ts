@@ -42,12 +42,19 @@ describe('a JSON patch', () => {
     expect(codeOf(() => applyJsonPatch(guest(), [{ op: 'test', path: '/spec/cpu', value: 3 }]))).toBe(422);
     expect(codeOf(() => applyJsonPatch(guest(), [{ op: 'remove', path: '/spec/memory' }]))).toBe(422);
     expect(codeOf(() => applyJsonPatch(guest(), [{ op: 'add', path: '/a/b/c', value: 1 }]))).toBe(422);
+    expect(codeOf(() => applyJsonPatch(guest(), [{ op: 'frob', path: '/spec' }]))).toBe(422);
+    expect(codeOf(() => applyJsonPatch(guest(), [{ path: '/spec' }]))).toBe(422);
+  });
+
+  it('may replace a field that is absent, as kube-apiserver lets it', () => {
+    expect(applyJsonPatch({ spec: {} }, [{ op: 'replace', path: '/spec/memory', value: 1 }])).toEqual({
+      spec: { memory: 1 },
+    });
   });
 
   it('is refused with 400 when it is no list of operations', () => {
     expect(codeOf(() => applyJsonPatch(guest(), { spec: {} }))).toBe(400);
-    expect(codeOf(() => applyJsonPatch(guest(), [{ op: 'frob', path: '/spec' }]))).toBe(400);
-    expect(codeOf(() => applyJsonPatch(guest(), [{ path: '/spec' }]))).toBe(400);
+    expect(codeOf(() => applyJsonPatch(guest(), [1]))).toBe(400);
     expect(codeOf(() => applyJsonPatch(guest(), Array(10_001).fill({ op: 'remove', path: '/spec' })))).toBe(
       400,
     );

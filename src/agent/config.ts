@@ -18,6 +18,10 @@ export type AgentConfig = {
   readonly natSubnet: string;
   /** Kept for the host itself: never offered to guests. */
   readonly reserved: { readonly cpus: number; readonly memoryBytes: number };
+  /** TCP port for other agents; 0: any that is free. */
+  readonly peerPort: number;
+  /** TCP ports on which running machines are received: two for each that arrives with disks of its own. */
+  readonly migrationPorts: { readonly first: number; readonly count: number };
 };
 
 /** What holds without an `agent.yaml`. */
@@ -28,6 +32,8 @@ export const defaultAgentConfig: AgentConfig = {
   allowPrivilegedContainers: false,
   natSubnet: '10.193.7.0/24',
   reserved: { cpus: 0, memoryBytes: 256 * 1024 * 1024 },
+  peerPort: 0,
+  migrationPorts: { first: 60_000, count: 1_000 },
 };
 
 /** Reads the text of an `agent.yaml`; `source` names it in errors. Throws ReasonedError ConfigInvalid with the field's path. */
@@ -63,12 +69,38 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
         fallback.reserved.memoryBytes,
       ),
     },
+    peerPort: reader.parsed(root.peerPort, 'peerPort', readPort, 'a port from 1 to 65535', fallback.peerPort),
+    migrationPorts: reader.parsed(
+      root.migrationPorts,
+      'migrationPorts',
+      readPorts,
+      'a range of ports such as 60000-60999',
+      fallback.migrationPorts,
+    ),
   };
 }
 
-const KEYS = ['bridges', 'poolPaths', 'imagePaths', 'allowPrivilegedContainers', 'natSubnet', 'reserved'];
+const KEYS = [
+  ...['bridges', 'poolPaths', 'imagePaths', 'allowPrivilegedContainers', 'natSubnet', 'reserved'],
+  ...['peerPort', 'migrationPorts'],
+];
 const ABSOLUTE = /^\/(?!.*(^|\/)\.\.(\/|$))/;
 const SUBNET = /^(\d{1,3}\.){3}0\/24$/;
+
+const LAST_PORT = 65_535;
+
+function readPort(text: string): number {
+  const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= LAST_PORT)) throw new Error('no port');
+  return port;
+}
+
+/** From the first to the last port, both included. */
+function readPorts(text: string): AgentConfig['migrationPorts'] {
+  const [first = Number.NaN, last = Number.NaN, ...rest] = text.split('-').map(readPort);
+  if (!(first <= last) || rest.length > 0) throw new Error('no range');
+  return { first, count: last - first + 1 };
+}
 
 function parse(text: string, source: string): unknown {
   try {
@@ -86,6 +118,20 @@ function invalid(source: string, message: string): ReasonedError {
 function readerOf(source: string) {
   const refuse = (path: string, expected: string): never => {
     throw invalid(source, `${path === '' ? 'the file' : path} must be ${expected}`);
+  };
+  const parsed = <T>(
+    value: unknown,
+    path: string,
+    read: (text: string) => T,
+    expected: string,
+    fallback: T,
+  ): T => {
+    if (value === undefined) return fallback;
+    try {
+      return read(String(value));
+    } catch {
+      return refuse(path, expected);
+    }
   };
   return {
     mapping: (value: unknown, path: string, keys: readonly string[]): Record<string, unknown> => {
@@ -111,13 +157,8 @@ function readerOf(source: string) {
       if (value === undefined) return fallback;
       return typeof value === 'string' && pattern.test(value) ? value : refuse(path, expected);
     },
-    quantity: (value: unknown, path: string, read: (text: string) => number, fallback: number): number => {
-      if (value === undefined) return fallback;
-      try {
-        return read(String(value));
-      } catch {
-        return refuse(path, 'a quantity such as 2Gi or 500m');
-      }
-    },
+    quantity: (value: unknown, path: string, read: (text: string) => number, fallback: number): number =>
+      parsed(value, path, read, 'a quantity such as 2Gi or 500m', fallback),
+    parsed,
   };
 }

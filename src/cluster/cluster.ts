@@ -48,10 +48,13 @@ export type ClusterOptions = {
   cluster(): ClusterIdentity;
   /** Raises the incarnation above one that a host has seen. */
   raise(atLeast: number): Promise<void>;
+  /** Guests that may move at the same time; 5 when absent. */
+  parallelMigrations?: number;
 };
 
 /** Adds placement, hosts, pools, images, operations and migrations to a manager that is about to run as leader. */
-export function addClusterControllers({ manager, clock, cluster, raise }: ClusterOptions): void {
+export function addClusterControllers(options: ClusterOptions): void {
+  const { manager, clock, cluster, raise, parallelMigrations } = options;
   const { informers } = manager;
   const machines = informers.informer(VirtualMachine, { indexes: guestIndexes });
   const containers = informers.informer(Container, { indexes: guestIndexes });
@@ -111,7 +114,10 @@ export function addClusterControllers({ manager, clock, cluster, raise }: Cluste
       [operationsOfGuests(machines, operations), operationsOfGuests(containers, operations)],
     ),
   );
-  const moving = { migrations, hosts, guest: guestOf, scheduler, board };
+  const moving = {
+    ...{ migrations, hosts, guest: guestOf, scheduler, board },
+    ...(parallelMigrations === undefined ? {} : { inCluster: parallelMigrations }),
+  };
   addJoining(manager, clock);
   manager.add(
     migrationController(moving, [

@@ -14,8 +14,11 @@ const CERTIFICATE_MS = 10_000;
 const SILENCE_MS = 300_000;
 const KEEP_ALIVE_MS = 10_000;
 
-/** `addressOf` says where other hosts reach this one; it is asked each time, because an agent may start before its network does. */
-export function tlsPeers(identity: PeerIdentity, addressOf: () => string | undefined): Peers {
+/**
+ * `addressOf` says where other hosts reach this one; it is asked each time, because an agent may start before its network does. `port` 0: any
+ * that is free.
+ */
+export function tlsPeers(identity: PeerIdentity, addressOf: () => string | undefined, port = 0): Peers {
   let server: Promise<Server> | undefined;
   let handler: Parameters<Peers['serve']>[0] = (_peer, stream) => stream.destroy();
 
@@ -32,8 +35,13 @@ export function tlsPeers(identity: PeerIdentity, addressOf: () => string | undef
   const listen = async (address: string): Promise<Server> => {
     const listening = createServer({ ...identity.server() }, (socket) => void accept(socket));
     listening.on('tlsClientError', (_error, socket) => socket.destroy());
-    listening.listen({ port: 0, host: address });
-    await once(listening, 'listening');
+    listening.listen({ port, host: address });
+    try {
+      await once(listening, 'listening');
+    } catch (cause) {
+      const message = `this host cannot listen for others at ${shown({ address, port })}: choose another peerPort in agent.yaml (${cause instanceof Error ? cause.message : ''})`;
+      throw new ReasonedError('PeerPortTaken', message, { cause });
+    }
     return listening;
   };
 

@@ -77,9 +77,10 @@ function addServers(program: Command, world: World, script: string): void {
     .command('manager')
     .description('the cluster controllers, leader-elected, against any Kubernetes API server')
     .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
-    .action(async ({ kubeconfig }) => {
+    .option('--parallel-migrations <guests>', 'so many guests move at the same time (default: 5)', count)
+    .action(async (options) => {
       const { runStandaloneManager } = await import('./roles/manager.ts');
-      await runStandaloneManager({ kubeconfig }, processLifetime({ supervised: false }), world);
+      await runStandaloneManager(options, processLifetime({ supervised: false }), world);
     });
   program
     .command('agent')

@@ -10,6 +10,7 @@ import type {
   SendOptions,
   TransferPlace,
 } from '../../src/drivers/hypervisor/contract.ts';
+import { createQemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
 import { diskId } from '../../src/drivers/hypervisor/qemu/plan/ids.ts';
 import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
 import { bootableDisk } from '../contract/hypervisor/bootSector.ts';
@@ -109,6 +110,18 @@ async function write({ lab }: Host, guest: GuestHandle, byte: number, offsetKib:
   expect(said).toBe('');
 }
 
+/** What the guest's QEMU says of how it sends memory. */
+async function method({ a, guest }: Scene) {
+  const monitor = await connectQmp(a.lab.world, `${a.lab.runDirectory}/${guest.id}/q2`, 5_000);
+  const parameters = await monitor.execute('query-migrate-parameters');
+  const listed = (await monitor.execute('query-migrate-capabilities')) as Capability[];
+  monitor.close();
+  const capabilities = listed.filter(({ state }) => state).map(({ capability }) => capability);
+  return { parameters: parameters as Record<string, unknown>, capabilities };
+}
+
+type Capability = { capability: string; state: boolean };
+
 async function completed({ a, guest }: Scene, driver = a.driver()) {
   return vi.waitFor(async () => {
     const progress = await driver.transfer.progress(guest);
@@ -191,6 +204,7 @@ describe.each([
   it('is not taken from a host that it should not come from, though the authority vouches for that one too', async () => {
     const pki = await makeCertificates(join(here.a.directory, 'pki'), ['host-a', 'host-b', 'host-c']);
     place = await receive({ directory: pki('host-b'), peer: 'host-a' });
+    const before = await readFile(here.copy);
     const tls = { directory: pki('host-c'), peer: 'host-b' };
     await here.a.driver().transfer.send(here.guest, place, sending({ tls }));
     await vi.waitFor(async () => {
@@ -199,6 +213,7 @@ describe.each([
     await here.a.driver().transfer.cancel(here.guest);
     await here.b.driver().kill(here.arrival);
     expect(await states(here)).toEqual(['Running', 'Off']);
+    expect(await readFile(here.copy)).toEqual(before);
   });
 
   it('runs on at its source when the target dies or the move is called off, and can move again', async () => {
@@ -251,5 +266,72 @@ describe.each([
       .transfer.receive(here.guest, here.request, here.hardware, receiving(shared));
     await expect(twice).rejects.toMatchObject({ reason: 'GuestRuns' });
     expect(await states(here)).toEqual(['Running', 'Incoming']);
+  });
+});
+
+describe('how memory is sent', () => {
+  it.each([
+    { how: { autoConverge: true }, has: ['auto-converge'], lacks: ['multifd', 'xbzrle'], says: {} },
+    { how: { autoConverge: false }, has: [], lacks: ['auto-converge', 'multifd', 'xbzrle'], says: {} },
+    {
+      how: { channels: 3 },
+      has: ['multifd'],
+      lacks: ['xbzrle'],
+      says: { 'multifd-channels': 3, 'multifd-compression': 'none' },
+    },
+    {
+      how: { compression: 'Zstd' as const },
+      has: ['multifd'],
+      lacks: ['xbzrle'],
+      says: { 'multifd-channels': 1, 'multifd-compression': 'zstd' },
+    },
+    { how: { compression: 'XBZRLE' as const }, has: ['xbzrle'], lacks: ['multifd'], says: {} },
+  ])('$how', async ({ how, has, lacks, says }) => {
+    const here = await scene(true);
+    try {
+      const { transfer } = here.a.driver();
+      const options = { ...receiving(true), ...how };
+      const place = await here.b
+        .driver()
+        .transfer.receive(here.arrival, here.arriving, here.hardware, options);
+      await transfer.send(here.guest, place, sending({ ...how, bytesPerSecond: 256 * 1024 }));
+      const asked = await method(here);
+      expect(asked.capabilities).toEqual(expect.arrayContaining(has));
+      for (const capability of lacks) expect(asked.capabilities).not.toContain(capability);
+      const limits = { 'downtime-limit': 300, 'max-bandwidth': 256 * 1024 };
+      expect(asked.parameters).toMatchObject({ ...limits, ...says });
+      await transfer.adjust(here.guest, { downtimeMs: 1_200 });
+      expect((await method(here)).parameters).toMatchObject({ 'downtime-limit': 1_200 });
+      await completed(here);
+      await here.b.driver().transfer.arrive(here.arrival, open);
+      expect(await states(here)).toEqual(['HandedOver', 'Running']);
+    } finally {
+      await here.b.driver().kill(here.arrival);
+      await here.b.close();
+      await here.a.close();
+    }
+  });
+});
+
+describe('ports that a host has opened for moves', () => {
+  it('are the only ones it listens on, and a machine is refused when all are taken', async () => {
+    const lab = await createQemuLab({ facts, host: 'b' });
+    const driver = createQemuDriver({ ...lab, facts, transferPorts: { first: 61_500, count: 3 } });
+    const disk = join(lab.directory, 'web.raw');
+    const request = machineRequest(disk);
+    const hardware = driver.resolve(request, undefined, facts);
+    const [web, db] = [lab.guest('web'), lab.guest('db')];
+    try {
+      const place = await driver.transfer.receive(web, request, hardware, receiving(false));
+      expect(new Set([place.port, place.disks?.port]).size).toBe(2);
+      for (const port of [place.port, place.disks?.port]) expect([61_500, 61_501, 61_502]).toContain(port);
+      const late = driver.transfer.receive(db, request, hardware, receiving(false));
+      await expect(late).rejects.toThrow(/in use/);
+      expect((await driver.observe(db)).state).toBe('Off');
+    } finally {
+      for (const guest of [web, db]) await driver.kill(guest);
+      await driver.close();
+      await lab.close();
+    }
   });
 });

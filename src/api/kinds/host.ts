@@ -26,6 +26,12 @@ const spec = object('What is asked of the host.', {
   maintenance: Type.Optional(maintenance),
   taints: Type.Optional(taints),
   ...capacityFields,
+  migrations: Type.Optional(
+    object('How many guests may move at the same time; more wait for their turn.', {
+      leaving: Type.Optional(integer('From this host; 2 when absent.', 0, 64)),
+      arriving: Type.Optional(integer('To this host; 2 when absent.', 0, 64)),
+    }),
+  ),
 });
 
 const amounts = {

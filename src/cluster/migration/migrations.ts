@@ -1,4 +1,5 @@
 /** The cluster's part of migrations: gives each its hosts in turn, watches over those under way, deletes finished ones in time. */
+import { isDeepStrictEqual } from 'node:util';
 import { MIGRATION_FINALIZERS } from '../../api/cluster.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import { isOver, Migration } from '../../api/kinds/migration.ts';
@@ -13,7 +14,7 @@ import { guestKey } from '../placement/placement.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { type Board, movedGuest } from './board.ts';
 import { decideMigration, type MigrationDecision, type MigrationFacts, RECHECK_MS } from './decide.ts';
-import { DEFAULT_LIMITS, inTurn, mayArrive, reasonToWait } from './queue.ts';
+import { DEFAULT_LIMITS, inTurn, type Limits, mayArrive, reasonToWait } from './queue.ts';
 import { migrationStatus } from './status.ts';
 import { chooseTarget } from './target.ts';
 
@@ -24,6 +25,8 @@ export type MigrationSources = {
   guest(key: string): StoredGuest | undefined;
   scheduler: Scheduler;
   board: Board;
+  /** How many guests may move in the cluster at the same time; 5 when absent. */
+  inCluster?: number;
 };
 
 export function migrationController(
@@ -56,6 +59,7 @@ async function reconcile(pass: Pass<Migration>, sources: MigrationSources): Prom
 function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSources): MigrationFacts {
   const { board, hosts, scheduler } = sources;
   const guest = sources.guest(movedGuest(object));
+  const limits = limitsOf(sources);
   return {
     migration: object,
     guest,
@@ -64,7 +68,7 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
     turn: () => {
       const line = board.line();
       const own = line.find((waitingOne) => waitingOne.key === key);
-      return own === undefined ? undefined : reasonToWait(own, line, board.moves(), DEFAULT_LIMITS);
+      return own === undefined ? undefined : reasonToWait(own, line, board.moves(), limits);
     },
     target: (moves) => {
       const source = hosts.get(guest?.status?.placement?.host ?? '');
@@ -75,9 +79,18 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
         asked: object.spec.targetHost,
         moves,
         scheduler,
-        mayArrive: (host) => mayArrive(host, board.moves(), DEFAULT_LIMITS),
+        mayArrive: (host) => mayArrive(host, board.moves(), limits),
       });
     },
+  };
+}
+
+function limitsOf({ hosts, inCluster = DEFAULT_LIMITS.inCluster }: MigrationSources): Limits {
+  const asked = (host: string) => hosts.get(host)?.spec.migrations;
+  return {
+    leaving: (host) => asked(host)?.leaving ?? DEFAULT_LIMITS.leaving,
+    arriving: (host) => asked(host)?.arriving ?? DEFAULT_LIMITS.arriving,
+    inCluster,
   };
 }
 
@@ -152,10 +165,12 @@ export function migrationTriggers({ migrations, hosts, board }: MigrationSources
       .toSorted(inTurn)
       .slice(0, WOKEN)
       .map(({ key }) => key);
+  const limits = (host: Stored<Host> | undefined) => host?.spec.migrations;
   return [
     trigger(hosts, ({ before, after }) => {
       const name = (after ?? before)?.metadata.name ?? '';
-      if (before !== undefined && stateOf(before) === stateOf(after)) return [];
+      const isSame = stateOf(before) === stateOf(after) && isDeepStrictEqual(limits(before), limits(after));
+      if (before !== undefined && isSame) return [];
       return [...migrations.byIndex('host', name).map(keyOf), ...front()];
     }),
     trigger(migrations, ({ before, after }) => {

@@ -7,10 +7,14 @@ export type Move = { key: string; guest: string; source: string; target: string 
 export type Waiting = { key: string; guest: string; source: string; priority: number; createdAt: string };
 
 /** How many guests may move at the same time. */
-export type Limits = { leavingHost: number; arrivingOnHost: number; inCluster: number };
+export type Limits = {
+  leaving(host: string): number;
+  arriving(host: string): number;
+  inCluster: number;
+};
 
 /** What KubeVirt has found to be bearable: https://kubevirt.io/user-guide/compute/live_migration/#limits-and-timeouts */
-export const DEFAULT_LIMITS: Limits = { leavingHost: 2, arrivingOnHost: 2, inCluster: 5 };
+export const DEFAULT_LIMITS = { leaving: 2, arriving: 2, inCluster: 5 };
 
 /** Why `wanted` may not begin now, or undefined when it may. Those before it in the line that could begin take their places first. */
 export function reasonToWait(
@@ -29,8 +33,8 @@ export function reasonToWait(
 }
 
 /** Whether this host may be sent another guest now. */
-export function mayArrive(target: string, moves: readonly Move[], { arrivingOnHost }: Limits): boolean {
-  return moves.filter((move) => move.target === target).length < arrivingOnHost;
+export function mayArrive(target: string, moves: readonly Move[], { arriving }: Limits): boolean {
+  return moves.filter((move) => move.target === target).length < arriving(target);
 }
 
 function obstacle(
@@ -42,12 +46,20 @@ function obstacle(
     return { reason: 'GuestMoves', message: 'another migration of this guest goes first' };
   }
   if (taken.length >= limits.inCluster) {
-    return { reason: 'Queued', message: `${limits.inCluster} guests move in the cluster already` };
+    return {
+      reason: 'Queued',
+      message: `${guests(limits.inCluster, 'moves', 'move')} in the cluster already`,
+    };
   }
-  if (taken.filter((other) => other.source === source).length >= limits.leavingHost) {
-    return { reason: 'Queued', message: `${limits.leavingHost} guests leave ${source} already` };
+  const leaving = limits.leaving(source);
+  if (taken.filter((other) => other.source === source).length >= leaving) {
+    return { reason: 'Queued', message: `${guests(leaving, 'leaves', 'leave')} ${source} already` };
   }
   return undefined;
+}
+
+function guests(count: number, one: string, many: string): string {
+  return count === 1 ? `1 guest ${one}` : `${count} guests ${many}`;
 }
 
 /** Order of those that wait. */

@@ -26,7 +26,12 @@ export async function realDrivers(
     ? await createCgroups({ world, root: places.cgroupRoot })
     : createNoCgroups({ world });
   return {
-    machines: createQemuDriver({ world, cgroups, runDirectory: places.runDirectory }),
+    machines: createQemuDriver({
+      world,
+      cgroups,
+      runDirectory: places.runDirectory,
+      transferPorts: config.migrationPorts,
+    }),
     containers: createLxcDriver({ world, cgroups, lxcPath: join(places.stateDirectory, 'lxc') }),
     network: createLinuxNetwork({
       world,

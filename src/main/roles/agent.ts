@@ -116,7 +116,7 @@ function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, paper?: P
   function peersOf() {
     if (paper !== undefined) return { peers: paper };
     const identity = createPeerIdentity({ client, world: hostWorld, host, stateDirectory });
-    return { identity, peers: tlsPeers(identity, firstAddress) };
+    return { identity, peers: tlsPeers(identity, firstAddress, place.config.peerPort) };
   }
 }
 

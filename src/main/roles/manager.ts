@@ -15,11 +15,16 @@ import { LeadershipLostError, runAsLeader } from '../../runtime/leader.ts';
 import { connect } from '../connect.ts';
 import type { Lifetime } from '../lifetime.ts';
 
-export type ManagerOptions = { client: Client; identity: string };
+export type ManagerOptions = {
+  client: Client;
+  identity: string;
+  /** Guests that may move at the same time; 5 when absent. */
+  parallelMigrations?: number;
+};
 
 /** `ready` resolves when this process leads and its controllers run; `ended` when all has come to its end. */
 export function runManager(
-  { client, identity }: ManagerOptions,
+  { client, identity, parallelMigrations }: ManagerOptions,
   lifetime: Lifetime,
   world: World,
 ): { ready: Promise<void>; ended: Promise<void> } {
@@ -38,7 +43,10 @@ export function runManager(
         incarnation: cluster.incarnation,
       });
     };
-    addClusterControllers({ manager, clock: world.clock, cluster: () => cluster, raise });
+    addClusterControllers({
+      ...{ manager, clock: world.clock, cluster: () => cluster, raise },
+      ...(parallelMigrations === undefined ? {} : { parallelMigrations }),
+    });
     const running = manager.run(signal);
     await Promise.race([manager.informers.synced(signal), running]);
     markReady();
@@ -72,12 +80,14 @@ export function runManager(
 
 /** `vireo manager`: runs until the lifetime ends or leadership is lost. */
 export async function runStandaloneManager(
-  options: { kubeconfig?: string },
+  options: { kubeconfig?: string; parallelMigrations?: number },
   lifetime: Lifetime,
   world: World,
 ): Promise<void> {
   const client = await connect(options.kubeconfig, 'vireo-manager', world);
-  const { ready, ended } = runManager({ client, identity: `${hostname()}-${process.pid}` }, lifetime, world);
+  const { kubeconfig: _found, ...limits } = options;
+  const identity = `${hostname()}-${process.pid}`;
+  const { ready, ended } = runManager({ client, identity, ...limits }, lifetime, world);
   await Promise.race([ready, ended]);
   if (!lifetime.signal.aborted) process.stdout.write('ready manager\n');
   await ended.finally(() => client.close());

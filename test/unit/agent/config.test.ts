@@ -28,6 +28,14 @@ describe('the allow-list', () => {
     });
   });
 
+  it('names the ports that a firewall has to let in', () => {
+    expect(parse('')).toMatchObject({ peerPort: 0, migrationPorts: { first: 60_000, count: 1_000 } });
+    expect(parse('peerPort: 7443\nmigrationPorts: 50000-50009\n')).toMatchObject({
+      peerPort: 7_443,
+      migrationPorts: { first: 50_000, count: 10 },
+    });
+  });
+
   it.each([
     ['bridge: [br0]', 'agent.yaml: bridge is not known'],
     ['bridges: br0', 'agent.yaml: bridges must be a list'],
@@ -36,6 +44,11 @@ describe('the allow-list', () => {
     ['allowPrivilegedContainers: maybe', 'agent.yaml: allowPrivilegedContainers must be true or false'],
     ['reserved: {memory: lots}', 'agent.yaml: reserved.memory must be a quantity'],
     ['reserved: {disk: 1}', 'agent.yaml: reserved.disk is not known'],
+    ['peerPort: 0', 'agent.yaml: peerPort must be a port'],
+    ['peerPort: 65536', 'agent.yaml: peerPort must be a port'],
+    ['migrationPorts: 60000', 'agent.yaml: migrationPorts must be a range'],
+    ['migrationPorts: 60999-60000', 'agent.yaml: migrationPorts must be a range'],
+    ['migrationPorts: 1-2-3', 'agent.yaml: migrationPorts must be a range'],
     ['natSubnet: 10.0.0.0/8', 'agent.yaml: natSubnet must be a /24'],
     ['- a', 'agent.yaml: the file must be a mapping'],
     ['{', 'agent.yaml: '],

@@ -180,6 +180,47 @@ describe('those that wait', () => {
     await lab.end();
   });
 
+  it('a host says how many guests may leave it and come to it, also while they wait', async () => {
+    const lab = createMigrationLab();
+    const limited = (name: string, migrations: NonNullable<Host['spec']['migrations']>): Host => {
+      const made = host(name);
+      return { ...made, spec: { ...made.spec, migrations } };
+    };
+    lab.api.seed(Host, limited('h1', { leaving: 1 }));
+    lab.api.seed(Host, limited('h2', { arriving: 0 }));
+    lab.api.seed(Host, host('h3'));
+    for (const name of ['a', 'b']) lab.api.seed(VirtualMachine, machine(name, {}, movable('h1')));
+    lab.api.seed(VirtualMachine, machine('c', {}, movable('h3')));
+    lab.lead();
+    const of = (name: string) => ({ guest: { kind: 'VirtualMachine', name } }) as const;
+    await lab.ask('a', { ...of('a'), targetHost: 'h3' });
+    await lab.ask('b', { ...of('b'), targetHost: 'h3' });
+    await lab.ask('c', { ...of('c'), targetHost: 'h2' });
+    expect(lab.migration('a')?.status?.targetHost).toBe('h3');
+    expect(lab.condition('b', 'Ready')?.message).toBe('1 guest leaves h1 already');
+    expect(lab.condition('c', 'Ready')?.message).toBe('h2 is taking other guests already');
+    for (const name of ['h1', 'h2']) {
+      await lab.api.mergePatch(Host, { name }, { spec: { migrations: { leaving: 4, arriving: 4 } } });
+    }
+    await lab.clock.advance(1_000);
+    expect(lab.migration('b')?.status?.targetHost).toBe('h3');
+    expect(lab.migration('c')?.status?.targetHost).toBe('h2');
+    await lab.end();
+  });
+
+  it('no more guests move in the cluster than its manager was told', async () => {
+    const lab = createMigrationLab();
+    for (const name of ['h1', 'h2', 'h3']) lab.api.seed(Host, host(name));
+    lab.api.seed(VirtualMachine, machine('a', {}, movable('h1')));
+    lab.api.seed(VirtualMachine, machine('b', {}, movable('h2')));
+    lab.lead({ inCluster: 1 });
+    const of = (name: string) => ({ guest: { kind: 'VirtualMachine', name } }) as const;
+    await lab.ask('a', of('a'));
+    await lab.ask('b', of('b'));
+    expect(lab.condition('b', 'Ready')?.message).toBe('1 guest moves in the cluster already');
+    await lab.end();
+  });
+
   it('a guest has one migration at a time', async () => {
     const { lab } = labWithWeb();
     await lab.ask('first');

@@ -42,7 +42,7 @@ export function createMigrationLab() {
   const stop = new AbortController();
 
   /** A manager that has just become the leader. */
-  const lead = () => {
+  const lead = (limits: { inCluster?: number } = {}) => {
     const client = createMemoryClient({ clock, server: api });
     const world = { clock, random: seededRandom(), log: silentLog };
     const manager = createManager({ client, world, component: 'vireo-manager', host: 'm1' });
@@ -63,7 +63,7 @@ export function createMigrationLab() {
       board.observeGuest(`VirtualMachine/${change.key}`);
     });
     migrations.onChange(board.observe);
-    const sources = { migrations, hosts, guest, scheduler, board };
+    const sources = { migrations, hosts, guest, scheduler, board, ...limits };
     manager.add(
       migrationController(sources, [
         migrationsOfGuests(machines, sources),

@@ -37,7 +37,8 @@ function refuse(stream: Duplex, error: unknown): void {
   const outcome = outcomeOf(error, 'SourceFailed');
   const { reason, message } = outcome.type === 'done' ? { reason: 'SourceFailed', message: '' } : outcome;
   const answer: Answer = { ok: false, reason, message };
-  if (!stream.destroyed) {
+  // A volume's own protocol has told its end already.
+  if (!stream.destroyed && !stream.writableEnded) {
     writeLine(stream, answer);
     stream.end();
   }

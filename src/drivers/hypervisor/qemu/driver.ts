@@ -10,7 +10,7 @@ import type {
   MachineRequest,
   MachineSockets,
 } from '../contract.ts';
-import type { QemuContext } from './context.ts';
+import type { PortRange, QemuContext } from './context.ts';
 import { killGuest, removeGuest } from './end.ts';
 import { gatherFacts } from './facts.ts';
 import { argumentsFor } from './launch.ts';
@@ -22,6 +22,7 @@ import { findProcesses } from './processes.ts';
 import { resolveHardware } from './resolve.ts';
 import { machineSockets, socketDirectory } from './sockets.ts';
 import { createStarts, startGuest } from './start.ts';
+import { defaultPorts } from './transfer/channel.ts';
 import { createTransfer } from './transfer/transfer.ts';
 import { updateMachine } from './update.ts';
 
@@ -30,6 +31,8 @@ export type QemuOptions = {
   cgroups: Cgroups;
   /** Absolute, of this agent alone; short enough for sockets: /run/vireo/1a2b3c4d. */
   runDirectory: string;
+  /** TCP ports on which machines are received; 60000-60999 when absent. */
+  transferPorts?: PortRange;
   /** Facts found out before, by a driver of this host since it was booted; absent: they are found out when they are first needed. */
   facts?: HypervisorFacts;
 };
@@ -42,11 +45,12 @@ export type QemuDriver = HypervisorDriver<MachineRequest, MachineHardware> & {
 
 /** The driver of this host. */
 export function createQemuDriver(options: QemuOptions): QemuDriver {
-  const { world, cgroups, runDirectory } = options;
+  const { world, cgroups, runDirectory, transferPorts = defaultPorts } = options;
   const context: QemuContext = {
     world,
     cgroups,
     runDirectory,
+    transferPorts,
     monitors: createMonitors(world, runDirectory),
   };
   const starts = createStarts();

@@ -3,12 +3,15 @@
  * once. So the end of the data is told from a connection that broke, and a refusal reaches the other host with its reason.
  */
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 
 /** Frame: 1 byte type, 4 bytes length (big-endian), payload. */
 const headerBytes = 5;
 const longestPayload = 1024 * 1024;
 const types = { data: 1, end: 2, message: 3 } as const;
+/** So long a side that has given up waits for the other to have read why, milliseconds. */
+const lingerMs = 5_000;
 
 export type Frame = { type: 'Data'; data: Buffer } | { type: 'End' } | { type: 'Message'; value: unknown };
 
@@ -23,15 +26,19 @@ export type Wire = {
   next(): Promise<Frame>;
   /** The next frame, which must be a message. */
   hear(): Promise<unknown>;
-  /** Tells the other side why this one gives up, if it can still be told. */
+  /**
+   * Tells the other side why this one gives up, and resolves when that has been read or nobody is left to read it; the stream can be closed
+   * then. A side that was refused itself says nothing.
+   */
   refuse(error: unknown): Promise<void>;
 };
 
-/** A wire over `stream`, which stays the caller's. All waiting ends with the signal's reason when it is aborted. */
-export function createWire(stream: Duplex, signal: AbortSignal): Wire {
+/** A wire over `stream`, which stays the caller's to close. All waiting ends with the signal's reason when it is aborted. */
+export function createWire(stream: Duplex, signal: AbortSignal, clock: Clock): Wire {
   // Whoever reads or writes sees that the stream broke.
   stream.on('error', () => {});
 
+  let isRefused = false;
   let pending: Buffer = Buffer.alloc(0);
   const exactly = async (length: number): Promise<Buffer> => {
     while (pending.length < length) {
@@ -68,7 +75,9 @@ export function createWire(stream: Duplex, signal: AbortSignal): Wire {
     if (type === types.end) return { type: 'End' };
     if (type !== types.message) throw notUnderstood();
     const value: unknown = JSON.parse(payload.toString('utf8'));
-    throwRefusal(value);
+    const refusal = refusalIn(value);
+    isRefused ||= refusal !== undefined;
+    if (refusal !== undefined) throw refusal;
     return { type: 'Message', value };
   };
   const tell = async (message: unknown): Promise<void> => {
@@ -86,19 +95,40 @@ export function createWire(stream: Duplex, signal: AbortSignal): Wire {
       return frame.value;
     },
     refuse: async (error) => {
+      if (isRefused) return;
       const reasoned = error instanceof ReasonedError ? error : undefined;
       const reason = reasoned?.reason ?? 'StorageFailed';
       const message = error instanceof Error ? error.message : String(error);
       const refused = { reason, message, stalled: reasoned?.stalled ?? false };
-      await tell({ refused }).catch(() => {});
+      await tell({ refused })
+        .then(() => linger(stream, signal, clock))
+        .catch(() => {});
     },
   };
 }
 
-function throwRefusal(value: unknown): void {
+/**
+ * Reads on to the other side's end. TCP resets a connection that is closed with something unread in it, and a reset takes with it what the
+ * other side has not read yet: the reason itself (RFC 2525, 2.17).
+ */
+async function linger(stream: Duplex, signal: AbortSignal, clock: Clock): Promise<void> {
+  const patience = new AbortController();
+  const cancel = clock.after(lingerMs, () => patience.abort(hungUp()));
+  try {
+    stream.end();
+    while (!stream.readableEnded && !stream.destroyed) {
+      if (stream.read() === null)
+        await eventOf(stream, ['readable', 'end'], AbortSignal.any([signal, patience.signal]));
+    }
+  } finally {
+    cancel();
+  }
+}
+
+function refusalIn(value: unknown): ReasonedError | undefined {
   const { refused } = value as { refused?: { reason: string; message: string; stalled: boolean } };
-  if (refused === undefined) return;
-  throw new ReasonedError(refused.reason, refused.message, { stalled: refused.stalled });
+  if (refused === undefined) return undefined;
+  return new ReasonedError(refused.reason, refused.message, { stalled: refused.stalled });
 }
 
 function hungUp(): ReasonedError {

@@ -36,7 +36,7 @@ export async function receiveVolume(
   stream: Duplex,
   options: CopyOptions,
 ): Promise<void> {
-  const wire = createWire(stream, options.signal);
+  const wire = createWire(stream, options.signal, room.world.clock);
   const way = { wire, request, options };
   try {
     const offer = checkedOffer(await wire.hear(), request);

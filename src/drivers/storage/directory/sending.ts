@@ -22,7 +22,7 @@ export async function sendVolume(
   stream: Duplex,
   { pass, signal, bytesPerSecond }: CopyOptions,
 ): Promise<void> {
-  const wire = createWire(stream, signal);
+  const wire = createWire(stream, signal, room.world.clock);
   const pace = createPace(room.world.clock, bytesPerSecond, signal);
   try {
     if (volume.format !== 'directory') {

@@ -1,5 +1,6 @@
 /** Copies volumes of simulated pools: the same words over the stream as real pools say, without the data. */
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../../../base/clock.ts';
 import type { CopyOptions, VolumeFacts, VolumeRequest } from '../contract.ts';
 import { answered, checkedOffer, type Offer } from '../copying/offer.ts';
 import { createWire } from '../copying/wire.ts';
@@ -10,8 +11,9 @@ export async function sendSimulated(
   volume: VolumeFacts,
   stream: Duplex,
   { pass, signal }: CopyOptions,
+  clock: Clock,
 ): Promise<void> {
-  const wire = createWire(stream, signal);
+  const wire = createWire(stream, signal, clock);
   const { kind, format, sizeBytes, usedBytes } = volume;
   const offer: Offer = { version: 1, kind, format, sizeBytes, usedBytes, secret: '' };
   try {
@@ -30,9 +32,9 @@ export async function receiveSimulated(
   request: VolumeRequest,
   stream: Duplex,
   { pass, signal }: CopyOptions,
-  pool: { look(usedBytes: number): boolean; keep(volume: VolumeFacts): Promise<void> },
+  pool: { clock: Clock; look(usedBytes: number): boolean; keep(volume: VolumeFacts): Promise<void> },
 ): Promise<void> {
-  const wire = createWire(stream, signal);
+  const wire = createWire(stream, signal, pool.clock);
   const { id, owner } = request;
   try {
     const { kind, format, sizeBytes, usedBytes } = checkedOffer(await wire.hear(), request);

@@ -142,10 +142,11 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
           if (left.delete(name)) await change(() => state.snapshots.set(id, left));
         }),
     },
-    exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options),
+    exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options, world.clock),
     importVolume: (request, stream, options) =>
       lock(request.id, () =>
         receiveSimulated(request, stream, options, {
+          clock: world.clock,
           look: (bytes) => {
             const existing = state.volumes.get(checkedName(request.id));
             if (existing === undefined) checkSpace(bytes);

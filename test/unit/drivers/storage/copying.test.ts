@@ -285,9 +285,8 @@ describe('a container root that goes to another host', () => {
 
   it('is told by both sides not to fit, and to have lost its connection', async () => {
     const full = await copyVolume({ from, to: await open('b', fullWorld()) }, tree, 'Final');
-    expect(full.received).toMatchObject({ reason: { reason: 'PoolFull' } });
-    // The receiver may hang up before its reason has been read.
-    expect(full.sent).toMatchObject({ reason: { reason: expect.stringMatching(/PoolFull|PeerHungUp/) } });
+    for (const side of [full.sent, full.received])
+      expect(side).toMatchObject({ reason: { reason: 'PoolFull' } });
     const cut = await copyVolume({ from, to }, tree, 'Final', {
       bytesPerSecond: MIB,
       during: ({ target }) =>

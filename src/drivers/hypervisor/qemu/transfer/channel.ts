@@ -2,8 +2,8 @@
  * How the two QEMUs of a guest talk: certificates, the way memory is sent, and ports. Both ends are told the same, each by its own host.
  * https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html (Migration)
  */
-import type { Random } from '../../../../base/random.ts';
 import type { SendOptions, TransferTls } from '../../contract.ts';
+import type { PortRange, QemuContext } from '../context.ts';
 import { type QmpConnection, QmpError } from '../qmp.ts';
 
 /** Id of the object that holds the certificates, on either side. */
@@ -11,9 +11,8 @@ const credentials = 'tls-transfer';
 /** Id of the object that says whom a target lets in. */
 const admission = 'tls-transfer-peer';
 /** Ports a target listens on, as those who set up firewalls need to know: the range Proxmox VE and libvirt users open, and a little more. */
-const firstPort = 60_000;
-const portCount = 1_000;
-const portTries = 20;
+export const defaultPorts: PortRange = { first: 60_000, count: 1_000 };
+const portTries = 50;
 
 export type Method = { channels?: number; compression?: SendOptions['compression'] };
 
@@ -88,10 +87,16 @@ export async function announce(monitor: QmpConnection): Promise<void> {
 }
 
 /** Tries ports until QEMU could listen on one. Throws QmpError with QEMU's last word. */
-export async function listenOn(random: Random, listen: (port: number) => Promise<unknown>): Promise<number> {
+export async function listenOn(
+  { world, transferPorts: { first, count } }: Pick<QemuContext, 'world' | 'transferPorts'>,
+  listen: (port: number) => Promise<unknown>,
+): Promise<number> {
+  let start: number | undefined;
   for (let attempt = 1; ; attempt += 1) {
-    const [high = 0, low = 0] = random.bytes(2);
-    const port = firstPort + ((high * 256 + low) % portCount);
+    const [high = 0, low = 0] = world.random.bytes(2);
+    // From a chance beginning one after the other: a small range is tried as a whole.
+    start ??= high * 256 + low;
+    const port = first + ((start + attempt) % count);
     try {
       await listen(port);
       return port;

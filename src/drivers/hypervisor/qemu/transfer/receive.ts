@@ -83,7 +83,7 @@ async function recordOf({ world }: QemuContext, guest: GuestHandle): Promise<Run
 
 /** Disks first: memory that has come is a guest that wants them. */
 async function openDoors(
-  { world }: QemuContext,
+  context: QemuContext,
   monitor: QmpConnection,
   { address, disks, tls, ...method }: ReceiveOptions,
 ): Promise<TransferPlace> {
@@ -93,19 +93,19 @@ async function openDoors(
     parameters: tlsOf(tls, 'server'),
   });
   const exported =
-    disks.length === 0 ? undefined : await exportDisks(world.random, monitor, { address, disks, tls });
-  const port = await listenOn(world.random, (candidate) =>
+    disks.length === 0 ? undefined : await exportDisks(context, monitor, { address, disks, tls });
+  const port = await listenOn(context, (candidate) =>
     monitor.execute('migrate-incoming', { uri: `tcp:${hostPart(address)}:${candidate}` }),
   );
   return { address, port, ...(exported === undefined ? {} : { disks: exported }) };
 }
 
 async function exportDisks(
-  random: QemuContext['world']['random'],
+  context: QemuContext,
   monitor: QmpConnection,
   { address, disks, tls }: { address: string; disks: readonly string[]; tls: ReceiveOptions['tls'] },
 ): Promise<NonNullable<TransferPlace['disks']>> {
-  const port = await listenOn(random, (candidate) =>
+  const port = await listenOn(context, (candidate) =>
     monitor.execute('nbd-server-start', {
       addr: { type: 'inet', data: { host: address, port: String(candidate) } },
       ...tlsOf(tls, 'server'),

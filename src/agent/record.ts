@@ -82,6 +82,8 @@ export type Outgoing = {
   epoch: number;
   /** Wall clock, milliseconds. */
   since: number;
+  /** Pools of which the volumes go to another pool, by name: what of them is shared does not stay either. */
+  storage?: Readonly<Record<string, string>>;
   /** Offline: it is to be off here until the move is over. `wasOn`: it ran before that. */
   held?: { wasOn: boolean };
   /** Since when the guest stands still, or is off, for the hand-over; wall clock, milliseconds. */

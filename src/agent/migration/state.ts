@@ -1,4 +1,5 @@
 /** What of a guest goes from its source to its target beside memory and volumes: everything the target would otherwise plan anew. */
+import type { MigrationSpec } from '../../api/kinds/migration.ts';
 import type { VolumeKind } from '../../drivers/storage/contract.ts';
 import type { GuestRecord, RecordedNic, RecordedVolume, RunState } from '../record.ts';
 
@@ -39,7 +40,7 @@ export function runToCarry(
 /** The record of a guest that comes here, once its source has described it. */
 export function describedRecord(
   before: GuestRecord,
-  state: GuestState,
+  state: Omit<GuestState, 'volumes'> & { volumes: readonly ArrivingVolume[] },
   idBase: number | undefined,
 ): GuestRecord {
   const { incoming } = before;
@@ -53,6 +54,20 @@ export function describedRecord(
     run: state.run,
     incoming: { ...incoming, described: true },
   };
+}
+
+/** A volume on its way, with the pool it lay in when that is another one. */
+export type ArrivingVolume = MovedVolume & { from?: string };
+
+/** The volumes as they will lie on the target. */
+export function arriving(
+  volumes: readonly MovedVolume[],
+  storage: MigrationSpec['storage'],
+): readonly ArrivingVolume[] {
+  return volumes.map((volume) => {
+    const target = storage?.find(({ pool }) => pool === volume.pool)?.target ?? volume.pool;
+    return target === volume.pool ? volume : { ...volume, pool: target, from: volume.pool };
+  });
 }
 
 /** Checks what the source sent: throws when it is not a state of this version or names a file outside the guest's directory. */

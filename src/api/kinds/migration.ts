@@ -18,7 +18,7 @@ import {
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
-const FIXED = ['guest', 'type', 'autoConverge', 'channels', 'compression'] as const;
+const FIXED = ['guest', 'type', 'storage', 'autoConverge', 'channels', 'compression'] as const;
 
 const spec = object(
   'What is to be moved, once.',
@@ -33,6 +33,17 @@ const spec = object(
         ['Auto', 'Live', 'Offline'],
         'Live: without stopping. Offline: orderly stop, move, start. Auto: Live where the guest allows it.',
         'Auto',
+      ),
+    ),
+    storage: Type.Optional(
+      mapList(
+        object('Volumes of one pool.', {
+          pool: objectName('StoragePool they lie in.'),
+          target: objectName('StoragePool they lie in afterwards.'),
+        }),
+        ['pool'],
+        16,
+        'Pools that volumes change on their way; all others keep theirs.',
       ),
     ),
     bandwidth: Type.Optional(bytes('Bytes per second it may take at most; no limit when absent.')),

@@ -7,6 +7,7 @@ import { isOver, type Migration, type MigrationPhase } from '../../api/kinds/mig
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { isMachine, type StoredGuest } from '../guests.ts';
+import { poolWithoutVolume } from './storage.ts';
 
 type Reason = { reason: string; message: string };
 
@@ -117,6 +118,13 @@ function begin(facts: MigrationFacts): MigrationDecision {
   if (placement.host === spec.targetHost)
     return end('Succeeded', 'AlreadyThere', `the guest is on ${placement.host}`);
 
+  const unused = poolWithoutVolume(guest, spec.storage);
+  if (unused !== undefined)
+    return end(
+      'Failed',
+      'PoolNotUsed',
+      `spec.storage names the pool ${unused}, in which the guest has no volume`,
+    );
   const moves = howToMove(migration, guest);
   if (moves === undefined) {
     return wait({

@@ -1,10 +1,12 @@
 /** Where a guest could go from its host, and the one host it moves to. Pure. */
 import type { Host } from '../../api/kinds/host.ts';
+import type { MigrationSpec } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
 import { choiceOf, type Verdict } from '../placement/choose.ts';
 import type { Objection, Scheduler } from '../placement/scheduler.ts';
 import { liveRefusal } from './compatible.ts';
+import { withPoolsThere } from './storage.ts';
 
 export type TargetFacts = {
   guest: StoredGuest;
@@ -12,6 +14,8 @@ export type TargetFacts = {
   /** Named in the Migration. */
   asked: string | undefined;
   moves: 'Live' | 'Offline';
+  /** Pools that its volumes change. */
+  storage?: MigrationSpec['storage'];
   scheduler: Pick<Scheduler, 'judge'>;
   /** Whether this host may be sent another guest now. */
   mayArrive(host: string): boolean;
@@ -25,10 +29,13 @@ export function destinationsOf({
   guest,
   source,
   moves,
+  storage,
   scheduler,
-}: Pick<TargetFacts, 'guest' | 'source' | 'moves' | 'scheduler'>): Verdict[] {
+}: Pick<TargetFacts, 'guest' | 'source' | 'moves' | 'storage' | 'scheduler'>): Verdict[] {
   const objection: Objection = (host) => (moves === 'Offline' ? undefined : liveRefusal(guest, source, host));
-  return scheduler.judge(guest, objection).filter(({ host }) => host !== source.metadata.name);
+  return scheduler
+    .judge(withPoolsThere(guest, storage), objection)
+    .filter(({ host }) => host !== source.metadata.name);
 }
 
 export function chooseTarget(facts: TargetFacts): TargetChoice {

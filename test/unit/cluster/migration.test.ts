@@ -155,6 +155,48 @@ describe('what is promised on the target', () => {
   });
 });
 
+describe('volumes that change their pool', () => {
+  const pool = (name: string) => ({
+    ...{ name, healthy: true, snapshot: false, clone: false, thin: true, resize: true },
+  });
+
+  it('need the other pool on the target, and not the one they leave', async () => {
+    const lab = createMigrationLab();
+    lab.api.seed(Host, host('h1'));
+    lab.api.seed(Host, host('h2', { pools: [pool('other')] }));
+    lab.api.seed(VirtualMachine, machine('web', {}, movable('h1')));
+    lab.lead();
+    const to = { targetHost: 'h2' };
+    expect(await lab.ask('as-it-is', to)).toMatchObject({
+      phase: 'Failed',
+      message: 'h2 does not have the pool local',
+    });
+    expect(await lab.ask('slip', { ...to, storage: [{ pool: 'locla', target: 'other' }] })).toMatchObject({
+      phase: 'Failed',
+      message: 'spec.storage names the pool locla, in which the guest has no volume',
+    });
+    expect(await lab.ask('nowhere', { ...to, storage: [{ pool: 'local', target: 'third' }] })).toMatchObject({
+      phase: 'Failed',
+      message: 'h2 does not have the pool third',
+    });
+    expect(await lab.ask('m', { ...to, storage: [{ pool: 'local', target: 'other' }] })).toMatchObject({
+      targetHost: 'h2',
+    });
+    await lab.end();
+  });
+
+  it('are looked for where an earlier move has put them, whatever the spec says', async () => {
+    const lab = createMigrationLab();
+    lab.api.seed(Host, host('h1'));
+    lab.api.seed(Host, host('h2', { pools: [pool('other')] }));
+    const volumes = [{ name: 'root', pool: 'other', id: 'v', size: '1Gi' }];
+    lab.api.seed(VirtualMachine, machine('web', {}, { ...movable('h1'), volumes }));
+    lab.lead();
+    expect(await lab.ask('m', { targetHost: 'h2' })).toMatchObject({ targetHost: 'h2' });
+    await lab.end();
+  });
+});
+
 describe('those that wait', () => {
   it('two guests leave a host at the same time; the next goes by priority when one has ended', async () => {
     const lab = createMigrationLab();

@@ -86,9 +86,13 @@ async function begin(
   { handle, migration, name, now, event }: MovePass,
 ): Promise<SourceStep> {
   const { type = 'Offline', targetHost: to = '' } = migration?.status ?? {};
+  const storage = (migration?.spec.storage ?? []).map(({ pool, target }) => [pool, target] as const);
   await updateRecord(world.guests, handle.id, (record) => ({
     ...record,
-    outgoing: { migration: name, type, to, epoch: record.epoch, since: now },
+    outgoing: {
+      ...{ migration: name, type, to, epoch: record.epoch, since: now },
+      ...(storage.length === 0 ? {} : { storage: Object.fromEntries(storage) }),
+    },
   }));
   event('Normal', 'Begun', `moves to ${to}`);
   return again;

@@ -15,7 +15,12 @@ export async function releaseGuest(
   await mover.remove(handle);
   for (const { name } of record.nics) await guests.network.detach(handle.id, name);
   for (const volume of record.volumes) {
-    const isGone = await removeCopy(guests.pools, volume, handle.uuid);
+    const isGone = await removeCopy(
+      guests.pools,
+      volume,
+      handle.uuid,
+      record.outgoing?.storage?.[volume.pool] !== undefined,
+    );
     if (!isGone) return { afterMs: POOL_RECHECK_MS };
   }
   if (record.idBase !== undefined) guests.idRanges.release(record.idBase);
@@ -29,15 +34,16 @@ export async function releaseGuest(
 /** A pool that is not open here now may be soon. */
 const POOL_RECHECK_MS = 10_000;
 
-/** On shared storage the volume is the guest's one and only. */
+/** On shared storage the volume is the guest's one and only, unless it has gone to another pool. */
 async function removeCopy(
   pools: MoveWorld['guests']['pools'],
   { pool: name, id }: RecordedVolume,
   guestUuid: string,
+  hasGone: boolean,
 ): Promise<boolean> {
   const pool = pools.get(name);
   if (pool?.type !== 'Open') return pool?.type === 'Elsewhere';
-  if (pool.driver.capabilities.shared === true) return true;
+  if (pool.driver.capabilities.shared === true && !hasGone) return true;
   await pool.driver.remove(id, { guestUuid });
   pools.used.tell(name);
   return true;

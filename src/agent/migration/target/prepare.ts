@@ -4,16 +4,21 @@ import { ReasonedError } from '../../../base/outcome.ts';
 import { parseBytes } from '../../../base/quantity.ts';
 import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
 import { updateRecord } from '../../guests/wiring.ts';
-import { describedRecord, type GuestState } from '../state.ts';
+import { type ArrivingVolume, arriving, describedRecord, type GuestState } from '../state.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import { askState } from './ask.ts';
 import { copyVolumes, makeVolumes } from './volumes.ts';
 
 /** Fetches what the source says of the guest and writes it down. */
-async function describe(world: MoveWorld, pass: MovePass, signal: AbortSignal): Promise<GuestState> {
+async function describe(
+  world: MoveWorld,
+  pass: MovePass,
+  signal: AbortSignal,
+): Promise<GuestState & { volumes: readonly ArrivingVolume[] }> {
   const { guests, files } = world;
   const { handle, mover, guest } = pass;
-  const state = await askState(world, pass, signal);
+  const told = await askState(world, pass, signal);
+  const state = { ...told, volumes: arriving(told.volumes, pass.migration?.spec.storage) };
   const found = await mover.read(guest, signal);
   if (found === undefined) throw new ReasonedError('GuestGone', 'the guest has been deleted');
   const known = guests.records.get(handle.id)?.idBase;

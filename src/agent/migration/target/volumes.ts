@@ -3,7 +3,7 @@ import { ReasonedError } from '../../../base/outcome.ts';
 import type { StoragePool, VolumeRequest } from '../../../drivers/storage/contract.ts';
 import type { Attachments } from '../../guests/kind.ts';
 import { updateRecord } from '../../guests/wiring.ts';
-import type { MovedVolume } from '../state.ts';
+import type { ArrivingVolume } from '../state.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import { askVolume } from './ask.ts';
 
@@ -13,7 +13,7 @@ function openPool({ guests }: MoveWorld, name: string): StoragePool {
   throw new ReasonedError('StoragePoolNotReady', `the StoragePool ${name} is not open on the target`);
 }
 
-function requestOf(world: MoveWorld, { handle, guest }: MovePass, volume: MovedVolume): VolumeRequest {
+function requestOf(world: MoveWorld, { handle, guest }: MovePass, volume: ArrivingVolume): VolumeRequest {
   const idBase = world.guests.records.get(handle.id)?.idBase;
   return {
     id: volume.id,
@@ -30,7 +30,7 @@ async function claim(
   world: MoveWorld,
   { handle }: MovePass,
   pool: StoragePool,
-  volume: MovedVolume,
+  volume: ArrivingVolume,
 ): Promise<void> {
   const made = world.guests.records.get(handle.id)?.incoming?.made ?? [];
   if (made.includes(volume.name)) return;
@@ -44,18 +44,23 @@ async function claim(
   });
 }
 
+/** The guest's volumes in a shared pool are the same here, unless they come from another one. */
+function isThere({ capabilities }: StoragePool, { from }: ArrivingVolume): boolean {
+  return capabilities.shared === true && from === undefined;
+}
+
 /** Volumes for a running guest: `sent` are those whose content comes with it. */
 export async function makeVolumes(
   world: MoveWorld,
   pass: MovePass,
-  volumes: readonly MovedVolume[],
+  volumes: readonly ArrivingVolume[],
   signal: AbortSignal,
 ): Promise<{ volumes: Attachments['volumes']; sent: string[] }> {
   const attached = new Map();
   const sent: string[] = [];
   for (const volume of volumes) {
     const pool = openPool(world, volume.pool);
-    if (pool.capabilities.shared !== true) {
+    if (!isThere(pool, volume)) {
       await claim(world, pass, pool, volume);
       await pool.create(requestOf(world, pass, volume), signal);
       sent.push(volume.name);
@@ -69,13 +74,13 @@ export async function makeVolumes(
 export async function copyVolumes(
   world: MoveWorld,
   pass: MovePass,
-  volumes: readonly MovedVolume[],
+  volumes: readonly ArrivingVolume[],
   options: { pass: 'First' | 'Final'; signal: AbortSignal; bytesPerSecond?: number },
 ): Promise<void> {
   const { signal, pass: which, bytesPerSecond } = options;
   for (const volume of volumes) {
     const pool = openPool(world, volume.pool);
-    if (pool.capabilities.shared === true || (which === 'First' && volume.kind === 'Disk')) continue;
+    if (isThere(pool, volume) || (which === 'First' && volume.kind === 'Disk')) continue;
     if (pool.importVolume === undefined) {
       const message = `volumes of the StoragePool ${volume.pool} cannot be copied to another host`;
       throw new ReasonedError('PoolCannotMove', message);

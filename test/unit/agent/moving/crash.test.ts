@@ -3,12 +3,14 @@ import { createCrasher } from '../crasher.ts';
 import { createHosts, type HostName, type Hosts, type RunningHost } from './hosts.ts';
 import { expectWhole, isOver, isReady, type Kind, nameOf, type Type } from './stories.ts';
 
+type Pool = 'local' | 'other';
 type Crash = { host: HostName; at: number; when: 'before' | 'after' };
 
 /** A move during which one agent may die at one of its side effects and is started again a little later. */
-async function move(kind: Kind, type: Type, crash?: Crash) {
+async function move(kind: Kind, type: Type, pool: Pool, crash?: Crash) {
   const hosts = createHosts();
   hosts.createPool();
+  hosts.createPool('other');
   if (kind === 'Container') {
     hosts.createImage();
     hosts.createContainer();
@@ -23,7 +25,7 @@ async function move(kind: Kind, type: Type, crash?: Crash) {
   await hosts.until('it runs on a', () => isReady(hosts, kind) && hosts.ether.isRunning('a', id));
   await hosts.clock.advance(2_000);
   const before = { a: agents.a.crasher.effects().length, b: agents.b.crasher.effects().length };
-  hosts.migrate(kind, nameOf(kind), type);
+  hosts.migrate(kind, nameOf(kind), type, { storage: [{ pool: 'local', target: pool }] });
 
   if (crash !== undefined) {
     const dying = agents[crash.host];
@@ -52,27 +54,32 @@ async function rest(hosts: Hosts) {
 }
 
 describe.each([
-  ['VirtualMachine', 'Live'],
-  ['VirtualMachine', 'Offline'],
-  ['Container', 'Offline'],
-] as const)('a %s that moves %s, with an agent killed between any two side effects', (kind, type) => {
-  it.each(['a', 'b'] as const)(
-    'on %s: it runs once, whole, on one of both hosts',
-    async (host) => {
-      const whole = await move(kind, type);
-      expect(whole.hosts.migration()?.status?.phase).toBe('Succeeded');
-      expect(whole.after[host] - whole.before[host]).toBeGreaterThan(8);
-      for (let at = whole.before[host] + 1; at <= whole.after[host]; at += 1) {
-        for (const when of ['before', 'after'] as const) {
-          const { hosts, agents } = await move(kind, type, { host, at, when });
-          await rest(hosts);
-          const { phase } = hosts.migration()?.status ?? {};
-          expectWhole(hosts, kind, phase === 'Succeeded' ? 'b' : 'a');
-          await agents.a.stop();
-          await agents.b.stop();
+  ['VirtualMachine', 'Live', 'local'],
+  ['VirtualMachine', 'Offline', 'local'],
+  ['Container', 'Offline', 'local'],
+  ['VirtualMachine', 'Live', 'other'],
+] as const)(
+  'a %s that moves %s to the pool %s, with an agent killed between any two side effects',
+  (kind, type, pool) => {
+    it.each(['a', 'b'] as const)(
+      'on %s: it runs once, whole, on one of both hosts',
+      async (host) => {
+        const whole = await move(kind, type, pool);
+        expect(whole.hosts.migration()?.status?.phase).toBe('Succeeded');
+        expect(whole.after[host] - whole.before[host]).toBeGreaterThan(8);
+        for (let at = whole.before[host] + 1; at <= whole.after[host]; at += 1) {
+          for (const when of ['before', 'after'] as const) {
+            const { hosts, agents } = await move(kind, type, pool, { host, at, when });
+            await rest(hosts);
+            const { phase } = hosts.migration()?.status ?? {};
+            if (phase === 'Succeeded') expectWhole(hosts, kind, 'b', pool);
+            else expectWhole(hosts, kind, 'a');
+            await agents.a.stop();
+            await agents.b.stop();
+          }
         }
-      }
-    },
-    300_000,
-  );
-});
+      },
+      300_000,
+    );
+  },
+);

@@ -24,6 +24,7 @@ import {
   simulatedMachines,
 } from '../../../../src/drivers/hypervisor/simulated/kinds.ts';
 import { createSimulatedImageBuilder } from '../../../../src/drivers/image/simulated.ts';
+import type { StoragePool as Pool, SimulatedPoolConfig } from '../../../../src/drivers/storage/contract.ts';
 import { createSimulatedPool } from '../../../../src/drivers/storage/simulated/pool.ts';
 import { createManager } from '../../../../src/runtime/engine.ts';
 import { createFakeClock, settle } from '../../../world/fakeClock.ts';
@@ -45,12 +46,14 @@ export type RunningHost = {
 export type Hosts = ReturnType<typeof createHosts>;
 
 const LIFETIME = 300_000;
+/** Name of the pool that both hosts see. */
+const SHARED = 'shared';
 
 export function createHosts() {
   const clock = createFakeClock();
   const user = createMemoryClient({ clock });
   const ether = createEther(clock);
-  const disks = { a: new Map() as Disk, b: new Map() as Disk };
+  const disks = { a: new Map() as Disk, b: new Map() as Disk, shared: new Map() as Disk };
   const plugs = { a: new Map() as Plugs, b: new Map() as Plugs };
   const requests = new Map<string, { request: MachineRequest; hardware: MachineHardware }>();
   const handlers = new Map<string, Parameters<Peers['serve']>[0]>();
@@ -94,6 +97,17 @@ export function createHosts() {
     },
     close: async () => void handlers.delete(host),
   });
+
+  /** One for both hosts, as one directory is. */
+  let shared: Promise<Pool> | undefined;
+  const openShared = (config: SimulatedPoolConfig): Promise<Pool> => {
+    const world: World = { ...noWorld, files: createMemoryFiles(disks.shared) };
+    shared ??= createSimulatedPool({ world, config }).then((pool) => ({
+      ...pool,
+      capabilities: { ...pool.capabilities, shared: true },
+    }));
+    return shared;
+  };
 
   const driversOf = (host: HostName, crasher: Crasher): AgentDrivers => {
     const world: World = { ...noWorld, files: createMemoryFiles(disks[host]) };
@@ -139,7 +153,9 @@ export function createHosts() {
       network: crasher.wrap('network', createFakeNetwork(plugs[host]), ['attach', 'detach']),
       openPool: async ({ name, path }) => {
         const config = { type: 'Simulated', name, path, totalBytes: 1e12 } as const;
-        const pool = await createSimulatedPool({ world, config, faults: () => poolFaults[host] });
+        const pool = await (name === SHARED
+          ? openShared(config)
+          : createSimulatedPool({ world, config, faults: () => poolFaults[host] }));
         return crasher.wrap('pool', copyablePool(host, ether, pool), [
           'create',
           'resize',
@@ -283,7 +299,7 @@ export function createHosts() {
     describe,
     idOf,
     record,
-    createPool: () => seed(StoragePool, 'local', { type: 'Directory' }),
+    createPool: (name = 'local') => seed(StoragePool, name, { type: 'Directory' }),
     createImage: () =>
       seed(Image, 'root', {
         kind: 'ContainerRootfs',
@@ -340,9 +356,11 @@ export function createHosts() {
     machine: () => find(VirtualMachine, 'web'),
     container: () => find(Container, 'box'),
     host: (name: HostName) => find(Host, name),
-    volumes: (host: HostName) =>
+    volumes: (host: HostName | 'shared', pool = 'local') =>
       [
-        ...(disks[host].get('/state/pools/local/pool.json') ?? '').matchAll(/"id":"([a-z2-7]{13}-[a-z]+)"/g),
+        ...(disks[host].get(`/state/pools/${pool}/pool.json`) ?? '').matchAll(
+          /"id":"([a-z2-7]{13}-[a-z]+)"/g,
+        ),
       ].map(([, id]) => id),
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { expectWhole, isOver, runningGuest } from './stories.ts';
+import { createHosts } from './hosts.ts';
+import { expectWhole, guestOf, isOver, isReady, type Kind, nameOf, runningGuest } from './stories.ts';
 
 describe('a machine that moves while it runs', () => {
   it('is handed over once, with all it wrote, and leaves nothing behind', async () => {
@@ -27,6 +28,95 @@ describe('a container', () => {
     await hosts.until('the move is over', () => isOver(hosts));
     expect(hosts.migration()?.status).toMatchObject({ phase: 'Succeeded' });
     expectWhole(hosts, 'Container', 'b');
+    await a.stop();
+    await b.stop();
+  });
+});
+
+describe('a guest whose volumes go to another pool', () => {
+  it.each([
+    ['VirtualMachine', 'Live'],
+    ['VirtualMachine', 'Offline'],
+    ['Container', 'Offline'],
+  ] as const)(
+    'a %s that moves %s has them there, keeps them over a restart, and says so',
+    async (kind, type) => {
+      const { hosts, a, b } = await runningGuest(kind);
+      const id = hosts.idOf(kind, nameOf(kind));
+      hosts.createPool('other');
+      await hosts.until('both hosts have the pool', () =>
+        (['a', 'b'] as const).every((name) =>
+          hosts.host(name)?.status?.pools?.some((pool) => pool.name === 'other'),
+        ),
+      );
+      hosts.migrate(kind, nameOf(kind), type, { storage: [{ pool: 'local', target: 'other' }] });
+      await hosts.until('the move is over', () => isOver(hosts));
+      expect(hosts.migration()?.status, hosts.describe()).toMatchObject({ phase: 'Succeeded' });
+      expect([hosts.volumes('a'), hosts.volumes('b')]).toEqual([[], []]);
+      expect([hosts.volumes('a', 'other'), hosts.volumes('b', 'other')]).toEqual([[], [expect.any(String)]]);
+      await hosts.until('it runs on b', () => isReady(hosts, kind) && hosts.ether.isRunning('b', id));
+      const status = guestOf(hosts, kind as Kind)?.status;
+      expect(status?.volumes?.map(({ pool }) => pool)).toEqual(['other']);
+      expect(status?.pendingChanges).toMatchObject([{ from: 'other', to: 'local', class: 'Recreate' }]);
+      expect(hosts.ether.violations).toEqual([]);
+      await b.stop();
+      const again = await hosts.start('b');
+      await hosts.until('it is looked after again', () => isReady(hosts, kind));
+      expect(hosts.volumes('b', 'other')).toHaveLength(1);
+      expect(hosts.volumes('b')).toEqual([]);
+      await a.stop();
+      await again.stop();
+    },
+  );
+
+  it.each(['Live', 'Offline'] as const)(
+    'leaves shared storage by a move of type %s, and nothing of it there',
+    async (type) => {
+      const hosts = createHosts();
+      hosts.createPool();
+      hosts.createPool('shared');
+      hosts.createMachine({ disks: [{ name: 'root', pool: 'shared', size: '1Gi' }] });
+      const a = await hosts.start('a');
+      const b = await hosts.start('b');
+      await hosts.until('it runs on a', () => isReady(hosts, 'VirtualMachine'));
+      expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
+      hosts.migrate('VirtualMachine', 'web', type, { storage: [{ pool: 'shared', target: 'local' }] });
+      await hosts.until('the move is over', () => isOver(hosts));
+      expect(hosts.migration()?.status, hosts.describe()).toMatchObject({ phase: 'Succeeded' });
+      expect(hosts.volumes('shared', 'shared')).toEqual([]);
+      expectWhole(hosts, 'VirtualMachine', 'b');
+      await a.stop();
+      await b.stop();
+    },
+  );
+
+  it.each(['Live', 'Offline'] as const)(
+    'stays on shared storage by a move of type %s that names no pool',
+    async (type) => {
+      const hosts = createHosts();
+      hosts.createPool('shared');
+      hosts.createMachine({ disks: [{ name: 'root', pool: 'shared', size: '1Gi' }] });
+      const a = await hosts.start('a');
+      const b = await hosts.start('b');
+      await hosts.until('it runs on a', () => isReady(hosts, 'VirtualMachine'));
+      hosts.migrate('VirtualMachine', 'web', type);
+      await hosts.until('the move is over', () => isOver(hosts));
+      expect(hosts.migration()?.status, hosts.describe()).toMatchObject({ phase: 'Succeeded' });
+      expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
+      await a.stop();
+      await b.stop();
+    },
+  );
+
+  it('stays when the other pool is not open on its target', async () => {
+    const { hosts, a, b } = await runningGuest('VirtualMachine');
+    hosts.migrate('VirtualMachine', 'web', 'Live', { storage: [{ pool: 'local', target: 'other' }] });
+    await hosts.until('the move is over', () => isOver(hosts));
+    expect(hosts.migration()?.status).toMatchObject({
+      phase: 'Failed',
+      message: 'the StoragePool other is not open on the target',
+    });
+    expectWhole(hosts, 'VirtualMachine', 'a');
     await a.stop();
     await b.stop();
   });

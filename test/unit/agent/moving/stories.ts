@@ -28,8 +28,8 @@ export async function runningGuest(kind: Kind): Promise<{ hosts: Hosts; a: Runni
 
 export const isOver = (hosts: Hosts) => hosts.migration()?.status?.completedAt !== undefined;
 
-/** Exactly one host has the guest, whole, and the other nothing of it. */
-export function expectWhole(hosts: Hosts, kind: Kind, at: HostName): void {
+/** Exactly one host has the guest, whole, in this pool, and nothing of it is anywhere else. */
+export function expectWhole(hosts: Hosts, kind: Kind, at: HostName, pool: 'local' | 'other' = 'local'): void {
   const id = hosts.idOf(kind, nameOf(kind));
   const other = at === 'a' ? 'b' : 'a';
   const context = hosts.describe();
@@ -39,8 +39,9 @@ export function expectWhole(hosts: Hosts, kind: Kind, at: HostName): void {
   expect(hosts.record(other, id), context).toBeUndefined();
   expect(hosts.record(at, id), context).not.toHaveProperty('incoming');
   expect(hosts.record(at, id), context).not.toHaveProperty('outgoing');
-  expect(hosts.volumes(at), context).toHaveLength(1);
-  expect(hosts.volumes(other), context).toEqual([]);
+  expect(hosts.volumes(at, pool), context).toHaveLength(1);
+  expect(hosts.volumes(at, pool === 'local' ? 'other' : 'local'), context).toEqual([]);
+  for (const name of ['local', 'other']) expect(hosts.volumes(other, name), context).toEqual([]);
   expect(hosts.plugs[other].size, context).toBe(0);
   expect(guestOf(hosts, kind)?.status, context).toMatchObject({ placement: { host: at }, phase: 'Running' });
   expect(isReady(hosts, kind), context).toBe(true);

@@ -76,6 +76,20 @@ describe('agents', () => {
     await a.close();
   });
 
+  it('listen on the port their host has chosen for them, or say that it is taken', async () => {
+    const { identityOf } = await cluster();
+    const first = tlsPeers(await identityOf('a'), () => '127.0.0.1');
+    const { port } = await first.place();
+    const second = tlsPeers(await identityOf('a'), () => '127.0.0.1', port);
+    await expect(second.place()).rejects.toMatchObject({
+      reason: 'PeerPortTaken',
+      message: expect.stringContaining('choose another peerPort in agent.yaml'),
+    });
+    await first.close();
+    expect(await second.place()).toEqual({ address: '127.0.0.1', port });
+    await second.close();
+  });
+
   it('do not take one host for another', async () => {
     const { identityOf } = await cluster();
     const [a, b] = [

@@ -19,7 +19,8 @@ export async function report(lab: Lab, objects: readonly string[]): Promise<stri
     parts.push(`${name}, its agent:`, log.trimEnd().split('\n').slice(-LOG_LINES).join('\n'));
     parts.push(`${name}, its guests:`, await hypervisors(lab, name));
     const links = await lab.host(name).run('bridge', 'fdb', 'show', 'br', 'vmbr0').catch(String);
-    parts.push(`${name}, what its bridge has learnt:`, links);
+    const learnt = links.split('\n').filter((line) => !line.includes('permanent'));
+    parts.push(`${name}, what its bridge has learnt:`, ...learnt);
   }
   return parts.join('\n');
 }
@@ -33,7 +34,10 @@ function statusOf(json: string): string | undefined {
   }
 }
 
-/** Asks each QEMU of the host by its second monitor, and listens to what its guest says when Enter is pressed on the serial console. */
+/**
+ * Asks each QEMU of the host by its second monitor, and listens to what its guest says when Enter is pressed on the serial console. Where its
+ * processor is, twice, and the time it has had between the two, tell a guest that hangs from one that gets no processor.
+ */
 const ASK = `
 const net = require('net'), fs = require('fs');
 const talk = (path, lines, ms) => new Promise((done) => {
@@ -43,6 +47,10 @@ const talk = (path, lines, ms) => new Promise((done) => {
   socket.on('error', (error) => { heard += error.message; });
   setTimeout(() => { socket.destroy(); done(heard); }, ms);
 });
+const ticks = (pid) => {
+  const fields = fs.readFileSync('/proc/' + pid + '/stat', 'utf8').split(') ')[1].split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+};
 const ask = (execute) => JSON.stringify({ execute }) + '\\n';
 (async () => {
   for (const pid of fs.readdirSync('/proc')) {
@@ -51,9 +59,16 @@ const ask = (execute) => JSON.stringify({ execute }) + '\\n';
     const directory = /path=([^,\\0]*)\\/q,/.exec(line)?.[1];
     if (!/^[^\\0]*qemu-system/.test(line) || directory === undefined) continue;
     const questions = ['qmp_capabilities', 'query-status', 'query-migrate', 'query-block-jobs'].map(ask).join('');
+    const registers = { execute: 'human-monitor-command', arguments: { 'command-line': 'info registers' } };
+    const where = async () => {
+      const said = await talk(directory + '/q2', ask('qmp_capabilities') + JSON.stringify(registers) + '\\n', 500);
+      return (/RIP=.*?HLT=./.exec(said)?.[0] ?? said) + ' after ' + ticks(pid) + ' ticks';
+    };
     console.log('pid ' + pid + (line.includes('-incoming') ? ' (came here)' : ''));
     console.log(await talk(directory + '/q2', questions, 1000));
-    console.log('console: ' + await talk(directory + '/s', '\\n', 1000));
+    console.log(await where());
+    console.log('console: ' + await talk(directory + '/s', '\\n', 3000));
+    console.log(await where());
   }
 })();
 `;

@@ -53,7 +53,8 @@ export async function buildWriterDisk(world: World, path: string): Promise<void>
 
 /** What the guest at the address is at; undefined while it does not answer. */
 export async function writingAt(address: string): Promise<Writing | undefined> {
-  const answer = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(1000) }).catch(
+  // An emulated machine on a busy one needs seconds to fork its server.
+  const answer = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(5_000) }).catch(
     () => undefined,
   );
   return answer?.ok === true ? parse(await answer.text()) : undefined;

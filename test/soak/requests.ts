@@ -17,6 +17,9 @@ export type Collection = {
   plural: string;
   kind: string;
   namespaced: boolean;
+  verbs: string[];
+  /** False for a custom resource. */
+  builtin: boolean;
 };
 
 /** Few names and namespaces, so that requests meet each other's objects and the store stays small. */
@@ -32,7 +35,8 @@ const number = fc.oneof(
   fc.double(),
   fc.constantFrom(0, -1, 1e300, 2 ** 53, 5, Number.MIN_VALUE),
 );
-const junk: fc.Arbitrary<unknown> = fc.letrec<{ any: unknown }>((tie) => ({
+/** Any JSON value. */
+export const junk: fc.Arbitrary<unknown> = fc.letrec<{ any: unknown }>((tie) => ({
   any: fc.oneof(
     { maxDepth: 4, depthSize: 'small' },
     text,
@@ -267,7 +271,13 @@ const otherPaths = [
   '/openid/v1/jwks',
 ];
 
-function pathOf(collection: Collection, namespace: string, name: string | undefined, tail: string): string {
+/** The path of a collection, or of one object in it and what is below. */
+export function pathOf(
+  collection: Collection,
+  namespace: string,
+  name: string | undefined,
+  tail: string,
+): string {
   const { group, version, plural, namespaced } = collection;
   const base = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
   const scope = namespaced && namespace !== '' ? `/namespaces/${namespace}` : '';

@@ -13,18 +13,22 @@ export type Figure = {
   ours: number;
   unit: string;
   against?: { name: string; value: number };
+  /** At most so much. */
   aim?: number;
+  /** At least so much. */
+  least?: number;
 };
 
 /** One line a figure: ours, what it is compared with, the aim, and whether it is met. */
 export function printFigures(figures: readonly Figure[]): void {
-  for (const { name, ours, unit, against, aim } of figures) {
+  for (const { name, ours, unit, against, aim, least } of figures) {
     const ratio =
       against === undefined
         ? ''
         : `  ${against.name} ${round(against.value)} ${unit}, ratio ${round(ours / against.value)}`;
     const verdict =
-      aim === undefined ? '' : `  aim <= ${round(aim)} ${unit} ${ours <= aim ? 'met' : 'MISSED'}`;
+      (aim === undefined ? '' : `  aim <= ${round(aim)} ${unit} ${ours <= aim ? 'met' : 'MISSED'}`) +
+      (least === undefined ? '' : `  aim >= ${round(least)} ${unit} ${ours >= least ? 'met' : 'MISSED'}`);
     process.stdout.write(`${name.padEnd(52)} ${`${round(ours)} ${unit}`.padStart(12)}${verdict}${ratio}\n`);
   }
 }

@@ -1,16 +1,21 @@
 /** `npm run bench`: every figure beside what it is compared with, measured in the same run. Needs root, QEMU, LXC and kubectl. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { connect } from '../../src/main/connect.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { until } from '../e2e/harness/commands.ts';
 import { type Lab, startLab } from '../e2e/harness/lab.ts';
+import { benchApiserver } from './apiserver.ts';
 import { BASE, benchContainer, benchHundred, benchMachine, container } from './guests.ts';
 import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
 import { benchPlacement } from './placement.ts';
 
 const IDLE_SECONDS = 20;
-const only = process.argv.slice(2);
+const { values: flags, positionals: only } = parseArgs({
+  allowPositionals: true,
+  options: { against: { type: 'string' }, command: { type: 'string' }, objects: { type: 'string' } },
+});
 
 async function withLab(args: string[], work: (lab: Lab) => Promise<Figure[]>): Promise<void> {
   const lab = await startLab({ name: 'bench', args });
@@ -96,5 +101,15 @@ async function notReady(lab: Lab): Promise<boolean> {
 // First, while this process is still small.
 if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
 if (only.length === 0 || only.includes('start')) await startUp();
+if (only.length === 0 || only.includes('apiserver')) {
+  const { against, command, objects } = flags;
+  printFigures(
+    await benchApiserver({
+      ...(against === undefined ? {} : { against }),
+      ...(command === undefined ? {} : { command }),
+      ...(objects === undefined ? {} : { objects: Number(objects) }),
+    }),
+  );
+}
 if (only.length === 0 || only.includes('real')) await withLab([], real);
 if (only.length === 0 || only.includes('simulated')) await withLab(['--simulate', '3'], simulated);

@@ -2,7 +2,7 @@
 
 import { CompactedError, type Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
-import { piecesOf } from '../fairness/slices.ts';
+import type { Pace } from '../fairness/pace.ts';
 import { badRequest, expired, revisionTooLarge } from '../status.ts';
 import type { ListMeta } from '../table/table.ts';
 import type { Context } from './context.ts';
@@ -28,7 +28,7 @@ export type Listing = {
   remaining?: number;
 };
 
-/** Entries read from the store at once: about a millisecond of work. */
+/** Entries read from the store at once, which is quick: they are not looked into. */
 const slice = 200;
 /** A page is held in memory until its end is known, so it ends early when its objects are large; clients go on by the token. */
 const pageBytes = 32 * 1024 * 1024;
@@ -100,46 +100,44 @@ function belongs(entry: Entry, selection: Selection): boolean {
 }
 
 /**
- * The entries of the list in slices, each in its turn among the lists of all clients. The return value is the metadata that a
- * limited page ends with.
+ * The entries of the list in parts, looked through at the given pace. The return value is the metadata that a limited page ends with.
  */
 export async function* readList(
   context: Context,
   served: Served,
   selection: Selection,
   listing: Listing,
-  lane: string,
-): AsyncGenerator<Entry[], ListMeta> {
-  const { revision, prefix, limit } = listing;
+  pace: Pace,
+): AsyncGenerator<readonly Entry[], ListMeta> {
+  const { revision, prefix, limit = Number.POSITIVE_INFINITY } = listing;
   let { after } = listing;
   let taken = 0;
   let bytes = 0;
   const metadata: ListMeta = { resourceVersion: String(revision) };
   for (;;) {
-    await context.turns.take(lane, 'slice');
+    await pace();
     const found = readSlice(
       context,
       { prefix, revision, limit: slice, ...(after === undefined ? {} : { after }) },
       served,
     );
-    const pieces = piecesOf(found.entries);
-    for (const [index, piece] of pieces.entries()) {
-      if (index > 0) await context.turns.take(lane, 'slice');
-      const belonging = piece.filter((entry) => belongs(entry, selection));
-      const shown =
-        served.conversion === undefined ? belonging : await inServedVersion(context, served, belonging);
-      const wanted = shown.filter((entry) => selects(served, selection, entry));
-      const page = limit === undefined ? wanted : wanted.slice(0, limit - taken);
-      taken += page.length;
-      bytes += page.reduce((sum, { value }) => sum + value.byteLength, 0);
-      yield page;
-      const full = limit !== undefined && (taken >= limit || bytes >= pageBytes);
-      const more = page.length < wanted.length || index < pieces.length - 1 || found.more;
-      if (full && more) {
-        const end = page[page.length - 1] ?? piece[piece.length - 1];
-        return { ...metadata, ...pageEnd(context, served, selection, listing, end, taken) };
+    const belonging = found.entries.filter((entry) => belongs(entry, selection));
+    const shown =
+      served.conversion === undefined ? belonging : await inServedVersion(context, served, belonging);
+    const page: Entry[] = [];
+    for (const [index, entry] of shown.entries()) {
+      await pace();
+      if (!selects(served, selection, entry)) continue;
+      page.push(entry);
+      taken += 1;
+      bytes += entry.value.byteLength;
+      const full = taken >= limit || (listing.limit !== undefined && bytes >= pageBytes);
+      if (full && (found.more || index < shown.length - 1)) {
+        yield page;
+        return { ...metadata, ...pageEnd(context, served, selection, listing, entry, taken) };
       }
     }
+    yield page;
     const last = found.entries[found.entries.length - 1];
     if (!found.more || last === undefined) return metadata;
     after = last.key;
@@ -165,14 +163,14 @@ function pageEnd(
   served: Served,
   selection: Selection,
   listing: Listing,
-  end: Entry | undefined,
+  end: Entry,
   taken: number,
 ): ListMeta {
   const countable = selection.matches === undefined && selection.name === undefined;
   const total =
     listing.remaining ?? (listing.after === undefined ? context.store.count(listing.prefix) : undefined);
   const left = countable && total !== undefined ? Math.max(1, total - taken) : undefined;
-  const after = (end?.key ?? served.prefix).slice(served.prefix.length);
+  const after = end.key.slice(served.prefix.length);
   const token = { revision: listing.revision, after, ...(left === undefined ? {} : { remaining: left }) };
   return {
     continue: encodeContinue(token),
@@ -180,16 +178,21 @@ function pageEnd(
   };
 }
 
-/** A whole selection as it is now, for work inside the server. */
+/** A whole selection as it is now, looked through at the given pace. */
 export async function readAll(
   context: Context,
   served: Served,
   selection: Selection,
+  pace: Pace,
 ): Promise<readonly Entry[]> {
   const { entries } = context.store.range({ prefix: scopePrefix(served, selection) });
   const belonging = entries.filter((entry) => belongs(entry, selection));
   // Without selectors nothing is looked into: a webhook that fails must not keep a namespace from its end.
   if (selection.matches === undefined) return belonging;
-  const shown = await inServedVersion(context, served, belonging);
-  return shown.filter((entry) => selects(served, selection, entry));
+  const selected: Entry[] = [];
+  for (const entry of await inServedVersion(context, served, belonging)) {
+    await pace();
+    if (selects(served, selection, entry)) selected.push(entry);
+  }
+  return selected;
 }

@@ -3,6 +3,7 @@
 import { asDefinition, isTrue } from '../catalog/definition.ts';
 import { keyOf } from '../catalog/keys.ts';
 import { type Served, servedVersions } from '../catalog/served.ts';
+import { createPace, ownLane } from '../fairness/pace.ts';
 import { instancesFinalizer } from '../kinds/definition.ts';
 import type { KubeObject } from '../object.ts';
 import { decode } from '../registry/codec.ts';
@@ -38,8 +39,10 @@ export function endDefinitions(context: Context, definitions: Served): Upkeep {
     // In the version they lie in they can go although a conversion webhook fails.
     const served = versions.find(({ apiVersion, stored }) => apiVersion === stored.apiVersion) ?? versions[0];
     if (served !== undefined) {
-      await removeCollection(context, served, everything, { dryRun: false, propagation: 'Background' });
-      if ((await readAll(context, served, everything)).length > 0) {
+      const pace = createPace(context, ownLane);
+      const options = { dryRun: false, propagation: 'Background' } as const;
+      await removeCollection(context, served, everything, options, pace);
+      if ((await readAll(context, served, everything, pace)).length > 0) {
         queue.addAfter(name, againMs);
         return;
       }

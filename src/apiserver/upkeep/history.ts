@@ -1,6 +1,7 @@
 /** Forgets: history older than a few minutes, events older than an hour, and certificate requests that are done or nobody wants. */
 import { partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { createPace, ownLane } from '../fairness/pace.ts';
 import { conditionsOf, statusOf } from '../kinds/certificaterules.ts';
 import { lastSeen } from '../kinds/event.ts';
 import type { KubeObject } from '../object.ts';
@@ -61,7 +62,9 @@ export function forgetHistory(context: Context): Upkeep {
 export function forgetEvents(context: Context, events: Served): Upkeep {
   return every(context, eventLookMs, 'forgetting old events', async () => {
     const limit = context.clock.now() - eventMs;
+    const pace = createPace(context, ownLane);
     for (const entry of context.store.range({ prefix: events.prefix }).entries) {
+      await pace();
       const seen = Date.parse(String(lastSeen(decode(events, entry))));
       if (Number.isNaN(seen) || seen > limit) continue;
       const place = { served: events, ...partsOf(events.prefix, entry.key) };
@@ -74,7 +77,9 @@ export function forgetEvents(context: Context, events: Served): Upkeep {
 export function forgetRequests(context: Context, requests: Served): Upkeep {
   return every(context, requestLookMs, 'forgetting old certificate requests', async () => {
     const now = context.clock.now();
+    const pace = createPace(context, ownLane);
     for (const entry of context.store.range({ prefix: requests.prefix }).entries) {
+      await pace();
       const request = decode(requests, entry);
       if (!isPast(request, now)) continue;
       const place = { served: requests, ...partsOf(requests.prefix, entry.key) };

@@ -1,7 +1,9 @@
 /** Ends namespaces: a terminating one is emptied, resource by resource, and goes once nothing is left in it. */
 import { timestamp } from '../../base/clock.ts';
+import type { Entry } from '../../store/contract.ts';
 import { keyOf, partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { createPace, ownLane, type Pace } from '../fairness/pace.ts';
 import { contentFinalizer, specFinalizers } from '../kinds/namespace.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import { decode } from '../registry/codec.ts';
@@ -104,19 +106,30 @@ type Remainder = { resource: string; count: number; finalizers: string[] };
 
 async function empty(context: Context, namespace: string): Promise<Remainder[]> {
   const left: Remainder[] = [];
+  const pace = createPace(context, ownLane);
   for (const served of context.catalog.stored().filter(({ resource }) => resource.namespaced)) {
     const selection = { namespace, name: undefined, matches: undefined };
-    await removeCollection(context, served, selection, { dryRun: false, propagation: 'Background' });
-    const entries = await readAll(context, served, selection);
+    const options = { dryRun: false, propagation: 'Background' } as const;
+    await removeCollection(context, served, selection, options, pace);
+    const entries = await readAll(context, served, selection, pace);
     if (entries.length === 0) continue;
     const { plural, group } = served.resource;
     left.push({
       resource: group === '' ? plural : `${plural}.${group}`,
       count: entries.length,
-      finalizers: entries.flatMap((entry) => decode(served, entry).metadata.finalizers ?? []),
+      finalizers: await finalizersOf(served, entries, pace),
     });
   }
   return left;
+}
+
+async function finalizersOf(served: Served, entries: readonly Entry[], pace: Pace): Promise<string[]> {
+  const finalizers: string[] = [];
+  for (const entry of entries) {
+    await pace();
+    finalizers.push(...(decode(served, entry).metadata.finalizers ?? []));
+  }
+  return finalizers;
 }
 
 /** Says in the namespace's conditions why it does not go. */

@@ -4,6 +4,7 @@ import { printJson } from '../../schema/json.ts';
 import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { createPace } from '../fairness/pace.ts';
 import { laneOf } from '../fairness/turns.ts';
 import { cloneJson } from '../object.ts';
 import { bufferOf, decode, wireForm } from '../registry/codec.ts';
@@ -22,8 +23,9 @@ import { badRequest, notFound, revisionTooLarge } from '../status.ts';
 import { type Decoded, decodeBody, mediaType } from '../wire/decode.ts';
 import type { Exchange } from '../wire/exchange.ts';
 import type { ResourceTarget } from '../wire/target.ts';
-import { type Form, sendList, sendObject, sendStatus } from './answer.ts';
+import { type Form, sendObject, sendStatus } from './answer.ts';
 import { removeCollection } from './collection.ts';
+import { sendList } from './list.ts';
 import type { OpenWatches } from './open.ts';
 import { deleteOptions, listOptions, truthOf, watchOptions, writeOptions } from './options.ts';
 import { serveWatch } from './watch.ts';
@@ -74,14 +76,10 @@ export async function listObjects({ context, exchange, served, target, form, use
   const options = listOptions(exchange.query);
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
   const listing = planList(context, served, selection, options);
-  const pages = readList(context, served, selection, listing, laneOf(user.name, target));
-  return sendList(
-    exchange,
-    served,
-    pages,
-    { revision: listing.revision, limited: listing.limit !== undefined },
-    form,
-  );
+  const pace = createPace(context, laneOf(user.name, target));
+  const pages = readList(context, served, selection, listing, pace);
+  const plan = { revision: listing.revision, limited: listing.limit !== undefined };
+  return sendList(exchange, served, pages, plan, form, pace);
 }
 
 /** Follows a collection. */
@@ -171,12 +169,15 @@ export async function deleteObject(call: Call): Promise<void> {
 export async function deleteObjects(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
-  const removed = await removeCollection(context, served, selection, {
-    ...(await deleteOptions(exchange)),
-    user,
-    warn: exchange.warn,
-  });
+  const pace = createPace(context, laneOf(user.name, target));
+  const options = { ...(await deleteOptions(exchange)), user, warn: exchange.warn };
+  const removed = await removeCollection(context, served, selection, options, pace);
   const metadata = { resourceVersion: String(context.store.revision()) };
-  const list = { kind: served.resource.listKind, apiVersion: served.apiVersion, metadata, items: removed };
-  exchange.send(200, 'application/json', printJson(list));
+  const head = JSON.stringify({ kind: served.resource.listKind, apiVersion: served.apiVersion, metadata });
+  const items: string[] = [];
+  for (const object of removed) {
+    await pace();
+    items.push(printJson(object));
+  }
+  exchange.send(200, 'application/json', `${head.slice(0, -1)},"items":[${items.join(',')}]}`);
 }

@@ -1,6 +1,7 @@
-/** Deletes all objects of a selection, a few at a time. */
+/** Deletes all objects of a selection, a few at a time and at the given pace. */
 import { partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import type { Pace } from '../fairness/pace.ts';
 import type { KubeObject } from '../object.ts';
 import type { Context } from '../registry/context.ts';
 import { readAll } from '../registry/list.ts';
@@ -8,7 +9,7 @@ import { type DeleteOptions, remove } from '../registry/remove.ts';
 import type { Selection } from '../registry/selection.ts';
 import { ApiError } from '../status.ts';
 
-/** Enough to share flushes of the store, few enough to leave others their turn. */
+/** Deletions under way at once: enough to share flushes of the store. */
 const atOnce = 64;
 
 /** Returns the objects as they were or, where finalizers hold them, as they are now. An object that is gone already is no error. */
@@ -17,15 +18,20 @@ export async function removeCollection(
   served: Served,
   selection: Selection,
   options: DeleteOptions,
+  pace: Pace,
 ): Promise<KubeObject[]> {
-  const entries = await readAll(context, served, selection);
+  const entries = await readAll(context, served, selection, pace);
   const removed: KubeObject[] = [];
   for (let at = 0; at < entries.length; at += atOnce) {
-    const batch = entries.slice(at, at + atOnce);
-    const results = await Promise.all(
-      batch.map(({ key }) => removeOne(context, served, partsOf(served.prefix, key), options)),
-    );
-    removed.push(...results.filter((object) => object !== undefined));
+    const batch: Promise<KubeObject | undefined>[] = [];
+    for (const { key } of entries.slice(at, at + atOnce)) {
+      await pace();
+      const one = removeOne(context, served, partsOf(served.prefix, key), options);
+      // Looked at below; until then it may fail unseen.
+      one.catch(() => {});
+      batch.push(one);
+    }
+    removed.push(...(await Promise.all(batch)).filter((object) => object !== undefined));
   }
   return removed;
 }

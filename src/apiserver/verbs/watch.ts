@@ -1,6 +1,7 @@
 /** The watch verb: what there is, then what comes, with bookmarks, until the client, the time or the server ends it. */
 import { CompactedError } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
+import { createPace } from '../fairness/pace.ts';
 import { decode, wireForm } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { readList, revisionOf } from '../registry/list.ts';
@@ -21,6 +22,8 @@ const bookmarkMs = 60_000;
 const stallMs = 60_000;
 /** Watches end by themselves after 30 to 60 minutes when the client sets no limit, so that load can spread. */
 const defaultTimeoutMs = 1_800_000;
+/** Lines of the present state written at once. */
+const linesAtOnce = 25;
 
 /** Answers a watch; resolves once it is over. Throws 410 and 504 before anything is written. */
 export async function serveWatch(
@@ -59,16 +62,27 @@ async function sendInitial(
   lane: string,
 ): Promise<boolean> {
   const listing = { revision, prefix: scope(served, selection) };
+  const pace = createPace(context, lane);
+  const send = async (lines: readonly Uint8Array[]) => {
+    if (!sink.write(Buffer.concat(lines))) await new Promise<void>((resolve) => sink.drained(resolve));
+  };
   try {
-    for await (const entries of readList(context, served, selection, listing, lane)) {
+    for await (const entries of readList(context, served, selection, listing, pace)) {
+      let lines: Uint8Array[] = [];
       for (const entry of entries) {
-        const line = writer.initial(
-          () => wireForm(served, entry),
-          () => decode(served, entry),
+        await pace();
+        lines.push(
+          writer.initial(
+            () => wireForm(served, entry),
+            () => decode(served, entry),
+          ),
         );
-        if (!sink.write(line)) await new Promise<void>((resolve) => sink.drained(resolve));
-        if (sink.closed) return false;
+        if (lines.length < linesAtOnce) continue;
+        await send(lines);
+        lines = [];
       }
+      if (lines.length > 0) await send(lines);
+      if (sink.closed) return false;
     }
     return true;
   } catch (error) {

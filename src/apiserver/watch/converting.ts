@@ -1,6 +1,6 @@
 /**
  * A watch of objects that a webhook has to convert. It never takes events as they come: it pulls them, converts them, and delivers
- * them in order, so that a slow webhook delays this watch only and costs no memory.
+ * them in order and in the rounds of the hub, so that a slow webhook delays this watch only and costs no memory.
  */
 import { CompactedError } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
@@ -33,6 +33,7 @@ export function startConvertingWatcher(
         const { events, upTo } = hub.since(at, served.prefix);
         for (const event of events) {
           await event.convert(context, served);
+          while (!hub.take()) await new Promise<void>((resume) => hub.wait({ resume }));
           if (isClosed()) return;
           at = event.revision;
           const type = typeFor(event, served, scope);
@@ -51,7 +52,8 @@ export function startConvertingWatcher(
     }
   }
 
-  const unfollow = hub.follow({ prefix: served.prefix, onEvent: () => void pull() });
+  const waits = { pause: () => state === 'idle', resume: () => void pull() };
+  const unfollow = hub.follow({ prefix: served.prefix, onEvent: () => void pull(), waits });
   void pull();
   return {
     resume: () => {

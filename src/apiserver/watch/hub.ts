@@ -16,10 +16,14 @@ export type Follower = {
 };
 
 /** How a follower is made to wait. */
-type Waits = {
+type Waits = Waiter & {
   /** Takes no events until `resume`; false when it took none before, for reasons of its own. */
   pause(): boolean;
-  /** Takes all that it missed. */
+};
+
+/** Somebody who goes on in a later round. */
+export type Waiter = {
+  /** Takes what it missed, as long as the round has room. */
   resume(): void;
 };
 
@@ -29,6 +33,10 @@ export type Hub = {
   revision(): number;
   /** Starts handing out; the returned function ends it. */
   follow(follower: Follower): () => void;
+  /** Takes the place of one event in the present round; false when the round is full. */
+  take(): boolean;
+  /** Resumes in a round to come, in the order of asking. */
+  wait(waiter: Waiter): void;
   /**
    * Some of the events after a revision, oldest first, with the revision up to which that is all. Throws CompactedError
    * when the store has forgotten them.
@@ -41,7 +49,8 @@ export type Hub = {
 
 /** Enough for a few minutes of a small cluster; beyond that the store's history serves. */
 export const defaultRingLimits: RingLimits = { events: 4096, bytes: 16 * 1024 * 1024 };
-const storeBatch = 500;
+/** Events found at once for somebody who catches up. */
+const batch = 500;
 /** Events handed out in one round: each takes some ten microseconds to write, so this is about two milliseconds. */
 const perRound = 150;
 
@@ -56,7 +65,7 @@ export function createHub(
   nextRound: (run: () => void) => void = setImmediate,
 ): Hub {
   const followers = new Map<string, Set<Follower>>();
-  const paused = new Set<Waits>();
+  const paused = new Set<Waiter>();
   let left = perRound;
   let scheduled = false;
   const ring = createRing(limits, store.revision());
@@ -76,11 +85,15 @@ export function createHub(
 
   function tell(follower: Follower, event: WatchEvent): void {
     const { waits } = follower;
-    if (left > 0 || waits === undefined) {
-      left = Math.max(0, left - 1);
-      follower.onEvent(event);
-    } else if (waits.pause()) paused.add(waits);
+    if (take() || waits === undefined) follower.onEvent(event);
+    else if (waits.pause()) paused.add(waits);
+  }
+
+  function take(): boolean {
     schedule();
+    if (left === 0) return false;
+    left--;
+    return true;
   }
 
   function schedule(): void {
@@ -91,7 +104,6 @@ export function createHub(
       left = perRound;
       for (const follower of paused) {
         if (left === 0) break;
-        left--;
         paused.delete(follower);
         follower.resume();
       }
@@ -116,12 +128,18 @@ export function createHub(
         if (peers.size === 0 && followers.get(follower.prefix) === peers) followers.delete(follower.prefix);
       };
     },
+    take,
+    wait: (waiter) => {
+      paused.add(waiter);
+      schedule();
+    },
     since: (revision, prefix) => {
-      const recent = ring.after(revision);
+      const recent = ring.after(revision, batch);
       if (recent !== undefined) {
-        return { events: recent.filter((event) => event.key.startsWith(prefix)), upTo: handedOut };
+        const upTo = recent.length < batch ? handedOut : (recent[recent.length - 1]?.revision ?? handedOut);
+        return { events: recent.filter((event) => event.key.startsWith(prefix)), upTo };
       }
-      const changes = store.changesAfter(revision, storeBatch);
+      const changes = store.changesAfter(revision, batch);
       const upTo = changes[changes.length - 1]?.revision ?? handedOut;
       return { events: changes.filter(({ key }) => key.startsWith(prefix)).map(watchEvent), upTo };
     },

@@ -7,8 +7,11 @@ export type RingLimits = { events: number; bytes: number };
 /** The ring. */
 export type Ring = {
   push(event: WatchEvent): void;
-  /** The events after a revision, oldest first; undefined when some of them are no longer held. */
-  after(revision: number): readonly WatchEvent[] | undefined;
+  /**
+   * The events after a revision, oldest first; undefined when some of them are no longer held. At most `limit` and what belongs to the
+   * revision of the last of them.
+   */
+  after(revision: number, limit: number): readonly WatchEvent[] | undefined;
 };
 
 /** Makes an empty ring; `revision` is the newest that it will not hold. */
@@ -41,7 +44,12 @@ export function createRing(limits: RingLimits, revision: number): Ring {
         dropOldest();
       tidy();
     },
-    after: (since) => (since < complete ? undefined : events.slice(firstAfter(events, start, since))),
+    after: (since, limit) => {
+      if (since < complete) return undefined;
+      const first = firstAfter(events, start, since);
+      const last = events[first + limit - 1];
+      return events.slice(first, last === undefined ? undefined : firstAfter(events, first, last.revision));
+    },
   };
 }
 

@@ -61,7 +61,13 @@ export function startWatcher(
     try {
       while (!closed && at < hub.revision()) {
         const { events, upTo } = hub.since(at, served.prefix);
-        for (const event of events) if (!deliver(event) || closed) return;
+        for (const event of events) {
+          if (!hub.take()) {
+            hub.wait(waits);
+            return;
+          }
+          if (!deliver(event) || closed) return;
+        }
         at = upTo;
       }
       live = !closed;
@@ -81,7 +87,8 @@ export function startWatcher(
     return stops;
   }
 
-  const unfollow = hub.follow({ prefix: served.prefix, onEvent, waits: { pause, resume } });
+  const waits = { pause, resume };
+  const unfollow = hub.follow({ prefix: served.prefix, onEvent, waits });
   catchUp();
   return {
     resume,

@@ -16,6 +16,7 @@ import { createConvert } from './conversion/convert.ts';
 import { createPathHandler, type ServerVersion } from './discovery/paths.ts';
 import type { EncryptionKeys } from './encryption/envelope.ts';
 import { encryptedStore, encryptStored } from './encryption/store.ts';
+import { createPace, ownLane } from './fairness/pace.ts';
 import { createTurns } from './fairness/turns.ts';
 import { createHandler } from './handler.ts';
 import type { Credentials } from './pki/credentials.ts';
@@ -106,6 +107,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       },
       address: () => address,
       issuer: access.issuer,
+      pace: () => createPace(context, ownLane),
     }),
   });
   const listener = await listen({
@@ -131,7 +133,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     forgetHistory(context),
     forgetEvents(context, builtin('', 'events')),
     forgetRequests(context, requests),
-    signRequests(context, requests, credentials.authority),
+    // Other machines join by requests.
+    signRequests(context, requests, credentials.authority, { expects: !isLoopback(listener.host) }),
   ];
   return {
     url: `https://${address}`,
@@ -149,6 +152,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 function mustFind(served: Served | undefined, plural: string): Served {
   if (served === undefined) throw new Error(`the built-in resource ${plural} is missing`);
   return served;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 /** A listener on all addresses is reached by the loopback one. */

@@ -1,4 +1,5 @@
 /** The store over any journal: conditions, revisions, reads, history and subscriptions, the same for memory and disk. */
+import { setImmediate as breathe } from 'node:timers/promises';
 import {
   type Change,
   CompactedError,
@@ -17,6 +18,8 @@ import { createTable } from './table.ts';
 
 /** Commits in one flush at most: enough to share it well, few enough that nobody waits long for the rest. */
 const batchLimit = 512;
+/** Revisions forgotten in one go: about a millisecond. */
+const trimStep = 2_000;
 
 type Job = {
   writes: readonly Write[];
@@ -91,6 +94,16 @@ export function createEngine(journal: Journal, history: History): Store {
     for (const listener of [...listeners]) if (listeners.has(listener)) notify(listener, changes);
   }
 
+  async function trim(upTo: number): Promise<void> {
+    if (upTo <= history.compactedRevision()) return;
+    for (let at = history.compactedRevision(); at < upTo; ) {
+      at = Math.min(upTo, at + trimStep);
+      history.trim(at);
+      if (at < upTo) await breathe();
+    }
+    await journal.trim(upTo);
+  }
+
   function checkNotCompacted(at: number): void {
     if (at < history.compactedRevision()) throw new CompactedError(history.compactedRevision());
   }
@@ -134,9 +147,8 @@ export function createEngine(journal: Journal, history: History): Store {
     },
     compact: async (upTo) => {
       checkNotFuture(upTo);
-      if (upTo <= history.compactedRevision()) return;
-      history.trim(upTo);
-      trimming = trimming.catch(() => undefined).then(() => journal.trim(upTo));
+      // One after the other: the journal writes down what it finds in the history.
+      trimming = trimming.catch(() => undefined).then(() => trim(upTo));
       await trimming;
     },
     close: async () => {

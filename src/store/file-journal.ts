@@ -1,29 +1,38 @@
 /**
- * The journal in one file: a base and the commits since, appended and fsynced; rewritten beside and renamed over when half of it is
- * forgotten history. A failed write is taken back, so a full disk costs the write and nothing else.
+ * The journal in one file: a base and the commits since, appended and fsynced; rewritten beside, while commits go on, and renamed over
+ * when half of it is forgotten history. A failed write is taken back, so a full disk costs the write and nothing else.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { encodeMessage, type Message, storedCommit } from './codec.ts';
-import { type Entry, StoreFullError } from './contract.ts';
+import { StoreFullError } from './contract.ts';
 import { frame } from './frames.ts';
-import type { History } from './history.ts';
+import { commitBytes, entryBytes, type History } from './history.ts';
 import type { CommitRecord, Journal } from './journal.ts';
 import { fileFormat } from './load.ts';
 
 /** A file smaller than this is not worth rewriting. */
 const smallBytes = 4 * 1024 * 1024;
-/** A frame is closed once it has this much. */
-const frameBytes = 4 * 1024 * 1024;
+/** A frame is closed once it has this much: it is encoded in one go, and nobody shall wait long for that. */
+const frameBytes = 512 * 1024;
 
 /** The errors that mean "no room": open(2), write(2). */
 const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-export type FileJournalOptions = { path: string; handle: FileHandle; history: History; goodBytes: number };
+/** `check` throws when nothing may be written any more: it is asked before each write and each renaming. */
+export type FileJournalOptions = {
+  path: string;
+  handle: FileHandle;
+  history: History;
+  goodBytes: number;
+  check?: () => void;
+};
 
 /** Continues the file of `handle` at `goodBytes`. */
-export function createFileJournal({ path, handle: first, history, goodBytes }: FileJournalOptions): Journal {
+export function createFileJournal(options: FileJournalOptions): Journal {
+  const { path, handle: first, history, goodBytes, check } = options;
   let handle = first;
   let end = goodBytes;
   let newest = history.revision();
@@ -34,6 +43,7 @@ export function createFileJournal({ path, handle: first, history, goodBytes }: F
   function inTurn(work: () => Promise<void>): Promise<void> {
     const result = turn.then(async () => {
       if (broken !== undefined) throw broken;
+      check?.();
       try {
         await work();
       } catch (error) {
@@ -46,7 +56,7 @@ export function createFileJournal({ path, handle: first, history, goodBytes }: F
     return result;
   }
 
-  async function write(messages: readonly Message[]): Promise<void> {
+  async function write(messages: Iterable<Message>): Promise<void> {
     let position = end;
     try {
       position = await writeMessages(handle, messages, end);
@@ -59,16 +69,25 @@ export function createFileJournal({ path, handle: first, history, goodBytes }: F
     end = position;
   }
 
-  /** Writes the history to a new file and takes it in place of the old one. Commits wait meanwhile. */
+  /** Writes the history to a new file and takes it in place of the old one. Commits wait only for those that came meanwhile. */
   async function rewrite(): Promise<void> {
-    // A commit that is on disk and not yet in the history would be lost; the next trim tries again.
-    if (history.revision() !== newest) return;
-    const { handle: fresh, size } = await createFile(path, history);
-    const old = handle;
-    handle = fresh;
-    end = size;
-    await old.close();
-    await syncDirectory(dirname(path));
+    const written = history.revision();
+    const fresh = await beginFile(path, historyMessages(history));
+    try {
+      await inTurn(async () => {
+        // A commit is in the history right after its turn.
+        await breathe();
+        if (history.revision() !== newest) throw new Error('a commit is on disk and not in the history');
+        await fresh.write(commitMessages(history.after(written)));
+        const old = handle;
+        ({ handle, size: end } = await fresh.finish());
+        await old.close();
+        await syncDirectory(dirname(path));
+      });
+    } catch (error) {
+      await fresh.discard();
+      throw error;
+    }
   }
 
   return {
@@ -77,11 +96,10 @@ export function createFileJournal({ path, handle: first, history, goodBytes }: F
         await write(commitMessages(commits));
         newest = commits.at(-1)?.revision ?? newest;
       }),
-    trim: (revision) =>
-      inTurn(async () => {
-        await write([{ type: 'compacted', revision }]);
-        if (end > smallBytes && end > 2 * historyBytes(history)) await rewrite();
-      }),
+    trim: async (revision) => {
+      await inTurn(() => write([{ type: 'compacted', revision }]));
+      if (end > smallBytes && end > 2 * history.bytes()) await rewrite();
+    },
     close: async () => {
       await turn;
       await handle.close();
@@ -94,74 +112,92 @@ export async function createFile(
   path: string,
   history: History,
 ): Promise<{ handle: FileHandle; size: number }> {
+  const fresh = await beginFile(path, historyMessages(history));
+  try {
+    return await fresh.finish();
+  } catch (error) {
+    await fresh.discard();
+    throw error;
+  }
+}
+
+/** A file that is written beside `path` and is nothing before it is finished. */
+type FreshFile = {
+  write(messages: Iterable<Message>): Promise<void>;
+  /** Makes it the file at `path`. */
+  finish(): Promise<{ handle: FileHandle; size: number }>;
+  /** Takes it away unless it is finished. */
+  discard(): Promise<void>;
+};
+
+async function beginFile(path: string, messages: Iterable<Message>): Promise<FreshFile> {
   const target = `${path}.new`;
   const handle = await open(target, 'w+', 0o600);
+  let size = 0;
+  let isFinished = false;
+  const file: FreshFile = {
+    write: async (more) => {
+      try {
+        size = await writeMessages(handle, more, size);
+        await handle.datasync();
+      } catch (error) {
+        throw fullError(path, error);
+      }
+    },
+    finish: async () => {
+      await rename(target, path);
+      isFinished = true;
+      return { handle, size };
+    },
+    discard: async () => {
+      if (isFinished) return;
+      await handle.close();
+      await rm(target, { force: true });
+    },
+  };
   try {
-    const size = await writeMessages(handle, historyMessages(history), 0);
-    await handle.datasync();
-    await rename(target, path);
-    return { handle, size };
+    await file.write(messages);
+    return file;
   } catch (error) {
-    await handle.close();
-    await rm(target, { force: true });
-    throw fullError(path, error);
+    await file.discard();
+    throw error;
   }
 }
 
 /** All that a file with this history says. */
-function historyMessages(history: History): Message[] {
+function* historyMessages(history: History): Iterable<Message> {
   const compactedRevision = history.compactedRevision();
-  return [
-    { type: 'header', format: fileFormat, compactedRevision },
-    ...groups(history.base(), entryBytes).map((entries): Message => ({ type: 'base', entries })),
-    { type: 'baseEnd' },
-    ...commitMessages(history.after(compactedRevision)),
-  ];
+  const commits = history.after(compactedRevision);
+  yield { type: 'header', format: fileFormat, compactedRevision };
+  for (const entries of groups(history.base(), entryBytes)) yield { type: 'base', entries };
+  yield { type: 'baseEnd' };
+  yield* commitMessages(commits);
 }
 
-function commitMessages(commits: readonly CommitRecord[]): Message[] {
-  return groups(commits, commitBytes).map((group) => ({ type: 'commits', commits: group.map(storedCommit) }));
+function* commitMessages(commits: Iterable<CommitRecord>): Iterable<Message> {
+  for (const group of groups(commits, commitBytes))
+    yield { type: 'commits', commits: group.map(storedCommit) };
 }
 
-/** Splits a list into frames of some megabytes. */
-function groups<T>(items: readonly T[], bytesOf: (item: T) => number): T[][] {
-  const result: T[][] = [];
+/** Splits a list into what goes into one frame each. */
+function* groups<T>(items: Iterable<T>, bytesOf: (item: T) => number): Iterable<T[]> {
   let group: T[] = [];
   let size = 0;
   for (const item of items) {
     if (size > frameBytes) {
-      result.push(group);
+      yield group;
       group = [];
       size = 0;
     }
     group.push(item);
     size += bytesOf(item);
   }
-  if (group.length > 0) result.push(group);
-  return result;
-}
-
-function entryBytes({ key, value }: Entry): number {
-  return key.length + value.length + 24;
-}
-
-function commitBytes({ changes }: CommitRecord): number {
-  return changes.reduce(
-    (sum, change) => sum + change.key.length + (change.type === 'put' ? change.value.length : 0) + 9,
-    12,
-  );
-}
-
-/** About how large a file of this history is. */
-function historyBytes(history: History): number {
-  const base = history.base().reduce((sum, entry) => sum + entryBytes(entry), 0);
-  const commits = history.after(history.compactedRevision());
-  return base + commits.reduce((sum, commit) => sum + commitBytes(commit), 0);
+  if (group.length > 0) yield group;
 }
 
 async function writeMessages(
   handle: FileHandle,
-  messages: readonly Message[],
+  messages: Iterable<Message>,
   start: number,
 ): Promise<number> {
   let position = start;

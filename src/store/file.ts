@@ -47,7 +47,8 @@ async function openLocked(directory: string, guard: Guard | undefined): Promise<
     // What a crash left of a write that was never acknowledged.
     await handle.truncate(goodBytes);
     await handle.datasync();
-    const journal = createFileJournal({ path, handle, history, goodBytes });
+    const check = guard === undefined ? {} : { check: guard.check };
+    const journal = createFileJournal({ path, handle, history, goodBytes, ...check });
     return createEngine(guard ? guarded(journal, guard) : journal, history);
   } catch (error) {
     await handle.close();
@@ -88,16 +89,9 @@ async function lockFor(directory: string): Promise<Guard> {
   return { check, release };
 }
 
-function guarded(journal: Journal, { check, release }: Guard): Journal {
+function guarded(journal: Journal, { release }: Guard): Journal {
   return {
-    append: async (commits) => {
-      check();
-      await journal.append(commits);
-    },
-    trim: async (revision) => {
-      check();
-      await journal.trim(revision);
-    },
+    ...journal,
     close: async () => {
       await journal.close();
       await release();

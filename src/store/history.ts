@@ -15,8 +15,10 @@ export type History = {
   after(revision: number): readonly CommitRecord[];
   /** Moves the start of history up to `revision`. */
   trim(revision: number): void;
-  /** The entries as they stood at the compacted revision. */
-  base(): readonly Entry[];
+  /** The entries as they stood at the compacted revision; not valid across a trim. */
+  base(): Iterable<Entry>;
+  /** About how many bytes all this takes in a file. */
+  bytes(): number;
   /** The newest entries. */
   entries(): Iterable<Entry>;
 };
@@ -27,6 +29,8 @@ export function createHistory(base: Iterable<Entry>, compactedRevision: number):
   for (const entry of base) start.set(entry.key, entry);
   let compacted = compactedRevision;
   let commits: CommitRecord[] = [];
+  let bytes = 0;
+  for (const entry of start.values()) bytes += entryBytes(entry);
 
   // Revisions have no gaps, so a commit's place follows from its revision.
   const placeAfter = (revision: number): number => Math.max(0, revision - compacted);
@@ -36,15 +40,17 @@ export function createHistory(base: Iterable<Entry>, compactedRevision: number):
     revision: () => compacted + commits.length,
     add: (commit) => {
       commits.push(commit);
+      bytes += commitBytes(commit);
     },
     after: (revision) => commits.slice(placeAfter(revision)),
     trim: (revision) => {
       const place = placeAfter(revision);
-      for (const commit of commits.slice(0, place)) replay(start, commit);
+      for (const commit of commits.slice(0, place)) bytes += replay(start, commit) - commitBytes(commit);
       commits = commits.slice(place);
       compacted = Math.max(compacted, revision);
     },
-    base: () => [...start.values()],
+    base: () => start.values(),
+    bytes: () => bytes,
     entries: () => {
       const newest = new Map(start);
       for (const commit of commits) replay(newest, commit);
@@ -53,12 +59,34 @@ export function createHistory(base: Iterable<Entry>, compactedRevision: number):
   };
 }
 
-function replay(state: Map<string, Entry>, { changes }: CommitRecord): void {
+/** Returns by how many bytes the state has grown. */
+function replay(state: Map<string, Entry>, { changes }: CommitRecord): number {
+  let growth = 0;
   for (const change of changes) {
+    const before = state.get(change.key);
+    if (before !== undefined) growth -= entryBytes(before);
     const entry = entryAfter(change);
-    if (entry) state.set(change.key, entry);
-    else state.delete(change.key);
+    if (entry === undefined) {
+      state.delete(change.key);
+      continue;
+    }
+    state.set(change.key, entry);
+    growth += entryBytes(entry);
   }
+  return growth;
+}
+
+/** About how many bytes an entry takes in a file. */
+export function entryBytes({ key, value }: Entry): number {
+  return key.length + value.length + 24;
+}
+
+/** About how many bytes a commit takes in a file. */
+export function commitBytes({ changes }: CommitRecord): number {
+  return changes.reduce(
+    (sum, change) => sum + change.key.length + (change.type === 'put' ? change.value.length : 0) + 9,
+    12,
+  );
 }
 
 /** Entries under `prefix` after key `after`, in order, as they stood before the commits `later` (all since then) happened. */

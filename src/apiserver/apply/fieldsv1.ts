@@ -51,8 +51,9 @@ function compareElements(a: string, b: string): number {
   const order = 'fkvi';
   const rank = order.indexOf(a.charAt(0)) - order.indexOf(b.charAt(0));
   if (rank !== 0) return rank;
-  const numbers = [Number(a.slice(2)), Number(b.slice(2))] as const;
-  if (a.charAt(0) !== 'f' && !Number.isNaN(numbers[0]) && !Number.isNaN(numbers[1]))
-    return numbers[0] - numbers[1];
+  if (!a.startsWith('f')) {
+    const [left, right] = [Number(a.slice(2)), Number(b.slice(2))];
+    if (!Number.isNaN(left) && !Number.isNaN(right)) return left - right;
+  }
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -3,6 +3,8 @@
 import { createHash } from 'node:crypto';
 import { printJson } from '../../schema/json.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Pace } from '../fairness/pace.ts';
+import { isRecord } from '../object.ts';
 import { noSuchResource, notAcceptable } from '../status.ts';
 import { configurationPath, type IssuerDocuments, keysPath } from '../tokens/discovery.ts';
 import { parseAccept } from '../wire/accept.ts';
@@ -37,8 +39,10 @@ export function createPathHandler(options: {
   checks: HealthChecks;
   address: () => string;
   issuer: IssuerDocuments;
+  /** What the printing of a large document gives way by. */
+  pace: () => Pace;
 }): PathHandler {
-  const { catalog, version, checks, address, issuer } = options;
+  const { catalog, version, checks, address, issuer, pace } = options;
   let generation = -1;
   let documents = new Map<string, Document>();
   let groups: ServedGroup[] = [];
@@ -50,7 +54,7 @@ export function createPathHandler(options: {
     const known = documents.get(name);
     if (known !== undefined) return known;
     const content = await make();
-    const body = Buffer.isBuffer(content) ? content : Buffer.from(printJson(content));
+    const body = Buffer.isBuffer(content) ? content : Buffer.from(await printSlowly(content, pace()));
     const made = { body, etag: `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"` };
     if (at === generation) documents.set(name, made);
     return made;
@@ -150,6 +154,23 @@ export function createPathHandler(options: {
       ...apiGroup(found),
     }));
   };
+}
+
+/** The maps of a document that can be large lie so deep: `components.schemas`. */
+const deepestMap = 3;
+
+/** The JSON of a document, printed part by part. */
+async function printSlowly(value: unknown, pace: Pace, depth = 0): Promise<string> {
+  if (!isRecord(value) || depth === deepestMap) {
+    await pace();
+    return printJson(value);
+  }
+  const fields: string[] = [];
+  for (const [name, field] of Object.entries(value)) {
+    if (field === undefined) continue;
+    fields.push(`${JSON.stringify(name)}:${await printSlowly(field, pace, depth + 1)}`);
+  }
+  return `{${fields.join(',')}}`;
 }
 
 function apiVersions(serverAddress: string): unknown {

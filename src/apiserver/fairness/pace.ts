@@ -11,9 +11,13 @@ const turnMs = 2;
 /** The lane of what the server does for itself. */
 export const ownLane = 'system:apiserver itself';
 
-/** The pace of one piece of work of a client; it begins with a turn. */
-export function createPace({ clock, turns }: { clock: Clock; turns: Turns }, lane: string): Pace {
-  let end = Number.NEGATIVE_INFINITY;
+/** The pace of one piece of work of a client; it begins with a turn, unless it has begun in one already. */
+export function createPace(
+  { clock, turns }: { clock: Clock; turns: Turns },
+  lane: string,
+  { begun = false }: { begun?: boolean } = {},
+): Pace {
+  let end = begun ? clock.monotonic() + turnMs : Number.NEGATIVE_INFINITY;
   return () => {
     if (clock.monotonic() < end) return undefined;
     return turns.take(lane, 'slice').then(() => {

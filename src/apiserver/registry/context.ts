@@ -7,6 +7,7 @@ import type { Admission } from '../admission/admission.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Convert } from '../conversion/convert.ts';
+import type { Pace } from '../fairness/pace.ts';
 import type { Turns } from '../fairness/turns.ts';
 import type { KubeObject } from '../object.ts';
 import type { Hub } from '../watch/hub.ts';
@@ -52,4 +53,6 @@ export type WriteOptions = {
   fieldValidation: 'Ignore' | 'Warn' | 'Strict';
   /** Takes a sentence for a Warning header. */
   warn: (text: string) => void;
+  /** Between the steps of a write, which of a large object are long. Absent: it is never long. */
+  pace?: Pace;
 };

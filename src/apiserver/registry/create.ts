@@ -82,8 +82,11 @@ async function insert(
   options: WriteOptions & { managed?: boolean },
 ): Promise<Written | undefined> {
   const wanted = await mutated(context, { served, object: draft }, options);
+  await options.pace?.();
   const object = prepare(context, served, wanted, options);
+  await options.pace?.();
   await checkValid(served, object);
+  await options.pace?.();
   warnOfFinalizers(served, object.metadata, {}, options.warn);
   await checkAllowed(context, { served, object }, options);
   const key = keyOf(served.prefix, object.metadata.namespace, object.metadata.name ?? '');

@@ -57,13 +57,18 @@ async function attempt(
 ): Promise<Written | undefined> {
   const entry = await oneInServedVersion(context, served, found);
   const old = decode(served, entry);
-  const asked = await revision.next(cloneJson(old));
+  const copy = cloneJson(old);
+  await options.pace?.();
+  const asked = await revision.next(copy);
+  await options.pace?.();
   checkIdentity(served, asked.metadata, old.metadata, revision.whole === true);
   const { subresource } = revision;
   const change = { served, old, ...(subresource === undefined ? {} : { subresource }) };
   const proposed = await mutated(context, { ...change, object: asked }, options);
   const object = prepare(context, served, proposed, old, revision, options);
+  await options.pace?.();
   await checkValid(served, object, old, statusDoor(served.resource, subresource));
+  await options.pace?.();
   warnOfFinalizers(served, object.metadata, old.metadata, options.warn);
   await checkAllowed(context, { ...change, object }, options);
   const unchanged = () => ({ code: 200 as const, object: old, wire: () => wireForm(served, entry) });

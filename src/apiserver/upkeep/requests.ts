@@ -3,6 +3,7 @@
 import {
   type ClientUsage,
   clientUsages,
+  expectRequests,
   type KeyPair,
   signRequest,
   subjectOf,
@@ -24,11 +25,20 @@ import { internalWrite, type Upkeep } from './upkeep.ts';
 const mostSeconds = 365 * 24 * 60 * 60;
 const leastSeconds = 600;
 
+/** When the server has been up for so long, its clients have settled. */
+const settledMs = 20_000;
+
 /** A request that will never be signed: the text is shown to who asked. */
 class Unsignable extends Error {}
 
-/** Starts the controller. */
-export function signRequests(context: Context, requests: Served, authority: KeyPair): Upkeep {
+/** Starts the controller. `expects`: requests are likely, so that what they need is loaded before somebody waits for it. */
+export function signRequests(
+  context: Context,
+  requests: Served,
+  authority: KeyPair,
+  { expects }: { expects: boolean },
+): Upkeep {
+  const cancel = expects ? context.clock.after(settledMs, () => void expectRequests()) : () => {};
   const queue = createKeyQueue('the signing of a certificate request', context, settle);
   const unfollow = context.hub.follow({
     prefix: requests.prefix,
@@ -92,6 +102,7 @@ export function signRequests(context: Context, requests: Served, authority: KeyP
 
   return {
     close: () => {
+      cancel();
       unfollow();
       return queue.close();
     },

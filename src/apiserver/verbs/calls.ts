@@ -4,7 +4,7 @@ import { printJson } from '../../schema/json.ts';
 import type { User } from '../access/user.ts';
 import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
-import { createPace } from '../fairness/pace.ts';
+import { createPace, type Pace } from '../fairness/pace.ts';
 import { laneOf } from '../fairness/turns.ts';
 import { cloneJson } from '../object.ts';
 import { bufferOf, decode, wireForm } from '../registry/codec.ts';
@@ -101,12 +101,27 @@ async function decodeObject({ resource }: Served, bytes: Buffer, type: string | 
   return decodeBody(bytes, type, describe);
 }
 
+/** Objects below this are written in one go. */
+const largeBytes = 32 * 1024;
+
+/** What a write of a large object gives way by, after the turn that it has had. */
+function paceOf(call: Call, body: Buffer): { pace?: Pace } {
+  const { context, target, user, served } = call;
+  const { namespace, name } = placeOf(call);
+  const stored = name === '' ? undefined : context.store.get(keyOf(served.prefix, namespace, name));
+  if (body.byteLength < largeBytes && (stored?.value.byteLength ?? 0) < largeBytes) return {};
+  return { pace: createPace(context, laneOf(user.name, target), { begun: true }) };
+}
+
 /** Creates an object. */
 export async function createObject(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
-  const options = { ...writeOptions(exchange, 'CreateOptions'), user };
-  const decoded = await decodeObject(served, await exchange.body(), exchange.header('content-type'));
+  const body = await exchange.body();
+  const options = { ...writeOptions(exchange, 'CreateOptions'), user, ...paceOf(call, body) };
+  const decoded = await decodeObject(served, body, exchange.header('content-type'));
+  await options.pace?.();
   const { object, faults } = readObject(served, decoded);
+  await options.pace?.();
   reportFaults(faults, served, options);
   return sendWritten(call, await create(context, served, target.namespace, object, options));
 }
@@ -114,9 +129,12 @@ export async function createObject(call: Call): Promise<void> {
 /** Replaces an object. */
 export async function updateObject(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
-  const options = { ...writeOptions(exchange, 'UpdateOptions'), user };
-  const decoded = await decodeObject(served, await exchange.body(), exchange.header('content-type'));
+  const body = await exchange.body();
+  const options = { ...writeOptions(exchange, 'UpdateOptions'), user, ...paceOf(call, body) };
+  const decoded = await decodeObject(served, body, exchange.header('content-type'));
+  await options.pace?.();
   const { object, faults } = readObject(served, decoded);
+  await options.pace?.();
   reportFaults(faults, served, options);
   if (!object.metadata.name) throw badRequest('name must be provided');
   checkUrl(placeOf(call), object.metadata);
@@ -134,7 +152,8 @@ export async function updateObject(call: Call): Promise<void> {
 /** Changes an object, or applies a configuration. */
 export async function patchObject(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
-  const options = { ...writeOptions(exchange, 'PatchOptions'), user };
+  const body = await exchange.body();
+  const options = { ...writeOptions(exchange, 'PatchOptions'), user, ...paceOf(call, body) };
   const door = statusDoor(served.resource, target.subresource);
   const type = mediaType(exchange.header('content-type'), '');
   const written = await patch(
@@ -142,7 +161,7 @@ export async function patchObject(call: Call): Promise<void> {
     placeOf(call),
     {
       type,
-      body: await exchange.body(),
+      body,
       force: truthOf(exchange.query, 'force') ?? false,
       explicitManager: exchange.query.get('fieldManager') ?? undefined,
       ...(door === undefined ? {} : { subresource: door }),

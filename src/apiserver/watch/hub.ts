@@ -51,8 +51,8 @@ export type Hub = {
 export const defaultRingLimits: RingLimits = { events: 4096, bytes: 16 * 1024 * 1024 };
 /** Events found at once for somebody who catches up. */
 const batch = 500;
-/** Events handed out in one round: each takes some ten microseconds to write, so this is about two milliseconds. */
-const perRound = 150;
+/** Events handed out in one round: each takes some ten microseconds to write, and a few times that where it has to be looked into. */
+const perRound = 64;
 
 /**
  * Follows the store. `afterAnswers` calls once who made a change has been answered (setImmediate): he waits for that, watchers wait for

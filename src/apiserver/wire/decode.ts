@@ -11,7 +11,7 @@ export type Decoded = { value: unknown; duplicates: string[] };
 /** Deeper nesting than any real object has is refused before it can exhaust the stack. */
 const depthLimit = 500;
 /** Values in one body, YAML's aliases counted each time: a parsed value takes up to a hundred times the bytes of its text. */
-const valueLimit = 250_000;
+const valueLimit = 100_000;
 
 const protobufType = 'application/vnd.kubernetes.protobuf';
 

@@ -58,6 +58,11 @@ export async function readRequest(pem: string): Promise<RequestedNames> {
   return request.namesOf(await request.readSigned(pem));
 }
 
+/** Loads what the reading and signing of requests needs, which takes long enough to be done before somebody waits for it. */
+export async function expectRequests(): Promise<void> {
+  await import('./request.ts');
+}
+
 /** Makes a key (PKCS #8) and the request for a certificate of it, both PEM. */
 export async function makeRequest(asked: {
   commonName: string;

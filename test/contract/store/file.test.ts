@@ -85,6 +85,32 @@ describe('a store that is opened again', () => {
     await second.close();
   });
 
+  test('takes commits while it is rewritten, and has each of them afterwards', async () => {
+    const first = await open_();
+    for (let round = 0; round < 4; round++) {
+      const value = Buffer.from(String(round).repeat(50_000));
+      await first.commit(Array.from({ length: 60 }, (_, index) => ({ key: `/k${index}`, put: value })));
+    }
+    const filled = first.revision();
+    const grown = (await stat(file())).size;
+    let rewritten = false;
+    const compaction = first.compact(first.revision()).then(() => {
+      rewritten = true;
+    });
+    let meanwhile = 0;
+    for (; !rewritten; meanwhile++) await put(first, `/meanwhile${meanwhile % 7}`, String(meanwhile));
+    await compaction;
+    expect(meanwhile).toBeGreaterThan(1);
+    expect((await stat(file())).size).toBeLessThan(grown / 2);
+    await put(first, '/after', 'x');
+    const { entries } = first.range({ prefix: '' });
+    await first.close();
+    const second = await open_();
+    expect(second.range({ prefix: '' }).entries).toEqual(entries);
+    expect(second.changesAfter(filled, 10_000).length).toBe(meanwhile + 1);
+    await second.close();
+  });
+
   test('drops the torn end of a write that was never acknowledged', async () => {
     const first = await open_();
     await put(first, '/a', 'one');

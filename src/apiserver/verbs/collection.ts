@@ -9,8 +9,8 @@ import { type DeleteOptions, remove } from '../registry/remove.ts';
 import type { Selection } from '../registry/selection.ts';
 import { ApiError } from '../status.ts';
 
-/** Deletions under way at once: enough to share flushes of the store. */
-const atOnce = 64;
+/** Deletions under way at once: enough to share flushes of the store, few enough that what follows each is done soon. */
+const atOnce = 8;
 
 /** Returns the objects as they were or, where finalizers hold them, as they are now. An object that is gone already is no error. */
 export async function removeCollection(

@@ -41,7 +41,7 @@ const noJson = (why: string) => `the body of the request is no JSON: ${why}`;
 /** Decodes JSON, seeing repeated keys. `describe` makes the message of a 400 from what is wrong with the text. */
 export function decodeJson(bytes: Buffer, describe = noJson): Decoded {
   const text = bytes.toString('utf8');
-  const { depth, duplicates, values, wide } = scanJson(text);
+  const { depth, duplicates, values, wide } = scanJson(text, valueLimit);
   if (depth > depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`);
   if (values > valueLimit) throw tooManyValues(valueLimit);
   let value: unknown;

@@ -13,15 +13,18 @@ const duplicateLimit = 16;
 /** One open object or array while scanning. */
 type Frame = { array: boolean; path: string; index: number; keys: Set<string>; key: string };
 
-/** Reads a text once, without building values. On a text that is no JSON the answer means nothing. */
-export function scanJson(text: string): JsonScan {
+/**
+ * Reads a text once, without building values; it is left where it has more than `limit` of them. On a text that is no JSON the answer
+ * means nothing.
+ */
+export function scanJson(text: string, limit = Number.POSITIVE_INFINITY): JsonScan {
   const duplicates: string[] = [];
   const stack: Frame[] = [];
   let depth = 0;
   let values = 1;
   let wide = false;
   let expectKey = false;
-  for (let at = 0; at < text.length; at++) {
+  for (let at = 0; at < text.length && values <= limit; at++) {
     const code = text.charCodeAt(at);
     const frame = stack[stack.length - 1];
     if (code === 0x22) {

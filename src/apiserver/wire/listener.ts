@@ -20,6 +20,30 @@ export type ListenerOptions = {
   clock: Clock;
   log: Log;
   onRequest: (exchange: Exchange, evidence: Evidence) => void;
+  /** Default: those of this server. */
+  limits?: ListenerLimits;
+};
+
+/** What connections may cost. */
+export type ListenerLimits = {
+  /** Connections at once; beyond it the newest are refused so that the others go on. */
+  connections: number;
+  /** Who does not finish the TLS handshake in time is cut off. */
+  handshakeMs: number;
+  /** So is an HTTP/1.1 head that trickles in, and a whole request. */
+  headersMs: number;
+  requestMs: number;
+  /** How often they are looked at. */
+  lookMs: number;
+};
+
+/** 10,000 watches fit on a hundred connections. */
+const defaultLimits: ListenerLimits = {
+  connections: 4096,
+  handshakeMs: 10_000,
+  headersMs: 15_000,
+  requestMs: 75_000,
+  lookMs: 5_000,
 };
 
 /** A running listener. */
@@ -34,13 +58,6 @@ const streamsPerSession = 1000;
 /** A body of the largest size should not wait for window updates. */
 const windowBytes = 4 * 1024 * 1024;
 
-/** Connections at once. 10,000 watches fit on a hundred; beyond this the newest are refused so that the others go on. */
-const maxConnections = 4096;
-/** Who does not finish the TLS handshake in time is cut off, as is an HTTP/1.1 head or request that trickles in. */
-const handshakeMs = 10_000;
-const headersMs = 15_000;
-const requestMs = 75_000;
-const checkConnectionsMs = 5_000;
 /** Memory of one HTTP/2 session in MB, and the size and number of the headers of one request. */
 const sessionMegabytes = 32;
 const headerListBytes = 32 * 1024;
@@ -48,7 +65,7 @@ const headerPairs = 128;
 
 /** Starts to listen; rejects with the system's error (EADDRINUSE...). */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { keys, onRequest, clock, log } = options;
+  const { keys, onRequest, clock, log, limits = defaultLimits } = options;
   const sessions = new Set<ServerHttp2Session>();
   /** Connections with their HTTP/1.1 requests under way. */
   const sockets = new Map<TLSSocket, number>();
@@ -64,7 +81,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       // Who has no certificate, or a wrong one, gets an answer that says so instead of a broken connection.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
-      handshakeTimeout: handshakeMs,
+      handshakeTimeout: limits.handshakeMs,
       maxSessionMemory: sessionMegabytes,
       maxHeaderListPairs: headerPairs,
       settings: {
@@ -80,12 +97,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       onRequest(createExchange(request, response, clock), evidence(request));
     },
   );
-  server.maxConnections = maxConnections;
+  server.maxConnections = limits.connections;
   // The HTTP/1.1 side takes these as properties only (node:http Server), looked at from the first moment it listens.
   Object.assign(server, {
-    headersTimeout: headersMs,
-    requestTimeout: requestMs,
-    connectionsCheckingInterval: checkConnectionsMs,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    connectionsCheckingInterval: limits.lookMs,
   });
   function countRequest(socket: TLSSocket, response: RawResponse): void {
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1);

@@ -1,0 +1,99 @@
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Listener, type ListenerLimits, listen } from '../../../src/apiserver/wire/listener.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { makeKeyPair } from '../../../src/base/pki/certificates.ts';
+import { realClock } from '../../../src/main/world/clock.ts';
+
+const clock = realClock();
+const generous = { connections: 100, handshakeMs: 10_000, headersMs: 10_000, requestMs: 10_000, lookMs: 20 };
+const closers: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** A listener that answers everything with 200. */
+async function start(limits: Partial<ListenerLimits>): Promise<Listener> {
+  const purpose = { type: 'authority', commonName: 'test' } as const;
+  const { certificate, key } = await makeKeyPair(purpose, { days: 1, clock });
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    keys: { certificate, key, clientCa: certificate },
+    clock,
+    log: silentLog,
+    onRequest: (exchange) => exchange.send(200, 'text/plain', 'here'),
+    limits: { ...generous, ...limits },
+  });
+  closers.push(() => listener.close());
+  return listener;
+}
+
+/** A connection that speaks HTTP/1.1; `end` resolves with all that it was told once it is over. */
+function open({ port }: Listener): Promise<{ socket: TLSSocket; end: Promise<string> }> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    closers.push(() => void socket.destroy());
+    const end = ended(socket);
+    socket.once('secureConnect', () => resolve({ socket, end }));
+    socket.once('close', () => reject(new Error('refused')));
+  });
+}
+
+function ended(socket: NodeJS.ReadWriteStream): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => resolve(text));
+  });
+}
+
+const wholeRequest = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+
+describe('a connection', () => {
+  it('whose head trickles in is told so and ended, while others are served', async () => {
+    const listener = await start({ headersMs: 200 });
+    const slow = await open(listener);
+    slow.socket.write('GET / HTTP/1.1\r\nhost: x\r\n');
+    const trickle = setInterval(() => slow.socket.write('x: y\r\n'), 40);
+    closers.push(() => clearInterval(trickle));
+    const quick = await open(listener);
+    quick.socket.write(wholeRequest);
+    expect(await quick.end).toContain('here');
+    expect(await slow.end).toContain('408');
+  });
+
+  it('whose body trickles in is ended when its time is up', async () => {
+    const listener = await start({ headersMs: 200, requestMs: 300 });
+    const slow = await open(listener);
+    slow.socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n');
+    const trickle = setInterval(() => slow.socket.write('x'), 40);
+    closers.push(() => clearInterval(trickle));
+    await slow.end;
+  });
+
+  it('that never finishes its handshake is ended', async () => {
+    const listener = await start({ handshakeMs: 200 });
+    const silent = connectTcp(listener.port, '127.0.0.1');
+    closers.push(() => void silent.destroy());
+    await ended(silent);
+  });
+
+  it('beyond the limit is refused, the others go on, and there is room again once one has left', async () => {
+    const listener = await start({ connections: 2 });
+    const first = await open(listener);
+    const second = await open(listener);
+    await expect(open(listener)).rejects.toThrow();
+    first.socket.write(wholeRequest);
+    expect(await first.end).toContain('here');
+    const third = await open(listener);
+    for (const { socket, end } of [second, third]) {
+      socket.write(wholeRequest);
+      expect(await end).toContain('here');
+    }
+  });
+});

@@ -22,15 +22,17 @@ export async function followChanges(
   const sent: number[] = [];
   const delays: number[] = [];
   const heard = (number: number) => delays.push(performance.now() - (sent[number - first] ?? Number.NaN));
-  const connections: Connection[] = [];
+  const writer = await openConnection(target);
+  const connections = [writer];
+  const revision = await newestRevision(writer);
   for (let at = 0; at < watchers; at += perConnection) {
     const connection = await openConnection(target);
     connections.push(connection);
-    const paths = Array.from({ length: perConnection }, (_, index) => pathFor(options.of, at + index));
+    const paths = Array.from({ length: perConnection }, (_, index) =>
+      pathFor(options.of, at + index, revision),
+    );
     for (const stream of await Promise.all(paths.map(connection.open))) listen(stream, heard);
   }
-  const writer = await openConnection(target);
-  connections.push(writer);
   const count = options.changesPerSecond * options.seconds;
   const started = performance.now();
   const writes: Promise<unknown>[] = [];
@@ -52,10 +54,16 @@ export async function followChanges(
   return { delays, missing: expected - delays.length };
 }
 
-function pathFor(of: 'one host' | 'everything', index: number): string {
+/** Where the changes of one host, or all, are followed from a revision on. */
+function pathFor(of: 'one host' | 'everything', index: number, resourceVersion: string): string {
   const selector = of === 'everything' ? '' : `&fieldSelector=status.placement.host%3D${hostOf(index)}`;
-  // From now on, without what there is.
-  return `${everywhere}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan${selector}`;
+  return `${everywhere}?watch=true&resourceVersion=${resourceVersion}${selector}`;
+}
+
+async function newestRevision(connection: Connection): Promise<string> {
+  const { bytes } = await connection.must('GET', `${everywhere}?limit=1`);
+  const list = JSON.parse(bytes.toString('utf8')) as { metadata: { resourceVersion: string } };
+  return list.metadata.resourceVersion;
 }
 
 function listen(stream: NodeJS.ReadableStream, heard: (number: number) => void): void {

@@ -42,6 +42,11 @@ function relaxDefaults(schema: JsonSchema): JsonSchema {
   return relaxed;
 }
 
+/** The structural schema of a value that is no field of a kind, such as a scenario file. */
+export function relaxedSchema(schema: unknown, path: string): JsonSchema {
+  return relaxDefaults(structural(schema, path));
+}
+
 /** The OpenAPI v3 schema of whole objects of the kind. */
 export function openApiSchema(kind: KindDefinition): JsonSchema {
   return {
@@ -57,8 +62,8 @@ export function openApiSchema(kind: KindDefinition): JsonSchema {
           name: { type: 'string', ...kind.nameSchema },
         },
       },
-      spec: relaxDefaults(structural(kind.spec, `${kind.kind}.spec`)),
-      status: relaxDefaults(structural(kind.status, `${kind.kind}.status`)),
+      spec: relaxedSchema(kind.spec, `${kind.kind}.spec`),
+      status: relaxedSchema(kind.status, `${kind.kind}.status`),
     },
     ...(kind.rules.length === 0 ? {} : { 'x-kubernetes-validations': kind.rules }),
   };

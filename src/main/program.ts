@@ -6,6 +6,7 @@ import type { World } from '../base/world.ts';
 import { addJoining } from './joining.ts';
 import { defaultDataDirectory, layoutOf } from './layout.ts';
 import { processLifetime } from './lifetime.ts';
+import { addSimulate } from './simulating.ts';
 import { version } from './version.ts';
 
 /** Makes the program. `script` is this executable, for starting child roles. */
@@ -216,6 +217,7 @@ function addCommands(program: Command, world: World, script: string): void {
       const { runValidate } = await import('./roles/validate.ts');
       process.exitCode = await runValidate(filename, world);
     });
+  addSimulate(program, world);
   program
     .command('quickstart', { hidden: true })
     .description('what `npm start` runs: up, samples applied, shown until they are Ready')

@@ -12,9 +12,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   drivers: ['base'],
   apiserver: ['base', 'schema', 'store'],
   runtime: ['base', 'api', 'client'],
-  cluster: ['base', 'api', 'client', 'runtime'],
-  agent: ['base', 'api', 'client', 'runtime', 'drivers'],
-  cli: ['base', 'schema', 'api', 'client'],
+  keeper: ['base', 'api'],
+  cluster: ['base', 'api', 'client', 'runtime', 'keeper'],
+  agent: ['base', 'api', 'client', 'runtime', 'keeper', 'drivers'],
+  cli: ['base', 'schema', 'api', 'client', 'keeper', 'cluster'],
   main: [
     'base',
     'schema',
@@ -24,6 +25,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'drivers',
     'apiserver',
     'runtime',
+    'keeper',
     'cluster',
     'agent',
     'cli',
@@ -82,6 +84,19 @@ describe('the floors of the house', () => {
       .filter((path) => roomOf(path) === 'agent')
       .flatMap((path) => importsOf(path).map((target) => ({ path, target })))
       .filter(({ target }) => roomOf(target) === 'drivers' && !target.endsWith('/contract.ts'))
+      .map(({ path, target }) => `${path} imports ${target}`);
+    expect(wrong).toEqual([]);
+  });
+
+  it('lets commands see of the cluster only the HA engine, and only in the simulator', () => {
+    const wrong = files
+      .filter((path) => roomOf(path) === 'cli')
+      .flatMap((path) => importsOf(path).map((target) => ({ path, target })))
+      .filter(
+        ({ path, target }) =>
+          (roomOf(target) === 'cluster' || roomOf(target) === 'keeper') &&
+          !(path.startsWith('cli/simulate/') && /^(cluster\/ha|keeper)\//.test(target)),
+      )
       .map(({ path, target }) => `${path} imports ${target}`);
     expect(wrong).toEqual([]);
   });

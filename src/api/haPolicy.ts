@@ -1,0 +1,75 @@
+/** What a cluster decides about high availability: `spec` of ClusterPolicy, and `policy` of a scenario. */
+import { DURATION_PATTERN, parseDuration } from '../base/duration.ts';
+import { flag, integer, object, oneOf, type Static, Type, text } from './fields.ts';
+import { DEFAULT_HA_TIMINGS, type HaTimings } from './haTimings.ts';
+
+const duration = (description: string) => Type.Optional(text(description, 16, { pattern: DURATION_PATTERN }));
+const share = (description: string) => Type.Optional(Type.Number({ description, minimum: 0, maximum: 100 }));
+
+export const timings = object('Times; together they must keep the inequalities of docs/safety.md.', {
+  renewInterval: duration('From one renewal of a Lease to the next. Default 1s.'),
+  observation: duration('From one look at all Leases to the next. Default 500ms.'),
+  pause: duration('A pause of any process that must do no harm. Default 3s.'),
+  leaseDuration: duration('So long silent, a host is suspect. Default 4500ms.'),
+  excuseAge: duration('So long without a renewal, a voter excuses others. Default 6s.'),
+  askInterval: duration('From one round of questions to peers to the next. Default 1s.'),
+  answerTimeout: duration('Peers answer within this. Default 1s.'),
+  freezeAfter: duration('So long unheard, a host freezes its guests. Default 5s.'),
+  selfFenceAfter: duration('So long unheard, a host kills its guests. Default 12s.'),
+  killTime: duration('A kill takes at most this. Default 2s.'),
+  watchdogTimeout: duration('Of the watchdog device. Default 10s.'),
+  margin: duration('For drift of clocks. Default 2s.'),
+  selfFenceWait: duration('So long after its last sign a host has certainly fenced itself. Default 16s.'),
+  leaderLease: duration("The managers' own lease. Default 6s."),
+  leaderRenewDeadline: duration('So long after its last renewal a leader stops to act. Default 4500ms.'),
+});
+
+export const shutdownPolicy = oneOf(
+  ['Conditional', 'Freeze', 'Failover', 'Migrate'],
+  'What an orderly end of a host means for its guests. Freeze: they wait for it. Failover: they start elsewhere. Migrate: they move before. Conditional: Freeze at a reboot, Failover at a power-off.',
+);
+
+export const rebalancing = object('How load is spread.', {
+  by: Type.Optional(oneOf(['Count', 'Requests', 'Load'], 'What counts. Count when absent.')),
+  onStart: Type.Optional(flag('A guest starts where it fits best, not where it was last.')),
+  automatic: Type.Optional(flag('Running guests are moved to even things out.')),
+  threshold: share('Imbalance above which guests move. Default 0.3.'),
+  margin: share('What a move must gain. Default 0.1.'),
+  hold: duration('So long the imbalance must last. Default 30s.'),
+});
+
+export const haPolicyFields = {
+  timings: Type.Optional(timings),
+  shutdownPolicy: Type.Optional(shutdownPolicy),
+  memoryOvercommit: Type.Optional(
+    Type.Number({ description: 'Factor on the memory of hosts.', minimum: 0.1, maximum: 10 }),
+  ),
+  maxConcurrentFences: Type.Optional(
+    integer(
+      'Hosts being fenced at one time; the largest minority of hosts when absent. Beyond it a person decides.',
+      1,
+      1_000,
+    ),
+  ),
+  selfFenceWithoutWatchdog: Type.Optional(
+    oneOf(
+      ['Allow', 'Deny'],
+      'Whether a host without a watchdog is believed to have fenced itself. Deny when absent.',
+    ),
+  ),
+  haPaused: Type.Optional(
+    oneOf(['Freeze', 'Ignore'], 'Nothing is fenced or moved; hosts fence themselves all the same.'),
+  ),
+  rebootGrace: duration('Guests wait so long for a host that restarts, then start elsewhere. Default 10s.'),
+  freezeDeadline: duration('Frozen guests wait so long for their host, then start elsewhere. Default 10m.'),
+  rebalancing: Type.Optional(rebalancing),
+};
+
+const policy = object('', haPolicyFields);
+export type HaPolicy = Static<typeof policy>;
+
+/** The times a policy asks for, over the defaults; milliseconds. */
+export function timingsOf({ timings: given = {} }: Pick<HaPolicy, 'timings'>): HaTimings {
+  const times = Object.entries(given).map(([name, value]) => [name, parseDuration(String(value))]);
+  return { ...DEFAULT_HA_TIMINGS, ...Object.fromEntries(times) };
+}

@@ -1,0 +1,318 @@
+/** The agent of a simulated host: starts, stops and moves guests by the manager's word, behind the same gate as the real one, and says what runs. */
+import {
+  type GuestReport,
+  guardKey,
+  isSameLife,
+  type Placement,
+  type Shutdown,
+} from '../../cluster/ha/model.ts';
+import type { Caller, StoredGuest } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import type { Process, SimHost } from './host.ts';
+import { createMover, type Mover } from './mover.ts';
+import { createStatement } from './statement.ts';
+
+export type Agent = {
+  /** Looks at everything that may be its business. */
+  sync(): void;
+  lifeChanged(): void;
+  shutDown(kind: 'Reboot' | 'PowerOff'): void;
+  /** Counts failed starts of this host, per epoch. */
+  readonly memory: AgentMemory;
+  /** What is ready to receive a guest that moves here. */
+  readonly mover: Mover;
+  setReport(guest: string, change: Partial<GuestReport>): void;
+};
+
+/** What outlives a restart of the agent: its records on disk. */
+export type AgentMemory = {
+  reports: Map<string, GuestReport>;
+  failuresLeft: Map<string, number>;
+  shutdown: Shutdown | undefined;
+};
+
+const LOOK_AGAIN_MS = 1_000;
+const STOP_TAKES_MS = 2_000;
+const STOP_LIMIT_MS = 60_000;
+const LEAVE_LIMIT_MS = 300_000;
+
+export function createAgent(host: SimHost, cluster: Cluster, former: Agent | undefined): Agent {
+  const { api } = cluster;
+  const memory: AgentMemory = former?.memory ?? {
+    reports: new Map(),
+    failuresLeft: new Map(),
+    shutdown: undefined,
+  };
+  const isCurrent = (): boolean => host.agent() === agent;
+  const deliver = (run: () => void) => host.deliver(() => (isCurrent() ? run() : undefined));
+  const caller: Caller = { host: host.name, deliver };
+  const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
+  const starting = new Set<string>();
+  const stopping = new Map<string, number>();
+  const retryAt = new Map<string, number>();
+  let cache: ReadonlyMap<string, StoredGuest> = new Map();
+
+  const life = () => host.keeper()?.life() ?? { bootID: host.bootID(), term: 0 };
+  const process = (guest: string): Process | undefined => host.processes.get(guest);
+
+  const setReport = (guest: string, change: Partial<GuestReport>): void => {
+    const known = memory.reports.get(guest) ?? { epoch: 0, state: 'Off', failures: 0 };
+    memory.reports.set(guest, { ...known, ...change });
+    statement.changed();
+  };
+
+  const statement = createStatement({ host, api, caller, after, life, memory });
+
+  const isHere = (placement: Placement | undefined): boolean =>
+    placement?.host === host.name && isSameLife(placement, life());
+
+  /** A consistent read, then `then` if the guest may still run here under this epoch. */
+  const ask = (guest: string, epoch: number, then: () => void, otherwise: () => void): void => {
+    if (cluster.agentFlaw === 'EpochUnchecked') {
+      then();
+      return;
+    }
+    api.call(
+      caller,
+      2_000,
+      ({ guests }) => guests.get(guest)?.value,
+      (answer) => {
+        const stored = answer.ok ? answer.value : undefined;
+        const placement = stored?.record.placement;
+        const may = stored !== undefined && isHere(placement) && placement?.epoch === epoch && mayRun(stored);
+        if (may && epoch >= (host.epochs.get(guest) ?? 0)) then();
+        else otherwise();
+      },
+    );
+  };
+
+  const start = (id: string, stored: StoredGuest): void => {
+    const { placement } = stored.record;
+    if (placement === undefined || starting.has(id) || (retryAt.get(id) ?? 0) > host.mono()) return;
+    const { epoch } = placement;
+    const report = memory.reports.get(id);
+    const failures = report?.epoch === epoch ? report.failures : 0;
+    if (failures > cluster.limits(stored.spec).maxRestart || memory.shutdown !== undefined) return;
+    starting.add(id);
+    const key = guardKey(stored.uid, epoch);
+    const giveUp = () => {
+      starting.delete(id);
+      if (process(id)?.state === 'Preparing') host.processes.delete(id);
+      host.keeper()?.release(key);
+      setReport(id, { epoch, state: 'Off' });
+    };
+    ask(
+      id,
+      epoch,
+      () => {
+        host.epochs.set(id, Math.max(epoch, host.epochs.get(id) ?? 0));
+        setReport(id, { epoch, state: 'Preparing', failures });
+        const keeper = host.keeper();
+        const listed = () =>
+          deliver(() => {
+            if (host.keeper() !== keeper || !starting.has(id)) return;
+            host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
+            after(stored.spec.startTakesMs, () => finish(id, stored, epoch, failures, giveUp));
+          });
+        if (cluster.agentFlaw === 'StartsUnlisted') listed();
+        keeper?.guard(key, listed);
+      },
+      giveUp,
+    );
+  };
+
+  const finish = (
+    id: string,
+    stored: StoredGuest,
+    epoch: number,
+    failures: number,
+    giveUp: () => void,
+  ): void => {
+    if (!starting.has(id) || process(id)?.state !== 'Preparing') {
+      giveUp();
+      return;
+    }
+    if (cluster.startFails(id, host.name)) {
+      giveUp();
+      retryAt.set(id, host.mono() + LOOK_AGAIN_MS);
+      setReport(id, { epoch, state: 'Off', failures: failures + 1 });
+      after(LOOK_AGAIN_MS, agent.sync);
+      return;
+    }
+    ask(
+      id,
+      epoch,
+      () => {
+        const own = process(id);
+        const isOpen = host.keeper()?.isOpen() === true || cluster.agentFlaw === 'EpochUnchecked';
+        if (own?.state !== 'Preparing' || !isOpen || !starting.has(id)) {
+          giveUp();
+          return;
+        }
+        starting.delete(id);
+        own.state = 'Running';
+        cluster.started(id, host, stored);
+        setReport(id, { epoch, state: 'Running', failures: 0 });
+      },
+      giveUp,
+    );
+  };
+
+  const stop = (id: string, hangs: boolean): void => {
+    starting.delete(id);
+    const own = process(id);
+    if (own === undefined || own.state === 'Preparing') {
+      end(id);
+      return;
+    }
+    const since = stopping.get(id);
+    if (since === undefined) {
+      stopping.set(id, host.mono());
+      if (!hangs) after(STOP_TAKES_MS, () => (stopping.has(id) ? end(id) : undefined));
+    } else if (hangs && host.mono() - since > STOP_LIMIT_MS && memory.reports.get(id)?.stopFailed !== true)
+      setReport(id, { stopFailed: true });
+  };
+
+  /** Gone: its epoch stays on disk, the Lease need not list it any more. */
+  const end = (id: string): void => {
+    const own = process(id);
+    stopping.delete(id);
+    host.processes.delete(id);
+    if (own !== undefined) host.keeper()?.release(guardKey(own.uid, own.epoch));
+    setReport(id, { state: 'Off' });
+  };
+
+  const lookAt = (id: string, stored: StoredGuest | undefined): void => {
+    const own = process(id);
+    const placement = stored?.record.placement;
+    if (stored === undefined) {
+      if (own !== undefined && own.state !== 'Preparing') end(id);
+      memory.reports.delete(id);
+      return;
+    }
+    // Left over from an earlier object of this name: nobody's any more.
+    if (own !== undefined && own.uid !== stored.uid) end(id);
+    const { state } = stored.record;
+    if (state === 'Ignored') {
+      if (own !== undefined) host.keeper()?.release(guardKey(own.uid, own.epoch));
+      return;
+    }
+    mover.lookAt(id, stored);
+    if (placement?.host !== host.name) {
+      if (own?.state === 'Running' && (placement?.epoch ?? 0) > own.epoch) end(id);
+      return;
+    }
+    if (!isSameLife(placement, life())) return;
+    if (own !== undefined && own.state === 'Running') adoptEpoch(id, own, stored);
+    if (state === 'Stopping' || (own !== undefined && isOff(stored))) {
+      stop(id, stored.spec.stopHangs);
+      return;
+    }
+    // What an agent before this one had begun is begun anew.
+    if (own?.state === 'Preparing' && !starting.has(id)) end(id);
+    if (state === 'Starting' && process(id) === undefined) start(id, stored);
+  };
+
+  /** A process found again, or one that came back from Ignored, is guarded under the epoch it has. */
+  const adoptEpoch = (id: string, own: Process, { uid, record }: StoredGuest): void => {
+    const key = guardKey(uid, own.epoch);
+    if (host.keeper()?.isGuarded(key) === false && record.state !== 'Ignored')
+      host.keeper()?.guard(key, () => {});
+    if (memory.reports.get(id)?.state !== 'Running') setReport(id, { epoch: own.epoch, state: 'Running' });
+  };
+
+  const isOff = ({ record }: StoredGuest): boolean => record.state === 'Stopped';
+
+  const refresh = (then: () => void): void => {
+    api.call(
+      caller,
+      2_000,
+      ({ guests }) => guests,
+      (answer) => {
+        if (answer.ok) {
+          cache = new Map([...answer.value].map(([id, { value }]) => [id, value]));
+          then();
+        }
+      },
+    );
+  };
+
+  const lookAtAll = (): void => {
+    for (const [id, stored] of cache) {
+      const { placement, target } = stored.record;
+      if (
+        placement?.host === host.name ||
+        target === host.name ||
+        host.processes.has(id) ||
+        memory.reports.has(id)
+      )
+        lookAt(id, stored);
+    }
+    for (const id of [...host.processes.keys(), ...memory.reports.keys()])
+      if (!cache.has(id)) lookAt(id, undefined);
+    if (memory.shutdown !== undefined) leave(memory.shutdown);
+    statement.say();
+  };
+
+  /** An announced end: guests leave first where that is the policy, the rest is stopped, and that is stated before the power goes. */
+  const leave = (shutdown: Shutdown): void => {
+    if (shutdown.stopped === true || !isSameLife(shutdown, life())) return;
+    const mine = [...cache.values()].filter(
+      ({ record }) =>
+        record.placement?.host === host.name && ['Started', 'Migrating', 'Relocating'].includes(record.state),
+    );
+    const isMigrating =
+      cluster.shutdownPolicy(host.name) === 'Migrate' && host.mono() - leavingSince < LEAVE_LIMIT_MS;
+    if (isMigrating && mine.some(({ record }) => record.reason?.startsWith('CannotLeave') !== true)) return;
+    for (const id of [...host.processes.keys()]) stop(id, false);
+    starting.clear();
+    if (host.processes.size > 0) return;
+    memory.shutdown = { ...shutdown, stopped: true };
+    statement.changed();
+    const finishUp = () => {
+      if (statement.isPending()) after(200, finishUp);
+      else cluster.orderlyEnd(host, shutdown.kind);
+    };
+    after(200, finishUp);
+  };
+  let leavingSince = 0;
+
+  const tick = (): void => {
+    refresh(lookAtAll);
+    after(LOOK_AGAIN_MS, tick);
+  };
+
+  const mover = createMover({ host, cluster, caller, after, life, setReport, start, end, ask });
+  const agent: Agent = {
+    memory,
+    mover,
+    setReport,
+    sync: () => deliver(() => refresh(lookAtAll)),
+    lifeChanged: () => {
+      starting.clear();
+      stopping.clear();
+      for (const id of memory.reports.keys()) {
+        const own = process(id);
+        memory.reports.set(id, {
+          epoch: own?.epoch ?? memory.reports.get(id)?.epoch ?? 0,
+          state: own?.state === 'Running' ? 'Running' : 'Off',
+          failures: 0,
+        });
+      }
+      statement.changed();
+    },
+    shutDown: (kind) => {
+      memory.shutdown = { ...life(), kind };
+      leavingSince = host.mono();
+      statement.changed();
+      agent.sync();
+    },
+  };
+  host.after(0, tick);
+  return agent;
+}
+
+/** States in which a guest may have a process on the host it is placed on. */
+function mayRun({ record }: StoredGuest): boolean {
+  return ['Starting', 'Started', 'Migrating', 'Relocating'].includes(record.state);
+}

@@ -1,0 +1,304 @@
+/** A manager replica of the model: seeks the leader lease, watches all Leases from its own start, and, leading, puts the engine's decisions to the API. */
+import { decide } from '../../cluster/ha/engine.ts';
+import { type Decision, type HostView, isSameLife, type View } from '../../cluster/ha/model.ts';
+import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
+import type { Caller, Objects } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import type { SimHost } from './host.ts';
+import { guestViews, hostViews, policyOf } from './view.ts';
+
+export type SimManager = {
+  readonly name: string;
+  leads(): boolean;
+  isQuorate(): boolean;
+  begin(): void;
+  stop(): void;
+  pause(ms: number): void;
+  setApi(state: 'Up' | 'Down' | 'Stale'): void;
+};
+
+const SEEK_EVERY_MS = 1_000;
+const AGAIN_MS = 60;
+const FENCE_LIMIT_MS = 8_000;
+
+export function createManager(host: SimHost, cluster: Cluster): SimManager {
+  const { schedule, api } = cluster;
+  let generation = 0;
+  let isRunning = false;
+  let pausedUntil = 0;
+  let apiState: 'Up' | 'Down' | 'Stale' = 'Up';
+  let backlog: (() => void)[] = [];
+  let observer: Observer = createObserver(() => cluster.timings());
+  let leadsUntil = Number.NEGATIVE_INFINITY;
+  let rival: { renewals: number; holder: string; seenAt: number } | undefined;
+  let since = new Map<string, number>();
+  let stale: Objects | undefined;
+  let isLooking = false;
+  let quorate = false;
+  let writes = 0;
+
+  const now = () => host.mono();
+  const deliver = (run: () => void) => {
+    const mine = generation;
+    host.deliver(() => {
+      if (mine !== generation || !isRunning) return;
+      if (schedule.now() < pausedUntil) backlog.push(run);
+      else run();
+    });
+  };
+  const after = (ms: number, run: () => void) => {
+    const mine = generation;
+    host.after(ms, () => {
+      if (mine === generation) deliver(run);
+    });
+  };
+  const caller: Caller = { host: host.name, deliver, isDown: () => apiState === 'Down' };
+  const leads = () => isRunning && now() < leadsUntil;
+
+  const seek = (): void => {
+    const sentAt = now();
+    const { leaderLease, leaderRenewDeadline } = cluster.timings();
+    api.call(
+      caller,
+      SEEK_EVERY_MS,
+      (objects) => {
+        const stored = objects.leader;
+        const known = rival;
+        const isMine = stored?.value.holder === host.name;
+        const isUnchanged =
+          known !== undefined &&
+          stored?.value.renewals === known.renewals &&
+          stored.value.holder === known.holder;
+        const isFree =
+          stored === undefined ||
+          stored.value.holder === '' ||
+          (isUnchanged && sentAt - known.seenAt >= leaderLease);
+        // A host whose end is being proven does not lead: its manager would judge itself.
+        const { incident } = objects.hosts.get(host.name)?.value ?? {};
+        if (isSameLife(incident, host.keeper()?.life())) return { mine: false, stored: stored?.value };
+        if (!isMine && !isFree) return { mine: false, stored: stored?.value };
+        const value = { holder: host.name, renewals: (stored?.value.renewals ?? 0) + 1 };
+        objects.leader = { version: api.version(), value };
+        return { mine: true, stored: value };
+      },
+      (answer) => {
+        if (!answer.ok) return;
+        const { mine, stored } = answer.value;
+        if (stored !== undefined && (rival?.renewals !== stored.renewals || rival.holder !== stored.holder))
+          rival = { ...stored, seenAt: now() };
+        if (!mine) return;
+        if (!leads()) {
+          since = new Map();
+          cluster.trace(host.name, 'Leads', 'manager');
+        }
+        leadsUntil = sentAt + leaderRenewDeadline;
+      },
+    );
+    after(SEEK_EVERY_MS, seek);
+  };
+
+  const look = (): void => {
+    if (isLooking) return;
+    isLooking = true;
+    const startedAt = now();
+    api.call(
+      caller,
+      2_000,
+      (objects) => ({
+        leases: [...objects.leases.values()].map(({ value }) => value),
+        objects: leads() ? snapshot(objects) : undefined,
+      }),
+      (answer) => {
+        isLooking = false;
+        if (!answer.ok) {
+          quorate = false;
+          return;
+        }
+        observer.observe(answer.value.leases, { startedAt, endedAt: now() });
+        if (apiState !== 'Stale' && answer.value.objects !== undefined) stale = answer.value.objects;
+        if (leads() && stale !== undefined) act(stale);
+      },
+    );
+  };
+  const lookEvery = (): void => {
+    look();
+    after(cluster.timings().observation, lookEvery);
+  };
+
+  const act = (objects: Objects): void => {
+    const view = viewOf(objects);
+    cluster.noteSilent(view);
+    const decisions = [
+      ...overdueFences(objects, view),
+      ...decide(view, { ...(cluster.engineFlaw === undefined ? {} : { flaw: cluster.engineFlaw }) }),
+    ];
+    quorate = view.now >= 0;
+    const crash = cluster.crashAfterWrites(host.name);
+    for (const decision of decisions) {
+      if (!leads()) return;
+      if (crash !== undefined && writes >= crash) {
+        cluster.managerCrashed(host.name);
+        return;
+      }
+      writes += 1;
+      put(decision, objects);
+    }
+    if (decisions.length > 0) after(AGAIN_MS, look);
+  };
+
+  const viewOf = (objects: Objects): View => ({
+    now: now(),
+    hosts: hostViews(objects, cluster),
+    guests: guestViews(objects, cluster),
+    groups: cluster.groups(),
+    rules: cluster.rules(),
+    fences: [...objects.fences.values()].map(({ value }) => value),
+    policy: policyOf(objects.policy),
+    observer,
+    witnesses: cluster.witnesses(),
+    since: (what, holds) => {
+      if (!holds) since.delete(what);
+      else if (!since.has(what)) since.set(what, now());
+      return now() - (since.get(what) ?? now());
+    },
+  });
+
+  /** Who was to execute it has not come back: the next level goes on. A late executor looks at the incident first. */
+  const overdueFences = (objects: Objects, view: View): Decision[] => {
+    for (const { value, version } of objects.fences.values()) {
+      const waited = view.since(`fence/${value.id}`, value.result === undefined);
+      if (value.result === undefined && waited > FENCE_LIMIT_MS)
+        api.call(
+          caller,
+          2_000,
+          ({ fences }) => {
+            if (fences.get(value.id)?.version === version)
+              fences.set(value.id, { version: api.version(), value: { ...value, result: 'Failed' } });
+          },
+          () => {},
+        );
+    }
+    return [];
+  };
+
+  const put = (decision: Decision, objects: Objects): void => {
+    switch (decision.type) {
+      case 'Host':
+        api.call(
+          caller,
+          2_000,
+          ({ hosts }) => {
+            if (hosts.get(decision.host)?.version !== decision.version) return;
+            cluster.hostDecided(decision);
+            api.putHost(decision.host, decision.record);
+          },
+          () => {},
+        );
+        return;
+      case 'Guest':
+        api.call(
+          caller,
+          2_000,
+          ({ guests }) => {
+            const stored = guests.get(decision.guest);
+            if (stored === undefined || stored.version !== decision.version) return;
+            cluster.guestDecided(decision, stored.value, host.name);
+            api.putGuest(
+              decision.guest,
+              cluster.unlocked({ ...stored.value, record: decision.record }, stored.value.record),
+            );
+          },
+          () => {},
+        );
+        return;
+      case 'Fence': {
+        const executor = executorFor(decision.fence.host, objects);
+        if (executor === undefined) return;
+        const { fence, devices, life } = decision;
+        api.call(
+          caller,
+          2_000,
+          ({ fences }) => {
+            if (fences.has(fence.id)) return;
+            fences.set(fence.id, { version: api.version(), value: { ...fence, executor, devices, life } });
+            cluster.fenceAsked(fence.id);
+          },
+          () => {},
+        );
+        return;
+      }
+      default:
+        decision satisfies never;
+    }
+  };
+
+  const executorFor = (target: string, objects: Objects): string | undefined => {
+    const alive = observer.alive(now());
+    return [...objects.hosts.keys()].find((name) => name !== target && alive.has(name));
+  };
+
+  return {
+    name: host.name,
+    leads,
+    isQuorate: () => quorate,
+    begin: () => {
+      generation += 1;
+      isRunning = true;
+      pausedUntil = 0;
+      backlog = [];
+      leadsUntil = Number.NEGATIVE_INFINITY;
+      rival = undefined;
+      observer = createObserver(() => cluster.timings());
+      since = new Map();
+      isLooking = false;
+      writes = 0;
+      deliver(() => {
+        seek();
+        lookEvery();
+      });
+    },
+    stop: () => {
+      // In order: the lease is handed over at once.
+      if (
+        leads() &&
+        host.power() === 'Running' &&
+        host.network === 'Connected' &&
+        api.objects.leader?.value.holder === host.name
+      )
+        api.objects.leader = {
+          version: api.version(),
+          value: { holder: '', renewals: (api.objects.leader?.value.renewals ?? 0) + 1 },
+        };
+      isRunning = false;
+      generation += 1;
+      leadsUntil = Number.NEGATIVE_INFINITY;
+    },
+    pause: (ms) => {
+      pausedUntil = Math.max(pausedUntil, schedule.now() + ms);
+      const mine = generation;
+      schedule.after(ms, () => {
+        if (mine !== generation || schedule.now() < pausedUntil) return;
+        const late = backlog;
+        backlog = [];
+        for (const run of late) deliver(run);
+      });
+    },
+    setApi: (state) => {
+      apiState = state;
+    },
+  };
+}
+
+/** What one read brings: values are never changed in place, so the maps alone are copied. */
+function snapshot(objects: Objects): Objects {
+  return {
+    ...objects,
+    hosts: new Map(objects.hosts),
+    hostSpecs: new Map(objects.hostSpecs),
+    statements: new Map(objects.statements),
+    guests: new Map(objects.guests),
+    fences: new Map(objects.fences),
+  };
+}
+
+export type { HostView };

@@ -1,0 +1,230 @@
+/**
+ * A guest's move between two simulated hosts, both sides. The target's process waits; the source stands still, then hands over by one
+ * compare-and-swap of the placement. Whoever does not know whether that was done asks until it knows, and nothing runs meanwhile.
+ */
+import { type GuestReport, guardKey, type Life, type Placement } from '../../cluster/ha/model.ts';
+import type { Caller, StoredGuest } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import type { Process, SimHost } from './host.ts';
+
+export type Mover = {
+  lookAt(guest: string, stored: StoredGuest): void;
+  /** The life in which this host is ready to take the guest with this epoch. */
+  ready(guest: string, epoch: number): Life | undefined;
+};
+
+export type MoverOptions = {
+  host: SimHost;
+  cluster: Cluster;
+  caller: Caller;
+  after(ms: number, run: () => void): void;
+  life(): Life;
+  setReport(guest: string, change: Partial<GuestReport>): void;
+  start(guest: string, stored: StoredGuest): void;
+  end(guest: string): void;
+  ask(guest: string, epoch: number, then: () => void, otherwise: () => void): void;
+};
+
+const STOP_TAKES_MS = 2_000;
+const MEET_EVERY_MS = 250;
+const MEET_LIMIT_MS = 15_000;
+
+export function createMover(options: MoverOptions): Mover {
+  const { host, cluster, caller, after, life, setReport, end, ask } = options;
+  const { api } = cluster;
+  const begun = new Set<string>();
+  const incoming = new Map<string, { epoch: number; isListed: boolean }>();
+
+  const lookAt = (id: string, stored: StoredGuest): void => {
+    const { placement, target, move, state } = stored.record;
+    const isMoving = (state === 'Migrating' || state === 'Relocating') && move !== undefined;
+    if (isMoving && placement?.host === host.name && target !== host.name) send(id, stored, move.id);
+    if (isMoving && target === host.name && placement?.host !== host.name && state === 'Migrating')
+      prepare(id, stored);
+    const own = host.processes.get(id);
+    // An agent before this one had handed it over, or was about to: it must be known before anything runs.
+    if (own?.state === 'HandedOver' && !begun.has(`${id}@${own.epoch}`)) {
+      begun.add(`${id}@${own.epoch}`);
+      settle(id, move?.id ?? '', own.epoch);
+    }
+    if (own?.state !== 'Incoming') return;
+    if (placement?.host === host.name && placement.epoch === own.epoch) resume(id, own.epoch);
+    else if (target !== host.name || !isMoving) drop(id);
+  };
+
+  const prepare = (id: string, { uid, record }: StoredGuest): void => {
+    const epoch = (record.placement?.epoch ?? 0) + 1;
+    if (incoming.get(id)?.epoch === epoch || host.processes.has(id)) return;
+    const place = { epoch, isListed: false };
+    incoming.set(id, place);
+    host.processes.set(id, { guest: id, uid, epoch, state: 'Incoming' });
+    host.keeper()?.guard(guardKey(uid, epoch), () => {
+      place.isListed = true;
+    });
+  };
+
+  const drop = (id: string): void => {
+    const own = host.processes.get(id);
+    incoming.delete(id);
+    if (own?.state !== 'Incoming') return;
+    host.processes.delete(id);
+    host.keeper()?.release(guardKey(own.uid, own.epoch));
+  };
+
+  const resume = (id: string, epoch: number): void => {
+    ask(
+      id,
+      epoch,
+      () => {
+        const own = host.processes.get(id);
+        if (own?.state !== 'Incoming' || own.epoch !== epoch) return;
+        if (host.keeper()?.isOpen() !== true) return;
+        incoming.delete(id);
+        host.epochs.set(id, Math.max(epoch, host.epochs.get(id) ?? 0));
+        own.state = 'Running';
+        cluster.invariants.executing(host, id);
+        setReport(id, { epoch, state: 'Running', failures: 0 });
+      },
+      () => {},
+    );
+  };
+
+  const fail = (id: string, move: string): void => {
+    const own = host.processes.get(id);
+    if (own?.state === 'HandedOver') {
+      if (host.keeper()?.isOpen() !== true) {
+        after(MEET_EVERY_MS, () => fail(id, move));
+        return;
+      }
+      own.state = 'Running';
+      cluster.invariants.executing(host);
+    }
+    cluster.moveEnded(move, 'Failed');
+    setReport(id, { moveFailed: move });
+  };
+
+  const send = (id: string, stored: StoredGuest, move: string): void => {
+    const own = host.processes.get(id);
+    if (begun.has(move) || own?.state !== 'Running') return;
+    begun.add(move);
+    const isLive = stored.record.state === 'Migrating';
+    const target = stored.record.target ?? '';
+    cluster.moveBegan(move, id, isLive, host.name, target);
+    if (isLive) meet(id, target, move, own.epoch + 1, stored, host.mono());
+    else after(STOP_TAKES_MS, () => offline(id, target, move, own.epoch));
+  };
+
+  const stand = (own: Process): void => {
+    own.state = 'HandedOver';
+    begun.add(`${own.guest}@${own.epoch}`);
+  };
+
+  const offline = (id: string, target: string, move: string, epoch: number): void => {
+    const own = host.processes.get(id);
+    if (own?.epoch !== epoch || own.state !== 'Running') return;
+    const there = cluster.host(target)?.keeper()?.life();
+    if (there === undefined || !cluster.reaches(host.name, target) || cluster.moveFails(id)) {
+      fail(id, move);
+      return;
+    }
+    stand(own);
+    handOver(id, { host: target, epoch: epoch + 1, ...there }, move, epoch);
+  };
+
+  /** Waits for the target to be ready, then copies for as long as it takes. */
+  const meet = (
+    id: string,
+    target: string,
+    move: string,
+    epoch: number,
+    stored: StoredGuest,
+    since: number,
+  ): void => {
+    const there = readyAt(id, target, epoch);
+    if (there === undefined) {
+      if (host.mono() - since > MEET_LIMIT_MS) fail(id, move);
+      else after(MEET_EVERY_MS, () => meet(id, target, move, epoch, stored, since));
+      return;
+    }
+    after(stored.spec.migrateTakesMs, () => {
+      const own = host.processes.get(id);
+      if (own === undefined || own.epoch !== epoch - 1) return;
+      const still = readyAt(id, target, epoch);
+      if (still === undefined || still.term !== there.term || cluster.moveFails(id)) {
+        fail(id, move);
+        return;
+      }
+      stand(own);
+      handOver(id, { host: target, epoch, ...there }, move, epoch - 1);
+    });
+  };
+
+  const readyAt = (id: string, target: string, epoch: number): Life | undefined =>
+    cluster.reaches(host.name, target) ? cluster.host(target)?.agent()?.mover.ready(id, epoch) : undefined;
+
+  const handOver = (id: string, to: Placement, move: string, from: number): void => {
+    api.call(
+      caller,
+      2_000,
+      ({ guests }): 'Done' | 'Never' => {
+        const stored = guests.get(id)?.value;
+        const { placement, target, state } = stored?.record ?? {};
+        if (stored === undefined) return 'Never';
+        if (placement?.host === to.host && placement.epoch === to.epoch) return 'Done';
+        const isOurs =
+          placement?.host === host.name && placement.epoch === from && placement.term === life().term;
+        if (!isOurs || target !== to.host || (state !== 'Migrating' && state !== 'Relocating'))
+          return 'Never';
+        api.putGuest(id, { ...stored, record: { ...stored.record, placement: to } });
+        return 'Done';
+      },
+      (answer) => {
+        const own = host.processes.get(id);
+        if (own?.state !== 'HandedOver') return;
+        if (!answer.ok) after(MEET_EVERY_MS, () => handOver(id, to, move, from));
+        else if (answer.value === 'Done') {
+          cluster.moveEnded(move, 'Succeeded');
+          end(id);
+        } else settle(id, move, from);
+      },
+    );
+  };
+
+  /** The hand-over will never come about: it runs on here, unless it has become somebody else's meanwhile. */
+  const settle = (id: string, move: string, epoch: number): void =>
+    ask(
+      id,
+      epoch,
+      () => fail(id, move),
+      () =>
+        after(MEET_EVERY_MS * 4, () =>
+          host.processes.get(id)?.state === 'HandedOver' ? settleAgain(id, move, epoch) : undefined,
+        ),
+    );
+
+  const settleAgain = (id: string, move: string, epoch: number): void => {
+    api.call(
+      caller,
+      2_000,
+      ({ guests }) => guests.get(id)?.value.record.placement,
+      (answer) => {
+        const gone = answer.ok && (answer.value === undefined || answer.value.epoch > epoch);
+        if (gone) {
+          cluster.moveEnded(move, 'Failed');
+          end(id);
+        } else settle(id, move, epoch);
+      },
+    );
+  };
+
+  return {
+    lookAt,
+    ready: (guest, epoch) => {
+      const place = incoming.get(guest);
+      const isReady = place?.epoch === epoch && place.isListed && host.keeper()?.isOpen() === true;
+      return isReady && host.processes.get(guest)?.state === 'Incoming' && !host.isPaused()
+        ? life()
+        : undefined;
+    },
+  };
+}

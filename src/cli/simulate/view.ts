@@ -1,0 +1,84 @@
+/** The engine's view of the model's API objects. */
+import { DEFAULT_HA_TIMINGS } from '../../api/haTimings.ts';
+import type { GuestReport, GuestView, HostView, Policy } from '../../cluster/ha/model.ts';
+import type { Objects } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import type { PolicySpec } from './scenario.ts';
+
+const NOTHING: ReadonlyMap<string, GuestReport> = new Map();
+
+export function hostViews(objects: Objects, cluster: Cluster): Map<string, HostView> {
+  const views = new Map<string, HostView>();
+  for (const [name, spec] of objects.hostSpecs) {
+    const stored = objects.hosts.get(name);
+    if (stored === undefined) continue;
+    const statement = objects.statements.get(name)?.value;
+    const policy = spec.shutdownPolicy;
+    views.set(name, {
+      name,
+      votes: spec.votes,
+      record: stored.value,
+      version: stored.version,
+      ready: statement?.ready ?? false,
+      maintenance: spec.maintenance,
+      ...(statement?.shutdown === undefined ? {} : { shutdown: statement.shutdown }),
+      ...(spec.confirmed === undefined ? {} : { confirmed: spec.confirmed }),
+      fencing: spec.fencing,
+      ...(policy === undefined ? {} : { shutdownPolicy: policy }),
+      cpus: spec.cpus,
+      memoryBytes: spec.memoryBytes,
+      reported: statement?.guests ?? NOTHING,
+      ...(statement === undefined ? {} : { reportedIn: statement.life }),
+    });
+  }
+  void cluster;
+  return views;
+}
+
+export function guestViews(objects: Objects, cluster: Cluster): Map<string, GuestView> {
+  const views = new Map<string, GuestView>();
+  for (const [id, { version, value }] of objects.guests) {
+    const { spec, uid, record } = value;
+    const limits = cluster.limits(spec);
+    views.set(id, {
+      id,
+      uid,
+      version,
+      record,
+      wanted: spec.state,
+      ...(spec.command === undefined ? {} : { command: spec.command }),
+      ...(spec.group === undefined ? {} : { group: spec.group }),
+      ...limits,
+      cpus: spec.cpus,
+      memoryBytes: spec.memoryBytes,
+      ...(spec.load === undefined ? {} : { load: spec.load }),
+      liveMigratable: spec.liveMigratable,
+      ...(spec.lock === undefined ? {} : { lock: spec.lock }),
+      ...(spec.host === undefined ? {} : { declaredHost: spec.host }),
+      priority: spec.priority,
+    });
+  }
+  return views;
+}
+
+export function policyOf(spec: PolicySpec): Policy {
+  return {
+    timings: { ...DEFAULT_HA_TIMINGS, ...spec.timings },
+    shutdownPolicy: spec.shutdownPolicy ?? 'Conditional',
+    memoryOvercommit: spec.memoryOvercommit ?? 1,
+    ...(spec.maxConcurrentFences === undefined ? {} : { maxConcurrentFences: spec.maxConcurrentFences }),
+    selfFenceWithoutWatchdog: spec.selfFenceWithoutWatchdog ?? 'Deny',
+    ...(spec.haPaused === undefined ? {} : { haPaused: spec.haPaused }),
+    rebootGraceMs: spec.rebootGraceMs ?? 10_000,
+    freezeDeadlineMs: spec.freezeDeadlineMs ?? 600_000,
+    rebalancing: {
+      by: 'Count',
+      onStart: false,
+      automatic: false,
+      threshold: 0.3,
+      margin: 0.1,
+      holdMs: 30_000,
+      ...spec.rebalancing,
+    },
+  };
+}

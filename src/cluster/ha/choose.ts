@@ -1,0 +1,162 @@
+/** Which host a guest, or a set that keeps together, goes to: what must hold first, then cost. Pure. */
+import type { Ledger } from './ledger.ts';
+import type { GuestView, HostView, View } from './model.ts';
+import { groupOf, type Rules } from './rules.ts';
+
+export type Chooser = {
+  /** Why the guest cannot be on this host now, or undefined. `company`: guests that go there with it. */
+  refusal(guest: GuestView, host: HostView, company?: readonly GuestView[]): string | undefined;
+  /** The best host for all of them, or the reason why there is none. */
+  choose(guests: readonly GuestView[], options?: ChooseOptions): { host: string } | { reason: string };
+  /** Preference of the host for the guest: the higher the better; hosts outside an unrestricted group come last. */
+  preference(guest: GuestView, host: string): number;
+  /** The host is on the lists of the guest and of its set. */
+  isAllowed(guest: GuestView, host: string): boolean;
+};
+
+export type ChooseOptions = {
+  /** Only where nothing else fits. */
+  avoid?: ReadonlySet<string>;
+  /** Not at all. */
+  without?: ReadonlySet<string>;
+};
+
+/** What a host outside an unrestricted group counts. */
+const OUTSIDE = -1;
+
+/** `objection`: what only the caller knows, such as missing storage. */
+export function createChooser(
+  view: View,
+  ledger: Ledger,
+  rules: Rules,
+  objection: (guest: GuestView, host: HostView) => string | undefined = () => undefined,
+): Chooser {
+  const preference = (guest: GuestView, host: string): number => {
+    const group = groupOf(guest, view.groups);
+    return group === undefined ? 0 : (group.hosts.find(({ name }) => name === host)?.priority ?? OUTSIDE);
+  };
+  /** Strict together binds the host list of each member on all of them. */
+  const isListed = (guest: GuestView, host: string): boolean =>
+    rules.set(guest.id).every((id) => {
+      const group = groupOf(view.guests.get(id), view.groups);
+      return group === undefined || !group.restricted || group.hosts.some(({ name }) => name === host);
+    });
+
+  const refusal = (
+    guest: GuestView,
+    host: HostView,
+    company: readonly GuestView[] = [],
+  ): string | undefined => {
+    const unfit = hostRefusal(host, view);
+    if (unfit !== undefined) return unfit;
+    if (!isListed(guest, host.name)) return 'its group does not allow this host';
+    const going = new Set(company.map(({ id }) => id));
+    const there = ledger.guestsOn(host.name);
+    for (const other of rules.apart(guest.id, true)) {
+      if (other !== guest.id && (there.has(other) || going.has(other))) return `keeps apart from ${other}`;
+    }
+    const newcomers = [guest, ...company].filter(({ id }) => !there.has(id));
+    const memory = newcomers.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    const room = host.memoryBytes * view.policy.memoryOvercommit - ledger.load(host.name).memoryBytes;
+    if (memory > room) return 'not enough memory';
+    return objection(guest, host);
+  };
+
+  const cost = (guest: GuestView, host: HostView): number => {
+    const there = ledger.guestsOn(host.name);
+    let near = 0;
+    for (const other of rules.apart(guest.id, false)) if (there.has(other)) near += 1;
+    for (const other of rules.likes(guest.id)) if (!there.has(other) && isSomewhere(other)) near += 1;
+    return near;
+  };
+  const isSomewhere = (guest: string): boolean => ledger.hostsOf(guest).size > 0;
+
+  return {
+    refusal,
+    preference,
+    isAllowed: isListed,
+    choose: (guests, { avoid, without } = {}) => {
+      const reasons = new Map<string, string[]>();
+      let best: { host: string; rank: readonly number[] } | undefined;
+      for (const host of view.hosts.values()) {
+        const refused = without?.has(host.name)
+          ? 'it failed there'
+          : firstRefusal(guests, (guest, company) => refusal(guest, host, company));
+        if (refused !== undefined) {
+          const known = reasons.get(refused);
+          if (known === undefined) reasons.set(refused, [host.name]);
+          else known.push(host.name);
+          continue;
+        }
+        const rank = [
+          avoid?.has(host.name) ? 1 : 0,
+          sum(guests, (guest) => cost(guest, host)),
+          -sum(guests, (guest) => preference(guest, host.name)),
+          fill(host, ledger, view),
+        ];
+        if (best === undefined || isLess(rank, best.rank)) best = { host: host.name, rank };
+      }
+      return best ?? { reason: explain(reasons) };
+    },
+  };
+}
+
+/** A host takes nobody while it is anything but Online. */
+function hostRefusal(
+  { record, ready, maintenance, shutdown, name }: HostView,
+  view: View,
+): string | undefined {
+  if (record.state !== 'Online') return `the host is ${record.state}`;
+  if (maintenance) return 'the host is in maintenance';
+  if (!ready) return 'the agent of the host is not ready';
+  if (shutdown !== undefined && record.life?.bootID === shutdown.bootID) return 'the host is shutting down';
+  if (view.observer.isSuspect(name, view.now)) return 'the host is silent';
+  return undefined;
+}
+
+function firstRefusal(
+  guests: readonly GuestView[],
+  refuse: (guest: GuestView, company: readonly GuestView[]) => string | undefined,
+): string | undefined {
+  for (const guest of guests) {
+    const refused = refuse(
+      guest,
+      guests.filter((other) => other !== guest),
+    );
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+/** How full the host is in the measure the policy balances by. */
+export function fill(host: HostView, ledger: Ledger, { policy }: View): number {
+  const load = ledger.load(host.name);
+  switch (policy.rebalancing.by) {
+    case 'Count':
+      return load.guests;
+    case 'Requests':
+      return Math.max(load.cpus / host.cpus, load.memoryBytes / host.memoryBytes);
+    case 'Load':
+      return Math.max(load.usedCpus / host.cpus, load.usedMemory / host.memoryBytes);
+    default:
+      return policy.rebalancing.by satisfies never;
+  }
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
+
+/** Ties keep the first, and hosts come by name. */
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  for (const [index, value] of a.entries()) {
+    const other = b[index] ?? 0;
+    if (value !== other) return value < other;
+  }
+  return false;
+}
+
+function explain(reasons: ReadonlyMap<string, readonly string[]>): string {
+  if (reasons.size === 0) return 'there are no hosts';
+  return [...reasons].map(([reason, hosts]) => `${reason} (${hosts.join(', ')})`).join('; ');
+}

@@ -1,0 +1,43 @@
+/**
+ * One round of high availability: a view of the cluster in, decisions out. It keeps nothing and knows no clock but the view's, so that a new leader,
+ * the simulator and a test all run the same lines. Each decision is written by compare-and-swap on the version it was made from.
+ */
+import { nextGuest } from './guests.ts';
+import { judgeHosts } from './hosts.ts';
+import type { Decision, EngineFlaw, GuestView, View } from './model.ts';
+import { planMoves } from './moves.ts';
+import { isQuorate } from './proofs.ts';
+import { beginRound, type Objection } from './round.ts';
+
+export type EngineOptions = {
+  /** What only the caller knows of a guest and a host, such as missing storage: why it cannot run there. */
+  objection?: Objection;
+  /** Breaks one of the engine's checks: for the tests that must notice. */
+  flaw?: EngineFlaw;
+};
+
+/**
+ * What is to be written now, in this order; empty while there is nothing to do or this manager sees no majority. The caller holds the leader
+ * lease, and has read all Leases consistently just before.
+ */
+export function decide(view: View, { objection, flaw }: EngineOptions = {}): Decision[] {
+  if (!isQuorate(view, flaw)) return [];
+  const round = beginRound(view, flaw, objection);
+  const decisions = judgeHosts(view, round.guestsOn, flaw);
+  const decided = new Set<string>();
+  for (const guest of inOrder(view)) {
+    const next = nextGuest(guest, round);
+    if (next === undefined) continue;
+    decided.add(guest.id);
+    decisions.push({ type: 'Guest', guest: guest.id, version: guest.version, ...next });
+  }
+  for (const { guest, next } of planMoves(round, decided))
+    decisions.push({ type: 'Guest', guest: guest.id, version: guest.version, ...next });
+  return decisions;
+}
+
+/** Important guests first: what is chosen for one counts for the next. */
+function inOrder({ guests }: View): GuestView[] {
+  const all = [...guests.values()];
+  return all.some(({ priority }) => priority !== 0) ? all.toSorted((a, b) => b.priority - a.priority) : all;
+}

@@ -1,0 +1,295 @@
+/** What becomes of each guest: one function for each state it may be in. Pure; the word that moves it is written by compare-and-swap. */
+import type { GuestRecord, GuestState, GuestView, HostView } from './model.ts';
+import { isSameLife } from './model.ts';
+import { isStoppedForSure, start, startElsewhere } from './place.ts';
+import { covers } from './proofs.ts';
+import {
+  foundOn,
+  hostOf,
+  isGoneWithItsLife,
+  isPresent,
+  type Next,
+  placeOn,
+  type Round,
+  reportOf,
+  startOn,
+  waitFor,
+} from './round.ts';
+import { moveGuest, without } from './states.ts';
+
+/** The guest's next record, or undefined. */
+export function nextGuest(guest: GuestView, round: Round): Next {
+  const { record, wanted } = guest;
+  if (wanted === 'Ignored')
+    return record.state === 'Ignored' ? undefined : to(settled(record), 'Ignored', 'released');
+  return STEPS[record.state](guest, round);
+}
+
+type Step = (guest: GuestView, round: Round) => Next;
+
+const STEPS: Readonly<Record<GuestState, Step>> = {
+  Stopped: fromStopped,
+  Starting: fromStarting,
+  Started: fromStarted,
+  Stopping: fromStopping,
+  Migrating: fromMove,
+  Relocating: fromMove,
+  Fencing: fromFencing,
+  Recovering: fromRecovering,
+  Frozen: fromFrozen,
+  Error: (guest) =>
+    guest.wanted === 'Disabled' ? to(settled(guest.record), 'Disabled', 'disabled') : undefined,
+  Disabled: fromDisabled,
+  Ignored: fromIgnored,
+};
+
+function to(record: GuestRecord, state: GuestState, reason: string, change: Partial<GuestRecord> = {}): Next {
+  return { record: moveGuest(record, state, change), reason };
+}
+
+/** Without what belongs to a move or to failed starts. */
+function settled(record: GuestRecord): GuestRecord {
+  return without(record, 'target', 'move', 'tried', 'relocations', 'unstarted');
+}
+
+function isLeaving({ wanted }: GuestView): boolean {
+  return wanted === 'Stopped' || wanted === 'Disabled';
+}
+
+function fromStopped(guest: GuestView, round: Round): Next {
+  const { record, wanted, lock } = guest;
+  if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
+  const found = foundOn(guest, round);
+  if (wanted === 'Started') {
+    if (found !== undefined) return adopt(guest, found.host, found.report.epoch);
+    if (lock === 'Create') return to(record, 'Error', 'CreateInterrupted: it was never made whole');
+    if (round.view.policy.haPaused !== undefined) return waitFor(guest, 'Paused');
+    if (!isStoppedForSure(guest, round)) return waitFor(guest, 'WaitingForProof');
+    const stays = !round.view.policy.rebalancing.onStart;
+    return start(guest, round, 'to run', { stays });
+  }
+  return followFate(guest, round);
+}
+
+/** A guest that is off leaves a host that has died, so that it can be started; not one that was switched off in order. */
+function followFate(guest: GuestView, round: Round): Next {
+  const host = hostOf(guest, round);
+  if (host?.record.state !== 'Fenced' || round.view.policy.haPaused !== undefined) return undefined;
+  const choice = round.chooser.choose([guest]);
+  const other = 'host' in choice ? round.view.hosts.get(choice.host) : undefined;
+  const placement = other === undefined ? undefined : placeOn(guest, other);
+  if (placement === undefined) return waitFor(guest, `NoHost: ${'reason' in choice ? choice.reason : ''}`);
+  return { record: { ...without(guest.record, 'reason'), placement }, reason: 'its host was lost' };
+}
+
+function adopt({ record }: GuestView, host: HostView, epoch: number): Next {
+  const { life } = host.record;
+  if (life === undefined) return undefined;
+  const placement = { host: host.name, ...life, epoch };
+  return to(settled(record), 'Started', 'adopted where it runs', { placement });
+}
+
+/** What holds for every guest that is placed and may run: its host's fate goes first. */
+function byFate(guest: GuestView, host: HostView | undefined, round: Round): Next {
+  const { record } = guest;
+  switch (host?.record.state) {
+    case undefined:
+      return undefined;
+    case 'Fencing':
+    case 'Fenced':
+      return to(settled(record), 'Fencing', `${host?.name} is ${host?.record.state}`, {
+        ...unstarted(guest, host),
+        reason: 'WaitingForProof',
+      });
+    case 'Offline':
+      return afterOrderlyStop(guest, host as HostView, round);
+    default:
+      return host === undefined ? undefined : outlived(guest, host, round);
+  }
+}
+
+/** What its host did not guard outlives a self-fence: found again under the new term, it is the same guest. */
+function outlived(guest: GuestView, { name, record: { life } }: HostView, round: Round): Next {
+  const { record } = guest;
+  if (life === undefined || record.placement === undefined || isSameLife(record.placement, life))
+    return undefined;
+  if (foundOn(guest, round)?.host.name !== name) return undefined;
+  return {
+    record: { ...record, placement: { ...record.placement, ...life } },
+    reason: 'found in the new life',
+  };
+}
+
+function unstarted(guest: GuestView, host: HostView | undefined): Partial<GuestRecord> {
+  return guest.record.state === 'Starting' && reportOf(guest, host) === undefined ? { unstarted: true } : {};
+}
+
+function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next {
+  const { record } = guest;
+  const { view } = round;
+  if (record.state === 'Stopping')
+    return to(settled(record), guest.wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
+  if (!covers(host.record.proof, guest)) return waitFor(guest, 'WaitingForProof');
+  if (shutdownCourse(host, view.policy.shutdownPolicy) === 'Freeze')
+    return to(settled(record), 'Frozen', 'its host restarts', { origin: host.name });
+  const grace = host.shutdown?.kind === 'Reboot' ? view.policy.rebootGraceMs : 0;
+  if (view.since(`grace/${guest.id}`, true) < grace) return undefined;
+  return to(settled(record), 'Recovering', 'its host was stopped');
+}
+
+/** What an announced end of the host means for its guests. */
+export function shutdownCourse(
+  { shutdown, shutdownPolicy }: HostView,
+  policy: NonNullable<HostView['shutdownPolicy']>,
+): 'Freeze' | 'Failover' | 'Migrate' {
+  const chosen = shutdownPolicy ?? policy;
+  if (chosen !== 'Conditional') return chosen;
+  return shutdown?.kind === 'Reboot' ? 'Freeze' : 'Failover';
+}
+
+function isShuttingDown(host: HostView | undefined): boolean {
+  return host?.shutdown !== undefined && isSameLife(host.shutdown, host.record.life);
+}
+
+function fromStarting(guest: GuestView, round: Round): Next {
+  const { record } = guest;
+  const host = hostOf(guest, round);
+  const fate = byFate(guest, host, round);
+  if (fate !== undefined || host === undefined) return fate;
+  const report = reportOf(guest, host);
+  if (report?.state === 'Running') return to(settled(record), 'Started', 'runs');
+  if (isLeaving(guest)) return to(record, 'Stopping', 'to stop');
+  if (isGoneWithItsLife(guest, host)) return again(guest, host, round, 'its host lives anew');
+  if (report === undefined || report.state !== 'Off' || isShuttingDown(host)) return undefined;
+  if (report.failures <= guest.maxRestart) return undefined;
+  return (
+    startElsewhere(guest, host, round) ??
+    to(
+      without(record, 'target', 'move'),
+      'Error',
+      `StartFailed: on ${[...(record.tried ?? []), host.name].join(', ')}`,
+    )
+  );
+}
+
+/** On its own host again if that takes it, else where it fits. */
+function again(guest: GuestView, host: HostView, round: Round, why: string): Next {
+  round.ledger.remove(guest, host.name);
+  if (round.view.policy.haPaused !== undefined) return waitFor(guest, 'Paused');
+  return start(guest, round, why, { stays: true });
+}
+
+function fromStarted(guest: GuestView, round: Round): Next {
+  const { record } = guest;
+  const host = hostOf(guest, round);
+  const fate = byFate(guest, host, round);
+  if (fate !== undefined || host === undefined) return fate;
+  if (isLeaving(guest)) return to(settled(record), 'Stopping', 'to stop');
+  if (isGoneWithItsLife(guest, host)) return again(guest, host, round, 'its host lives anew');
+  const report = reportOf(guest, host);
+  if (report?.state === 'Off' && !isShuttingDown(host)) return again(guest, host, round, 'it ended');
+  return undefined;
+}
+
+function fromStopping(guest: GuestView, round: Round): Next {
+  const { record, wanted } = guest;
+  const host = hostOf(guest, round);
+  const fate = byFate(guest, host, round);
+  if (fate !== undefined || host === undefined) return fate;
+  const report = reportOf(guest, host);
+  if (report?.stopFailed === true) return to(record, 'Error', 'StopFailed: it still runs');
+  if (report?.state !== 'Off' && !isGoneWithItsLife(guest, host)) return undefined;
+  return to(settled(record), wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
+}
+
+/** The hand-over is the source's own compare-and-swap of the placement: when it has happened the guest is the target's. */
+function fromMove(guest: GuestView, round: Round): Next {
+  const { record } = guest;
+  const { target, move, placement } = record;
+  const host = hostOf(guest, round);
+  const fate = byFate(guest, host, round);
+  if (fate !== undefined || host === undefined) return fate;
+  if (placement?.host === target) return to(without(record, 'target', 'move'), 'Starting', 'handed over');
+  const report = reportOf(guest, host);
+  if (report?.moveFailed !== undefined && report.moveFailed === move?.id) {
+    const tried = [...new Set([...(record.tried ?? []), target ?? ''])];
+    const back = { ...without(record, 'target', 'move'), tried };
+    return to(back, report.state === 'Off' ? 'Starting' : 'Started', 'the move failed');
+  }
+  return isGoneWithItsLife(guest, host) ? to(settled(record), 'Started', 'its host lives anew') : undefined;
+}
+
+function fromFencing(guest: GuestView, round: Round): Next {
+  const { record } = guest;
+  const host = hostOf(guest, round);
+  if (host === undefined || round.flaw === 'NoProof') return to(record, 'Recovering', 'its host is gone');
+  if (covers(host.record.proof, guest)) return to(record, 'Recovering', `proof ${host.record.proof?.kind}`);
+  if (!isPresent(host))
+    return host.record.state === 'Fenced' ? waitFor(guest, 'WaitingForProof: not guarded') : undefined;
+  if (isSameLife(record.placement, host.record.life)) {
+    const isRunning = reportOf(guest, host)?.state === 'Running';
+    return to(settled(record), isRunning ? 'Started' : 'Starting', 'its host is back');
+  }
+  if (record.placement?.bootID !== host.record.life?.bootID || isGoneWithItsLife(guest, host))
+    return to(record, 'Recovering', 'its host lives anew');
+  const found = foundOn(guest, round);
+  return found === undefined ? undefined : adopt(guest, found.host, found.report.epoch);
+}
+
+function fromRecovering(guest: GuestView, round: Round): Next {
+  const { record, wanted, lock } = guest;
+  if (wanted === 'Stopped') return to(record, 'Stopped', 'to stay off');
+  if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
+  if (lock === 'Create') return to(record, 'Error', 'CreateInterrupted: it was never made whole');
+  return start(guest, round, 'recovered', { stays: false });
+}
+
+function fromFrozen(guest: GuestView, round: Round): Next {
+  const { record, wanted } = guest;
+  const host = hostOf(guest, round);
+  if (host === undefined) return to(record, 'Recovering', 'its host is gone');
+  if (isLeaving(guest)) return to(record, wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
+  if (host.record.state === 'Fencing' || host.record.state === 'Fenced')
+    return to(record, 'Fencing', 'its host is lost');
+  if (isPresent(host)) {
+    if (!isGoneWithItsLife(guest, host)) return undefined;
+    return host.record.state === 'Online' && round.chooser.refusal(guest, host) === undefined
+      ? startOn(atHome(guest), host, round, 'its host is back')
+      : to(record, 'Recovering', 'its host takes nobody');
+  }
+  const waited = round.view.since(`frozen/${guest.id}`, true);
+  return waited >= round.view.policy.freezeDeadlineMs
+    ? to(record, 'Recovering', 'FreezeDeadline: its host did not come back')
+    : undefined;
+}
+
+/** Back home: nothing is to be undone later. */
+function atHome(guest: GuestView): GuestView {
+  return { ...guest, record: without(guest.record, 'origin') };
+}
+
+function fromDisabled(guest: GuestView): Next {
+  return guest.wanted === 'Disabled' ? undefined : to(guest.record, 'Stopped', 'enabled');
+}
+
+/** Nobody guarded it meanwhile: a self-fence says nothing of it. */
+function fromIgnored(guest: GuestView, round: Round): Next {
+  const { record, wanted } = guest;
+  const found = foundOn(guest, round);
+  if (found !== undefined) {
+    return adopt(guest, found.host, found.report.epoch);
+  }
+  if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
+  const host = hostOf(guest, round);
+  if (host === undefined) return to(record, 'Stopped', 'taken back');
+  if (isPresent(host) && isSameLife(host.reportedIn, host.record.life))
+    return to(record, 'Stopped', 'taken back');
+  const { proof } = host.record;
+  const isCertain = proof !== undefined && proof.kind !== 'SelfFence' && isSameLife(proof, record.placement);
+  if (isCertain || isGuardedByFlaw(proof !== undefined, round)) return to(record, 'Recovering', 'taken back');
+  return waitFor(guest, 'WaitingForProof: it was not guarded');
+}
+
+function isGuardedByFlaw(isProven: boolean, { flaw }: Round): boolean {
+  return flaw === 'GuardedListIgnored' && isProven;
+}

@@ -1,0 +1,181 @@
+/** What becomes of each host: from its first silence to a proof, and back. Pure; called again each round. */
+import type {
+  Decision,
+  EngineFlaw,
+  Fence,
+  GuestView,
+  HostRecord,
+  HostView,
+  Incident,
+  Life,
+  View,
+} from './model.ts';
+import { isSameLife } from './model.ts';
+import { isQuorate, proofFor } from './proofs.ts';
+import { moveHost, without } from './states.ts';
+
+/** A device that did not answer is asked again after this, when every level has been tried. */
+const FENCE_AGAIN_MS = 10_000;
+
+/** Guests for which a host is fenced: those that are to run there, or may run there still. */
+const PROTECTED = new Set([
+  'Started',
+  'Starting',
+  'Stopping',
+  'Migrating',
+  'Relocating',
+  'Frozen',
+  'Fencing',
+]);
+
+export function isProtected({ record, wanted }: GuestView): boolean {
+  return wanted !== 'Ignored' && PROTECTED.has(record.state);
+}
+
+/** Decisions about hosts; at most one state for each in a round. */
+export function judgeHosts(
+  view: View,
+  guestsOn: ReadonlyMap<string, GuestView[]>,
+  flaw?: EngineFlaw,
+): Decision[] {
+  const decisions: Decision[] = [];
+  let fencing = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing').length;
+  const most = view.policy.maxConcurrentFences ?? Math.max(1, Math.ceil(view.hosts.size / 2) - 1);
+  const quorate = isQuorate(view, flaw);
+  for (const host of view.hosts.values()) {
+    const next = nextRecord(host, view, {
+      quorate,
+      mayFence: fencing < most,
+      isNeeded: (guestsOn.get(host.name) ?? []).some(isProtected),
+      flaw,
+    });
+    if (next !== undefined) {
+      if (next.record.state === 'Fencing') fencing += 1;
+      decisions.push({ type: 'Host', host: host.name, version: host.version, ...next });
+    } else if (quorate) decisions.push(...fencesFor(host, view));
+  }
+  return decisions;
+}
+
+type Next = { record: HostRecord; reason: string };
+type Course = { quorate: boolean; mayFence: boolean; isNeeded: boolean; flaw: EngineFlaw | undefined };
+
+function nextRecord(host: HostView, view: View, course: Course): Next | undefined {
+  const { record } = host;
+  switch (record.state) {
+    case 'Online':
+    case 'Maintenance':
+      return fromPresent(host, view);
+    case 'Suspect':
+      return fromSuspect(host, view, course);
+    case 'Fencing':
+      return fromFencing(host, view, course);
+    case 'Fenced':
+    case 'Offline':
+      return fromGone(host, view);
+    default:
+      return record.state satisfies never;
+  }
+}
+
+function lifeOf(host: HostView, view: View): Life | undefined {
+  const lease = view.observer.lease(host.name);
+  return lease === undefined ? undefined : { bootID: lease.bootID, term: lease.term };
+}
+
+function present(host: HostView): 'Online' | 'Maintenance' {
+  return host.maintenance ? 'Maintenance' : 'Online';
+}
+
+function isStopped(host: HostView, life: Life | undefined): boolean {
+  return host.shutdown?.stopped === true && isSameLife(host.shutdown, life);
+}
+
+function fromPresent(host: HostView, view: View): Next | undefined {
+  const { record } = host;
+  const life = lifeOf(host, view);
+  if (isStopped(host, record.life ?? life) && isStopped(host, life)) return offline(host, life);
+  // Nothing has ever been seen of it: a host that was never there is no host that was lost.
+  if (life === undefined) return undefined;
+  if (view.observer.isSuspect(host.name, view.now))
+    return { record: moveHost(record, 'Suspect', { life: record.life ?? life }), reason: 'silent' };
+  if (!isSameLife(record.life, life)) return { record: { ...record, life }, reason: 'it lives anew' };
+  const state = present(host);
+  return record.state === state ? undefined : { record: moveHost(record, state), reason: 'maintenance' };
+}
+
+function offline(host: HostView, life: Life | undefined): Next | undefined {
+  if (life === undefined) return undefined;
+  const proof = { ...life, kind: 'OrderlyStop', incident: `${host.name}-${life.bootID}-stop` } as const;
+  return { record: moveHost(host.record, 'Offline', { life, proof }), reason: 'orderly stop' };
+}
+
+function fromSuspect(host: HostView, view: View, { quorate, mayFence, isNeeded }: Course): Next | undefined {
+  const { record } = host;
+  const { observer, now, policy } = view;
+  const life = lifeOf(host, view);
+  if (life === undefined) return undefined;
+  if (isStopped(host, life)) return offline(host, life);
+  if (!observer.isSuspect(host.name, now))
+    return { record: moveHost(record, present(host), { life }), reason: 'renewed' };
+  if (!quorate || !isNeeded || policy.haPaused !== undefined || !mayFence) return undefined;
+  const incidents = (record.incidents ?? 0) + 1;
+  const incident: Incident = {
+    ...(record.life ?? life),
+    id: `${host.name}-${incidents}`,
+    ...(observer.heardBy(host.name, now).length > 0 ? { reached: true as const } : {}),
+  };
+  return { record: moveHost(record, 'Fencing', { incident, incidents }), reason: 'its guests may be lost' };
+}
+
+function fromFencing(host: HostView, view: View, { quorate, flaw }: Course): Next | undefined {
+  const { record } = host;
+  const { incident } = record;
+  const life = lifeOf(host, view);
+  if (incident === undefined || life === undefined || !quorate) return undefined;
+  const fences = view.fences.filter((fence) => fence.host === host.name && fence.incident === incident.id);
+  const proof = proofFor(host, incident, fences, view, flaw);
+  if (proof !== undefined)
+    return { record: moveHost(record, 'Fenced', { proof }), reason: `proof ${proof.kind}` };
+  const isOver = fences.every(({ result }) => result !== undefined);
+  const isBack = isSameLife(life, incident) && !view.observer.isSuspect(host.name, view.now);
+  if (isBack && isOver)
+    return { record: moveHost(without(record, 'incident'), present(host), { life }), reason: 'renewed' };
+  return undefined;
+}
+
+/** Only another life brings it back: what comes from the old one is a late waker. */
+function fromGone(host: HostView, view: View): Next | undefined {
+  const { record } = host;
+  const life = lifeOf(host, view);
+  if (life === undefined || isSameLife(life, record.proof) || view.observer.isSuspect(host.name, view.now))
+    return undefined;
+  const { state: _state, ...rest } = without(record, 'incident', 'proof');
+  return {
+    record: { ...moveHost({ ...rest, state: record.state }, present(host)), life },
+    reason: 'back in a new life',
+  };
+}
+
+/** The next level of devices for an open incident, when the one before has failed. */
+function fencesFor(host: HostView, view: View): Decision[] {
+  const { record } = host;
+  const { incident } = record;
+  if (record.state !== 'Fencing' || incident === undefined) return [];
+  const reached = view.observer.heardBy(host.name, view.now).length > 0;
+  const isBack = !view.observer.isSuspect(host.name, view.now);
+  if (reached || isBack || host.fencing.length === 0) return [];
+  const tried = view.fences.filter((fence) => fence.incident === incident.id);
+  if (tried.some(({ result }) => result === undefined || result === 'PoweredOff')) return [];
+  const round = Math.floor(tried.length / host.fencing.length);
+  const level = tried.length % host.fencing.length;
+  const isRest = level === 0 && round > 0;
+  if (view.since(`fence-rest/${incident.id}/${round}`, isRest) < FENCE_AGAIN_MS && isRest) return [];
+  const fence: Fence = {
+    id: `${incident.id}-${tried.length}`,
+    host: host.name,
+    incident: incident.id,
+    level,
+  };
+  return [{ type: 'Fence', fence, devices: host.fencing[level] ?? [], life: incident }];
+}

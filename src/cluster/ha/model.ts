@@ -1,0 +1,230 @@
+/** What the engine sees and what it may decide. All of it is stored in the API by somebody; nothing here measures time. */
+import type { HaTimings } from '../../api/haTimings.ts';
+import type { Observer } from './observer.ts';
+
+export type HostState = 'Online' | 'Maintenance' | 'Suspect' | 'Fencing' | 'Fenced' | 'Offline';
+export type GuestState =
+  | 'Started'
+  | 'Stopped'
+  | 'Starting'
+  | 'Stopping'
+  | 'Migrating'
+  | 'Relocating'
+  | 'Fencing'
+  | 'Recovering'
+  | 'Frozen'
+  | 'Error'
+  | 'Disabled'
+  | 'Ignored';
+/** What is asked of a guest: `ha.mode` and run strategy in one word. */
+export type WantedState = 'Started' | 'Stopped' | 'Disabled' | 'Ignored';
+
+export type ProofKind = 'PowerOff' | 'SelfFence' | 'NewBoot' | 'OrderlyStop' | 'Manual';
+
+/** One boot of a host between two self-fences: what a guest's placement and a proof are bound to. */
+export type Life = { bootID: string; term: number };
+
+/** Nothing of `life` runs any more. `covers`: only these guests, as `<uid>@<epoch>`; absent: everything. */
+export type Proof = Life & { kind: ProofKind; incident: string; covers?: readonly string[] };
+
+export type Incident = Life & {
+  id: string;
+  /** Peers had heard the host when it fell silent for the manager: its power is left alone. */
+  reached?: true;
+};
+
+/** What the manager stores of a host. */
+export type HostRecord = {
+  state: HostState;
+  /** The life the host was last seen in. */
+  life?: Life;
+  incident?: Incident;
+  /** Counts incidents, for their names. */
+  incidents?: number;
+  proof?: Proof;
+};
+
+/** A power fence under way or over, for one level of devices of one incident. */
+export type Fence = {
+  id: string;
+  host: string;
+  incident: string;
+  level: number;
+  /** PoweredOff: every device of the level was off and said so. */
+  result?: 'PoweredOff' | 'Failed' | 'Refused';
+};
+
+/** An orderly end that the host's agent has announced, or has reached. */
+export type Shutdown = Life & {
+  kind: 'Reboot' | 'PowerOff';
+  /** Its guests are gone, its volumes closed, its start gate shut. */
+  stopped?: true;
+};
+
+export type ShutdownPolicy = 'Conditional' | 'Freeze' | 'Failover' | 'Migrate';
+
+export type HostView = {
+  name: string;
+  votes: number;
+  record: HostRecord;
+  version: number;
+  /** Its agent works. */
+  ready: boolean;
+  maintenance: boolean;
+  shutdown?: Shutdown;
+  /** Manual proof given by a person for this incident. */
+  confirmed?: string;
+  fencing: readonly (readonly string[])[];
+  shutdownPolicy?: ShutdownPolicy;
+  cpus: number;
+  memoryBytes: number;
+  /** What its agent last reported, by guest id. */
+  reported: ReadonlyMap<string, GuestReport>;
+  /** The life that report speaks of. */
+  reportedIn?: Life;
+};
+
+export type GuestReport = {
+  epoch: number;
+  /** Preparing: volumes or interfaces are in use, nothing executes yet. */
+  state: 'Running' | 'Preparing' | 'Off';
+  /** Failed starts of this epoch. */
+  failures: number;
+  /** A stop has gone on beyond its limit, forced or not. */
+  stopFailed?: boolean;
+  /** The move that did not come about. */
+  moveFailed?: string;
+};
+
+export type Placement = { host: string; epoch: number } & Life;
+
+/** What the manager stores of a guest. */
+export type GuestRecord = {
+  state: GuestState;
+  placement?: Placement;
+  /** Where it goes: Migrating, Relocating. */
+  target?: string;
+  /** The move or command that is under way. */
+  move?: { id: string; why: MoveReason; to: string };
+  /** The last command of a person that was taken or refused. */
+  command?: string;
+  refusal?: string;
+  /** Hosts whose tries are used up since the last success. */
+  tried?: readonly string[];
+  relocations?: number;
+  /** Where maintenance, or an orderly end, took it from. */
+  origin?: string;
+  /** Its host was lost before the guest was known to run there: what its Lease does not list has not been started. */
+  unstarted?: true;
+  /** Why it waits. */
+  reason?: string;
+};
+
+export type MoveReason =
+  | 'Person'
+  | 'Maintenance'
+  | 'Shutdown'
+  | 'Failback'
+  | 'Return'
+  | 'Rule'
+  | 'Failure'
+  | 'Balance';
+
+export type Command = { id: string; do: 'Migrate' | 'Relocate'; to: string };
+
+export type GuestView = {
+  id: string;
+  uid: string;
+  version: number;
+  record: GuestRecord;
+  wanted: WantedState;
+  command?: Command;
+  group?: string;
+  maxRestart: number;
+  maxRelocate: number;
+  failback: boolean;
+  cpus: number;
+  memoryBytes: number;
+  /** For balancing by load. */
+  load?: { cpus: number; memoryBytes: number };
+  liveMigratable: boolean;
+  lock?: 'Backup' | 'Create' | 'Snapshot' | 'Migrate';
+  /** Where it is placed before anything of HA has looked at it. */
+  declaredHost?: string;
+  priority: number;
+};
+
+export type Group = {
+  name: string;
+  hosts: readonly { name: string; priority: number }[];
+  restricted: boolean;
+};
+
+export type Rule = {
+  name: string;
+  type: 'KeepTogether' | 'KeepApart';
+  strict: boolean;
+  guests: readonly string[];
+};
+
+export type Rebalancing = {
+  by: 'Count' | 'Requests' | 'Load';
+  onStart: boolean;
+  automatic: boolean;
+  threshold: number;
+  margin: number;
+  holdMs: number;
+};
+
+export type Policy = {
+  timings: HaTimings;
+  shutdownPolicy: ShutdownPolicy;
+  memoryOvercommit: number;
+  maxConcurrentFences?: number;
+  selfFenceWithoutWatchdog: 'Allow' | 'Deny';
+  haPaused?: 'Freeze' | 'Ignore';
+  rebootGraceMs: number;
+  freezeDeadlineMs: number;
+  rebalancing: Rebalancing;
+};
+
+/** One moment as the leader sees it. Maps are by name or id. */
+export type View = {
+  now: number;
+  hosts: ReadonlyMap<string, HostView>;
+  guests: ReadonlyMap<string, GuestView>;
+  groups: ReadonlyMap<string, Group>;
+  rules: readonly Rule[];
+  fences: readonly Fence[];
+  policy: Policy;
+  observer: Observer;
+  /** Votes of machines that hold a Lease and run no guests. */
+  witnesses: ReadonlyMap<string, number>;
+  /** Since when this manager has seen each thing hold, on its own clock: forgotten by its successor. */
+  since: Since;
+};
+
+/** Measures how long something has held, on one manager's own clock. */
+export type Since = (what: string, holds: boolean) => number;
+
+export type Decision =
+  | { type: 'Host'; host: string; version: number; record: HostRecord; reason: string }
+  | { type: 'Guest'; guest: string; version: number; record: GuestRecord; reason: string }
+  | { type: 'Fence'; fence: Fence; devices: readonly string[]; life: Life };
+
+/** Ways to break the engine that the random tests must notice. */
+export type EngineFlaw =
+  | 'NoProof'
+  | 'NoQuorum'
+  | 'WaitWithoutQuorum'
+  | 'TimingsOfPolicy'
+  | 'GuardedListIgnored';
+
+export function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
+  return a !== undefined && b !== undefined && a.bootID === b.bootID && a.term === b.term;
+}
+
+/** What a Lease lists for a guest: its uid under one epoch. */
+export function guardKey(uid: string, epoch: number): string {
+  return `${uid}@${epoch}`;
+}

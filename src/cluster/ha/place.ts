@@ -1,0 +1,105 @@
+/** Where a guest that runs nowhere is started: on its own host, with those it keeps together with, or where it fits best. */
+import type { GuestView, HostView } from './model.ts';
+import { isSameLife } from './model.ts';
+import { hostOf, isPresent, type Next, type Round, startOn, waitFor } from './round.ts';
+
+/** States of guests that have a place others of their set must come to. */
+const SETTLED = new Set(['Starting', 'Started', 'Stopping', 'Migrating', 'Relocating', 'Fencing', 'Frozen']);
+
+export type PlaceOptions = {
+  /** Hosts that are out of the question. */
+  without?: ReadonlySet<string>;
+  /** Rather on the host it was on. */
+  stays: boolean;
+};
+
+/** Starts the guest, or says why it waits. The caller knows that nothing of it runs. */
+export function start(guest: GuestView, round: Round, why: string, options: PlaceOptions): Next {
+  const choice = chooseFor(guest, round, options);
+  if ('reason' in choice) return waitFor(guest, `NoHost: ${choice.reason}`);
+  return startOn(guest, choice.host, round, `${why}: ${choice.host.name}`);
+}
+
+function chooseFor(
+  guest: GuestView,
+  round: Round,
+  { without = new Set(), stays }: PlaceOptions,
+): { host: HostView } | { reason: string } {
+  const { view, chooser } = round;
+  const anchor = anchorOf(guest, round);
+  if (anchor !== undefined) {
+    const refused = chooser.refusal(guest, anchor);
+    return refused === undefined
+      ? { host: anchor }
+      : { reason: `with its set on ${anchor.name}: ${refused}` };
+  }
+  const set = newcomers(guest, round);
+  const own = hostOf(guest, round) ?? view.hosts.get(guest.declaredHost ?? '');
+  const company = set.filter((other) => other !== guest);
+  if (
+    stays &&
+    own !== undefined &&
+    !without.has(own.name) &&
+    chooser.refusal(guest, own, company) === undefined
+  ) {
+    // A group orders: own host only while no better class is free.
+    if (!guest.failback || isBest(guest, own, round)) return { host: own };
+  }
+  const choice = chooser.choose(set, { without });
+  if ('reason' in choice) return choice;
+  const host = view.hosts.get(choice.host);
+  return host === undefined ? { reason: 'there are no hosts' } : { host };
+}
+
+function isBest(guest: GuestView, own: HostView, { chooser }: Round): boolean {
+  const choice = chooser.choose([guest]);
+  return 'reason' in choice || chooser.preference(guest, choice.host) <= chooser.preference(guest, own.name);
+}
+
+/** Where members of its set already are, or are about to be. */
+function anchorOf(guest: GuestView, { rules, view }: Round): HostView | undefined {
+  for (const id of rules.set(guest.id)) {
+    const other = view.guests.get(id);
+    if (other === undefined || other.id === guest.id || !SETTLED.has(other.record.state)) continue;
+    const name = other.record.target ?? other.record.placement?.host;
+    const host = name === undefined ? undefined : view.hosts.get(name);
+    if (host !== undefined && isPresent(host)) return host;
+  }
+  return undefined;
+}
+
+/** Those of its set that have no place yet either: they fit together or not at all. */
+function newcomers(guest: GuestView, { rules, view }: Round): GuestView[] {
+  const others = rules
+    .set(guest.id)
+    .flatMap((id) => view.guests.get(id) ?? [])
+    .filter((other) => other !== guest && other.wanted === 'Started' && !SETTLED.has(other.record.state));
+  return [guest, ...others.filter(({ record }) => record.state !== 'Error')];
+}
+
+/** A start there has failed for good: another host, another round here, or the end. */
+export function startElsewhere(guest: GuestView, host: HostView, round: Round): Next {
+  const tried = [...new Set([...(guest.record.tried ?? []), host.name])];
+  const relocations = guest.record.relocations ?? 0;
+  const change = { tried, relocations: relocations + 1 };
+  if (relocations >= guest.maxRelocate) return undefined;
+  round.ledger.remove(guest, host.name);
+  const set = round.rules.set(guest.id).flatMap((id) => round.view.guests.get(id) ?? []);
+  const isAlone = set.every((other) => other === guest || !SETTLED.has(other.record.state));
+  const choice = isAlone ? round.chooser.choose([guest], { without: new Set(tried) }) : { reason: 'its set' };
+  const other = 'host' in choice ? round.view.hosts.get(choice.host) : undefined;
+  return startOn(guest, other ?? host, round, 'relocated after failed starts', change);
+}
+
+/** Nothing of a guest that was stopped can run: every host that had it said so in the life it was last seen in, is proven, or lives anew. */
+export function isStoppedForSure(guest: GuestView, { view }: Round): boolean {
+  for (const host of view.hosts.values()) {
+    const report = host.reported.get(guest.id);
+    if (report === undefined || report.state === 'Off') continue;
+    const { proof, life, state } = host.record;
+    const isProven = isSameLife(proof, host.reportedIn) && proof?.kind !== 'SelfFence';
+    const isReborn = life !== undefined && life.bootID !== host.reportedIn?.bootID;
+    if (!isProven && !isReborn && state !== 'Offline') return false;
+  }
+  return true;
+}

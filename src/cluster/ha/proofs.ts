@@ -1,0 +1,96 @@
+/**
+ * When it is certain that nothing of a host's life runs any more. Each kind of proof with its conditions; none of them looks at elapsed time that
+ * this manager has not measured itself. See docs/safety.md.
+ */
+import type { EngineFlaw, Fence, GuestView, HostView, Incident, Proof, View } from './model.ts';
+import { guardKey, isSameLife } from './model.ts';
+
+/** Votes of all, witness included. */
+export function votesOf(view: View): Map<string, number> {
+  return new Map([
+    ...view.witnesses,
+    ...[...view.hosts.values()].map(({ name, votes }) => [name, votes] as const),
+  ]);
+}
+
+/** This manager sees more than half of all votes renew. */
+export function isQuorate(view: View, flaw?: EngineFlaw): boolean {
+  if (flaw === 'NoQuorum') return true;
+  const alive = view.observer.alive(view.now);
+  let all = 0;
+  let held = 0;
+  for (const [name, votes] of votesOf(view)) {
+    all += votes;
+    if (alive.has(name)) held += votes;
+  }
+  return held > all / 2;
+}
+
+/** The strongest proof there is for the open incident now, or undefined. */
+export function proofFor(
+  host: HostView,
+  incident: Incident,
+  fences: readonly Fence[],
+  view: View,
+  flaw?: EngineFlaw,
+): Proof | undefined {
+  const { bootID, term, id } = incident;
+  const proof = { bootID, term, incident: id };
+  const lease = view.observer.lease(host.name);
+  if (flaw === 'NoProof') return { ...proof, kind: 'PowerOff' };
+  if (lease !== undefined && lease.bootID !== bootID) return { ...proof, kind: 'NewBoot' };
+  // A host renews under a new term only after it has seen that what it guarded in the old one is dead.
+  if (lease !== undefined && lease.term > term)
+    return selfFence(proof, view.observer.leaseOf(host.name, incident)?.guarded ?? new Set());
+  if (host.shutdown?.stopped === true && isSameLife(host.shutdown, incident))
+    return { ...proof, kind: 'OrderlyStop' };
+  if (isPoweredOff(host, incident, fences, view)) return { ...proof, kind: 'PowerOff' };
+  if (host.confirmed === id && view.observer.heardBy(host.name, view.now).length === 0)
+    return { ...proof, kind: 'Manual' };
+  return hasFencedItself(host, view, flaw)
+    ? selfFence(proof, flaw === 'GuardedListIgnored' ? undefined : lease?.guarded)
+    : undefined;
+}
+
+function selfFence(proof: Omit<Proof, 'kind'>, guarded: ReadonlySet<string> | undefined): Proof {
+  return { ...proof, kind: 'SelfFence', ...(guarded === undefined ? {} : { covers: [...guarded] }) };
+}
+
+/** A device may lie: by the time its word counts the host has frozen its guests, and killed them if it could not. */
+function isPoweredOff(host: HostView, incident: Incident, fences: readonly Fence[], view: View): boolean {
+  const lease = view.observer.lease(host.name);
+  const { freezeAfter, killTime } = lease?.timings ?? view.policy.timings;
+  const isOff = fences.some((fence) => fence.incident === incident.id && fence.result === 'PoweredOff');
+  if (!isOff || view.observer.heardBy(host.name, view.now).length > 0) return false;
+  return view.observer.silentFor(host.name, view.now) >= freezeAfter + killTime;
+}
+
+/** Self-fencing is certain after a wait in which one majority, without the suspect, never fell silent: then nobody can have excused it. */
+function hasFencedItself(host: HostView, view: View, flaw?: EngineFlaw): boolean {
+  const { observer, policy, now } = view;
+  const lease = observer.lease(host.name);
+  if (lease === undefined || lease.pausable) return false;
+  if (!lease.armed && policy.selfFenceWithoutWatchdog === 'Deny') return false;
+  const majoritySince = observer.majoritySince(votesOf(view), host.name, now);
+  const lastSign = observer.lastSign(host.name);
+  if (lastSign === undefined) return false;
+  if (flaw === 'WaitWithoutQuorum') return now - lastSign >= selfFenceWait(host, view, flaw);
+  if (majoritySince === undefined) return false;
+  return now - Math.max(majoritySince, lastSign) >= selfFenceWait(host, view, flaw);
+}
+
+/** By the times the host states in its Lease, never by those of a policy that was changed since. */
+function selfFenceWait({ name }: HostView, { observer, policy }: View, flaw?: EngineFlaw): number {
+  const stated = flaw === 'TimingsOfPolicy' ? undefined : observer.lease(name)?.timings;
+  const { selfFenceAfter, killTime, watchdogTimeout } = stated ?? policy.timings;
+  const { margin, selfFenceWait: least } = policy.timings;
+  return Math.max(least, Math.max(selfFenceAfter + killTime, watchdogTimeout) + margin);
+}
+
+/** Whether the proof of its host holds for this guest: a self-fence covers what the Lease listed, anything covers the life it speaks of. */
+export function covers(proof: Proof | undefined, guest: GuestView): boolean {
+  const { placement } = guest.record;
+  if (proof === undefined || placement === undefined || !isSameLife(proof, placement)) return false;
+  if (proof.covers === undefined || guest.record.unstarted === true) return true;
+  return proof.covers.includes(guardKey(guest.uid, placement.epoch));
+}

@@ -1,17 +1,26 @@
 /** What an agent reads and writes in the API, for RBAC: its controllers' declarations, and what it does beside them. */
-import { GUEST_FINALIZER, MIGRATION_FINALIZERS, SYSTEM_NAMESPACE } from '../api/cluster.ts';
+import {
+  GUEST_FINALIZER,
+  MIGRATION_FINALIZERS,
+  SNAPSHOT_FINALIZER,
+  SYSTEM_NAMESPACE,
+} from '../api/cluster.ts';
 import { CertificateSigningRequest, ConfigMap, Lease } from '../api/core.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
+import { Rollback } from '../api/kinds/rollback.ts';
+import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { GUEST_STATUS_PATHS } from './guests/status.ts';
 import { SOURCE_STATUS_PATHS } from './migration/source/status.ts';
 import { OPERATION_STATUS_PATHS } from './operations/status.ts';
+import { ROLLBACK_STATUS_PATHS } from './rollbacks/status.ts';
+import { SNAPSHOT_STATUS_PATHS } from './snapshots/status.ts';
 
 /** Names of the agent's controllers. */
 export const CONTROLLERS = {
@@ -22,6 +31,8 @@ export const CONTROLLERS = {
   operations: 'agent-operations',
   departures: 'agent-departures',
   arrivals: 'agent-arrivals',
+  snapshots: 'agent-snapshots',
+  rollbacks: 'agent-rollbacks',
 } as const;
 
 /** What the controllers of an agent declare, without making them. */
@@ -56,6 +67,14 @@ export function agentDeclarations(): readonly Declaration[] {
       access: MIGRATION_ACCESS,
       finalizer: MIGRATION_FINALIZERS.target,
     },
+    {
+      name: CONTROLLERS.snapshots,
+      kind: Snapshot,
+      writes: SNAPSHOT_STATUS_PATHS,
+      access: SNAPSHOT_ACCESS,
+      finalizer: SNAPSHOT_FINALIZER,
+    },
+    { name: CONTROLLERS.rollbacks, kind: Rollback, writes: ROLLBACK_STATUS_PATHS, access: ROLLBACK_ACCESS },
   ];
 }
 
@@ -64,6 +83,10 @@ export const MIGRATION_ACCESS: readonly Access[] = [{ kind: Migration, verbs: ['
 
 /** Paths of a Migration that its target writes. */
 export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
+
+/** The stamps on Snapshots and Rollbacks are annotations; whether one is still there is asked of the server. */
+export const SNAPSHOT_ACCESS: readonly Access[] = [{ kind: Snapshot, verbs: ['get', 'patch'] }];
+export const ROLLBACK_ACCESS: readonly Access[] = [{ kind: Rollback, verbs: ['get', 'patch'] }];
 
 /** The stamp on an Operation is an annotation. */
 export const OPERATION_ACCESS: readonly Access[] = [{ kind: Operation, verbs: ['patch'] }];

@@ -31,6 +31,10 @@ import { poolController } from './pools/controller.ts';
 import type { PoolTable } from './pools/table.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
+import { rollbackController, rollbackInformer } from './rollbacks/controller.ts';
+import { snapshotController, snapshotInformer } from './snapshots/controller.ts';
+import { releaseInterrupted, settleLock } from './snapshots/locks.ts';
+import { createHands, type SnapshotWorld } from './snapshots/world.ts';
 import { lookAfterStrays } from './strays.ts';
 import { createTurns } from './turns.ts';
 
@@ -94,6 +98,21 @@ export function connectControllers(parts: Parts): Connected {
     }),
   );
 
+  const snapshots = snapshotInformer(manager.informers, host);
+  const rollbacks = rollbackInformer(manager.informers, host);
+  const handsOfMachines = createHands(world, machines, machineInformer);
+  const handsOfContainers = createHands(world, containers, containerInformer);
+  const keeping: SnapshotWorld = {
+    guests: world,
+    snapshots,
+    hands: (kind) => (kind === 'Container' ? handsOfContainers : handsOfMachines),
+  };
+  manager.add(snapshotController(keeping));
+  manager.add(rollbackController(keeping, rollbacks));
+  const isAttended = ({ lock }: GuestRecord) =>
+    lock === undefined ||
+    (lock.by.kind === 'Snapshot' ? snapshots : rollbacks).get(keyOf(lock.by))?.metadata.uid === lock.by.uid;
+
   /** A guest whose process has changed is looked at again; ids without a record are nobody's. */
   const wake = (id: string) => {
     const record = records.get(id);
@@ -120,6 +139,7 @@ export function connectControllers(parts: Parts): Connected {
 
   return {
     lookAfterStrays: async (signal, onFirstRound) => {
+      await releaseInterrupted(keeping);
       await Promise.all([machineInformer.synced(signal), containerInformer.synced(signal)]);
       const find = () =>
         records.all().filter((record) => informerOf(record.kind).get(keyOf(record)) === undefined);
@@ -129,11 +149,20 @@ export function connectControllers(parts: Parts): Connected {
           ? departGuest(departDeps(world, containers, record, until), record, handle)
           : departGuest(departDeps(world, machines, record, until), record, handle);
       };
-      await moves.synced(signal);
+      await Promise.all([moves.synced(signal), snapshots.synced(signal), rollbacks.synced(signal)]);
       await Promise.all([
         lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal),
         lookAfterStrays(
           { world: parts.world, find: moves.unattended, depart: moves.settle, onFirstRound: () => {} },
+          signal,
+        ),
+        lookAfterStrays(
+          {
+            world: parts.world,
+            find: () => records.all().filter((record) => !isAttended(record)),
+            depart: (record, until) => settleLock(keeping, record, until),
+            onFirstRound: () => {},
+          },
           signal,
         ),
       ]);
@@ -204,6 +233,7 @@ function guestWorld(parts: Parts, looked: Promise<void>): GuestWorld {
     looked,
     hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
     enqueue: (controller, key) => manager.enqueue(controller, key),
+    volumesChanged: createAnnouncement<string>(),
     settled: createAnnouncement<string>(),
   };
 }

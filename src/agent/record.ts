@@ -94,6 +94,45 @@ export type Outgoing = {
   givenUp?: GivenUp;
 };
 
+/** The object that work on a guest is done for. */
+export type JobName = { kind: 'Snapshot' | 'Rollback'; uid: string; namespace: string; name: string };
+
+/**
+ * Work that must not overlap with any other on this guest: in the record before its first side effect, gone after its last. Moves are a lock
+ * too, by `incoming` and `outgoing`.
+ */
+export type GuestLock = {
+  operation: 'Snapshot' | 'Rollback';
+  by: JobName;
+  /** Wall clock, milliseconds. */
+  since: number;
+  /** Name of the snapshot in the pools. */
+  key: string;
+  /** Snapshot: it may stand still for it, and file systems inside it may be frozen. */
+  pauses?: true;
+  freezes?: true;
+  /** Rollback: the guest is to be off until it is over. `wasOn`: it ran before that. */
+  held?: { wasOn: boolean };
+  /** Rollback: volumes may have changed already; from here on it can only be finished. */
+  changing?: true;
+};
+
+/** A snapshot of this guest that stands, with all its volumes. */
+export type RecordedSnapshot = {
+  /** Of the Snapshot object. */
+  uid: string;
+  name: string;
+  /** Name of the snapshot in the pools. */
+  key: string;
+  /** Wall clock, milliseconds. */
+  takenAt: number;
+  consistency: 'Crash' | 'Filesystem';
+  stillMs: number;
+  /** uid of the snapshot the guest came from. */
+  parent?: string;
+  volumes: readonly { name: string; pool: string; id: string; sizeBytes: number }[];
+};
+
 export type GuestRecord = {
   version: 1;
   kind: 'VirtualMachine' | 'Container';
@@ -116,6 +155,13 @@ export type GuestRecord = {
   /** A move under way; never both. */
   incoming?: Incoming;
   outgoing?: Outgoing;
+  /** Other work under way. */
+  lock?: GuestLock;
+  snapshots?: readonly RecordedSnapshot[];
+  /** uid of the snapshot that what the guest's disks hold now came from. */
+  head?: string;
+  /** uid of the Rollback that was finished last. */
+  rolledBack?: string;
 };
 
 /** A record read back from disk, or undefined when it is not one of ours. */

@@ -17,6 +17,9 @@ export const MIGRATION_FINALIZERS = {
   target: 'vireo.dev/migration-target',
 } as const;
 
+/** Holds a snapshot until its host has removed what it kept. */
+export const SNAPSHOT_FINALIZER = 'vireo.dev/snapshot';
+
 /** `<name>/<metadata.uid>`, written before the first side effect: the same name with another uid is a restored copy. */
 export const STARTED_ANNOTATION = 'vireo.dev/started';
 

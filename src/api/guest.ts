@@ -164,6 +164,13 @@ export const guestStatusFields = {
       vnc: Type.Optional(text('Unix socket that speaks RFB.', 108)),
     }),
   ),
+  lock: Type.Optional(
+    object('Work that nothing else may overlap with; absent when there is none.', {
+      operation: oneOf(['Migration', 'Snapshot', 'Rollback'], 'What is under way.'),
+      since: time('When it began.'),
+      reason: text('The object it is done for.', 320),
+    }),
+  ),
   startFailure: Type.Optional(
     object('Starts that failed or ended in a crash, since the last that held.', {
       count: integer('How many in a row.', 0, 1_000_000),

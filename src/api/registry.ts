@@ -5,6 +5,8 @@ import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
 import { Migration } from './kinds/migration.ts';
 import { Operation } from './kinds/operation.ts';
+import { Rollback } from './kinds/rollback.ts';
+import { Snapshot } from './kinds/snapshot.ts';
 import { StoragePool } from './kinds/storagePool.ts';
 import { VirtualMachine } from './kinds/virtualMachine.ts';
 
@@ -16,6 +18,8 @@ export const kinds: readonly KindDefinition[] = [
   Host,
   Operation,
   Migration,
+  Snapshot,
+  Rollback,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

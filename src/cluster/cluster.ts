@@ -6,6 +6,8 @@ import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
+import { Rollback } from '../api/kinds/rollback.ts';
+import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { KindRef } from '../api/meta.ts';
@@ -41,6 +43,13 @@ import { guestKey, type PlacementSources, placementController } from './placemen
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
+import {
+  keptIndexes,
+  keptOfGuests,
+  keptOfHosts,
+  rollbackController,
+  snapshotController,
+} from './snapshots/snapshots.ts';
 
 export type ClusterOptions = {
   manager: Manager;
@@ -52,7 +61,7 @@ export type ClusterOptions = {
   parallelMigrations?: number;
 };
 
-/** Adds placement, hosts, pools, images, operations and migrations to a manager that is about to run as leader. */
+/** Adds placement, hosts, pools, images, operations, migrations and snapshots to a manager that is about to run as leader. */
 export function addClusterControllers(options: ClusterOptions): void {
   const { manager, clock, cluster, raise, parallelMigrations } = options;
   const { informers } = manager;
@@ -124,6 +133,24 @@ export function addClusterControllers(options: ClusterOptions): void {
       migrationsOfGuests(machines, moving),
       migrationsOfGuests(containers, moving),
       ...migrationTriggers(moving),
+    ]),
+  );
+
+  const snapshots = informers.informer(Snapshot, { indexes: keptIndexes });
+  const rollbacks = informers.informer(Rollback, { indexes: keptIndexes });
+  const kept = { hosts, guest: guestOf };
+  manager.add(
+    snapshotController(snapshots, kept, [
+      keptOfGuests(machines, snapshots),
+      keptOfGuests(containers, snapshots),
+      keptOfHosts(hosts, snapshots),
+    ]),
+  );
+  manager.add(
+    rollbackController(rollbacks, kept, [
+      keptOfGuests(machines, rollbacks),
+      keptOfGuests(containers, rollbacks),
+      keptOfHosts(hosts, rollbacks),
     ]),
   );
 

@@ -11,6 +11,7 @@ import {
   JOIN_ACCOUNT,
   MIGRATION_FINALIZERS,
   SIGNERS,
+  SNAPSHOT_FINALIZER,
   STARTED_ANNOTATION,
   SYSTEM_NAMESPACE,
 } from '../api/cluster.ts';
@@ -19,6 +20,8 @@ import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
+import { Rollback } from '../api/kinds/rollback.ts';
+import { Snapshot } from '../api/kinds/snapshot.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { KindRef } from '../api/meta.ts';
 
@@ -90,6 +93,7 @@ const of = (path: string) => `has(oldObject.status) && has(oldObject.status.${pa
 const PLACED = 'status.placement';
 const guestMetadata = metadata([GUEST_FINALIZER]);
 const jobMetadata = metadata([]);
+const snapshotMetadata = metadata([SNAPSHOT_FINALIZER]);
 const moveMetadata = metadata(Object.values(MIGRATION_FINALIZERS));
 
 const POLICIES: readonly Policy[] = [
@@ -116,20 +120,39 @@ const POLICIES: readonly Policy[] = [
   },
   {
     name: 'vireo-agent-operations',
-    kinds: [Operation],
+    kinds: [Operation, Rollback],
     operations: ['CREATE', 'UPDATE', 'DELETE'],
     who: isAgent,
     variables: jobMetadata.variables,
     validations: [
       {
         expression: `request.operation == 'UPDATE' && ${of('host')} && ${isHost('oldObject.status.host')}`,
-        message: 'an agent writes only operations that its host executes',
+        message: 'an agent writes only operations and rollbacks that its host executes',
       },
       SPEC,
       ...jobMetadata.validations,
       {
         expression: isSame('status.host'),
-        message: 'which host executes an operation is not for agents to say',
+        message: 'which host executes it is not for agents to say',
+      },
+    ],
+  },
+  {
+    name: 'vireo-agent-snapshots',
+    kinds: [Snapshot],
+    operations: ['CREATE', 'UPDATE', 'DELETE'],
+    who: isAgent,
+    variables: snapshotMetadata.variables,
+    validations: [
+      {
+        expression: `request.operation == 'UPDATE' && ${of('host')} && ${isHost('oldObject.status.host')}`,
+        message: 'an agent writes only snapshots that lie on its host',
+      },
+      SPEC,
+      ...snapshotMetadata.validations,
+      {
+        expression: isSame('status.host'),
+        message: 'where a snapshot lies is not for agents to say',
       },
     ],
   },

@@ -6,6 +6,7 @@ import { admitGuest, checkAllowList, isEpochBehind } from './admit.ts';
 import { applyChanges } from './changes.ts';
 import { block, drivePower } from './drive.ts';
 import type { GuestObject } from './kind.ts';
+import { isHeldOff } from './locks.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
 import { moveStage } from './moving.ts';
 import { attachNetworks } from './networks.ts';
@@ -27,7 +28,18 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   if (admission.type !== 'done') return admission;
   await remember(world, scope);
   const stage = moveStage(scope.record);
-  if (stage === 'HeldOff') return holdOff(world, scope);
+  if (isHeldOff(scope.record))
+    return holdOff(
+      world,
+      scope,
+      waiting('RollingBack', 'the guest is off while it is rolled back', MOVE_RECHECK_MS),
+    );
+  if (stage === 'HeldOff')
+    return holdOff(
+      world,
+      scope,
+      waiting('Migrating', 'the guest is off while it moves to another host', MOVE_RECHECK_MS),
+    );
   if (stage !== 'Home') return watchMove(world, scope);
   // A guest that is off needs its volumes and interfaces only when it is to be started.
   const isOn = scope.observation.state === 'Running' || scope.observation.state === 'Paused';
@@ -40,18 +52,16 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   return mostUrgent([...blockages(scope), powered, asked]);
 }
 
-/** Stopped as a halted guest is, with what was asked of it kept for the host it moves to. */
+/** Stopped as a halted guest is, with what was asked of it kept for after that. */
 async function holdOff<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   scope: Scope<T, Request, Hardware>,
+  why: Outcome,
 ): Promise<Outcome> {
   const deps = driveDeps(world, scope);
   const off = await drivePower({ ...deps, held: true, blocked: () => done, prepare: async () => {} }, scope);
   if (scope.observation.state !== 'Off') return off;
-  return block(
-    scope,
-    waiting('Migrating', 'the guest is off while it moves to another host', MOVE_RECHECK_MS),
-  );
+  return block(scope, why);
 }
 
 /** Its migration acts; it wakes this guest when it is over. */

@@ -47,6 +47,7 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     memories.set(id, memory);
     return memory;
   };
+  world.volumesChanged.listen((id) => memories.get(id)?.volumes.clear());
   const pass = async (
     given: Pass<T>,
     work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,

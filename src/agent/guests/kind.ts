@@ -4,6 +4,7 @@ import type { KindDefinition } from '../../api/kind.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type {
   GuestHandle,
+  GuestSnapshots,
   GuestTransfer,
   HypervisorDriver,
   HypervisorFacts,
@@ -40,6 +41,8 @@ export type GuestKind<T extends GuestObject, Request, Hardware> = {
   readonly driver: HypervisorDriver<Request, Hardware>;
   /** Absent: such guests, or this driver's, cannot move while they run. */
   readonly transfer?: GuestTransfer<Request, Hardware>;
+  /** Absent: nothing but to let it stand still can be done for snapshots of such guests. */
+  readonly snapshots?: GuestSnapshots;
   readonly plugs: 'Tap' | 'Veth';
   volumes(spec: T['spec']): readonly VolumePlan[];
   /** The interfaces with the MAC each has: its own, or derived from the uuid. */

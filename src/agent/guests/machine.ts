@@ -6,6 +6,7 @@ import { parseBytes } from '../../base/quantity.ts';
 import type {
   DiskRequest,
   GuestHandle,
+  GuestSnapshots,
   GuestTransfer,
   HypervisorDriver,
   MachineHardware,
@@ -22,6 +23,7 @@ export type MachineDriver = HypervisorDriver<MachineRequest, MachineHardware> & 
   sockets?(guest: GuestHandle): MachineSockets;
   /** Absent: machines cannot move while they run. */
   readonly transfer?: GuestTransfer<MachineRequest, MachineHardware>;
+  readonly snapshots?: GuestSnapshots;
 };
 
 type Spec = VirtualMachine['spec'];
@@ -37,6 +39,7 @@ export function machineKind(
     controller: CONTROLLERS.machines,
     driver,
     ...(driver.transfer === undefined ? {} : { transfer: driver.transfer }),
+    ...(driver.snapshots === undefined ? {} : { snapshots: driver.snapshots }),
     plugs: 'Tap',
     volumes: (spec) => (spec.disks ?? []).map(volumeOf),
     nics: (spec, uuid) => (spec.networks ?? []).map((network) => wishOf(network, uuid)),

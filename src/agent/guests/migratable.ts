@@ -8,6 +8,9 @@ import type { Scope } from './scope.ts';
 
 type Obstacle = { reason: string; message: string };
 
+/** Said by the condition, and by a Migration that is refused for it. */
+export const HAS_SNAPSHOTS = 'its snapshots lie on this host and would be lost: delete its Snapshots first';
+
 const OFFLINE = 'a Migration of type Offline stops it, moves it and starts it there';
 
 export function migratableFinding<T extends GuestObject, Request, Hardware>(
@@ -25,10 +28,15 @@ export function migratableFinding<T extends GuestObject, Request, Hardware>(
 
 function ofAny<T extends GuestObject, Request, Hardware>({
   observation,
+  record,
 }: Scope<T, Request, Hardware>): Obstacle[] {
-  return observation.state === 'Unmanageable'
-    ? [{ reason: 'Unmanageable', message: observation.message }]
-    : [];
+  const kept = record?.snapshots?.length ?? 0;
+  return [
+    ...(observation.state === 'Unmanageable'
+      ? [{ reason: 'Unmanageable', message: observation.message }]
+      : []),
+    ...(kept > 0 ? [{ reason: 'HasSnapshots', message: HAS_SNAPSHOTS }] : []),
+  ];
 }
 
 /** A machine that is off moves its disks, which needs none of this. */

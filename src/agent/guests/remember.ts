@@ -46,6 +46,10 @@ export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts):
     nics: uniteNics(before?.nics ?? [], facts.nics),
     ...(inherited && before.incoming !== undefined ? { incoming: before.incoming } : {}),
     ...(inherited && before.outgoing !== undefined ? { outgoing: before.outgoing } : {}),
+    ...(inherited && before.lock !== undefined ? { lock: before.lock } : {}),
+    ...(inherited && before.snapshots !== undefined ? { snapshots: before.snapshots } : {}),
+    ...(inherited && before.head !== undefined ? { head: before.head } : {}),
+    ...(inherited && before.rolledBack !== undefined ? { rolledBack: before.rolledBack } : {}),
     run: inherited ? before.run : before?.run.live === undefined ? {} : { live: before.run.live },
   };
 }

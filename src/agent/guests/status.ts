@@ -7,6 +7,7 @@ import type { RecordedNic, RecordedVolume, RunState } from '../record.ts';
 import { restartableChanges, volumeChanges } from './changes.ts';
 import { type Finding, guestFindings, OWNED_CONDITIONS, wasStarted } from './conditions.ts';
 import type { GuestObject } from './kind.ts';
+import { lockShown } from './locks.ts';
 import { migratableFinding } from './migratable.ts';
 import type { GuestScope, Scope } from './scope.ts';
 import { judgeGuest, type Verdict } from './verdict.ts';
@@ -26,6 +27,7 @@ export const GUEST_STATUS_PATHS: readonly string[] = [
   'status.console',
   'status.startFailure',
   'status.phaseTransitions',
+  'status.lock',
 ];
 
 /** Most entries of status.phaseTransitions. */
@@ -59,6 +61,7 @@ export function guestStatus<T extends GuestObject, Request, Hardware>(
     effective,
     phaseTransitions: transitions(before, verdict, now),
     ...runFields(scope),
+    ...lockField(scope),
     ...(pending.length === 0 ? {} : { pendingChanges: pending.slice(0, 64) }),
     ...deviceFields(scope),
   };
@@ -124,6 +127,11 @@ function iso(ms: number): string {
 function transitions({ phaseTransitions = [] }: GuestStatus, { phase }: Verdict, now: number) {
   if (phaseTransitions.at(-1)?.phase === phase) return phaseTransitions;
   return [...phaseTransitions, { phase, at: iso(now) }].slice(-TRANSITIONS);
+}
+
+function lockField({ record }: GuestScope) {
+  const lock = lockShown(record);
+  return lock === undefined ? {} : { lock };
 }
 
 function runFields({ record }: { record: { run: RunState } | undefined }) {

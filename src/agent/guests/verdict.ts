@@ -1,5 +1,6 @@
 /** Whether a guest is as declared, in kstatus' terms, and its phase in one word. Pure. https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus */
 import type { GuestPhase, RunStrategy } from '../../api/guest.ts';
+import { isHeldOff } from './locks.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
 import { moveStage } from './moving.ts';
 import { wantedPower } from './power.ts';
@@ -133,7 +134,7 @@ function phaseOfOff(scope: GuestScope, strategy: RunStrategy): GuestPhase {
   const run = record?.run ?? {};
   if (power.type === 'BackOff' || (power.type === 'Blocked' && run.failure !== undefined))
     return 'CrashLoopBackOff';
-  const wanted = isStoppedForMaintenance(scope) ? 'Off' : wantedPower(strategy, run);
+  const wanted = isStoppedForMaintenance(scope) || isHeldOff(record) ? 'Off' : wantedPower(strategy, run);
   if (wanted === 'Off' || (wanted === 'AsIs' && run.restart !== true)) return 'Stopped';
   if (volumes.type === 'Blocked')
     return volumes.outcome.reason === 'VolumesCreating' ? 'Provisioning' : 'Pending';

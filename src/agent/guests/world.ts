@@ -49,6 +49,8 @@ export type GuestWorld = {
   looked: Promise<void>;
   /** Has an object of a controller looked at again. */
   enqueue(controller: string, key: string): void;
+  /** Id of each guest whose volumes are not what they were when they were last looked at. */
+  volumesChanged: Announcement<string>;
   /** `<kind>/<namespace>/<name>` of each guest whose pass has ended. */
   settled: Announcement<string>;
 };

@@ -1,6 +1,7 @@
 /** The status of an Operation that this host executes. Pure. */
 import type { Operation, OperationStatus } from '../../api/kinds/operation.ts';
-import type { Condition, Stored } from '../../api/meta.ts';
+import type { Stored } from '../../api/meta.ts';
+import { type JobState, jobConditions } from '../jobConditions.ts';
 import type { OperationDecision } from './decide.ts';
 
 /** Paths an agent writes; `status.host` is the manager's. */
@@ -22,7 +23,10 @@ export function operationStatus(
   const base: OperationStatus = {
     ...status,
     ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
-    conditions: conditionsOf(status.conditions ?? [], decision, at, metadata.generation),
+    conditions: jobConditions(status.conditions ?? [], stateOf(decision), {
+      at,
+      generation: metadata.generation,
+    }),
     message: decision.message.slice(0, 1_024),
   };
   switch (decision.type) {
@@ -35,28 +39,10 @@ export function operationStatus(
   }
 }
 
-/** A failed job is Ready=False and Stalled=True; Reconciling and Stalled exist only while they are true (kstatus). */
-function conditionsOf(
-  before: readonly Condition[],
-  decision: Exclude<OperationDecision, { type: 'accept' }>,
-  at: string,
-  generation: number | undefined,
-): Condition[] {
-  const make = (type: string, status: 'True' | 'False', reason: string): Condition => ({
-    type,
-    status,
-    reason,
-    message: decision.message,
-    lastTransitionTime: at,
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
-  });
-  const foreign = before.filter(({ type }) => !['Ready', 'Reconciling', 'Stalled'].includes(type));
-  if (decision.type !== 'end') {
-    const reason = decision.type === 'wait' ? decision.reason : 'Running';
-    return [...foreign, make('Ready', 'False', reason), make('Reconciling', 'True', reason)];
-  }
-  if (decision.phase === 'Failed') {
-    return [...foreign, make('Ready', 'False', decision.reason), make('Stalled', 'True', decision.reason)];
-  }
-  return [...foreign, make('Ready', 'True', decision.reason)];
+function stateOf(decision: Exclude<OperationDecision, { type: 'accept' }>): JobState {
+  const { message } = decision;
+  if (decision.type === 'follow') return { type: 'UnderWay', reason: 'Running', message };
+  const { reason } = decision;
+  if (decision.type === 'wait') return { type: 'UnderWay', reason, message };
+  return { type: decision.phase === 'Failed' ? 'Failed' : 'Ended', reason, message };
 }

@@ -176,6 +176,21 @@ export type ContainerRequest = {
 
 export type ContainerHardware = { idBase: number };
 
+/** What snapshots of a running machine need beside `pause` and `resume`. */
+export type GuestSnapshots = {
+  /**
+   * Has the guest's agent write out and freeze all file systems, within `timeoutMs`. False: there is no agent, or it could not. `thaw` is
+   * called afterwards in any case.
+   */
+  freeze(guest: GuestHandle, options: { timeoutMs: number }): Promise<boolean>;
+  /** Ends a freeze. A guest that is off, or whose agent is not connected, is no error; throws ReasonedError when the agent does not answer. */
+  thaw(guest: GuestHandle): Promise<void>;
+  /** One snapshot of this name inside the file of each of these disks, all at one moment or none. Throws ReasonedError SnapshotFailed. */
+  take(guest: GuestHandle, name: string, disks: readonly string[]): Promise<void>;
+  /** Removes them; one that is not there is no error. */
+  remove(guest: GuestHandle, name: string, disks: readonly string[]): Promise<void>;
+};
+
 /** Moving a running guest to another host, as the driver of machines offers it. Every method may be called again after any crash. */
 export type GuestTransfer<Request, Hardware> = {
   /**

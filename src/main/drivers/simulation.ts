@@ -21,6 +21,7 @@ const PHASES = ['Disks', 'Memory', 'SwitchingOver'] as const;
 const FAULT = {
   failStarts: 'number',
   ignoreShutdown: 'boolean',
+  failFreeze: 'boolean',
   crashAfterMs: 'number',
   failTransferIn: PHASES,
   hangTransferIn: PHASES,

@@ -11,6 +11,8 @@ import { Container, type ContainerSpec } from '../../../src/api/kinds/container.
 import { Host } from '../../../src/api/kinds/host.ts';
 import { Image } from '../../../src/api/kinds/image.ts';
 import { Operation, type OperationSpec } from '../../../src/api/kinds/operation.ts';
+import { Rollback, type RollbackSpec } from '../../../src/api/kinds/rollback.ts';
+import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { StoragePool, type StoragePoolSpec } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
@@ -144,22 +146,22 @@ export function createLab(options: LabOptions = {}) {
       latency,
       faults,
     });
-    const acts = ['start', 'shutdown', 'kill', 'remove'] as const;
+    const acts = ['start', 'shutdown', 'kill', 'remove', 'pause', 'resume'] as const;
+    const inGuest = crasher.wrap('inGuest', machines.snapshots, ['freeze', 'thaw']);
     const drivers: AgentDrivers = {
-      machines: crasher.wrap('machines', machines, acts),
+      machines: crasher.wrap('machines', { ...machines, snapshots: inGuest }, acts),
       containers: crasher.wrap('containers', containers, acts),
       network: crasher.wrap('network', createFakeNetwork(plugs), ['attach', 'detach']),
-      openPool: async ({ name, path }) =>
-        crasher.wrap(
-          'pool',
-          await createSimulatedPool({
-            world: host,
-            config: { type: 'Simulated', name, path, totalBytes: 1e12 },
-            faults: () => poolFaults,
-            ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
-          }),
-          ['create', 'resize', 'remove'],
-        ),
+      openPool: async ({ name, path }) => {
+        const pool = await createSimulatedPool({
+          world: host,
+          config: { type: 'Simulated', name, path, totalBytes: 1e12 },
+          faults: () => poolFaults,
+          ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
+        });
+        const snapshots = crasher.wrap('snapshots', pool.snapshots, ['take', 'rollBack', 'remove']);
+        return crasher.wrap('pool', { ...pool, snapshots }, ['create', 'resize', 'remove']);
+      },
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
     };
     return { machines, containers, drivers };
@@ -243,7 +245,7 @@ export function createLab(options: LabOptions = {}) {
 
   const describe = (): string =>
     JSON.stringify(
-      [VirtualMachine, Container, Operation, Host].flatMap((kind) =>
+      [VirtualMachine, Container, Operation, Snapshot, Rollback, Host].flatMap((kind) =>
         user.state
           .list(kind)
           .map((object) => ({ kind: kind.kind, meta: object.metadata, status: object.status })),
@@ -313,6 +315,26 @@ export function createLab(options: LabOptions = {}) {
     },
     host: () => find(Host, HOST),
     operation: (name: string) => find(Operation, name),
+    snapshot: (name: string) => find(Snapshot, name),
+    rollback: (name: string) => find(Rollback, name),
+    createSnapshot: (
+      name: string,
+      guest: Snapshot['spec']['guest'],
+      more: Partial<Snapshot['spec']> = {},
+      annotations?: Record<string, string>,
+    ) =>
+      create(
+        Snapshot,
+        name,
+        { guest, ...more },
+        { status: { host: HOST }, ...(annotations === undefined ? {} : { annotations }) },
+      ),
+    createRollback: (
+      name: string,
+      snapshot: string,
+      guest: RollbackSpec['guest'],
+      more: Partial<RollbackSpec> = {},
+    ) => create(Rollback, name, { guest, snapshot, ...more }, { status: { host: HOST } }),
     createPool: (name: string, spec: Partial<StoragePoolSpec> = {}) =>
       create(StoragePool, name, { type: 'Directory', ...spec }),
     createImage: (name: string, spec: Partial<Image['spec']> = {}) =>

@@ -4,6 +4,7 @@
  */
 import type { MigrationStatus } from '../../../api/kinds/migration.ts';
 import type { GuestObservation, TransferProgress } from '../../../drivers/hypervisor/contract.ts';
+import { HAS_SNAPSHOTS } from '../../guests/migratable.ts';
 import type { GivenUp, Outgoing } from '../../record.ts';
 import type { Belonging } from '../placement.ts';
 
@@ -27,8 +28,8 @@ export type SourceFacts = {
         source: NonNullable<MigrationStatus['source']>['state'] | undefined;
       }
     | undefined;
-  /** `moved`: the record has a move of another Migration, or the guest is only coming here. */
-  record: { outgoing: Outgoing | undefined; moved: boolean; runs: boolean } | undefined;
+  /** `moved`: the record has a move of another Migration, the guest is only coming here, or other work locks it. */
+  record: { outgoing: Outgoing | undefined; moved: boolean; runs: boolean; snapshots: number } | undefined;
   observation: GuestObservation['state'];
   transfer: TransferProgress;
   belonging: Belonging;
@@ -131,6 +132,7 @@ function decideUnbegun({ migration, record, observation, belonging, wantedOff }:
     );
   }
   if (record.moved) return { type: 'none' };
+  if (record.snapshots > 0) return refuse('HasSnapshots', HAS_SNAPSHOTS);
   if (wantedOff !== undefined) return refuse(wantedOff.reason, wantedOff.message);
   if (observation === 'Unmanageable') {
     return refuse('Unmanageable', 'the guest does not answer on its host: see its condition Running');

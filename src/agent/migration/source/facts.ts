@@ -3,6 +3,7 @@ import { isOver, type Migration } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
 import type { TransferProgress } from '../../../drivers/hypervisor/contract.ts';
 import type { GuestObject } from '../../guests/kind.ts';
+import { lockFor } from '../../guests/locks.ts';
 import { wantedPower } from '../../guests/power.ts';
 import type { GuestRecord, Outgoing } from '../../record.ts';
 import { type Belonging, belongingOf } from '../placement.ts';
@@ -61,7 +62,8 @@ export async function sourceFacts(
         ? undefined
         : {
             outgoing,
-            moved: outgoing === undefined && (record.outgoing !== undefined || record.incoming !== undefined),
+            moved: outgoing === undefined && lockFor(record, pass.name.uid) === 'Other',
+            snapshots: record.snapshots?.length ?? 0,
             runs: record.run.live !== undefined,
           },
     wantedOff: wantedOff(found, record, outgoing ?? pass.migration?.status),

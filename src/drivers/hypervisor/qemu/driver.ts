@@ -3,6 +3,7 @@ import type { World } from '../../../base/world.ts';
 import type { Cgroups } from '../../cgroup/contract.ts';
 import type {
   GuestHandle,
+  GuestSnapshots,
   GuestTransfer,
   HypervisorDriver,
   HypervisorFacts,
@@ -20,6 +21,7 @@ import { createObserver } from './observe.ts';
 import { printArguments } from './plan/options.ts';
 import { findProcesses } from './processes.ts';
 import { resolveHardware } from './resolve.ts';
+import { createGuestSnapshots } from './snapshots.ts';
 import { machineSockets, socketDirectory } from './sockets.ts';
 import { createStarts, startGuest } from './start.ts';
 import { defaultPorts } from './transfer/channel.ts';
@@ -37,10 +39,11 @@ export type QemuOptions = {
   facts?: HypervisorFacts;
 };
 
-/** The QEMU driver; `sockets` says where a guest's consoles are, `transfer` moves running guests. */
+/** The QEMU driver; `sockets` says where a guest's consoles are, `transfer` moves running guests, `snapshots` keeps their disks. */
 export type QemuDriver = HypervisorDriver<MachineRequest, MachineHardware> & {
   sockets(guest: GuestHandle): MachineSockets;
   transfer: GuestTransfer<MachineRequest, MachineHardware>;
+  snapshots: GuestSnapshots;
 };
 
 /** The driver of this host. */
@@ -98,6 +101,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     close: async () => context.monitors.close(),
     sockets: (guest) => machineSockets(runDirectory, guest.id),
     transfer: createTransfer(context, facts),
+    snapshots: createGuestSnapshots(context),
   };
 }
 

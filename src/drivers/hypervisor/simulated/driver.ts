@@ -9,6 +9,7 @@ import type {
   GuestEnd,
   GuestHandle,
   GuestObservation,
+  GuestSnapshots,
   GuestTransfer,
   HypervisorDriver,
 } from '../contract.ts';
@@ -31,6 +32,8 @@ export type SimulatedFault = TransferFault & {
   failStarts?: number;
   /** A shutdown request is heard and not followed. */
   ignoreShutdown?: boolean;
+  /** Its agent does not freeze file systems. */
+  failFreeze?: boolean;
   /** It crashes so many milliseconds after each start. */
   crashAfterMs?: number;
 };
@@ -52,6 +55,7 @@ export type SimulatedOptions<Request, Hardware> = {
 /** A simulated hypervisor, and what happens to its guests from outside. */
 export type SimulatedHypervisor<Request, Hardware> = HypervisorDriver<Request, Hardware> & {
   readonly transfer?: GuestTransfer<Request, Hardware>;
+  readonly snapshots: GuestSnapshots;
   /** Ends a running guest as if its process had died (Crashed) or it had powered itself off. */
   end(id: string, how: GuestEnd): Promise<void>;
   /** Ends all running guests as a reboot of the host does. */
@@ -183,6 +187,25 @@ export function createSimulatedHypervisor<Request, Hardware>(
       await lives.close();
     },
     ...(transfer === undefined ? {} : { transfer: transfer.offer }),
+    // Disks of simulated pools are snapshotted by their pools, whoever has them open.
+    snapshots: {
+      freeze: async (guest) => {
+        const known = await lives.living(guest.id);
+        if (known?.state !== 'Running' || kind.agentConnected(known.request as Request) !== true)
+          return false;
+        if (faultOf(guest).failFreeze === true) return false;
+        await lives.change({ ...known, frozen: true });
+        return true;
+      },
+      thaw: async (guest) => {
+        const known = await lives.living(guest.id);
+        if (known?.frozen !== true) return;
+        const { frozen: _, ...thawed } = known;
+        await lives.change(thawed);
+      },
+      take: async () => {},
+      remove: async () => {},
+    },
     end,
     rebootHost: async () => {
       await Promise.all((await lives.all()).map((id) => end(id, 'HostRebooted')));

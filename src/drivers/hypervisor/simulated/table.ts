@@ -22,6 +22,8 @@ export type SimulatedGuest = {
   request: unknown;
   /** Wall clock, ms since the epoch: when it will have followed a shutdown request. */
   stopsAtMs?: number;
+  /** Its file systems are frozen by its agent. */
+  frozen?: true;
   /** The hardware it runs with. */
   hardware?: unknown;
   /** Its transfer to another host. */

@@ -67,7 +67,7 @@ function* sourceFacts(): Generator<SourceFacts & { outgoing: Outgoing }> {
     yield* combinations<SourceFacts & { outgoing: Outgoing }>({
       outgoing: [outgoing],
       migration: sourceMigrations,
-      record: [{ outgoing, moved: false, runs: false }],
+      record: [{ outgoing, moved: false, runs: false, snapshots: 0 }],
       observation: STATES,
       transfer: [
         { phase: 'Idle' },

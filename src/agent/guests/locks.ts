@@ -1,0 +1,50 @@
+/** The one lock of a guest: whatever is under way, a move or other work, nothing else begins. Pure. */
+import type { GuestStatus } from '../../api/guest.ts';
+import type { GuestLock, GuestRecord } from '../record.ts';
+
+type Lockable = Pick<GuestRecord, 'incoming' | 'outgoing' | 'lock'>;
+
+/** What a guest is locked for, as its status shows it; undefined: work may begin. */
+export function lockShown(record: Lockable | undefined): GuestStatus['lock'] {
+  const { incoming, outgoing, lock } = record ?? {};
+  if (lock !== undefined) return shown(lock.operation, lock.since, lock.by);
+  const move = (outgoing ?? incoming)?.migration;
+  if (move === undefined || incoming?.home === true) return undefined;
+  return shown('Migration', outgoing?.since ?? 0, move);
+}
+
+function shown(
+  operation: NonNullable<GuestStatus['lock']>['operation'],
+  since: number,
+  by: { namespace: string; name: string },
+): NonNullable<GuestStatus['lock']> {
+  return {
+    operation,
+    since: `${new Date(since).toISOString().slice(0, 19)}Z`,
+    reason: `${operation} ${by.namespace}/${by.name}`,
+  };
+}
+
+/** What stands in the way of work by this job: nothing, its own lock from before a crash, or the work of others. */
+export function lockFor(record: Lockable, uid: string): 'Free' | 'Own' | 'Other' {
+  if (record.lock?.by.uid === uid) return 'Own';
+  const isMoving = record.incoming !== undefined || record.outgoing !== undefined;
+  return isMoving || record.lock !== undefined ? 'Other' : 'Free';
+}
+
+/** Takes the lock; throws when another is faster, which turns prevent. */
+export function locked(record: GuestRecord, lock: GuestLock): GuestRecord {
+  if (lockFor(record, lock.by.uid) === 'Other') throw new Error(`the guest ${record.id} is locked already`);
+  return { ...record, lock };
+}
+
+/** Gives it back; `more` changes in the same write. A guest that was held off starts again if it ran before. */
+export function unlocked({ lock, ...record }: GuestRecord, more: Partial<GuestRecord> = {}): GuestRecord {
+  const run = lock?.held?.wasOn === true ? { ...record.run, restart: true } : record.run;
+  return { ...record, ...more, run };
+}
+
+/** To be off until its work is over, whatever its run strategy says. */
+export function isHeldOff(record: Lockable | undefined): boolean {
+  return record?.lock?.held !== undefined;
+}

@@ -1,0 +1,192 @@
+/** The controller of Snapshots of guests on this host: takes them, says what stands, removes them with their object. */
+import { SNAPSHOT_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { Snapshot } from '../../api/kinds/snapshot.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
+import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import type { Informer, Informers } from '../../client/contract.ts';
+import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
+import { CONTROLLERS, SNAPSHOT_ACCESS } from '../access.ts';
+import { GateClosed } from '../guests/gate.ts';
+import { handleOf } from '../guests/gather.ts';
+import { lockFor } from '../guests/locks.ts';
+import type { GuestRecord } from '../record.ts';
+import { decideSnapshot, type SnapshotFacts } from './decide.ts';
+import { SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
+import { removeSnapshot, takeSnapshot, undo } from './take.ts';
+import { guestOf, type SnapshotWorld, wakeGuest, whereGuestIs } from './world.ts';
+
+/** The informer of snapshots that lie on this host, with the index its trigger uses. */
+export function snapshotInformer(informers: Informers, host: string): Informer<Snapshot> {
+  return informers.informer(Snapshot, {
+    fieldSelector: `status.host=${host}`,
+    indexes: { guest: (snapshot) => [guestOf(snapshot).text] },
+  });
+}
+
+export function snapshotController(world: SnapshotWorld): Controller<Snapshot> {
+  return {
+    name: CONTROLLERS.snapshots,
+    kind: Snapshot,
+    informer: world.snapshots,
+    writes: SNAPSHOT_STATUS_PATHS,
+    access: SNAPSHOT_ACCESS,
+    finalizer: SNAPSHOT_FINALIZER,
+    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    triggers: [ofGuests(world)],
+    concurrency: 8,
+    reconcile: (pass) => inTurn(world, pass, () => settle(world, pass)),
+    remove: (pass) => inTurn(world, pass, async () => ({ outcome: await remove(world, pass) })),
+  };
+}
+
+/** A guest was looked at, or its snapshots changed: those of it may have something new to say. */
+function ofGuests({ guests, snapshots }: SnapshotWorld): Trigger {
+  return {
+    subscribe: (enqueue) =>
+      guests.settled.listen((guest) => {
+        for (const { metadata } of snapshots.byIndex('guest', guest)) enqueue(keyOf(metadata));
+      }),
+  };
+}
+
+async function inTurn(
+  world: SnapshotWorld,
+  { object }: Pass<Snapshot>,
+  work: () => Promise<PassResult<Snapshot>>,
+): Promise<PassResult<Snapshot>> {
+  await world.guests.looked;
+  const record = recordOf(world, object);
+  return record === undefined ? work() : world.guests.turns.take(record.id, work);
+}
+
+function recordOf({ guests }: SnapshotWorld, snapshot: Stored<Snapshot>): GuestRecord | undefined {
+  const { kind, key } = guestOf(snapshot);
+  return guests.records.byKey(kind, key);
+}
+
+async function factsOf(
+  world: SnapshotWorld,
+  { object: snapshot, now, signal }: Pass<Snapshot>,
+): Promise<SnapshotFacts> {
+  const { uid } = snapshot.metadata;
+  const record = recordOf(world, snapshot);
+  const guest = whereGuestIs(world, record);
+  const hands = world.hands(snapshot.spec.guest.kind);
+  const asksForLost = record === undefined && snapshot.status?.phase === 'Ready';
+  const namespace = snapshot.metadata.namespace ?? 'default';
+  return {
+    snapshot,
+    now,
+    guest,
+    record: record && {
+      lock: lockFor(record, uid),
+      taken: record.snapshots?.find((taken) => taken.uid === uid),
+    },
+    isGone:
+      asksForLost && (await hands.read({ namespace, name: snapshot.spec.guest.name }, signal)) === undefined,
+    observation:
+      record === undefined || guest === 'Away'
+        ? undefined
+        : (await hands.observe(handleOf(world.guests.stateDirectory, record))).state,
+  };
+}
+
+async function settle(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
+  const facts = await factsOf(world, pass);
+  const decision = decideSnapshot(facts);
+  const { object, now } = pass;
+  switch (decision.type) {
+    case 'rest': {
+      const { againMs } = decision;
+      return { outcome: againMs === undefined ? done : waiting('GuestGone', 'the guest has left', againMs) };
+    }
+    case 'say': {
+      const parent = nameOfParent(world, object, decision.taken.parent);
+      return { outcome: done, status: snapshotStatus(object, decision, { now, parent }) };
+    }
+    case 'wait': {
+      const { reason, message, afterMs } = decision;
+      return {
+        outcome: waiting(reason, message, afterMs),
+        status: snapshotStatus(object, decision, { now }),
+      };
+    }
+    case 'end':
+      if (decision.phase !== 'Skipped') pass.event('Warning', decision.reason, decision.message);
+      return { outcome: done, status: snapshotStatus(object, decision, { now }) };
+    case 'undo':
+      await undoOwn(world, object);
+      return { outcome: waiting('Again', 'it was interrupted and is begun anew', 0) };
+    case 'take':
+      return take(world, pass);
+  }
+}
+
+function nameOfParent(world: SnapshotWorld, snapshot: Stored<Snapshot>, uid: string | undefined) {
+  return recordOf(world, snapshot)?.snapshots?.find((taken) => taken.uid === uid)?.name;
+}
+
+async function take(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
+  const { object, now, signal } = pass;
+  const record = recordOf(world, object);
+  if (record === undefined) return { outcome: waiting('GuestNotHere', 'the guest has just gone', 1_000) };
+  try {
+    const taken = await takeSnapshot(world, record, object, signal);
+    pass.event('Normal', 'Taken', `all disks of ${object.spec.guest.name}, ${taken.consistency} consistent`);
+    world.guests.settled.tell(guestOf(object).text);
+    wakeGuest(world, record);
+    const parent = nameOfParent(world, object, taken.parent);
+    return { outcome: done, status: snapshotStatus(object, { type: 'say', taken }, { now, parent }) };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    await undoOwn(world, object);
+    const outcome = outcomeOf(error, 'SnapshotFailed');
+    if (outcome.type === 'done') return { outcome };
+    const { reason, message } = outcome;
+    if (error instanceof GateClosed || reason === 'StoragePoolNotReady') {
+      const said = { type: 'wait', reason, message, afterMs: 2_000 } as const;
+      return {
+        outcome: waiting(reason, message, said.afterMs),
+        status: snapshotStatus(object, said, { now }),
+      };
+    }
+    pass.event('Warning', reason, message);
+    const said = { type: 'end', phase: 'Failed', reason, message } as const;
+    return { outcome: done, status: snapshotStatus(object, said, { now }) };
+  }
+}
+
+/** While it cannot be undone the lock stays, and the pass is tried again with back-off. */
+async function undoOwn(world: SnapshotWorld, snapshot: Stored<Snapshot>): Promise<void> {
+  const record = recordOf(world, snapshot);
+  if (record?.lock?.by.uid !== snapshot.metadata.uid) return;
+  await undo(world, record, record.lock);
+  wakeGuest(world, record);
+}
+
+/** `done` when nothing of it is left here. */
+async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<Snapshot>): Promise<Outcome> {
+  await undoOwn(world, snapshot);
+  const record = recordOf(world, snapshot);
+  const taken = record?.snapshots?.find(({ uid }) => uid === snapshot.metadata.uid);
+  if (record === undefined || taken === undefined) return done;
+  const hands = world.hands(record.kind);
+  const guest = await hands.read(record, signal);
+  // Whoever removes the guest removes its volumes; those that are retained keep what is in them.
+  if (guest?.metadata.uid !== record.uid) return done;
+  if (guest.metadata.deletionTimestamp !== undefined)
+    return waiting('GuestDeleted', 'it goes with the volumes of its guest', 5_000);
+  if (lockFor(record, snapshot.metadata.uid) === 'Other')
+    return waiting('GuestLocked', 'other work is under way: see status.lock of the guest', 2_000);
+  try {
+    await removeSnapshot(world, record, { snapshot, taken }, signal);
+    world.guests.settled.tell(guestOf(snapshot).text);
+    wakeGuest(world, record);
+    return done;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const outcome = outcomeOf(error, 'RemovalFailed');
+    if (outcome.type === 'done') return failed('RemovalFailed', 'it could not be removed');
+    return error instanceof GateClosed ? waiting(outcome.reason, outcome.message, 2_000) : outcome;
+  }
+}

@@ -1,0 +1,71 @@
+/** Locks whose holder died: found at the start and when an object leaves, and ended as their work allows. */
+import { Rollback } from '../../api/kinds/rollback.ts';
+import { Snapshot } from '../../api/kinds/snapshot.ts';
+import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import { unlocked } from '../guests/locks.ts';
+import { read } from '../guests/read.ts';
+import { updateRecord } from '../guests/wiring.ts';
+import type { GuestLock, GuestRecord } from '../record.ts';
+import { rollBack } from '../rollbacks/act.ts';
+import { letGo, undo } from './take.ts';
+import { type SnapshotWorld, wakeGuest } from './world.ts';
+
+/**
+ * Lets guests go on that an earlier agent left standing still or frozen: at once, without asking anybody, as they were this host's when they
+ * stopped and nothing of theirs has been given away. Never throws.
+ */
+export async function releaseInterrupted(world: SnapshotWorld): Promise<void> {
+  const { records, turns, world: base } = world.guests;
+  for (const { id, lock } of records.all()) {
+    if (lock?.operation !== 'Snapshot') continue;
+    await turns
+      .take(id, async () => {
+        const record = records.get(id);
+        if (record?.lock?.operation === 'Snapshot') await letGo(world, record, record.lock);
+      })
+      .catch((error: unknown) => {
+        base.log.warn('a guest cannot be let go on', { guest: id, error: String(error) });
+      });
+  }
+}
+
+/** Ends the lock of a record unless its object is still there. */
+export function settleLock(world: SnapshotWorld, { id }: GuestRecord, signal: AbortSignal): Promise<Outcome> {
+  const { records, turns } = world.guests;
+  return turns.take(id, async () => {
+    const record = records.get(id);
+    if (record?.lock === undefined || (await isHeld(world, record.lock, signal))) return done;
+    try {
+      return await end(world, record, record.lock, signal);
+    } catch (error) {
+      return outcomeOf(error, 'LockStays');
+    }
+  });
+}
+
+async function isHeld({ guests }: SnapshotWorld, { by }: GuestLock, signal: AbortSignal): Promise<boolean> {
+  const { kind, uid, ...ref } = by;
+  const found =
+    kind === 'Snapshot'
+      ? await guests.client.find(Snapshot, ref, read(signal))
+      : await guests.client.find(Rollback, ref, read(signal));
+  return found?.metadata.uid === uid;
+}
+
+async function end(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  lock: GuestLock,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (lock.operation === 'Snapshot') await undo(world, record, lock);
+  else if (lock.changing !== true) await updateRecord(world.guests, record.id, (before) => unlocked(before));
+  else {
+    const to = record.snapshots?.find(({ key }) => key === lock.key);
+    if (to === undefined)
+      return waiting('SnapshotMissing', 'half of the volumes were rolled back to what is gone', 60_000);
+    await rollBack(world, record, to, signal);
+  }
+  wakeGuest(world, record);
+  return done;
+}

@@ -1,0 +1,74 @@
+/** The status of a Snapshot that lies on this host. Pure. */
+import type { Snapshot, SnapshotStatus } from '../../api/kinds/snapshot.ts';
+import type { Stored } from '../../api/meta.ts';
+import { formatBytes } from '../../base/quantity.ts';
+import { type JobState, jobConditions } from '../jobConditions.ts';
+import type { RecordedSnapshot } from '../record.ts';
+import type { SnapshotDecision } from './decide.ts';
+
+/** Paths an agent writes; `status.host` is the manager's. */
+export const SNAPSHOT_STATUS_PATHS: readonly string[] = [
+  'status.observedGeneration',
+  'status.conditions',
+  'status.phase',
+  'status.takenAt',
+  'status.consistency',
+  'status.stillMilliseconds',
+  'status.parent',
+  'status.volumes',
+  'status.message',
+];
+
+type Said = Extract<SnapshotDecision, { type: 'say' | 'wait' | 'end' }>;
+
+/** `parent`: name of the Snapshot it came from. */
+export function snapshotStatus(
+  { status = {}, metadata }: Stored<Snapshot>,
+  said: Said,
+  { now, parent }: { now: number; parent?: string | undefined },
+): SnapshotStatus {
+  const at = iso(now);
+  const state = stateOf(said);
+  const { parent: _, ...before } = status;
+  return {
+    ...before,
+    ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
+    conditions: jobConditions(status.conditions ?? [], state, { at, generation: metadata.generation }),
+    message: state.message.slice(0, 1_024),
+    phase: said.type === 'say' ? 'Ready' : said.type === 'wait' ? 'Pending' : said.phase,
+    ...(said.type === 'say' ? takenFields(said.taken) : {}),
+    ...(parent === undefined ? {} : { parent }),
+  };
+}
+
+function takenFields({ takenAt, consistency, stillMs, volumes }: RecordedSnapshot): SnapshotStatus {
+  return {
+    takenAt: iso(takenAt),
+    consistency,
+    stillMilliseconds: stillMs,
+    volumes: volumes.map(({ name, pool, sizeBytes }) => ({
+      name,
+      pool,
+      ...(sizeBytes > 0 ? { size: formatBytes(sizeBytes) } : {}),
+    })),
+  };
+}
+
+function stateOf(said: Said): JobState {
+  switch (said.type) {
+    case 'say':
+      return { type: 'Ended', reason: 'Ready', message: 'the guest can be rolled back to it' };
+    case 'wait':
+      return { type: 'UnderWay', reason: said.reason, message: said.message };
+    case 'end':
+      return {
+        type: said.phase === 'Skipped' ? 'Ended' : 'Failed',
+        reason: said.reason,
+        message: said.message,
+      };
+  }
+}
+
+function iso(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

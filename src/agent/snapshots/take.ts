@@ -1,0 +1,152 @@
+/**
+ * Takes a snapshot of a guest, removes one, and undoes what a crash or a failure left half-done. The lock stands in the record before the
+ * first side effect and goes with the last, so that whoever comes later knows what to look for.
+ */
+import type { Snapshot } from '../../api/kinds/snapshot.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
+import { handleOf } from '../guests/gather.ts';
+import { locked, unlocked } from '../guests/locks.ts';
+import { updateRecord } from '../guests/wiring.ts';
+import type { GuestLock, GuestRecord, RecordedSnapshot } from '../record.ts';
+import { checkVolumes, isOpen, removeVolumes, takeVolumes, volumesOf } from './volumes.ts';
+import type { SnapshotWorld } from './world.ts';
+
+/** Programs in the guest wait for their writes meanwhile. */
+const FREEZE_MS = 10_000;
+
+/** Name of a snapshot in the pools: by the object's uid, so that no later object of its name is taken for it. */
+export function keyOfSnapshot({ metadata }: Stored<Snapshot>): string {
+  return `snap-${metadata.uid}`;
+}
+
+/** Throws ReasonedError, GateClosed included; then the lock may stand, and `undo` is to be called. */
+export async function takeSnapshot(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  snapshot: Stored<Snapshot>,
+  signal: AbortSignal,
+): Promise<RecordedSnapshot> {
+  const hands = world.hands(record.kind);
+  const { clock } = world.guests.world;
+  const handle = handleOf(world.guests.stateDirectory, record);
+  const volumes = await volumesOf(world, record.volumes);
+  checkVolumes(volumes);
+  await hands.gate(record, signal);
+  const key = keyOfSnapshot(snapshot);
+  const observation = await hands.observe(handle);
+  const pauses = observation.state === 'Running';
+  const freezes = pauses && observation.agentConnected === true;
+  const lock: GuestLock = {
+    ...lockBy(snapshot, key, clock.now()),
+    ...(pauses ? { pauses } : {}),
+    ...(freezes ? { freezes } : {}),
+  };
+  await updateRecord(world.guests, record.id, (before) => locked(before, lock));
+  const frozen = freezes && (await hands.inGuest?.freeze(handle, { timeoutMs: FREEZE_MS })) === true;
+  const began = clock.monotonic();
+  if (pauses) await hands.pause(handle);
+  const takenAt = clock.now();
+  await takeVolumes({ hands, handle }, key, volumes, isOpen(observation));
+  await letGo(world, record, lock);
+  const taken: RecordedSnapshot = {
+    uid: snapshot.metadata.uid,
+    name: snapshot.metadata.name,
+    key,
+    takenAt,
+    consistency: consistencyOf(record, observation, frozen),
+    stillMs: pauses ? Math.round(clock.monotonic() - began) : 0,
+    ...(record.head === undefined ? {} : { parent: record.head }),
+    volumes: volumes.map(({ name, pool, id, sizeBytes }) => ({ name, pool, id, sizeBytes })),
+  };
+  await updateRecord(world.guests, record.id, (before) =>
+    unlocked(before, { snapshots: [...(before.snapshots ?? []), taken], head: taken.uid }),
+  );
+  for (const { pool } of volumes) world.guests.pools.used.tell(pool);
+  return taken;
+}
+
+/** The guest goes on: runs, and its file systems take writes. Repeatable; throws while that cannot be had. */
+export async function letGo(
+  { hands, guests }: SnapshotWorld,
+  record: GuestRecord,
+  { pauses, freezes }: GuestLock,
+): Promise<void> {
+  const { observe, resume, inGuest } = hands(record.kind);
+  const handle = handleOf(guests.stateDirectory, record);
+  if (pauses === true && (await observe(handle)).state === 'Paused') await resume(handle);
+  if (freezes === true) await inGuest?.thaw(handle);
+}
+
+/** Lets the guest go on and removes what was taken so far; then the lock goes. Repeatable. */
+export async function undo(world: SnapshotWorld, record: GuestRecord, lock: GuestLock): Promise<void> {
+  await letGo(world, record, lock);
+  const hands = world.hands(record.kind);
+  const handle = handleOf(world.guests.stateDirectory, record);
+  const isKept = record.snapshots?.some(({ key }) => key === lock.key) === true;
+  const open = isOpen(await hands.observe(handle));
+  if (!isKept) await removeVolumes({ hands, handle }, lock.key, await volumesOf(world, record.volumes), open);
+  await updateRecord(world.guests, record.id, (before) => unlocked(before));
+}
+
+/** Removes a snapshot that stands; those that came from it come from its parent from then on. Repeatable. */
+export async function removeSnapshot(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  { snapshot, taken }: { snapshot: Stored<Snapshot>; taken: RecordedSnapshot },
+  signal: AbortSignal,
+): Promise<void> {
+  const hands = world.hands(record.kind);
+  const handle = handleOf(world.guests.stateDirectory, record);
+  await hands.gate(record, signal);
+  const now = world.guests.world.clock.now();
+  await updateRecord(world.guests, record.id, (before) => locked(before, lockBy(snapshot, taken.key, now)));
+  const open = isOpen(await hands.observe(handle));
+  await removeVolumes(
+    { hands, handle },
+    taken.key,
+    await volumesOf(world, taken.volumes.map(recorded)),
+    open,
+  );
+  await updateRecord(world.guests, record.id, (before) => unlocked(withoutSnapshot(before, taken)));
+  for (const { pool } of taken.volumes) world.guests.pools.used.tell(pool);
+}
+
+function recorded({ name, pool, id }: RecordedSnapshot['volumes'][number]) {
+  return { name, pool, id, reclaim: 'Delete' as const };
+}
+
+function withoutSnapshot(
+  { head, snapshots = [], ...record }: GuestRecord,
+  gone: RecordedSnapshot,
+): GuestRecord {
+  const up = (uid: string | undefined) => (uid === gone.uid ? gone.parent : uid);
+  const left = snapshots
+    .filter(({ uid }) => uid !== gone.uid)
+    .map(({ parent, ...rest }) => {
+      const next = up(parent);
+      return { ...rest, ...(next === undefined ? {} : { parent: next }) };
+    });
+  const next = up(head);
+  return {
+    ...record,
+    ...(left.length === 0 ? {} : { snapshots: left }),
+    ...(next === undefined ? {} : { head: next }),
+  };
+}
+
+function lockBy({ metadata }: Stored<Snapshot>, key: string, since: number): GuestLock {
+  const { uid, namespace = 'default', name } = metadata;
+  return { operation: 'Snapshot', by: { kind: 'Snapshot', uid, namespace, name }, since, key };
+}
+
+/** A container's file system is the host's and whole at any moment; a guest that is off wrote everything out, unless it crashed. */
+function consistencyOf(
+  { kind, run }: GuestRecord,
+  { state }: GuestObservation,
+  frozen: boolean,
+): RecordedSnapshot['consistency'] {
+  if (kind === 'Container' || frozen) return 'Filesystem';
+  const endedWell = run.ended === undefined || run.ended.how === 'PoweredOff';
+  return state === 'Off' && endedWell ? 'Filesystem' : 'Crash';
+}

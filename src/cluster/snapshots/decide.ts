@@ -1,0 +1,69 @@
+/** What the cluster does about a Snapshot or a Rollback: gives it the host of its guest, or ends what no host will end. Pure. */
+import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import type { Rollback } from '../../api/kinds/rollback.ts';
+import type { Snapshot } from '../../api/kinds/snapshot.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { StoredGuest } from '../guests.ts';
+
+export type Kept = Snapshot | Rollback;
+
+export type KeptFacts = {
+  job: Stored<Kept>;
+  /** Nothing is done for it any more, whatever it came to. */
+  isOver: boolean;
+  guest: StoredGuest | undefined;
+  /** No such Host exists any more. */
+  isHostGone(name: string): boolean;
+  now: number;
+};
+
+export type KeptDecision =
+  | { type: 'rest' }
+  | { type: 'assign'; host: string }
+  | { type: 'wait'; reason: string; message: string; afterMs: number }
+  | { type: 'end'; phase: 'Failed' | 'Lost' | 'Skipped'; reason: string; message: string }
+  /** The host that would have let it go is gone. */
+  | { type: 'release' };
+
+export function decideKept(facts: KeptFacts): KeptDecision {
+  const { job, isOver, isHostGone } = facts;
+  const host = job.status?.host;
+  const isLost = host !== undefined && isHostGone(host);
+  if (job.metadata.deletionTimestamp !== undefined) return isLost ? { type: 'release' } : { type: 'rest' };
+  if (isLost && job.status?.phase === 'Ready')
+    return end('Lost', 'HostGone', `it lay on the host ${host}, which has been removed`);
+  if (isOver) return { type: 'rest' };
+  if (isLost && hasBegun(job)) return end('Failed', 'HostGone', `the host ${host} has been removed`);
+  return hasBegun(job) ? { type: 'rest' } : begin(facts);
+}
+
+function end(phase: 'Failed' | 'Lost' | 'Skipped', reason: string, message: string): KeptDecision {
+  return { type: 'end', phase, reason, message };
+}
+
+function hasBegun({ status }: Kept): boolean {
+  return status?.phase === 'Taking' || status?.phase === 'Running';
+}
+
+function begin({ job, guest, now }: KeptFacts): KeptDecision {
+  const { metadata, spec, status } = job;
+  const stamp = metadata.annotations?.[STARTED_ANNOTATION];
+  if (stamp !== undefined && stamp !== `${metadata.name}/${metadata.uid}`)
+    return end('Skipped', 'RestoredCopy', 'this is a restored copy: it is never executed');
+  const afterMs =
+    Date.parse(metadata.creationTimestamp ?? '') + (spec.startDeadlineSeconds ?? 600) * 1_000 - now;
+  const placed = guest?.status?.placement?.host;
+  // Its host ends it itself; one that does not answer is waited for until its guest is elsewhere.
+  if (status?.host !== undefined && (placed === undefined || placed === status.host)) return { type: 'rest' };
+  if (afterMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
+  if (placed !== undefined) return { type: 'assign', host: placed };
+  const { kind, name } = spec.guest;
+  return guest === undefined
+    ? {
+        type: 'wait',
+        reason: 'GuestNotFound',
+        message: `${kind} "${name}" does not exist in this namespace`,
+        afterMs,
+      }
+    : { type: 'wait', reason: 'WaitingForPlacement', message: 'the guest has no host yet', afterMs };
+}

@@ -54,6 +54,14 @@ export function agentDeclarations(): readonly Declaration[] {
       access: OPERATION_ACCESS,
     },
     {
+      name: CONTROLLERS.snapshots,
+      kind: Snapshot,
+      writes: SNAPSHOT_STATUS_PATHS,
+      access: SNAPSHOT_ACCESS,
+      finalizer: SNAPSHOT_FINALIZER,
+    },
+    { name: CONTROLLERS.rollbacks, kind: Rollback, writes: ROLLBACK_STATUS_PATHS, access: ROLLBACK_ACCESS },
+    {
       name: CONTROLLERS.departures,
       kind: Migration,
       writes: SOURCE_STATUS_PATHS,
@@ -67,14 +75,6 @@ export function agentDeclarations(): readonly Declaration[] {
       access: MIGRATION_ACCESS,
       finalizer: MIGRATION_FINALIZERS.target,
     },
-    {
-      name: CONTROLLERS.snapshots,
-      kind: Snapshot,
-      writes: SNAPSHOT_STATUS_PATHS,
-      access: SNAPSHOT_ACCESS,
-      finalizer: SNAPSHOT_FINALIZER,
-    },
-    { name: CONTROLLERS.rollbacks, kind: Rollback, writes: ROLLBACK_STATUS_PATHS, access: ROLLBACK_ACCESS },
   ];
 }
 

@@ -68,6 +68,15 @@ export const guestSpecFields = {
   ),
 };
 
+/** A Snapshot that a volume is made from. */
+export const snapshotSource = object(
+  'What a Snapshot in this namespace holds, on the host and in the pool where it lies.',
+  {
+    name: objectName('Name of the Snapshot.'),
+    disk: Type.Optional(dnsLabel('Disk in it; the one of the same name when absent.')),
+  },
+);
+
 /** One network interface's place to plug in: exactly one member of it is set. */
 export const nicTarget = {
   bridge: object("An existing bridge of the host, named in the host's allow-list.", {

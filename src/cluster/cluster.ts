@@ -84,6 +84,7 @@ export function addClusterControllers(options: ClusterOptions): void {
       ],
     },
   });
+  const snapshots = informers.informer(Snapshot, { indexes: keptIndexes });
   const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
 
   const ledger = createLedger();
@@ -107,7 +108,7 @@ export function addClusterControllers(options: ClusterOptions): void {
     ...containers.byIndex(index, name).map(guestKey),
   ];
   const decisions = { ledger, scheduler, incarnations, line, cluster };
-  const sources: PlacementSources = { hosts, pools, images, operations, ...decisions };
+  const sources: PlacementSources = { hosts, pools, images, snapshots, operations, ...decisions };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, cluster, raise }));
@@ -136,7 +137,6 @@ export function addClusterControllers(options: ClusterOptions): void {
     ]),
   );
 
-  const snapshots = informers.informer(Snapshot, { indexes: keptIndexes });
   const rollbacks = informers.informer(Rollback, { indexes: keptIndexes });
   const kept = { hosts, guest: guestOf };
   manager.add(

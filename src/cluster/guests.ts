@@ -19,6 +19,8 @@ export type Demand = {
   memoryBytes: number;
   pools: readonly string[];
   images: readonly string[];
+  /** Names of Snapshots in its namespace: where they lie it has to be made. */
+  snapshots: readonly string[];
   bridges: readonly string[];
 };
 
@@ -46,17 +48,20 @@ function machineDemand(spec: VirtualMachineSpec): Demand {
     memoryBytes: parseBytes(spec.memory.size),
     pools: distinct(disks.map((disk) => disk.pool)),
     images: distinct(disks.flatMap((disk) => disk.source?.image?.name ?? [])),
+    snapshots: distinct(disks.flatMap((disk) => disk.source?.snapshot?.name ?? [])),
     bridges: distinct((spec.networks ?? []).flatMap((nic) => nic.bridge?.name ?? [])),
   };
 }
 
 function containerDemand(spec: ContainerSpec): Demand {
+  const { snapshot } = spec.rootfs.source ?? {};
   return {
     kind: 'Container',
     cpus: spec.cpu?.limit === undefined ? (spec.cpu?.cores ?? 0) : parseCpus(spec.cpu.limit),
     memoryBytes: spec.memory === undefined ? 0 : parseBytes(spec.memory),
     pools: [spec.rootfs.pool],
-    images: [spec.image],
+    images: snapshot === undefined ? [spec.image] : [],
+    snapshots: snapshot === undefined ? [] : [snapshot.name],
     bridges: distinct((spec.networks ?? []).flatMap((nic) => nic.bridge?.name ?? [])),
   };
 }

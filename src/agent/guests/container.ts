@@ -30,7 +30,9 @@ export function containerKind(
         pool: spec.rootfs.pool,
         kind: 'Filesystem',
         format: 'raw',
-        image: spec.image,
+        ...(spec.rootfs.source?.snapshot === undefined
+          ? { image: spec.image }
+          : { from: { snapshot: spec.rootfs.source.snapshot.name, disk: ROOTFS } }),
         reclaim: spec.rootfs.reclaimPolicy ?? 'Delete',
       },
     ],

@@ -23,6 +23,8 @@ export type VolumePlan = {
   /** Absent: the size of the image. */
   sizeBytes?: number;
   image?: string;
+  /** Instead of an image: a disk in a Snapshot of this namespace. */
+  from?: { snapshot: string; disk: string };
   reclaim: 'Delete' | 'Retain';
 };
 

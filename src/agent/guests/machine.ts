@@ -82,6 +82,9 @@ function volumeOf(disk: Disk): VolumePlan {
     reclaim: disk.reclaimPolicy ?? 'Delete',
     ...(disk.size === undefined ? {} : { sizeBytes: parseBytes(disk.size) }),
     ...(disk.source?.image === undefined ? {} : { image: disk.source.image.name }),
+    ...(disk.source?.snapshot === undefined
+      ? {}
+      : { from: { snapshot: disk.source.snapshot.name, disk: disk.source.snapshot.disk ?? disk.name } }),
   };
 }
 

@@ -15,6 +15,8 @@ export type ReferenceFacts = {
   pool(name: string): PoolState | undefined;
   isPoolKnown(name: string): boolean;
   image(name: string): ImageState | undefined;
+  /** Pool of a disk in a Snapshot of this namespace that stands on this host. */
+  kept(from: NonNullable<VolumePlan['from']>): { pool: string } | undefined;
   /** The Image object's pool, when there is such an object. */
   imagePool(name: string): string | undefined;
 };
@@ -24,9 +26,12 @@ export async function checkReferences(facts: ReferenceFacts, plans: readonly Vol
   for (const plan of plans) {
     const pool = checkPool(facts, plan);
     if (pool.type !== 'done') return pool;
-    if (plan.image === undefined || (await facts.exists(plan))) continue;
-    const image = checkImage(facts, plan, plan.image);
-    if (image.type !== 'done') return image;
+    if ((plan.image === undefined && plan.from === undefined) || (await facts.exists(plan))) continue;
+    const source =
+      plan.from === undefined
+        ? checkImage(facts, plan, plan.image ?? '')
+        : checkSnapshot(facts, plan, plan.from);
+    if (source.type !== 'done') return source;
   }
   return done;
 }
@@ -80,6 +85,24 @@ function checkImage(facts: ReferenceFacts, plan: VolumePlan, name: string): Outc
     return stalled('ImageInOtherPool', message);
   }
   return done;
+}
+
+/** A Snapshot that becomes ready tells no other guest. */
+const SNAPSHOT_RECHECK_MS = 5_000;
+
+function checkSnapshot(
+  facts: ReferenceFacts,
+  { name, pool }: VolumePlan,
+  from: NonNullable<VolumePlan['from']>,
+): Outcome {
+  const kept = facts.kept(from);
+  if (kept === undefined) {
+    const message = `no Snapshot ${from.snapshot} with the disk ${from.disk}, which ${name} names, stands on this host`;
+    return waiting('SnapshotNotReady', message, SNAPSHOT_RECHECK_MS);
+  }
+  if (kept.pool === pool) return done;
+  const message = `the Snapshot ${from.snapshot} lies in the pool ${kept.pool} and ${name} in ${pool}: they must lie in one pool`;
+  return stalled('SnapshotInOtherPool', message);
 }
 
 /** Only a failure is told: the progress of a build would make a write of each step. */

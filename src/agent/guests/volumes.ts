@@ -13,6 +13,8 @@ export type VolumeDeps = {
   pool(name: string): StoragePool | undefined;
   /** Size a disk made from an image has at least. */
   imageSize(name: string): number | undefined;
+  /** A volume in a snapshot of this namespace, as its pool knows it. */
+  kept(namespace: string, from: NonNullable<VolumePlan['from']>): { id: string; key: string } | undefined;
   /** A volume was made or grew. */
   used(pool: string): void;
   jobs: Pick<Jobs, 'run' | 'begin'>;
@@ -98,11 +100,12 @@ function jobName({ id }: VolumeRequest): string {
 }
 
 function requestOf(
-  { imageSize }: Pick<VolumeDeps, 'imageSize'>,
-  { handle, object }: GuestScope,
-  { name, kind, format, image, ...plan }: VolumePlan,
+  { imageSize, kept }: Pick<VolumeDeps, 'imageSize' | 'kept'>,
+  { handle, object, namespace }: GuestScope,
+  { name, kind, format, image, from, ...plan }: VolumePlan,
   idBase: number | undefined,
 ): VolumeRequest {
+  const source = from === undefined ? undefined : kept(namespace, from);
   const sizeBytes = plan.sizeBytes ?? (image === undefined ? undefined : imageSize(image));
   return {
     id: volumeId(handle.id, name),
@@ -111,6 +114,7 @@ function requestOf(
     format,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(image === undefined ? {} : { image }),
+    ...(source === undefined ? {} : { from: { volume: source.id, snapshot: source.key } }),
     ...(idBase === undefined ? {} : { idBase }),
   };
 }

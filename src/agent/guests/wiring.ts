@@ -6,7 +6,7 @@ import { done, type Outcome, waiting } from '../../base/outcome.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
 import { type GateDeps, passGate } from './gate.ts';
-import type { GuestKind, GuestObject } from './kind.ts';
+import type { GuestKind, GuestObject, VolumePlan } from './kind.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
 import type { NetworkDeps } from './networks.ts';
 import { read, readGuest } from './read.ts';
@@ -30,6 +30,7 @@ export function referenceFacts(world: GuestWorld, scope: GuestScope): ReferenceF
     pool: (name) => world.pools.get(name),
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
     image: (name) => world.images.get(name),
+    kept: (from) => keptVolume(world, scope.namespace, from),
     imagePool: (name) => world.imageInformer.get(name)?.spec.pool,
     exists: async ({ name, pool }) => {
       if (scope.memory.volumes.has(name)) return true;
@@ -41,6 +42,20 @@ export function referenceFacts(world: GuestWorld, scope: GuestScope): ReferenceF
   };
 }
 
+/** A volume in a snapshot that this host keeps. */
+function keptVolume(
+  { records }: GuestWorld,
+  namespace: string,
+  { snapshot, disk }: NonNullable<VolumePlan['from']>,
+): { pool: string; id: string; key: string } | undefined {
+  for (const record of records.all()) {
+    const taken = record.namespace === namespace && record.snapshots?.find(({ name }) => name === snapshot);
+    const volume = taken ? taken.volumes.find(({ name }) => name === disk) : undefined;
+    if (taken && volume !== undefined) return { pool: volume.pool, id: volume.id, key: taken.key };
+  }
+  return undefined;
+}
+
 export function volumeDeps<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   { kind, key }: Scope<T, Request, Hardware>,
@@ -50,6 +65,7 @@ export function volumeDeps<T extends GuestObject, Request, Hardware>(
     used: world.pools.used.tell,
     enqueue: () => world.enqueue(kind.controller, key),
     imageSize: (name) => world.images.get(name)?.facts?.virtualSizeBytes,
+    kept: (namespace, from) => keptVolume(world, namespace, from),
     pool: (name) => {
       const state = world.pools.get(name);
       return state?.type === 'Open' ? state.driver : undefined;

@@ -12,7 +12,7 @@ import {
   Type,
   text,
 } from '../fields.ts';
-import { guestSpecFields, guestStatusFields, mac, nicTarget } from '../guest.ts';
+import { guestSpecFields, guestStatusFields, mac, nicTarget, snapshotSource } from '../guest.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -45,6 +45,9 @@ const spec = object(
     image: objectName('Image of kind ContainerRootfs the root file system is made from.'),
     rootfs: object('The root file system.', {
       pool: objectName('StoragePool that holds it.'),
+      source: Type.Optional(
+        object('What it is made from instead of the image.', { snapshot: Type.Optional(snapshotSource) }),
+      ),
       reclaimPolicy: Type.Optional(
         oneOf(['Delete', 'Retain'], 'Whether it goes with the container; Delete when absent.'),
       ),

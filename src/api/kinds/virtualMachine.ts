@@ -12,7 +12,7 @@ import {
   Type,
   text,
 } from '../fields.ts';
-import { guestSpecFields, guestStatusFields, mac, nicTarget } from '../guest.ts';
+import { guestSpecFields, guestStatusFields, mac, nicTarget, snapshotSource } from '../guest.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -32,7 +32,9 @@ const disk = object(
   {
     name: dnsLabel('Name of the disk, unique in the machine.', 32),
     pool: objectName('StoragePool that holds the volume.'),
-    size: Type.Optional(bytes('Size; may grow while the machine runs. Absent: the size of the image.')),
+    size: Type.Optional(
+      bytes('Size; may grow while the machine runs. Absent: the size of the image or snapshot.'),
+    ),
     format: Type.Optional(oneOf(['qcow2', 'raw'], 'Format of the volume; qcow2 when absent.')),
     bus: Type.Optional(oneOf(['virtio', 'scsi'], 'How the machine sees it; virtio when absent.')),
     source: Type.Optional(
@@ -42,9 +44,15 @@ const disk = object(
           image: Type.Optional(
             object('A copy of an Image of kind Disk.', { name: objectName('Name of the Image.') }),
           ),
+          snapshot: Type.Optional(snapshotSource),
           blank: Type.Optional(object('An empty disk.', {})),
         },
-        [{ rule: '!(has(self.image) && has(self.blank))', message: 'only one of image, blank may be set' }],
+        [
+          {
+            rule: '(has(self.image) ? 1 : 0) + (has(self.snapshot) ? 1 : 0) + (has(self.blank) ? 1 : 0) <= 1',
+            message: 'only one of image, snapshot, blank may be set',
+          },
+        ],
       ),
     ),
     cache: Type.Optional(
@@ -59,8 +67,8 @@ const disk = object(
   },
   [
     {
-      rule: 'has(self.size) || (has(self.source) && has(self.source.image))',
-      message: 'size is required unless source.image is set',
+      rule: 'has(self.size) || (has(self.source) && (has(self.source.image) || has(self.source.snapshot)))',
+      message: 'size is required unless source.image or source.snapshot is set',
     },
   ],
 );

@@ -8,6 +8,7 @@ import { guestUuid } from '../../api/identity.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import type { Operation } from '../../api/kinds/operation.ts';
+import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { KindRef, Stored } from '../../api/meta.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
@@ -19,7 +20,7 @@ import type { SeenIncarnations } from './incarnations.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
-import { brokenReference } from './references.ts';
+import { brokenReference, hostOfSnapshots } from './references.ts';
 import type { Scheduler } from './scheduler.ts';
 import { placedStatus, unplacedStatus } from './status.ts';
 import { wantOf } from './want.ts';
@@ -28,6 +29,7 @@ export type PlacementSources = {
   hosts: Informer<Host>;
   pools: Informer<StoragePool>;
   images: Informer<Image>;
+  snapshots: Informer<Snapshot>;
   /** Has the index `guest`: `<kind>/<namespace>/<name>`. */
   operations: Informer<Operation>;
   ledger: Ledger;
@@ -97,12 +99,37 @@ async function place<T extends Guest>(
   });
   if (broken !== undefined) return unplaced(pass, waiting(broken.reason, broken.message, 600_000));
 
-  const choice = sources.scheduler.choose(guest);
+  const bound = bind(guest, sources);
+  if ('reason' in bound) return unplaced(pass, waiting(bound.reason, bound.message, SNAPSHOT_RECHECK_MS));
+  const choice = sources.scheduler.choose(bound.guest);
   if ('reason' in choice) {
-    sources.line.join(guestKey(guest), wantOf(guest));
+    sources.line.join(guestKey(guest), wantOf(bound.guest));
     return unplaced(pass, waiting(choice.reason, choice.message, RECHECK_MS));
   }
   return claim(pass, choice.host, 1, sources);
+}
+
+/** A Snapshot that becomes ready wakes no guest. */
+const SNAPSHOT_RECHECK_MS = 5_000;
+
+/** A guest that is to be made from snapshots can go nowhere but to where they lie. */
+function bind(
+  guest: Guest,
+  { snapshots }: PlacementSources,
+): { guest: Guest } | { reason: string; message: string } {
+  const isMade = guest.metadata.annotations?.[STARTED_ANNOTATION] !== undefined;
+  const { namespace } = nameOf(guest);
+  const found = isMade
+    ? { host: undefined }
+    : hostOfSnapshots(demandOf(guest), (name) => snapshots.get(`${namespace}/${name}`));
+  if ('reason' in found) return found;
+  const { host } = found;
+  if (host === undefined) return { guest };
+  const asked = guest.spec.placement?.host;
+  if (asked !== undefined && asked !== host)
+    return { reason: 'SnapshotElsewhere', message: `its snapshots lie on ${host}, and it asks for ${asked}` };
+  const placement = { ...guest.spec.placement, host };
+  return { guest: { ...guest, spec: { ...guest.spec, placement } } as Guest };
 }
 
 function search(guest: Guest, { hosts, cluster }: Pick<PlacementSources, 'hosts' | 'cluster'>): Found {

@@ -1,5 +1,6 @@
 /** Whether what a guest names exists and admits its namespace: asked before a host is chosen, so that the reason names the field. Pure. */
 import type { Image } from '../../api/kinds/image.ts';
+import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { Demand } from '../guests.ts';
 
@@ -7,6 +8,28 @@ export type Lookup = {
   pool(name: string): StoragePool | undefined;
   image(name: string): Image | undefined;
 };
+
+/**
+ * The host on which the snapshots lie that a new guest is made from; undefined when it is made from none. Once it was started its volumes
+ * stand, and the snapshots need not.
+ */
+export function hostOfSnapshots(
+  { snapshots }: Demand,
+  find: (name: string) => Snapshot | undefined,
+): { host: string | undefined } | { reason: string; message: string } {
+  let host: string | undefined;
+  for (const name of snapshots) {
+    const { phase, host: at } = find(name)?.status ?? {};
+    if (phase !== 'Ready' || at === undefined)
+      return { reason: 'SnapshotNotReady', message: `Snapshot "${name}" is not there or not ready` };
+    if (host !== undefined && host !== at) {
+      const message = `its snapshots lie on different hosts, ${host} and ${at}: make it from those of one`;
+      return { reason: 'SnapshotsApart', message };
+    }
+    host = at;
+  }
+  return { host };
+}
 
 /** The first reference that cannot be used yet, as a reason and a message; undefined when all can. */
 export function brokenReference(

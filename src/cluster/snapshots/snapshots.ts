@@ -65,7 +65,11 @@ export function rollbackController(
       const isOver = pass.object.status?.completedAt !== undefined;
       if (isOver && pass.object.metadata.deletionTimestamp === undefined) return expire(pass);
       const completedAt = `${new Date(pass.now).toISOString().slice(0, 19)}Z`;
-      return say(pass, decide(pass, isOver, sources), { completedAt });
+      const decision = decide(pass, isOver, sources);
+      const said = say(pass, decision, { completedAt });
+      const ttl = pass.object.spec.ttlSecondsAfterFinished;
+      if (decision.type !== 'end' || ttl === undefined) return said;
+      return { ...said, outcome: waiting('TimeToLive', '', ttl * 1_000 + 50) };
     },
   };
 }

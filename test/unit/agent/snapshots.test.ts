@@ -163,6 +163,42 @@ describe('a snapshot', () => {
   });
 });
 
+describe('a guest made from a snapshot', () => {
+  it('has what the snapshot holds, and an identity of its own, whatever becomes of the first', async () => {
+    const { lab, agent } = await labWithWeb();
+    await take(lab, 'first');
+    await grow(lab, '2Gi', 2 * GIB);
+    const source = { snapshot: { name: 'first', disk: 'data' } };
+    lab.createMachine('copy', { disks: [{ name: 'root', pool: 'local', source }] });
+    const isCopied = () => lab.conditionOf(lab.machine('copy'), 'Ready')?.status === 'True';
+    await lab.until('the copy is Ready', isCopied);
+    expect(lab.machine('copy')?.status?.volumes).toMatchObject([{ name: 'root', size: '1Gi' }]);
+    expect(lab.machine('copy')?.status?.uuid).not.toBe(lab.machine('web')?.status?.uuid);
+    await lab.remove(Snapshot, 'first');
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    expect(isCopied()).toBe(true);
+    await agent.stop();
+  });
+
+  it('waits for it, and is refused another pool', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.createPool('other');
+    const from = (pool: string) => [{ name: 'data', pool, source: { snapshot: { name: 'first' } } }];
+    lab.createMachine('copy', { disks: from('local') });
+    lab.createMachine('far', { disks: from('other') });
+    const why = (name: string) => lab.conditionOf(lab.machine(name), 'Ready')?.reason;
+    await lab.until(
+      'both wait',
+      () => why('copy') === 'SnapshotNotReady' && why('far') === 'SnapshotNotReady',
+    );
+    await take(lab, 'first');
+    await lab.until('one is made', () => lab.conditionOf(lab.machine('copy'), 'Ready')?.status === 'True');
+    await lab.until('one is refused', () => why('far') === 'SnapshotInOtherPool');
+    await agent.stop();
+  });
+});
+
 describe('a rollback', () => {
   it('of a running machine is refused unless it may be stopped', async () => {
     const { lab, agent } = await labWithWeb();

@@ -19,7 +19,7 @@ describe('the file of --simulation', () => {
     ['latency: {startMs: fast}', 'f: latency.startMs must be a number from 0'],
     [
       'faults: {web: {failStart: 1}}',
-      'f: faults.web.failStart is unknown: there are failStarts, ignoreShutdown, crashAfterMs',
+      'f: faults.web.failStart is unknown: there are failStarts, ignoreShutdown, failFreeze, crashAfterMs',
     ],
     [
       'faults: {web: {failTransferIn: Lunch}}',

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { SNAPSHOT_FINALIZER } from '../../../src/api/cluster.ts';
+import { Host } from '../../../src/api/kinds/host.ts';
+import { Rollback } from '../../../src/api/kinds/rollback.ts';
+import { Snapshot, type SnapshotStatus } from '../../../src/api/kinds/snapshot.ts';
+import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import { host, machine } from './builders.ts';
+import { createClusterLab } from './clusterLab.ts';
+
+type Lab = ReturnType<typeof createClusterLab>;
+const GUEST = { kind: 'VirtualMachine', name: 'web' } as const;
+const snapshotOf = (lab: Lab, name = 's') => lab.get(Snapshot, `default/${name}`);
+const rollbackOf = (lab: Lab) => lab.get(Rollback, 'default/r');
+const ready = (of: { status?: { conditions?: { type: string; reason: string }[] } } | undefined) =>
+  of?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
+
+const meta = (lab: Lab, name: string) => ({
+  name,
+  namespace: 'default',
+  creationTimestamp: new Date(lab.clock.now()).toISOString(),
+});
+
+function seedSnapshot(lab: Lab, name = 's', status?: SnapshotStatus, finalizers: string[] = []) {
+  lab.api.seed(Snapshot, {
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'Snapshot',
+    metadata: { ...meta(lab, name), finalizers },
+    spec: { guest: GUEST },
+    ...(status === undefined ? {} : { status }),
+  } as Snapshot);
+}
+
+function seedRollback(lab: Lab, ttlSecondsAfterFinished?: number) {
+  lab.api.seed(Rollback, {
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'Rollback',
+    metadata: meta(lab, 'r'),
+    spec: { guest: GUEST, snapshot: 's', ...(ttlSecondsAfterFinished ? { ttlSecondsAfterFinished } : {}) },
+  } as Rollback);
+}
+
+async function labWithHosts(...names: string[]) {
+  const lab = createClusterLab();
+  lab.addHosts(...names.map((name) => host(name)));
+  await lab.lead();
+  return lab;
+}
+
+describe('a Snapshot and a Rollback', () => {
+  it('wait for their guest, get its host, and follow it until they have begun', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    seedSnapshot(lab);
+    seedRollback(lab);
+    await lab.advance(1_000);
+    expect([ready(snapshotOf(lab)), ready(rollbackOf(lab))]).toEqual(['GuestNotFound', 'GuestNotFound']);
+    lab.api.seed(VirtualMachine, machine('web', { placement: { host: 'h1' } }));
+    await lab.advance(1_000);
+    expect([snapshotOf(lab)?.status?.host, rollbackOf(lab)?.status?.host]).toEqual(['h1', 'h1']);
+    const placement = { host: 'h2', epoch: 2, since: '2026-01-01T00:00:00Z' };
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.api.mergePatch(VirtualMachine, ref, { status: { placement } }, { subresource: 'status' });
+    await lab.advance(1_000);
+    expect([snapshotOf(lab)?.status?.host, rollbackOf(lab)?.status?.host]).toEqual(['h2', 'h2']);
+    await lab.resign();
+  });
+
+  it('end in time when no host takes them', async () => {
+    const lab = await labWithHosts('h1');
+    seedSnapshot(lab);
+    seedRollback(lab, 60);
+    await lab.advance(601_000);
+    expect([snapshotOf(lab)?.status?.phase, ready(snapshotOf(lab))]).toEqual(['Failed', 'Expired']);
+    expect(rollbackOf(lab)?.status?.phase).toBe('Failed');
+    await lab.advance(61_000);
+    expect(rollbackOf(lab)).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('are lost with the host they lie on, and held by nobody then', async () => {
+    const lab = await labWithHosts('h1');
+    seedSnapshot(lab, 's', { phase: 'Ready', host: 'h1' }, [SNAPSHOT_FINALIZER]);
+    await lab.advance(1_000);
+    await lab.api.delete(Host, { name: 'h1' });
+    await lab.advance(1_000);
+    expect(snapshotOf(lab)?.status?.phase).toBe('Lost');
+    await lab.api.delete(Snapshot, { namespace: 'default', name: 's' });
+    await lab.advance(1_000);
+    expect(snapshotOf(lab)).toBeUndefined();
+    await lab.resign();
+  });
+});
+
+describe('a guest made from a snapshot', () => {
+  const clone = (more: object = {}) =>
+    machine('copy', {
+      disks: [{ name: 'data', pool: 'local', source: { snapshot: { name: 's' } } }],
+      ...more,
+    });
+  const scheduled = (lab: Lab) =>
+    lab.machine('copy')?.status?.conditions?.find(({ type }) => type === 'Scheduled')?.reason;
+
+  it('waits for it and goes to where it lies', async () => {
+    const lab = await labWithHosts('h1', 'h2', 'h3');
+    lab.api.seed(VirtualMachine, clone());
+    await lab.advance(1_000);
+    expect(scheduled(lab)).toBe('SnapshotNotReady');
+    seedSnapshot(lab, 's', { phase: 'Ready', host: 'h2' });
+    await lab.advance(10_000);
+    expect(lab.machine('copy')?.status?.placement?.host).toBe('h2');
+    await lab.resign();
+  });
+
+  it('that asks for another host is told so', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    seedSnapshot(lab, 's', { phase: 'Ready', host: 'h2' });
+    lab.api.seed(VirtualMachine, clone({ placement: { host: 'h1' } }));
+    await lab.advance(1_000);
+    expect(scheduled(lab)).toBe('SnapshotElsewhere');
+    await lab.resign();
+  });
+});

@@ -7,6 +7,7 @@ import { Migration } from './kinds/migration.ts';
 import { Operation } from './kinds/operation.ts';
 import { Rollback } from './kinds/rollback.ts';
 import { Snapshot } from './kinds/snapshot.ts';
+import { SnapshotSchedule } from './kinds/snapshotSchedule.ts';
 import { StoragePool } from './kinds/storagePool.ts';
 import { VirtualMachine } from './kinds/virtualMachine.ts';
 
@@ -20,6 +21,7 @@ export const kinds: readonly KindDefinition[] = [
   Migration,
   Snapshot,
   Rollback,
+  SnapshotSchedule,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

@@ -8,6 +8,7 @@ import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
+import { SnapshotSchedule } from '../api/kinds/snapshotSchedule.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { KindRef } from '../api/meta.ts';
@@ -43,6 +44,7 @@ import { guestKey, type PlacementSources, placementController } from './placemen
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
+import { scheduleController, scheduleOf } from './schedules/schedules.ts';
 import {
   keptIndexes,
   keptOfGuests,
@@ -84,7 +86,9 @@ export function addClusterControllers(options: ClusterOptions): void {
       ],
     },
   });
-  const snapshots = informers.informer(Snapshot, { indexes: keptIndexes });
+  const snapshots = informers.informer(Snapshot, {
+    indexes: { ...keptIndexes, schedule: scheduleOf },
+  });
   const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
 
   const ledger = createLedger();
@@ -154,6 +158,18 @@ export function addClusterControllers(options: ClusterOptions): void {
     ]),
   );
 
+  manager.add(
+    scheduleController({
+      schedules: informers.informer(SnapshotSchedule),
+      snapshots,
+      guestsIn: (namespace) => [
+        ...machines.byIndex('namespace', namespace),
+        ...containers.byIndex('namespace', namespace),
+      ],
+      clusterId: () => cluster().id,
+    }),
+  );
+
   const guestsBy = (index: string) => (host: string) => [
     ...machines.byIndex(index, host),
     ...containers.byIndex(index, host),
@@ -217,6 +233,7 @@ export function addClusterControllers(options: ClusterOptions): void {
 }
 
 const guestIndexes = {
+  namespace: (guest: Guest) => [guest.metadata.namespace ?? 'default'],
   unplaced: (guest: Guest) => (guest.status?.placement === undefined ? ['yes'] : []),
   pool: (guest: Guest) => demandOf(guest).pools,
   image: (guest: Guest) => demandOf(guest).images,

@@ -6,11 +6,10 @@ type Lockable = Pick<GuestRecord, 'incoming' | 'outgoing' | 'lock'>;
 
 /** What a guest is locked for, as its status shows it; undefined: work may begin. */
 export function lockShown(record: Lockable | undefined): GuestStatus['lock'] {
-  const { incoming, outgoing, lock } = record ?? {};
+  const { outgoing, lock } = record ?? {};
   if (lock !== undefined) return shown(lock.operation, lock.since, lock.by);
-  const move = (outgoing ?? incoming)?.migration;
-  if (move === undefined || incoming?.home === true) return undefined;
-  return shown('Migration', outgoing?.since ?? 0, move);
+  // A guest that only comes here is its source's to speak of.
+  return outgoing === undefined ? undefined : shown('Migration', outgoing.since, outgoing.migration);
 }
 
 function shown(

@@ -149,7 +149,7 @@ export function createLab(options: LabOptions = {}) {
     const acts = ['start', 'shutdown', 'kill', 'remove', 'pause', 'resume'] as const;
     const inGuest = crasher.wrap('inGuest', machines.snapshots, ['freeze', 'thaw']);
     const drivers: AgentDrivers = {
-      machines: crasher.wrap('machines', { ...machines, snapshots: inGuest }, acts),
+      machines: crasher.wrap('machines', Object.assign(machines, { snapshots: inGuest }), acts),
       containers: crasher.wrap('containers', containers, acts),
       network: crasher.wrap('network', createFakeNetwork(plugs), ['attach', 'detach']),
       openPool: async ({ name, path }) => {

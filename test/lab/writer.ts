@@ -22,7 +22,6 @@ disk=/dev/vdb; mkdir -p /run/www; httpd -p 80 -h /run/www
 boot=$(cat /proc/sys/kernel/random/boot_id)
 n=$(dd if=$disk bs=512 count=1 2>/dev/null | sed -n 's/^boot=.* n=\\([0-9]*\\) *$/\\1/p'); n=\${n:-0}
 while :; do
-  while [ -e /run/freeze ]; do touch /run/frozen; usleep 20000; done; rm -f /run/frozen
   n=$((n+1))
   printf '%-511s\\n' "boot=$boot n=$n" >/run/record
   dd if=/run/record of=$disk bs=512 seek=$((${FIRST_RECORD} + n % ${RING})) conv=notrunc 2>/dev/null
@@ -31,31 +30,8 @@ while :; do
   usleep 100000
 done`;
 
-/**
- * As much of a guest agent as a freeze needs, in shell: the writer stands still between two records. Without somebody at the other end the
- * port reads as if it had ended.
- */
-const AGENT = `
-for port in /sys/class/virtio-ports/*; do
-  [ "$(cat "$port/name")" = org.qemu.guest_agent.0 ] && exec 3<>"/dev/\${port##*/}"
-done
-while :; do
-  read -r line <&3 || { usleep 50000; continue; }
-  case "$line" in
-    *guest-sync-delimited*) printf '\\377{"return": %s}\\n' "$(echo "$line" | sed 's/.*"id": *\\([0-9]*\\).*/\\1/')" >&3 ;;
-    *guest-fsfreeze-freeze*)
-      touch /run/freeze; i=0; while [ ! -e /run/frozen ] && [ $i -lt 100 ]; do usleep 20000; i=$((i+1)); done
-      echo '{"return": 1}' >&3 ;;
-    *guest-fsfreeze-thaw*) rm -f /run/freeze; echo '{"return": 1}' >&3 ;;
-  esac
-done`;
-
-/** Builds the guest's boot disk at `path`, once. `agent`: the guest answers as its agent would. */
-export async function buildWriterDisk(
-  world: World,
-  path: string,
-  { agent = false }: { agent?: boolean } = {},
-): Promise<void> {
+/** Builds the guest's boot disk at `path`, once. */
+export async function buildWriterDisk(world: World, path: string): Promise<void> {
   if ((await world.files.stat(path)) !== undefined) return;
   await mkdir(join(path, '..'), { recursive: true });
   const workDirectory = await mkdtemp(`${path}-`);
@@ -65,11 +41,7 @@ export async function buildWriterDisk(
       workDirectory,
       output,
       cacheDirectory: join(workDirectory, 'cache'),
-      service: agent
-        ? `{ ${AGENT}
-} &
-${SERVICE}`
-        : SERVICE,
+      service: SERVICE,
       signal: AbortSignal.timeout(240_000),
       progress: () => {},
     });

@@ -39,7 +39,15 @@ function whole(schema: JsonSchema): unknown {
   }
 }
 
-const FITTING = ['a', '0 2 * * *', '1Gi', '52:54:00:00:00:01', '/srv/a', 'https://mirror.example/debian', '500m'];
+const FITTING = [
+  'a',
+  '0 2 * * *',
+  '1Gi',
+  '52:54:00:00:00:01',
+  '/srv/a',
+  'https://mirror.example/debian',
+  '500m',
+];
 
 /** Every place in a value. */
 function places(value: unknown, path: Path = []): Path[] {

@@ -62,7 +62,7 @@ export type Incoming = {
   described?: true;
   /** Names of volumes that were made here for it: they go when it does not come. */
   made: readonly string[];
-  /** The gate was about to open: the guest may have run here since. */
+  /** The gate was about to open, or a run of it here has ended: the guest may have run here since, and is not given back. */
   arriving?: true;
   /** It is placed here, and an ordinary guest but for this: a first start that fails gives it back. */
   home?: true;

@@ -1,7 +1,7 @@
 /** How a guest's recorded run state moves: pure functions from one state to the next, each written to disk before it is acted on. */
 import type { RunStrategy } from '../../api/guest.ts';
 import type { GuestEnd } from '../../drivers/hypervisor/contract.ts';
-import type { AcceptedOperation, RunState, StartFailure } from '../record.ts';
+import type { AcceptedOperation, GuestRecord, RunState, StartFailure } from '../record.ts';
 
 /** A run shorter than this that ends by itself counts as a failed start, and one longer clears earlier failures. */
 export const HELD_AFTER_MS = 60_000;
@@ -119,6 +119,13 @@ export function endRun(
   if (end === 'HostRebooted') return next;
   if (end === 'PoweredOff' && now - (run.live?.since ?? now) >= HELD_AFTER_MS) return heldRun(next);
   return { ...next, failure: countFailure(heldRunIfLong(run, now), CAUSES[end], now, delay) };
+}
+
+/** The record with another state of running. A run that has ended here was one: what a move has brought is not given back any more. */
+export function withRun(record: GuestRecord, run: RunState): GuestRecord {
+  const hasRun = run.ended !== undefined && run.ended !== record.run.ended;
+  if (record.incoming === undefined || !hasRun) return { ...record, run };
+  return { ...record, run, incoming: { ...record.incoming, arriving: true } };
 }
 
 function heldRunIfLong(run: RunState, now: number): RunState {

@@ -12,7 +12,7 @@ import type { NetworkDeps } from './networks.ts';
 import { read, readGuest } from './read.ts';
 import type { ReferenceFacts } from './references.ts';
 import { staleNics, volumeId } from './remember.ts';
-import { type RetryDelay, START_BACKOFF } from './run.ts';
+import { type RetryDelay, START_BACKOFF, withRun } from './run.ts';
 import type { GuestScope, Scope } from './scope.ts';
 import { startGuest } from './start.ts';
 import { automaticRestart } from './status.ts';
@@ -132,10 +132,7 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
     },
     readRun: () => world.records.get(handle.id)?.run ?? {},
     writeRun: async (change) => {
-      scope.record = await updateRecord(world, handle.id, (record) => ({
-        ...record,
-        run: change(record.run),
-      }));
+      scope.record = await updateRecord(world, handle.id, (record) => withRun(record, change(record.run)));
     },
     restartForChanges: () => automaticRestart(scope),
     blocked: () => startBlocked(scope),

@@ -5,9 +5,11 @@ import {
   beginRun,
   beginStop,
   endRun,
+  failRun,
   HELD_AFTER_MS,
+  withRun,
 } from '../../../src/agent/guests/run.ts';
-import type { RunState } from '../../../src/agent/record.ts';
+import type { GuestRecord, Incoming, RunState } from '../../../src/agent/record.ts';
 import type { RunStrategy } from '../../../src/api/guest.ts';
 import type { GuestEnd, GuestObservation } from '../../../src/drivers/hypervisor/contract.ts';
 
@@ -243,5 +245,48 @@ describe('what is not understood', () => {
     const run = endRun(live, 'PoweredOff', 'RerunOnFailure', NOW, immediately);
     const asked = operation('Start', 'RerunOnFailure', run);
     expect(decide('RerunOnFailure', asked, { state: 'Off', ended: 'PoweredOff' })).toEqual(start);
+  });
+});
+
+describe('a guest that a move has brought', () => {
+  const incoming: Incoming = {
+    migration: { uid: 'm', namespace: 'default', name: 'move' },
+    type: 'Offline',
+    from: 'a',
+    epoch: 2,
+    made: [],
+    home: true,
+  };
+  const arrived: GuestRecord = {
+    version: 1,
+    kind: 'Container',
+    id: 'web',
+    namespace: 'default',
+    name: 'web',
+    uid: 'u',
+    uuid: 'v',
+    epoch: 2,
+    volumes: [],
+    nics: [],
+    incoming,
+    run: {},
+  };
+
+  it('is known to have run once a run of it has ended, also when its next start fails', () => {
+    const running = withRun(arrived, beginRun(arrived.run, undefined, NOW));
+    expect(running.incoming).toEqual(incoming);
+    const crashed = withRun(running, endRun(running.run, 'Crashed', 'Always', NOW, slowly));
+    expect(crashed.incoming).toEqual({ ...incoming, arriving: true });
+    const again = withRun(crashed, beginRun(crashed.run, undefined, NOW));
+    const failed = withRun(again, failRun(again.run, { reason: 'x', message: 'y' }, NOW, slowly));
+    expect(failed.incoming).toEqual({ ...incoming, arriving: true });
+  });
+
+  it('is known not to have run when its first start fails, or was never made', () => {
+    const begun = withRun(arrived, beginRun(arrived.run, undefined, NOW));
+    const failed = withRun(begun, failRun(begun.run, { reason: 'x', message: 'y' }, NOW, slowly));
+    expect(failed.incoming).toEqual(incoming);
+    const forgotten = withRun(begun, endRun(begun.run, undefined, 'Always', NOW, slowly));
+    expect(forgotten.incoming).toEqual(incoming);
   });
 });

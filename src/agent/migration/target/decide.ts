@@ -101,7 +101,9 @@ function decideArrived(facts: TargetFacts, incoming: Incoming): TargetDeed {
   if (incoming.home === true) {
     if (settling === 'Starting') return { type: 'await' };
     const sourceHasIt = migration !== undefined && !migration.over && sourceIsThere;
-    return settling === 'StartFailed' && sourceHasIt ? { type: 'giveBack' } : { type: 'finish' };
+    // What may have run here has written since: the source no longer has all of it.
+    const neverRan = settling === 'StartFailed' && incoming.arriving === undefined;
+    return neverRan && sourceHasIt ? { type: 'giveBack' } : { type: 'finish' };
   }
   if (incoming.type === 'Live') {
     if (observation === 'Incoming') return { type: 'arrive' };

@@ -177,8 +177,8 @@ describe('the table of the target, whatever the facts', () => {
         finish: belonging === 'Target',
         // Everything made for the guest stays as long as it may still become this host's.
         clean: belonging !== 'Target' && belonging !== 'Unknown' && sourceIsDone,
-        // What may have run here does not go back, unless it moved offline and its start failed.
-        giveBack: belonging === 'Target' && (incoming?.arriving === undefined || incoming.home === true),
+        // What may have run here does not go back: the source has not what it wrote since.
+        giveBack: belonging === 'Target' && incoming?.arriving === undefined,
         accept:
           belonging === 'Source' && current?.source === 'Offering' && !current.deleting && !current.over,
         prepare: belonging !== 'Target' && belonging !== 'Unknown',

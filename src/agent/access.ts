@@ -17,9 +17,8 @@ import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { GUEST_STATUS_PATHS } from './guests/status.ts';
+import { JOB_STATUS_PATHS } from './jobStatus.ts';
 import { SOURCE_STATUS_PATHS } from './migration/source/status.ts';
-import { OPERATION_STATUS_PATHS } from './operations/status.ts';
-import { ROLLBACK_STATUS_PATHS } from './rollbacks/status.ts';
 import { SNAPSHOT_STATUS_PATHS } from './snapshots/status.ts';
 
 /** Names of the agent's controllers. */
@@ -50,7 +49,7 @@ export function agentDeclarations(): readonly Declaration[] {
     {
       name: CONTROLLERS.operations,
       kind: Operation,
-      writes: OPERATION_STATUS_PATHS,
+      writes: JOB_STATUS_PATHS,
       access: OPERATION_ACCESS,
     },
     {
@@ -60,7 +59,7 @@ export function agentDeclarations(): readonly Declaration[] {
       access: SNAPSHOT_ACCESS,
       finalizer: SNAPSHOT_FINALIZER,
     },
-    { name: CONTROLLERS.rollbacks, kind: Rollback, writes: ROLLBACK_STATUS_PATHS, access: ROLLBACK_ACCESS },
+    { name: CONTROLLERS.rollbacks, kind: Rollback, writes: JOB_STATUS_PATHS, access: ROLLBACK_ACCESS },
     {
       name: CONTROLLERS.departures,
       kind: Migration,

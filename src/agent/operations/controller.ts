@@ -12,6 +12,7 @@ import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { CONTROLLERS, OPERATION_ACCESS } from '../access.ts';
 import type { Announcement } from '../announcement.ts';
 import { acceptOperation } from '../guests/run.ts';
+import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
 import type { GuestRecord } from '../record.ts';
 import type { Records } from '../records.ts';
 import {
@@ -21,7 +22,6 @@ import {
   type OperationFacts,
   stampOf,
 } from './decide.ts';
-import { OPERATION_STATUS_PATHS, operationStatus } from './status.ts';
 
 type GuestKindName = 'VirtualMachine' | 'Container';
 
@@ -62,7 +62,7 @@ export function operationController(options: OperationOptions): Controller<Opera
     name: CONTROLLERS.operations,
     kind: Operation,
     informer,
-    writes: OPERATION_STATUS_PATHS,
+    writes: JOB_STATUS_PATHS,
     access: OPERATION_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
     stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: stampOf(metadata) }),
@@ -91,15 +91,15 @@ async function execute(options: OperationOptions, pass: Pass<Operation>): Promis
     case 'wait':
       return {
         outcome: waiting(decision.reason, decision.message, decision.afterMs),
-        status: operationStatus(operation, decision, pass.now),
+        status: jobStatus(operation, decision, pass.now),
       };
     case 'follow':
       return {
         outcome: waiting('Running', decision.message, FOLLOW_MS),
-        status: operationStatus(operation, decision, pass.now),
+        status: jobStatus(operation, decision, pass.now),
       };
     case 'end':
-      return { outcome: done, status: operationStatus(operation, decision, pass.now) };
+      return { outcome: done, status: jobStatus(operation, decision, pass.now) };
   }
 }
 
@@ -150,6 +150,6 @@ async function accept(
   // The operation before this one learns that it was overtaken.
   options.settled.tell(guestOf(object).text);
   const message = followMessage(spec.action);
-  const status = operationStatus(object, { type: 'follow', message }, now);
+  const status = jobStatus(object, { type: 'follow', message }, now);
   return { outcome: waiting('Running', message, FOLLOW_MS), status };
 }

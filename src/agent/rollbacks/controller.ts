@@ -10,13 +10,13 @@ import { GateClosed } from '../guests/gate.ts';
 import { handleOf } from '../guests/gather.ts';
 import { locked, lockFor, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
+import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { settleLock } from '../snapshots/locks.ts';
 import { keyOfSnapshot } from '../snapshots/take.ts';
 import { guestOf, type SnapshotWorld, wakeGuest, whereGuestIs } from '../snapshots/world.ts';
 import { rollBack } from './act.ts';
 import { decideRollback, type RollbackEnd, type RollbackFacts } from './decide.ts';
-import { ROLLBACK_STATUS_PATHS, rollbackStatus } from './status.ts';
 
 /** A guest that says nothing of its end is looked at again after this. */
 const FOLLOW_MS = 10_000;
@@ -35,7 +35,7 @@ export function rollbackController(world: SnapshotWorld, informer: Informer<Roll
     name: CONTROLLERS.rollbacks,
     kind: Rollback,
     informer,
-    writes: ROLLBACK_STATUS_PATHS,
+    writes: JOB_STATUS_PATHS,
     access: ROLLBACK_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
     stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
@@ -110,15 +110,15 @@ async function execute(world: SnapshotWorld, pass: Pass<Rollback>): Promise<Pass
     case 'rest':
       return { outcome: done };
     case 'end':
-      return { outcome: done, status: rollbackStatus(object, decision, now) };
+      return { outcome: done, status: jobStatus(object, decision, now) };
     case 'wait': {
       const { reason, message, afterMs } = decision;
-      return { outcome: waiting(reason, message, afterMs), status: rollbackStatus(object, decision, now) };
+      return { outcome: waiting(reason, message, afterMs), status: jobStatus(object, decision, now) };
     }
     case 'follow':
       return {
         outcome: waiting('Running', decision.message, FOLLOW_MS),
-        status: rollbackStatus(object, decision, now),
+        status: jobStatus(object, decision, now),
       };
     case 'begin':
       return begin(world, pass);
@@ -147,7 +147,7 @@ async function begin(world: SnapshotWorld, pass: Pass<Rollback>): Promise<PassRe
   await updateRecord(world.guests, record.id, (before) => locked(before, lock));
   pass.event('Normal', 'Begun', `${object.spec.guest.name} goes back to ${object.spec.snapshot}`);
   wakeGuest(world, record);
-  const status = rollbackStatus(object, { type: 'follow', message: 'the guest is held off' }, now);
+  const status = jobStatus(object, { type: 'follow', message: 'the guest is held off' }, now);
   return { outcome: waiting('Running', 'the rollback goes on', 50), status };
 }
 
@@ -172,7 +172,7 @@ async function act(world: SnapshotWorld, pass: Pass<Rollback>): Promise<PassResu
       reason: 'RolledBack',
       message: 'the guest is what it was',
     };
-    return { outcome: done, status: rollbackStatus(object, end, now) };
+    return { outcome: done, status: jobStatus(object, end, now) };
   } catch (error) {
     if (signal.aborted) throw error;
     const outcome = outcomeOf(error, 'RollbackFailed');
@@ -184,7 +184,7 @@ async function act(world: SnapshotWorld, pass: Pass<Rollback>): Promise<PassResu
     // A mixture of then and now must not start: it is tried until it is whole.
     return {
       outcome: waiting(reason, message, 5_000),
-      status: rollbackStatus(object, { type: 'follow', message }, now),
+      status: jobStatus(object, { type: 'follow', message }, now),
     };
   }
 }
@@ -200,5 +200,5 @@ async function callOff(
     wakeGuest(world, record);
   }
   event('Warning', end.reason, end.message);
-  return { outcome: done, status: rollbackStatus(object, end, now) };
+  return { outcome: done, status: jobStatus(object, end, now) };
 }

@@ -141,16 +141,17 @@ describe('identities', () => {
   });
 
   it('treat a zombie as dead', async () => {
-    const script = 'sh -c "exit 0" & echo $!; exec sleep 600';
+    // A shell may look after its children; the program it becomes never does.
+    const script = 'sleep 600 & echo $!; exec sleep 601';
     const outputPath = join(folder, 'log');
     const { identity } = await processes.spawnDetached(['sh', '-c', script], { outputPath });
-    const zombie = async (): Promise<string> => {
-      const pid = (await files.readText(outputPath))?.trim() ?? '';
-      const line = pid === '' ? '' : ((await files.readText(`/proc/${pid}/stat`)) ?? '');
-      return line.includes(') Z ') ? pid : '';
-    };
-    await expect.poll(zombie).not.toBe('');
-    expect(await processes.identify(Number(await zombie()))).toBeUndefined();
+    const patience = { timeout: 10_000 };
+    const command = (pid: number) => files.readText(`/proc/${pid}/cmdline`);
+    await expect.poll(() => command(identity.pid), patience).toBe('sleep\x301\0');
+    const child = Number(await files.readText(outputPath));
+    process.kill(child, 'SIGKILL');
+    await expect.poll(() => files.readText(`/proc/${child}/stat`), patience).toContain(') Z ');
+    expect(await processes.identify(child)).toBeUndefined();
     await processes.signal(identity, 'SIGKILL');
   });
 });

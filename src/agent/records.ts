@@ -16,8 +16,10 @@ export type Records = {
   broken(): ReadonlySet<string>;
   /** Changes one record; resolves when it is fsynced. Changes of one guest follow each other. An equal one is not written. */
   update(id: string, change: (record: GuestRecord | undefined) => GuestRecord): Promise<GuestRecord>;
-  /** Forgets a guest together with its directory. */
+  /** Forgets a guest together with its directory, all but `left`. */
   remove(id: string): Promise<void>;
+  /** Whose record was removed since this agent began, and its last epoch: what shows the guest here by that one is an old view. */
+  left(id: string): { uid: string; epoch: number } | undefined;
   /** Told the id of each record that was added, changed or removed. */
   readonly changed: Announcement<string>;
 };
@@ -39,6 +41,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
   const records = new Map<string, GuestRecord>();
   const ids = new Map<string, string>();
   const broken = new Set<string>();
+  const left = new Map<string, { uid: string; epoch: number }>();
   const turns = createTurns();
   const changed = createAnnouncement<string>();
 
@@ -64,6 +67,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
       return id === undefined ? undefined : records.get(id);
     },
     broken: () => broken,
+    left: (id) => left.get(id),
     update: (id, change) =>
       turns.take(id, async () => {
         if (broken.has(id)) throw brokenRecord(fileOf(id));
@@ -81,6 +85,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
           before === undefined ? files.sync(directory) : undefined,
         ]);
         keep(after);
+        left.delete(id);
         changed.tell(id);
         return after;
       }),
@@ -90,6 +95,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
         if (record === undefined) return;
         await files.removeTree(join(directory, id));
         records.delete(id);
+        left.set(id, { uid: record.uid, epoch: record.epoch });
         ids.delete(`${record.kind}/${record.namespace}/${record.name}`);
         changed.tell(id);
       }),

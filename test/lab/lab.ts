@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout, must, type Result, run, vireo } from '../e2e/harness/commands.ts';
+import { connected } from './cable.ts';
 import { ejectDisks, fillDisk, freeDisk, insertDisk } from './disk.ts';
 import { createMachine, type Machine } from './machine.ts';
 import { createReader } from './reader.ts';
@@ -166,7 +167,17 @@ export function openLab(options: LabOptions): Lab {
       if (options.diskBytes !== undefined) await insertDisk(disk(each), options.diskBytes);
       await allow(each);
     }
-    await Promise.all(hosts.map(start));
+    await Promise.all(
+      hosts.map(async (each) => {
+        await host(each).powerOn();
+        await connected(
+          host(each),
+          `${net}.1`,
+          ['switch', CONTROL, each].map((of) => `${name}-${of}`),
+        );
+        await start(each);
+      }),
+    );
   }
 
   /** One end of the last cable is here, so that kubectl and people reach control plane and guests. */

@@ -14,6 +14,8 @@ export type AdmissionFacts = {
   annotations: Readonly<Record<string, string>>;
   placement: { host: string; epoch: number } | undefined;
   record: GuestRecord | undefined;
+  /** Of a guest without a record: as which it left this host. */
+  left: { uid: string; epoch: number } | undefined;
   recordBroken: boolean;
   /** True unless it is certain that no process of the guest exists. */
   mayRun: boolean;
@@ -32,7 +34,7 @@ export function admitGuest(facts: AdmissionFacts): Outcome {
       "this host's record of the guest cannot be read: restore it from a backup",
     );
   }
-  if (record === undefined) return done;
+  if (record === undefined) return admitUnknown(facts, placement);
   if (record.uid !== facts.uid) return admitHeir(facts, record);
   if (placement.epoch < record.epoch) {
     return waiting(
@@ -41,6 +43,12 @@ export function admitGuest(facts: AdmissionFacts): Outcome {
     );
   }
   return done;
+}
+
+/** What left this host a moment ago may still be seen here: all of it would be made anew, beside what it took along. */
+function admitUnknown({ left, uid }: AdmissionFacts, placement: { epoch: number }): Outcome {
+  if (left?.uid !== uid || placement.epoch > left.epoch) return done;
+  return waiting('GuestLeft', 'the guest has left this host, which does not see its new placement yet');
 }
 
 /** The object is another than the record's, with the same name: a restored copy, or made again after a forced deletion. */

@@ -98,6 +98,7 @@ function admit(world: GuestWorld, { object, record, observation, handle, host }:
     annotations,
     placement,
     record,
+    left: world.records.left(handle.id),
     recordBroken: world.records.broken().has(handle.id),
     mayRun: observation.state !== 'Off',
     trust: world.controlPlane.trust(),

@@ -159,7 +159,12 @@ async function giveBack(
     reason: 'TargetDied',
     message: 'the process that was to take the guest over has ended on the target',
   };
-  await change(world, pass, ({ home: _home, ...before }) => ({ ...before, failed: { reason, message } }));
+  await change(
+    world,
+    pass,
+    ({ home: _home, ...before }) => ({ ...before, failed: { reason, message } }),
+    (record) => ({ epoch: Math.max(record.epoch, epoch) }),
+  );
   const to = { host: incoming.from, epoch: epoch + 1, now: world.guests.world.clock.now() };
   const result = await pass.mover.swap(found, to, pass.signal);
   pass.event('Warning', reason, `given back to ${incoming.from}: ${message}`);

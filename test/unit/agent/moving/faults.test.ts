@@ -161,6 +161,24 @@ describe('the hand-over', () => {
     },
   );
 
+  it.each(['a', 'b'] as const)(
+    'is seen late by the watch of the host %s: what left it is not made there anew',
+    async (late) => {
+      const { hosts, finish } = await moving();
+      let made = 0;
+      hosts.api.isLate = (host) => host === late;
+      await hosts.until('the guest is on b', () => hosts.machine()?.status?.placement?.host === 'b');
+      const heard = hosts.clock.monotonic() + 200_000;
+      await hosts.until('it is heard', () => {
+        if (isOver(hosts)) made = Math.max(made, hosts.volumes('a').length);
+        return hosts.clock.monotonic() > heard;
+      });
+      delete hosts.api.isLate;
+      await finish('b');
+      expect(made).toBe(0);
+    },
+  );
+
   it('that has been asked for is finished when the Migration is deleted', async () => {
     const { hosts, finish } = await moving();
     let deleted = false;

@@ -16,6 +16,7 @@ import type { KindRef, KubeObject, Stored } from '../../../../src/api/meta.ts';
 import { silentLog } from '../../../../src/base/log.ts';
 import { ReasonedError } from '../../../../src/base/outcome.ts';
 import type { World } from '../../../../src/base/world.ts';
+import type { Client } from '../../../../src/client/contract.ts';
 import { createMemoryClient, type MemoryRequest } from '../../../../src/client/memory.ts';
 import type { MachineHardware, MachineRequest } from '../../../../src/drivers/hypervisor/contract.ts';
 import { createSimulatedHypervisor } from '../../../../src/drivers/hypervisor/simulated/driver.ts';
@@ -60,7 +61,11 @@ export function createHosts() {
   const wires = new Map<string, Duplex[]>();
   const poolFaults: { a: { full?: boolean }; b: { full?: boolean } } = { a: {}, b: {} };
   const startFaults: { a: number; b: number } = { a: 0, b: 0 };
-  const api: { intercept?: (request: MemoryRequest, host: HostName) => void | Promise<void> } = {};
+  const api: {
+    intercept?: (request: MemoryRequest, host: HostName) => void | Promise<void>;
+    /** What a host watches of guests reaches it when this is over. */
+    isLate?: (host: HostName) => boolean;
+  } = {};
   const noWorld = {
     clock,
     random: seededRandom(),
@@ -167,6 +172,13 @@ export function createHosts() {
     };
   };
 
+  async function* held<E>(events: AsyncIterable<E>, host: HostName) {
+    for await (const event of events) {
+      while (api.isLate?.(host) === true) await clock.sleep(100);
+      yield event;
+    }
+  }
+
   const start = async (host: HostName, crasher: Crasher = createCrasher()): Promise<RunningHost> => {
     const stop = new AbortController();
     const world: World = {
@@ -177,10 +189,15 @@ export function createHosts() {
       if (crasher.isDead()) throw new Error('dead');
       return api.intercept?.(request, host);
     };
-    const client = crasher.wrap('api', createMemoryClient({ clock, server: user, intercept }), [
-      'create',
-      'mergePatch',
-    ]);
+    const punctual = createMemoryClient({ clock, server: user, intercept });
+    const late: Client = {
+      ...punctual,
+      watch: (kind, how) => {
+        const isGuest = kind.kind === VirtualMachine.kind || kind.kind === Container.kind;
+        return isGuest ? held(punctual.watch(kind, how), host) : punctual.watch(kind, how);
+      },
+    };
+    const client = crasher.wrap('api', late, ['create', 'mergePatch']);
     const manager = createManager({ client, world, component: 'vireo-agent', host });
     const peers = peersOf(host, crasher);
     const agent = createAgent({

@@ -72,7 +72,7 @@ export function describeHost(
     simulated: drivers.machines.name.startsWith('simulated'),
     pools: pools.all(),
     images: images.all(),
-    guests: inventoryOf(records.all(), presence.isRunning),
+    guests: inventoryOf([...records.all(), ...records.coming()], presence.isRunning),
     orphans: presence.orphans(),
     trust: controlPlane.trust(),
     incarnation: controlPlane.highest(),

@@ -8,6 +8,8 @@ import { createTurns } from './turns.ts';
 
 export type Records = {
   all(): readonly GuestRecord[];
+  /** Records that are being written for the first time: nothing may be done by them yet. */
+  coming(): readonly GuestRecord[];
   count(): number;
   get(id: string): GuestRecord | undefined;
   /** The record of an object's guest by kind and `namespace/name`. */
@@ -41,6 +43,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
   const records = new Map<string, GuestRecord>();
   const ids = new Map<string, string>();
   const broken = new Set<string>();
+  const coming = new Map<string, GuestRecord>();
   const left = new Map<string, { uid: string; epoch: number }>();
   const turns = createTurns();
   const changed = createAnnouncement<string>();
@@ -48,6 +51,17 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
   const keep = (record: GuestRecord) => {
     records.set(record.id, record);
     ids.set(`${record.kind}/${record.namespace}/${record.name}`, record.id);
+  };
+  const write = async (id: string, text: string, isNew: boolean): Promise<void> => {
+    if (isNew) {
+      if (records.size === 0) await files.makeDirectory(directory);
+      await files.makeDirectory(join(directory, id), { mode: 0o711, fleeting: true });
+    }
+    await Promise.all([
+      files.writeAtomic(fileOf(id), `${text}\n`, { mode: 0o600 }),
+      // The new directory is made durable beside the record in it.
+      isNew ? files.sync(directory) : undefined,
+    ]);
   };
   for (const id of await files.list(directory)) {
     const text = await files.readText(fileOf(id));
@@ -60,6 +74,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
   return {
     changed,
     all: () => [...records.values()],
+    coming: () => [...coming.values()],
     count: () => records.size,
     get: (id) => records.get(id),
     byKey: (kind, key) => {
@@ -75,19 +90,16 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
         const after = change(before);
         const text = JSON.stringify(after);
         if (before !== undefined && JSON.stringify(before) === text) return before;
-        if (before === undefined) {
-          if (records.size === 0) await files.makeDirectory(directory);
-          await files.makeDirectory(join(directory, id), { mode: 0o711, fleeting: true });
+        if (before === undefined) coming.set(id, after);
+        try {
+          await write(id, text, before === undefined);
+          keep(after);
+          left.delete(id);
+          return after;
+        } finally {
+          coming.delete(id);
+          changed.tell(id);
         }
-        await Promise.all([
-          files.writeAtomic(fileOf(id), `${text}\n`, { mode: 0o600 }),
-          // The new directory is made durable beside the record in it.
-          before === undefined ? files.sync(directory) : undefined,
-        ]);
-        keep(after);
-        left.delete(id);
-        changed.tell(id);
-        return after;
       }),
     remove: (id) =>
       turns.take(id, async () => {

@@ -16,8 +16,15 @@ export type Files = {
   readText(path: string): Promise<string | undefined>;
   /** The bytes, or undefined when there is no such file. */
   readBytes(path: string): Promise<Uint8Array | undefined>;
-  /** Writes beside, fsyncs the file, renames over `path`, fsyncs the directory: never half a file after a crash. */
-  writeAtomic(path: string, data: string | Uint8Array, options?: { mode?: number }): Promise<void>;
+  /**
+   * Writes beside, fsyncs the file, renames over `path`, fsyncs the directory: never half a file after a crash. What is `fleeting` is not
+   * fsynced: it is flushed together with other things before anybody counts on it.
+   */
+  writeAtomic(
+    path: string,
+    data: string | Uint8Array,
+    options?: { mode?: number; fleeting?: boolean },
+  ): Promise<void>;
   /** Writes in place, for kernel files (cgroup, sysfs) that cannot be renamed over. */
   writeInPlace(path: string, data: string): Promise<void>;
   /** Names in a directory in order; empty when it does not exist. */

@@ -19,8 +19,10 @@ const RECOUNT_MS = 60_000;
 const LONGEST_QUEUE = 1_000;
 const LONGEST_MEMORY = 4_096;
 const ATTEMPTS = 4;
-/** What an event tells of is still under way: its own writes go first. */
-const COURTESY_MS = 100;
+/** What an event tells of is still under way: its own writes go first, and while little is queued each event gives way again. */
+const COURTESY_MS = 1_000;
+const PACE_MS = 100;
+const LITTLE_QUEUED = 500;
 const BACKOFF = { baseMs: 500, maxMs: 10_000 };
 
 /** API servers refuse longer messages: v1 Event validation. */
@@ -132,6 +134,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     for (const series of queue) {
       queue.delete(series);
       await send(series);
+      if (queue.size > 0 && queue.size < LITTLE_QUEUED)
+        await clock.sleep(PACE_MS, hurry.signal).catch(() => {});
     }
     draining = undefined;
   };

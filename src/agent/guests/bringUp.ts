@@ -105,7 +105,7 @@ function admit(world: GuestWorld, { object, record, observation, handle, host }:
   });
 }
 
-/** On disk first, then in the Host's inventory: only after both may anything of the guest be made. */
+/** On disk and in the Host's inventory: only after both may anything of the guest be made. */
 async function remember<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   scope: Scope<T, Request, Hardware>,
@@ -128,9 +128,13 @@ async function remember<T extends GuestObject, Request, Hardware>(
       nics: nicWishes,
     }),
   );
+  // The inventory lists what is being written: both take the time of one.
+  const early = known === undefined ? publish(world, scope.signal) : undefined;
+  early?.catch(() => undefined);
   const listed = recorded.then(async (record) => {
     scope.record = record;
     world.presence.setOrphan(handle.id, undefined);
+    await early;
     if (!world.inventory.lists(handle.uuid)) await publish(world, scope.signal);
   });
   // Whatever stands in its way is met again, and told, when the volumes are claimed.

@@ -1,7 +1,14 @@
 /** Writes the "newc" cpio format, which the kernel unpacks as its first root (Documentation/driver-api/early-userspace/buffer-format.rst). */
 import { type Entry, joinBlocks } from './entries.ts';
 
-const typeBits = { Directory: 0o040000, File: 0o100000, Symlink: 0o120000, CharDevice: 0o020000 };
+const symlink = 0o120000;
+const typeBits = {
+  Directory: 0o040000,
+  File: 0o100000,
+  Symlink: symlink,
+  Link: symlink,
+  CharDevice: 0o020000,
+};
 const empty = new Uint8Array();
 
 /** The archive's bytes, uncompressed; all files belong to root and carry no time, so equal input gives equal bytes. */
@@ -23,7 +30,7 @@ function member(entry: Entry, inode: number): Uint8Array[] {
   const content = contentOf(entry);
   const head = header({
     inode,
-    mode: typeBits[entry.kind] | (entry.kind === 'Symlink' ? 0o777 : entry.mode),
+    mode: typeBits[entry.kind] | ('mode' in entry ? entry.mode : 0o777),
     links: entry.kind === 'Directory' ? 2 : 1,
     sizeBytes: content.length,
     major: entry.kind === 'CharDevice' ? entry.major : 0,
@@ -33,8 +40,10 @@ function member(entry: Entry, inode: number): Uint8Array[] {
   return [head, joinBlocks([content], 4)];
 }
 
+/** A second name of a file would have to follow it directly: it is a symbolic link in here. */
 function contentOf(entry: Entry): Uint8Array {
   if (entry.kind === 'File') return entry.content;
+  if (entry.kind === 'Link') return new TextEncoder().encode(`/${entry.to}`);
   return entry.kind === 'Symlink' ? new TextEncoder().encode(entry.target) : empty;
 }
 

@@ -5,6 +5,8 @@ export type Entry =
   | { kind: 'Directory'; path: string; mode: number }
   | { kind: 'File'; path: string; mode: number; content: Uint8Array }
   | { kind: 'Symlink'; path: string; target: string }
+  /** Another name of the file `to`, which comes earlier in the archive. */
+  | { kind: 'Link'; path: string; to: string }
   | { kind: 'CharDevice'; path: string; mode: number; major: number; minor: number };
 
 /** A directory entry, 0755 unless told. */

@@ -2,7 +2,7 @@
 import { type Entry, joinBlocks } from './entries.ts';
 
 const blockBytes = 512;
-const typeFlags = { Directory: '5', File: '0', Symlink: '2', CharDevice: '3' };
+const typeFlags = { Directory: '5', File: '0', Link: '1', Symlink: '2', CharDevice: '3' };
 
 /** The archive's bytes, uncompressed. Throws for a path above 100 bytes, which would need the prefix field. */
 export function writeTar(entries: readonly Entry[]): Uint8Array {
@@ -21,13 +21,13 @@ function header(entry: Entry): Uint8Array {
   const octal = (offset: number, digits: number, value: number) =>
     put(offset, value.toString(8).padStart(digits, '0'));
   put(0, checkedName(entry));
-  octal(100, 7, entry.kind === 'Symlink' ? 0o777 : entry.mode);
+  octal(100, 7, 'mode' in entry ? entry.mode : 0o777);
   octal(108, 7, 0);
   octal(116, 7, 0);
   octal(124, 11, entry.kind === 'File' ? entry.content.length : 0);
   octal(136, 11, 0);
   put(156, typeFlags[entry.kind]);
-  if (entry.kind === 'Symlink') put(157, entry.target);
+  put(157, linkName(entry));
   put(257, 'ustar\u000000');
   octal(329, 7, entry.kind === 'CharDevice' ? entry.major : 0);
   octal(337, 7, entry.kind === 'CharDevice' ? entry.minor : 0);
@@ -35,9 +35,14 @@ function header(entry: Entry): Uint8Array {
   return block;
 }
 
+function linkName(entry: Entry): string {
+  if (entry.kind === 'Symlink') return entry.target;
+  return entry.kind === 'Link' ? entry.to : '';
+}
+
 function checkedName(entry: Entry): string {
   const name = entry.kind === 'Directory' ? `${entry.path}/` : entry.path;
-  if (Buffer.byteLength(name) > 100 || (entry.kind === 'Symlink' && Buffer.byteLength(entry.target) > 100)) {
+  if (Buffer.byteLength(name) > 100 || Buffer.byteLength(linkName(entry)) > 100) {
     throw new Error(`tar: the name ${name} is longer than 100 bytes`);
   }
   return name;

@@ -48,12 +48,18 @@ function temporaryBeside(path: string, random: Random): string {
   return join(dirname(path), `.${basename(path).slice(0, 200)}.${suffix}.tmp`);
 }
 
-async function writeSynced(path: string, data: string | Uint8Array, mode: number | undefined): Promise<void> {
+type WriteOptions = NonNullable<Parameters<Files['writeAtomic']>[2]>;
+
+async function writeNew(
+  path: string,
+  data: string | Uint8Array,
+  { mode, fleeting }: WriteOptions,
+): Promise<void> {
   const handle = await fs.open(path, 'wx', mode ?? 0o644);
   try {
     await handle.writeFile(data);
     if (mode !== undefined) await handle.chmod(mode);
-    await handle.sync();
+    if (fleeting !== true) await handle.sync();
   } finally {
     await handle.close();
   }
@@ -62,18 +68,18 @@ async function writeSynced(path: string, data: string | Uint8Array, mode: number
 async function writeAtomic(
   path: string,
   data: string | Uint8Array,
-  mode: number | undefined,
+  options: WriteOptions,
   random: Random,
 ): Promise<void> {
   const temporary = temporaryBeside(path, random);
   try {
-    await writeSynced(temporary, data, mode);
+    await writeNew(temporary, data, options);
     await fs.rename(temporary, path);
   } catch (error) {
     await fs.rm(temporary, { force: true });
     throw error;
   }
-  await syncDirectory(dirname(path));
+  if (options.fleeting !== true) await syncDirectory(dirname(path));
 }
 
 /** One write(2): kernel files take each write as a whole command. */
@@ -157,7 +163,7 @@ export function realFiles(random: Random): Files {
     readText: (path) =>
       unlessAbsent(() => (isControl(path) ? readFileSync(path, 'utf8') : fs.readFile(path, 'utf8'))),
     readBytes: (path) => unlessAbsent(() => fs.readFile(path)),
-    writeAtomic: (path, data, options) => writeAtomic(path, data, options?.mode, random),
+    writeAtomic: (path, data, options = {}) => writeAtomic(path, data, options, random),
     writeInPlace,
     sync: async (path) => {
       const handle = await fs.open(path, 'r');

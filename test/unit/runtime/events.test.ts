@@ -47,11 +47,11 @@ describe('recorded events', () => {
     say();
     await clock.advance(600_000);
     say();
-    await clock.advance(100);
+    await clock.advance(1_000);
     expect(await events()).toHaveLength(2);
     for (const { metadata } of await events()) await server.delete(Event, metadata);
     say();
-    await clock.advance(60_100);
+    await clock.advance(61_000);
     expect((await events()).map(({ count }) => count)).toEqual([2]);
   });
 
@@ -61,7 +61,7 @@ describe('recorded events', () => {
     const { namespace: _, ...metadata } = guest('h1').metadata;
     const host = server.seed(kind, { ...guest('h1'), metadata });
     recorder.record(kind, host, 'Normal', 'Online', 'it answers');
-    await clock.advance(100);
+    await clock.advance(1_000);
     expect((await events())[0]?.metadata.namespace).toBe('default');
   });
 
@@ -70,16 +70,16 @@ describe('recorded events', () => {
     const web = server.seed(Guest, guest('web'));
     setFault(new ApiError(0, 'Unreachable', 'x'));
     recorder.record(Guest, web, 'Normal', 'First', '1');
-    await clock.advance(100);
+    await clock.advance(1_000);
     setFault(undefined);
     await clock.advance(5_000);
     expect((await events()).map(({ reason }) => reason)).toEqual(['First']);
     setFault(new ApiError(403, 'Forbidden', 'x'));
     recorder.record(Guest, web, 'Normal', 'Second', '2');
-    await clock.advance(100);
+    await clock.advance(1_000);
     setFault(undefined);
     recorder.record(Guest, web, 'Normal', 'Third', '3');
-    await clock.advance(100);
+    await clock.advance(1_000);
     expect((await events()).map(({ reason }) => reason).sort()).toEqual(['First', 'Third']);
   });
 

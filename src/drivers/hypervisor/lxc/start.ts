@@ -74,9 +74,10 @@ async function prepare(
     request,
     hardware,
   };
+  // What LXC reads is written anew before each start: only the record has to outlive the host's power.
   await Promise.all([
-    files.writeAtomic(paths.config, config, { mode: 0o600 }),
-    files.writeAtomic(paths.rebootHook, rebootHook, { mode: 0o600 }),
+    files.writeAtomic(paths.config, config, { mode: 0o600, fleeting: true }),
+    files.writeAtomic(paths.rebootHook, rebootHook, { mode: 0o600, fleeting: true }),
     records.write(guest, record),
   ]);
   // Removes only groups without processes: the kernel refuses others, and with them the start.

@@ -57,13 +57,14 @@ export async function readArrivalRecord(files: Files, directory: string): Promis
   return record?.owner?.guestUuid === undefined ? undefined : record;
 }
 
-/** Writes a record so that it survives a crash as a whole or not at all. */
+/** Writes a record so that it survives a crash as a whole or not at all; a `fleeting` one is flushed by the caller, with its data. */
 export async function writeRecord(
   files: Files,
   path: string,
   record: VolumeRecord | ImageFacts | ArrivalRecord,
+  options: { fleeting?: boolean } = {},
 ): Promise<void> {
-  await files.writeAtomic(path, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 });
+  await files.writeAtomic(path, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600, ...options });
 }
 
 function parse<T>(text: string): (Partial<T> & T) | undefined {

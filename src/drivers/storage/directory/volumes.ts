@@ -64,6 +64,16 @@ export function createVolumes(
     }
   };
 
+  /** A disk is one file; a tree is flushed with everything else that is being made, its record too. */
+  const flush = async (made: string, result: VolumeRecord): Promise<void> => {
+    const path = `${made}/${volumeRecordName}`;
+    if (result.format === 'directory') {
+      await writeRecord(files, path, result, { fleeting: true });
+      await room.flush();
+    } else
+      await Promise.all([writeRecord(files, path, result), files.sync(`${made}/${diskName(result.format)}`)]);
+  };
+
   const make = async (
     request: VolumeRequest,
     signal: AbortSignal,
@@ -73,11 +83,7 @@ export function createVolumes(
     try {
       await room.ground.makeVolume(made);
       const result = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
-      await Promise.all([
-        writeRecord(files, `${made}/${volumeRecordName}`, result),
-        // A disk is one file; a tree is flushed with everything else that is being made.
-        result.format === 'directory' ? room.flush() : files.sync(`${made}/${diskName(result.format)}`),
-      ]);
+      await flush(made, result);
       await permitted;
       signal.throwIfAborted();
       return await show(request, made, result);

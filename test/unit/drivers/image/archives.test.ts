@@ -16,6 +16,7 @@ const entries: Entry[] = [
   file('etc/empty', ''),
   file('init', '#!/bin/sh\n', 0o755),
   { kind: 'Symlink', path: 'bin', target: 'usr/bin' },
+  { kind: 'Link', path: 'etc/second', to: 'etc/name' },
 ];
 const device: Entry = { kind: 'CharDevice', path: 'console', mode: 0o600, major: 5, minor: 1 };
 
@@ -52,6 +53,8 @@ describe('an archive', () => {
     ]);
     expect(unpacked).toMatchObject({ code: 0, stderr: '' });
     await check();
+    const [name, second] = [await stat(join(place, 'etc', 'name')), await stat(join(place, 'etc', 'second'))];
+    expect(second.ino).toBe(name.ino);
   });
 
   it('in cpio format is read by cpio', async () => {
@@ -62,6 +65,7 @@ describe('an archive', () => {
     });
     expect(unpacked).toMatchObject({ code: 0, stderr: '' });
     await check();
+    expect(await readlink(join(place, 'etc', 'second'))).toBe('/etc/name');
     const listed = await processes.run(['cpio', '-itv', '--quiet'], { input: writeCpio([device]) });
     expect(listed.stdout).toMatch(/^crw------- .* 5, +1 .* console$/m);
   });

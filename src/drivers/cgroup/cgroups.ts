@@ -45,6 +45,7 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
       }
     },
     members: async (id) => tree.members(pathOf(id)),
+    glance: async (id) => tree.glance(pathOf(id)),
     limit: async (id, wanted) => limits.set(world.files, limitDirectories(hierarchies, pathOf(id)), wanted),
     settings: (wanted) => limits.settings(wanted, accountsSwap),
     limits: async (id) => limits.get(world.files, limitDirectories(hierarchies, pathOf(id))),

@@ -28,6 +28,8 @@ export type Cgroups = {
   enter(id: string, pid: number): Promise<void>;
   /** All pids in the group and below it, in any hierarchy, rising; [] when it does not exist. */
   members(id: string): Promise<number[]>;
+  /** As `members` in one hierarchy: whoever is told is there, whoever is not may still be in another. */
+  glance(id: string): Promise<number[]>;
   /** Sets limits now, in the order the kernel accepts (memory+swap before memory when raising). Throws ReasonedError with the file and cause. */
   limit(id: string, limits: CgroupLimits): Promise<void>;
   /**

@@ -41,6 +41,7 @@ export function createNoCgroups(options: { world: Pick<World, 'processes' | 'clo
       if (identity !== undefined) groups.set(id, [...(groups.get(id) ?? []), identity]);
     },
     members: async (id) => (await living(id)).map((identity) => identity.pid),
+    glance: async (id) => (await living(id)).map((identity) => identity.pid),
     limit: async (_, limits) => {
       if (hasLimit(limits)) throw refused('limits');
     },

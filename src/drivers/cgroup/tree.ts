@@ -14,6 +14,7 @@ export type Tree = {
   /** The same when `parent` was made by `create` before: only what is below it is looked at. */
   createBelow(parent: string, path: string): Promise<void>;
   members(path: string): Promise<number[]>;
+  glance(path: string): Promise<number[]>;
   remove(path: string): Promise<void>;
   /** Names of the groups directly below `path`, in any hierarchy. */
   children(path: string): Promise<string[]>;
@@ -63,6 +64,10 @@ export function createTree(world: { files: Files; clock: Clock }, all: readonly 
     members: async (path) => {
       const found = await Promise.all(all.map(({ mount }) => membersFrom(`${mount}/${path}`)));
       return [...new Set(found.flat())].sort((a, b) => a - b);
+    },
+    glance: async (path) => {
+      const [first] = all;
+      return first === undefined ? [] : membersFrom(`${first.mount}/${path}`);
     },
     remove: async (path) => {
       for (const hierarchy of all) {

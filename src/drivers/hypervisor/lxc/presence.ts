@@ -39,6 +39,23 @@ export async function recordedPresence(
 
 /** What the control groups hold, recorded or not. */
 export async function findPresence(world: PresenceWorld, cgroups: Cgroups, id: string): Promise<Presence> {
+  return (await findRunning(world, cgroups, id)) ?? (await findAll(world, cgroups, id));
+}
+
+/** A container in order is known by one hierarchy, at a fifth of what looking into all of them costs. */
+async function findRunning(
+  world: PresenceWorld,
+  cgroups: Cgroups,
+  id: string,
+): Promise<Extract<Presence, { type: 'Running' }> | undefined> {
+  const first = await findInit(world.files, await cgroups.glance(payloadGroup(id)));
+  if (first === undefined) return undefined;
+  const groups = (await world.files.readText(`/proc/${first.parent}/cgroup`)) ?? '';
+  const isMonitor = groups.includes(`/${cgroups.root}/${id}/`) && !groups.includes(`/${payloadGroup(id)}/`);
+  return isMonitor ? running(world, first) : undefined;
+}
+
+async function findAll(world: PresenceWorld, cgroups: Cgroups, id: string): Promise<Presence> {
   const all = await cgroups.members(id);
   if (all.length === 0) return { type: 'Nothing' };
   const payload = await cgroups.members(payloadGroup(id));
@@ -47,14 +64,20 @@ export async function findPresence(world: PresenceWorld, cgroups: Cgroups, id: s
   if (first === undefined)
     return outside.length > 0 ? { type: 'Changing' } : { type: 'MonitorLost', pids: payload };
   if (!outside.includes(first.parent)) return { type: 'MonitorLost', pids: payload };
-  if (await isBeforeExec(world.files, first.pid)) return { type: 'Changing' };
+  return (await running(world, first)) ?? { type: 'Changing' };
+}
+
+/** Undefined before the first process has been exec'ed, and when one of both has just ended. */
+async function running(
+  { files, processes }: PresenceWorld,
+  first: { pid: number; parent: number },
+): Promise<Extract<Presence, { type: 'Running' }> | undefined> {
+  if (await isBeforeExec(files, first.pid)) return undefined;
   const [init, monitor] = await Promise.all([
-    world.processes.identify(first.pid),
-    world.processes.identify(first.parent),
+    processes.identify(first.pid),
+    processes.identify(first.parent),
   ]);
-  return init === undefined || monitor === undefined
-    ? { type: 'Changing' }
-    : { type: 'Running', init, monitor };
+  return init === undefined || monitor === undefined ? undefined : { type: 'Running', init, monitor };
 }
 
 /** The process that is number 1 one pid namespace below ours: containers inside the container lie deeper (proc(5), NSpid). */

@@ -29,20 +29,33 @@ export function createImages(room: PoolRoom): Images {
   const readers = new Map<string, Set<Promise<unknown>>>();
 
   /** A reader works on by the renamed directory, so the tree may go only after it: `cp` would skip what is gone without a word. */
-  const takeAway = async (name: string): Promise<void> => {
+  const takeAway = async (name: string, keep?: Publication): Promise<void> => {
     const directory = room.layout.image(name);
     if ((await files.stat(directory)) === undefined) return;
     const away = room.partialPath(name);
     if (!(await renameIfThere(files, directory, away))) return;
+    if (keep !== undefined && (await isMade(keep, away)) && (await putBack(away, directory))) return;
     await Promise.allSettled(readers.get(name) ?? []);
     await room.removeTree(away);
   };
 
   /** The same image from another host, when the pool is shared: made once, it is not taken from those who copy it. */
-  const madeElsewhere = async ({ name, sourceHash }: Publication): Promise<ImageFacts | undefined> => {
+  const isMade = async ({ sourceHash }: Publication, directory: string): Promise<ImageFacts | undefined> => {
     if (!room.isShared) return undefined;
-    const found = await readImageRecord(files, room.layout.image(name));
+    const found = await readImageRecord(files, directory);
     return found?.sourceHash === sourceHash ? found : undefined;
+  };
+  const madeElsewhere = (image: Publication) => isMade(image, room.layout.image(image.name));
+
+  /** What was taken for an older image came from another host a moment ago. False: there is yet another in its place. */
+  const putBack = async (away: string, directory: string): Promise<boolean> => {
+    try {
+      await files.rename(away, directory);
+      return true;
+    } catch (error) {
+      if ((await files.stat(directory)) === undefined) throw error;
+      return false;
+    }
   };
 
   const putInPlace = async (image: Publication, made: string): Promise<ImageFacts> => {
@@ -50,7 +63,7 @@ export function createImages(room: PoolRoom): Images {
     for (;;) {
       const other = await madeElsewhere(image);
       if (other !== undefined) return other;
-      await takeAway(image.name);
+      await takeAway(image.name, image);
       try {
         await files.rename(made, room.layout.image(image.name));
         return facts;

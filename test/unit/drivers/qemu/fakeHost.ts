@@ -148,6 +148,7 @@ export class FakeHost {
       create: async (id) => void this.groups.set(id, this.groups.get(id) ?? new Set()),
       enter: async (id, pid) => void this.groups.get(id)?.add(pid),
       members: async (id) => members(id),
+      glance: async (id) => members(id),
       killAll: async (id) => {
         for (const pid of members(id)) this.end(this.machine(pid));
       },

@@ -1,6 +1,6 @@
 /** How fast a guest comes up, from the API server's 201 to running, against the same guest started by hand. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { type Figure, median } from './measure.ts';
 
 const ROUNDS = 7;
 const GROUPS = '/sys/fs/cgroup/pids/vireo';
+const RAW_GROUP = 'vireo-bench-raw';
 /** What Vireo may add to the raw start. */
 const ALLOWANCE_MS = 60;
 
@@ -173,6 +174,8 @@ function continueMachine(path: string): Promise<boolean> {
 
 export async function benchContainer(lab: Lab, client: Client): Promise<Figure[]> {
   const ours: number[] = [];
+  let config = '';
+  let last = '';
   for (let round = 0; round < ROUNDS; round += 1) {
     const name = `bench-ct-${round}`;
     const known = new Set(await readdir(join(lab.dataDirectory, 'agent/guests')).catch(() => []));
@@ -183,9 +186,12 @@ export async function benchContainer(lab: Lab, client: Client): Promise<Figure[]
     );
     await soon(() => initRuns(id));
     ours.push(performance.now() - created);
+    last = id;
+    config = await readFile(join(lab.dataDirectory, 'agent/guests', id, 'lxc/config'), 'utf8');
     await lab.kubectl('delete', 'ct', name, '--wait');
   }
-  const by = { name: 'lxc-start + lxc-wait', value: median(await rawContainers(lab)) };
+  const raw = median(await rawContainers(config, last, lab));
+  const by = { name: 'lxc-start + lxc-wait, same configuration', value: raw };
   return [
     {
       name: 'container: 201 to RUNNING',
@@ -206,35 +212,43 @@ async function initRuns(id: string): Promise<boolean> {
   return false;
 }
 
-/** An equal container with the same root, started by LXC's own commands. */
-async function rawContainers(lab: Lab): Promise<number[]> {
+/**
+ * A container with the configuration and root of the guest `id`, started by LXC's own commands: unprivileged, with its limits and its log. Only
+ * names, paths and control groups are its own.
+ */
+async function rawContainers(config: string, id: string, lab: Lab): Promise<number[]> {
   const root = await mkdtemp(join(tmpdir(), 'vireo-rawct-'));
-  const rootfs = (
-    await must([
-      'find',
-      join(lab.dataDirectory, 'agent/pools/local'),
-      '-maxdepth',
-      '4',
-      '-type',
-      'd',
-      '-name',
-      'sbin',
-    ])
-  ).split('\n')[0];
-  await must(['cp', '-a', join(rootfs ?? '', '..'), join(root, 'rootfs')]);
-  await writeFile(
-    join(root, 'config'),
-    `lxc.include = /usr/share/lxc/config/common.conf\nlxc.arch = x86_64\nlxc.uts.name = raw\nlxc.rootfs.path = dir:${root}/rootfs\nlxc.net.0.type = empty\n`,
-  );
+  await chmod(root, 0o711);
+  const rootfs = /^lxc\.rootfs\.path = dir:(.*)$/m.exec(config)?.[1] ?? '';
+  await must([
+    'cp',
+    '-a',
+    join(lab.dataDirectory, 'agent/pools/local/images/busybox/rootfs'),
+    join(root, 'rootfs'),
+  ]);
+  await writeFile(join(root, 'reboot'), 'exit 0\n');
+  const groups = /^lxc\.cgroup\.dir\.container = (.*)\/payload$/m.exec(config)?.[1] ?? '';
+  const own = config
+    .replaceAll(rootfs, join(root, 'rootfs'))
+    .replaceAll(groups, RAW_GROUP)
+    .replaceAll(join(lab.dataDirectory, 'agent/guests', id, 'lxc'), root);
+  await writeFile(join(root, 'config'), own);
+  const name = ['-P', root, '-n', 'raw'];
+  const log = ['-o', join(root, 'log'), '-l', 'DEBUG'];
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const started = performance.now();
-    await must(['lxc-start', '-P', root, '-n', 'raw', '-f', join(root, 'config')]);
-    await must(['lxc-wait', '-P', root, '-n', 'raw', '-s', 'RUNNING']);
+    await must(['lxc-start', ...name, '-f', join(root, 'config'), ...log]);
+    await must(['lxc-wait', ...name, '-s', 'RUNNING']);
     times.push(performance.now() - started);
-    await run(['lxc-stop', '-P', root, '-n', 'raw', '-k']);
+    await run(['lxc-stop', ...name, '-k']);
   }
   await rm(root, { recursive: true, force: true });
+  await run([
+    'sh',
+    '-c',
+    `find /sys/fs/cgroup/*/${RAW_GROUP} /sys/fs/cgroup/${RAW_GROUP} -depth -type d -delete`,
+  ]);
   return times;
 }
 

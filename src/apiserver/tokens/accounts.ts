@@ -10,7 +10,10 @@ import type { Context } from '../registry/context.ts';
 import { type AccountClaims, type BoundKind, legacyIssuer, type Referent, readClaims } from './claims.ts';
 import { issuerOf, type Signer } from './signer.ts';
 
-/** Reads an object of a core kind; undefined when it, or its kind, does not exist. Node has no namespace. */
+/** Each request with a token reads two or three objects that hardly ever change. */
+const read = new WeakMap<object, KubeObject>();
+
+/** Reads an object of a core kind; undefined when it, or its kind, does not exist. Node has no namespace. The object is shared: not to be changed. */
 export function readCore(
   context: Context,
   plural: string,
@@ -22,7 +25,10 @@ export function readCore(
   const entry = context.store.get(
     keyOf(served.prefix, served.resource.namespaced ? namespace : undefined, name),
   );
-  return entry === undefined ? undefined : decode(served, entry);
+  if (entry === undefined) return undefined;
+  const object = read.get(entry) ?? decode(served, entry);
+  read.set(entry, object);
+  return object;
 }
 
 /** The plural name of a kind a token can be bound to. */

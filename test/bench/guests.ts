@@ -259,15 +259,18 @@ export async function benchHundred(lab: Lab): Promise<Figure[]> {
   await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   const started = performance.now();
   const applying = lab.kubectl('apply', '-f', file);
-  await until('100 containers run', async () => (await runningContainers(lab)) >= 100, 120_000);
+  const seen = new Set<string>();
+  await until('100 containers run', async () => (await runningContainers(lab, seen)) >= 100, 120_000);
   const took = (performance.now() - started) / 1000;
   await applying;
   await lab.kubectl('delete', '-f', file, '--wait');
   return [{ name: '100 containers from one file, all running', ours: took, unit: 's', aim: 6 }];
 }
 
-async function runningContainers(lab: Lab): Promise<number> {
+/** Looks only at those that did not run before, so that looking takes no time from what is measured. */
+async function runningContainers(lab: Lab, seen: Set<string>): Promise<number> {
   const ids = await readdir(join(lab.dataDirectory, 'agent/guests')).catch(() => []);
-  const procs = await Promise.all(ids.map((id) => initRuns(id)));
-  return procs.filter(Boolean).length;
+  const fresh = ids.filter((id) => !seen.has(id));
+  await Promise.all(fresh.map(async (id) => (await initRuns(id)) && seen.add(id)));
+  return seen.size;
 }

@@ -15,8 +15,9 @@ import { statusPatch } from './patch.ts';
 export const GATHER_MS = 500;
 const RETRY = { baseMs: 250, maxMs: 5_000 };
 const WRITE_TIMEOUT_MS = 10_000;
-/** After a write as long a pause as it took, up to this: in a burst many guests share one write of a long inventory. */
-const LONGEST_PAUSE_MS = 50;
+/** After a write so many times the pause that it took, up to this: in a burst many guests share one write of a long inventory. */
+const PAUSE_FACTOR = 3;
+const LONGEST_PAUSE_MS = 500;
 
 export type HostReporter = {
   /** Something may have changed; written soon. */
@@ -139,7 +140,9 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
           attempt = 0;
           const tookMs = clock.monotonic() - beganAt;
           if (tookMs >= 1)
-            await clock.sleep(Math.min(tookMs, LONGEST_PAUSE_MS), signal).catch(() => undefined);
+            await clock
+              .sleep(Math.min(tookMs * PAUSE_FACTOR, LONGEST_PAUSE_MS), signal)
+              .catch(() => undefined);
         } catch (error) {
           current = undefined;
           if (signal.aborted) return;

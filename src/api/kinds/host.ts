@@ -125,7 +125,8 @@ const status = object('What the host is and has.', {
     }),
   ),
   guests: Type.Optional(
-    mapList(
+    // As one whole: its agent alone writes it, and who owns which field of a thousand entries would be longer than they are.
+    atomicList(
       object('A guest this host has a record of, running or not.', {
         uuid: text('Identity of the guest.', 36),
         kind: oneOf(['VirtualMachine', 'Container'], 'Kind.'),
@@ -135,7 +136,6 @@ const status = object('What the host is and has.', {
         epoch: Type.Integer({ description: 'Epoch it was placed with.', format: 'int64', minimum: 0 }),
         running: flag('A process of it exists.'),
       }),
-      ['uuid'],
       1024,
       'Inventory: what this host remembers.',
     ),

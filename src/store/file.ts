@@ -20,15 +20,17 @@ export type FileStoreOptions = {
   directory: string;
   /** Takes the directory's lock for as long as the store is open. Default true; false when the caller holds it already. */
   lock?: boolean;
+  /** Called when the lock goes without a release: from then on every write fails, and only a new process can help. */
+  onLost?: () => void;
 };
 
 /**
  * Opens the store of a directory, an empty one when there is none. Throws ReasonedError `DataDirectoryInUse` when another process has
  * it, `StoreDamaged` when the file is not what was written, `StoreFormatUnknown` when a newer version wrote it.
  */
-export async function openFileStore({ directory, lock = true }: FileStoreOptions): Promise<Store> {
+export async function openFileStore({ directory, lock = true, onLost }: FileStoreOptions): Promise<Store> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const guard = lock ? await lockFor(directory) : undefined;
+  const guard = lock ? await lockFor(directory, onLost) : undefined;
   try {
     return await openLocked(directory, guard);
   } catch (error) {
@@ -74,10 +76,11 @@ async function createEmpty(path: string, directory: string): Promise<FileHandle>
 /** Throws once the lock is lost: another process may have opened the file. */
 type Guard = { check(): void; release: Release };
 
-async function lockFor(directory: string): Promise<Guard> {
+async function lockFor(directory: string, onLost?: () => void): Promise<Guard> {
   let lost = false;
   const release = await lockDirectory(directory, () => {
     lost = true;
+    onLost?.();
   });
   const check = (): void => {
     if (lost) {

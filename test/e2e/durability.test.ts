@@ -1,4 +1,5 @@
 /** A write the API server has acknowledged is there after it was killed with SIGKILL in the middle of a thousand of them. */
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigMap } from '../../src/api/core.ts';
 import { connect } from '../../src/main/connect.ts';
@@ -44,5 +45,13 @@ describe('the embedded API server', () => {
     });
     const present = new Set(items.map(({ metadata }) => metadata.name));
     expect(acknowledged.filter((name) => !present.has(name))).toEqual([]);
+  });
+
+  it('starts anew when what holds the lock of its store is killed: without it nothing could be written any more', async () => {
+    const server = await lab.child('apiserver');
+    const children = await readFile(`/proc/${server}/task/${server}/children`, 'utf8');
+    for (const pid of children.trim().split(' ')) process.kill(Number(pid), 'SIGKILL');
+    await until('another process serves', async () => (await lab.child('apiserver')) !== server);
+    await until('it takes writes', () => lab.kubectl('create', 'configmap', 'after-the-lock'));
   });
 });

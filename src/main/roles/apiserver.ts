@@ -39,7 +39,11 @@ export async function runApiserver(
   world: World,
 ): Promise<void> {
   const { files } = world;
-  const store = await openFileStore({ directory: join(options.dataDirectory, 'store') });
+  const lost = new AbortController();
+  const store = await openFileStore({
+    directory: join(options.dataDirectory, 'store'),
+    onLost: () => lost.abort(new Error('the lock of the store is lost: a new process has to open it')),
+  });
   const audit = createAuditLog({
     world,
     append: appendText,
@@ -71,8 +75,10 @@ export async function runApiserver(
     });
     await credentials.writeKubeconfig(options.kubeconfig, server.url);
     process.stdout.write(`ready ${server.url}\n`);
-    await aborted(lifetime.signal);
+    await aborted(AbortSignal.any([lifetime.signal, lost.signal]));
     await server.close();
+    // The end as a failure: whoever watches over this process starts it again.
+    if (!lifetime.signal.aborted) lost.signal.throwIfAborted();
   } finally {
     await audit.close();
     await store.close();

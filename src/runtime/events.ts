@@ -21,7 +21,7 @@ const LONGEST_MEMORY = 4_096;
 const ATTEMPTS = 4;
 /** What an event tells of is still under way: its own writes go first, and while little is queued each event gives way again. */
 const COURTESY_MS = 1_000;
-const PACE_MS = 100;
+const PACE_MS = 50;
 const LITTLE_QUEUED = 500;
 const BACKOFF = { baseMs: 500, maxMs: 10_000 };
 

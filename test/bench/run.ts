@@ -65,7 +65,8 @@ async function simulated(lab: Lab): Promise<Figure[]> {
   await lab.apply(BASE);
   await applyMany(lab, 'idle', 100);
   await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'ct', '--all');
-  await new Promise((settle) => setTimeout(settle, 5_000));
+  // What follows a burst is no idling: events are written for some seconds, and memory is given back for most of a minute.
+  await new Promise((settle) => setTimeout(settle, 60_000));
   const pids = await processTree(lab.pid);
   const before = await cpuSeconds(pids);
   await new Promise((settle) => setTimeout(settle, IDLE_SECONDS * 1000));

@@ -15,8 +15,8 @@ import { statusPatch } from './patch.ts';
 export const GATHER_MS = 500;
 const RETRY = { baseMs: 250, maxMs: 5_000 };
 const WRITE_TIMEOUT_MS = 10_000;
-/** After a write so many times the pause that it took, up to this: in a burst many guests share one write of a long inventory. */
-const PAUSE_FACTOR = 3;
+/** A write that takes as long as this is one of a long inventory in a burst of guests: the next waits longer, so that many share it. */
+const LONG_WRITE_MS = 30;
 const LONGEST_PAUSE_MS = 500;
 
 export type HostReporter = {
@@ -139,10 +139,8 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
           await write(signal);
           attempt = 0;
           const tookMs = clock.monotonic() - beganAt;
-          if (tookMs >= 1)
-            await clock
-              .sleep(Math.min(tookMs * PAUSE_FACTOR, LONGEST_PAUSE_MS), signal)
-              .catch(() => undefined);
+          const pauseMs = tookMs < LONG_WRITE_MS ? tookMs : Math.min(3 * tookMs, LONGEST_PAUSE_MS);
+          if (pauseMs >= 1) await clock.sleep(pauseMs, signal).catch(() => undefined);
         } catch (error) {
           current = undefined;
           if (signal.aborted) return;

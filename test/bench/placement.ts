@@ -41,7 +41,7 @@ export async function benchPlacement(): Promise<Figure[]> {
   const renewals = setInterval(() => renewLeases(api, world.clock.now()), 3_000);
   const started = performance.now();
   const ended = manager.run(stop.signal);
-  await until('all guests are placed', async () => unplaced(api) === 0, 60_000);
+  await until('all guests are placed', async () => unplaced(api) === 0, 60_000, 250);
   const took = (performance.now() - started) / 1_000;
   const memory = process.resourceUsage().maxRSS / 1_024;
 

@@ -8,10 +8,27 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** os.uptime has steps of 10 ms: smaller differences to the fine clock say nothing. */
 const UPTIME_NOISE_MS = 200;
 
-/** The real clock. `bootTimeMs` (a clock that counts suspension) is given only by tests. */
-export function realClock(bootTimeMs: () => number = () => uptime() * 1000): Clock {
+/** Reading the uptime costs a system call and a file: it is looked at again after so long, and when the wall clock has jumped as it does over a suspension. */
+const LOOK_EVERY_MS = 20;
+
+export type Clocks = {
+  /** Counts suspension; os.uptime in milliseconds. */
+  bootTimeMs(): number;
+  /** Milliseconds since the Unix epoch. */
+  wallMs(): number;
+};
+
+const machineClocks: Clocks = { bootTimeMs: () => uptime() * 1000, wallMs: () => Date.now() };
+
+/** The real clock. Other clocks beneath it are given only by tests. */
+export function realClock({ bootTimeMs, wallMs }: Clocks = machineClocks): Clock {
   const offset = bootTimeMs() - performance.now();
   let suspendedMs = 0;
+  let looked = { fine: Number.NEGATIVE_INFINITY, wallAhead: 0 };
+
+  /** Nothing new can be known of a suspension since the last look. */
+  const isFresh = (fine: number): boolean =>
+    fine - looked.fine < LOOK_EVERY_MS && wallMs() - fine - looked.wallAhead < LOOK_EVERY_MS;
 
   const after = (ms: number, run: () => void): (() => void) => {
     let left = Math.max(0, ms);
@@ -29,8 +46,11 @@ export function realClock(bootTimeMs: () => number = () => uptime() * 1000): Clo
     now: () => Date.now(),
     monotonic: () => {
       const fine = performance.now();
-      const ahead = bootTimeMs() - fine - offset;
-      if (ahead > suspendedMs + UPTIME_NOISE_MS) suspendedMs = ahead;
+      if (!isFresh(fine)) {
+        const ahead = bootTimeMs() - fine - offset;
+        if (ahead > suspendedMs + UPTIME_NOISE_MS) suspendedMs = ahead;
+        looked = { fine, wallAhead: wallMs() - fine };
+      }
       return fine + suspendedMs;
     },
     sleep: (ms, signal) =>

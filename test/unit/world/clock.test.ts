@@ -4,9 +4,14 @@ import { realClock } from '../../../src/main/world/clock.ts';
 describe('the real clock', () => {
   it('counts the time a machine was suspended, and never goes back', () => {
     let bootMs = 1_000_000;
-    const clock = realClock(() => bootMs + performance.now());
+    let wallMs = 5_000_000;
+    const clock = realClock({
+      bootTimeMs: () => bootMs + performance.now(),
+      wallMs: () => wallMs + performance.now(),
+    });
     const before = clock.monotonic();
     bootMs += 60_000;
+    wallMs += 60_000;
     const after = clock.monotonic();
     expect(after - before).toBeGreaterThanOrEqual(60_000);
     bootMs -= 30_000;

@@ -101,7 +101,9 @@ export function createReconciler<T extends KubeObject>(
     key,
     now: clock.now(),
     signal,
-    log: log.child({ key }),
+    get log() {
+      return log.child({ key });
+    },
     client,
     event: (type, reason, message) => events.record(kind, object, type, reason, message),
   });

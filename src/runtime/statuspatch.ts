@@ -27,15 +27,19 @@ function objectOf(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/** undefined inside, which JSON cannot say, must not look like a difference. */
-function asJson(value: unknown): JsonObject {
-  return objectOf(JSON.parse(JSON.stringify(value ?? {})));
+/** undefined inside, which JSON cannot say, must not look like a difference: left out in objects, null in lists. */
+function asJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => (item === undefined ? null : asJson(item)));
+  if (!isJsonObject(value)) return value;
+  const said: Record<string, unknown> = {};
+  for (const name in value) if (value[name] !== undefined) said[name] = asJson(value[name]);
+  return said;
 }
 
 /** The patch of `status` alone, or undefined when nothing differs. Names missing in `wanted` are removed. `observed` is JSON as it was read. */
 export function statusPatch(observed: unknown, wanted: unknown): JsonObject | undefined {
   const before = objectOf(observed);
-  const after = asJson(wanted);
+  const after = objectOf(asJson(wanted));
   if (!Array.isArray(after.conditions)) return mergePatchOf(before, after);
   return mergePatchOf(before, { ...after, conditions: keepTimes(conditionsOf(before), after.conditions) });
 }

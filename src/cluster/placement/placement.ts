@@ -132,8 +132,19 @@ function bind(
   return { guest: { ...guest, spec: { ...guest.spec, placement } } as Guest };
 }
 
+/** Each guest is searched for several times before it has a host. */
+const uuids = new WeakMap<Guest, { cluster: string; uuid: string }>();
+
+function uuidOf(guest: Guest, cluster: string): string {
+  const known = uuids.get(guest);
+  if (known?.cluster === cluster) return known.uuid;
+  const uuid = guestUuid(cluster, nameOf(guest));
+  uuids.set(guest, { cluster, uuid });
+  return uuid;
+}
+
 function search(guest: Guest, { hosts, cluster }: Pick<PlacementSources, 'hosts' | 'cluster'>): Found {
-  const uuid = guestUuid(cluster().id, nameOf(guest));
+  const uuid = uuidOf(guest, cluster().id);
   return findGuest(uuid, hosts.byIndex('guest', uuid));
 }
 

@@ -37,6 +37,8 @@ type Row = { known: Known; refusal: Refusal | undefined };
 /** What hosts say to one shape; `rows` of all hosts by name, until one of them changes. */
 type Answers = { byOffer: Map<Offer, Refusal | undefined>; rows: readonly Row[] | undefined };
 
+const NOTHING: Readonly<Allocation> = { cpus: 0, memoryBytes: 0, guests: 0 };
+
 /** Shapes whose answers are kept; guests that differ in every shape cost a look at each host each. */
 const SHAPES = 256;
 
@@ -125,14 +127,16 @@ export function createScheduler(
   /** The way taken ten thousand times: no verdict is written down that nobody reads. */
   const fittest = (guest: Guest): string | undefined => {
     const want = wantOf(guest);
-    const standing = standingOf(want);
+    const promises = { allocated: NOTHING, standing: standingOf(want) };
     let best: { host: string; score: number; guests: number } | undefined;
     for (const { known, refusal } of rowsFor(want)) {
       if (refusal !== undefined) continue;
       const { offer, allocated } = known;
-      const promises = { allocated, standing };
+      promises.allocated = allocated;
       if (passingRefusal(offer, want, promises) !== undefined) continue;
-      const fits = { host: offer.name, score: rate(offer, want, promises), guests: allocated.guests };
+      const score = rate(offer, want, promises);
+      if (best !== undefined && score < best.score) continue;
+      const fits = { host: offer.name, score, guests: allocated.guests };
       if (best === undefined || isBetter(fits, best)) best = fits;
     }
     return best?.host;

@@ -46,6 +46,7 @@ function imagesHere({ images }: Offer, want: Want): number {
 }
 
 function softTaints({ taints }: Offer, { shape }: Want): number {
+  if (taints.length === 0) return 1;
   const soft = taints.filter(
     (taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, shape.tolerations),
   );

@@ -65,6 +65,7 @@ function audited({ clock }: Context, exchange: Exchange, { address }: Evidence, 
   const { method, uri } = exchange;
   const userAgent = exchange.header('user-agent');
   const code = exchange.code();
+  const annotations = exchange.annotations();
   const verb = verbIn(exchange, target);
   return {
     id,
@@ -78,6 +79,7 @@ function audited({ clock }: Context, exchange: Exchange, { address }: Evidence, 
     address,
     userAgent,
     code,
+    annotations,
     receivedMs,
     answeredMs: clock.now(),
   };

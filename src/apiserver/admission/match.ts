@@ -21,17 +21,19 @@ export function namespaceOf(context: Context, request: AdmissionRequest): KubeOb
   return JSON.parse(bufferOf(entry.value).toString('utf8')) as KubeObject;
 }
 
-/** MatchResources of a policy or binding; absent constraints match everything. */
-export function matchesResources(context: Context, request: AdmissionRequest, constraints: unknown): boolean {
-  if (!isRecord(constraints)) return true;
+/** The version in which MatchResources of a policy or binding match a write, if any; absent constraints match everything. */
+export function matchedResources(
+  context: Context,
+  request: AdmissionRequest,
+  constraints: unknown,
+): Served | undefined {
+  if (!isRecord(constraints)) return request.served;
   const { resourceRules, excludeResourceRules, matchPolicy } = constraints;
   const homes = homesOf(context, request, matchPolicy);
   const rules = listOf(resourceRules);
-  return (
-    (rules.length === 0 || rules.some((rule) => matchesRule(request, rule, homes))) &&
-    !listOf(excludeResourceRules).some((rule) => matchesRule(request, rule, homes)) &&
-    matchesSelectors(context, request, constraints)
-  );
+  const home = rules.length === 0 ? request.served : matchedHome(request, rules, homes);
+  const isExcluded = matchedHome(request, listOf(excludeResourceRules), homes) !== undefined;
+  return isExcluded || !matchesSelectors(context, request, constraints) ? undefined : home;
 }
 
 /** The namespaceSelector and objectSelector of a policy, binding or webhook. */
@@ -76,21 +78,28 @@ export function homesOf(
   return [served, ...others];
 }
 
+/** The first of `homes` as which a rule names the write; its own version comes before all others. */
+export function matchedHome(
+  request: AdmissionRequest,
+  rules: readonly unknown[],
+  homes: readonly Served[],
+): Served | undefined {
+  return homes.find((home) => rules.some((rule) => matchesRule(request, rule, home)));
+}
+
 /** One rule: RuleWithOperations, with resourceNames where policies have them. */
-export function matchesRule(request: AdmissionRequest, rule: unknown, homes: readonly Served[]): boolean {
+function matchesRule(request: AdmissionRequest, rule: unknown, home: Served): boolean {
   if (!isRecord(rule)) return false;
   const names = textsOf(rule.resourceNames);
   const scope = rule.scope ?? '*';
+  const { group, version, plural } = home.resource;
   return (
     includes(rule.operations, request.operation) &&
     (names.length === 0 || names.includes(request.name)) &&
     (scope === '*' || (scope === 'Namespaced') === request.served.resource.namespaced) &&
-    homes.some(
-      ({ resource: { group, version, plural } }) =>
-        includes(rule.apiGroups, group) &&
-        includes(rule.apiVersions, version) &&
-        textsOf(rule.resources).some((pattern) => matchesResource(pattern, plural, request.subresource)),
-    )
+    includes(rule.apiGroups, group) &&
+    includes(rule.apiVersions, version) &&
+    textsOf(rule.resources).some((pattern) => matchesResource(pattern, plural, request.subresource))
   );
 }
 

@@ -14,9 +14,10 @@ import { groupResource } from '../resource.ts';
 import { matchesLabels } from '../selection/labels.ts';
 import { failure } from '../status.ts';
 import { type Names, objectToCel, toCel } from './expressions.ts';
-import { listOf, matchesResources, namespaceOf, selectorOf } from './match.ts';
-import { compilePolicy, type Denial, judge, type Policy } from './policy.ts';
+import { listOf, matchedResources, namespaceOf, selectorOf } from './match.ts';
+import { compilePolicy, type Denial, type Findings, judge, nothingFound, type Policy } from './policy.ts';
 import { type AdmissionRequest, describeRequest } from './request.ts';
+import { inVersion } from './versions.ts';
 
 const group = 'admissionregistration.k8s.io';
 const policyPrefix = prefixOf(group, 'validatingadmissionpolicies');
@@ -45,18 +46,38 @@ export function createPolicyCheck(context: Context): PolicyCheck {
       return;
     }
     const seen = seenOnce(context, request);
+    const notes = createNotes();
+    let refused: Error | undefined;
     for (const entry of context.store.range({ prefix: bindingPrefix }).entries) {
       const binding = bindings.of(entry);
       const spec = isRecord(binding.spec) ? binding.spec : {};
       const stored = context.store.get(keyOf(policyPrefix, undefined, String(spec.policyName)));
       if (stored === undefined) continue;
       const policy = policies.of(stored);
-      if (!matchesResources(context, request, policy.constraints)) continue;
-      if (!matchesResources(context, request, spec.matchResources)) continue;
-      const params = await paramsOf(context, request, policy, spec.paramRef);
-      const denials = denialsOf(policy, params, seen);
-      act(request, policy.name, binding.metadata.name ?? '', listOf(spec.validationActions), denials);
+      const home = matchedResources(context, request, policy.constraints);
+      if (home === undefined) continue;
+      if (matchedResources(context, request, spec.matchResources) === undefined) continue;
+      const found = await findingsOf(context, request, policy, spec.paramRef, () => seen(home));
+      for (const { key, value } of found.annotations) notes.add(`${policy.name}/${key}`, value);
+      const bound = { policy: policy.name, binding: binding.metadata.name ?? '' };
+      refused ??= act(request, bound, listOf(spec.validationActions), found);
     }
+    // All are asked before the first refuses, so that the audit log knows what each had to say.
+    notes.publish(request);
+    if (refused !== undefined) throw refused;
+  };
+}
+
+/** What the audit log is to say: each value once, as the parameters of a policy may give several. */
+function createNotes() {
+  const notes = new Map<string, Set<string>>();
+  return {
+    add: (key: string, value: string) => {
+      notes.set(key, (notes.get(key) ?? new Set()).add(value));
+    },
+    publish: (request: AdmissionRequest) => {
+      for (const [key, values] of notes) request.annotate(key, [...values].join(', '));
+    },
   };
 }
 
@@ -79,47 +100,74 @@ function keptByRevision<T>(make: (entry: Entry) => T): { of(entry: Entry): T; cl
   };
 }
 
-/** The request as all policies see it; made when the first needs it. */
-function seenOnce(context: Context, request: AdmissionRequest): () => Omit<Names, 'params' | 'variables'> {
-  let seen: Omit<Names, 'params' | 'variables'> | undefined;
-  return () => {
-    seen ??= {
-      object: objectToCel(request.object),
-      oldObject: objectToCel(request.old),
-      request: toCel(describeRequest(request, '')),
+type Seen = Omit<Names, 'params' | 'variables'>;
+
+/** The request as all policies see it that match it in one version; made when the first needs it. */
+function seenOnce(context: Context, request: AdmissionRequest): (home: Served) => Promise<Seen> {
+  const seen = new Map<Served, Promise<Seen>>();
+  const make = async (home: Served): Promise<Seen> => {
+    const shown = await inVersion(context, request, home);
+    return {
+      object: objectToCel(shown.object),
+      oldObject: objectToCel(shown.old),
+      request: toCel(describeRequest(shown, '')),
       namespaceObject: objectToCel(namespaceOf(context, request)),
     };
-    return seen;
+  };
+  return (home) => {
+    const known = seen.get(home) ?? make(home);
+    seen.set(home, known);
+    return known;
   };
 }
 
-function denialsOf(
+async function findingsOf(
+  context: Context,
+  request: AdmissionRequest,
   policy: Policy,
-  params: (KubeObject | undefined)[] | Denial,
-  seen: () => Omit<Names, 'params' | 'variables'>,
-): readonly Denial[] {
-  if (!Array.isArray(params)) return policy.ignoresFailure ? [] : [params];
-  return params.flatMap((param) => judge(policy, { ...seen(), params: objectToCel(param) }));
+  paramRef: unknown,
+  seen: () => Promise<Seen>,
+): Promise<Findings> {
+  const params = await paramsOf(context, request, policy, paramRef);
+  if (typeof params === 'string') return unable(policy, params);
+  if (params.length === 0) return nothingFound;
+  let values: Seen;
+  try {
+    values = await seen();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return unable(policy, `failed to configure binding: failed to convert object version: ${why}`);
+  }
+  const all = params.map((param) => judge(policy, { ...values, params: objectToCel(param) }));
+  return {
+    denials: all.flatMap(({ denials }) => denials),
+    faults: all.flatMap(({ faults }) => faults),
+    annotations: all.flatMap(({ annotations }) => annotations),
+  };
 }
 
-/** The parameters to judge by, one after the other; a denial when there must be some and are none. */
+/** A policy that cannot be asked refuses, unless its failures are ignored. */
+function unable({ ignoresFailure }: Policy, message: string): Findings {
+  return ignoresFailure
+    ? nothingFound
+    : { ...nothingFound, faults: [{ message, reason: 'Invalid', check: 0 }] };
+}
+
+/** The parameters to judge by, one after the other; a sentence when there must be some and are none. */
 async function paramsOf(
   context: Context,
   request: AdmissionRequest,
   { paramKind }: Policy,
   paramRef: unknown,
-): Promise<(KubeObject | undefined)[] | Denial> {
+): Promise<(KubeObject | undefined)[] | string> {
   if (paramKind === undefined || !isRecord(paramRef)) return [undefined];
   const served = context.catalog.findKind(paramKind.apiVersion, paramKind.kind);
   if (served === undefined) {
-    const message = `failed to configure policy: failed to find resource referenced by paramKind: '${paramKind.apiVersion}, Kind=${paramKind.kind}'`;
-    return { message, reason: 'Invalid' };
+    return `failed to configure policy: failed to find resource referenced by paramKind: '${paramKind.apiVersion}, Kind=${paramKind.kind}'`;
   }
   const found = await findParams(context, served, request, paramRef);
   if (found.length > 0 || paramRef.parameterNotFoundAction === 'Allow') return found;
-  const message =
-    'failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction';
-  return { message, reason: 'Invalid' };
+  return 'failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction';
 }
 
 async function findParams(
@@ -145,20 +193,22 @@ async function findParams(
     .filter(({ metadata }) => matchesLabels(wanted, metadata.labels));
 }
 
+/** Does with the findings what the binding wants; returns the refusal, if it comes to one. */
 function act(
   request: AdmissionRequest,
-  policy: string,
-  binding: string,
+  { policy, binding }: { policy: string; binding: string },
   actions: readonly unknown[],
-  denials: readonly Denial[],
-): void {
+  { denials, faults }: Findings,
+): Error | undefined {
   const who = `ValidatingAdmissionPolicy '${policy}' with binding '${binding}'`;
-  if (actions.includes('Warn')) {
-    for (const { message } of denials) request.warn(`Validation failed for ${who}: ${message}`);
+  for (const { message, check: expressionIndex } of denials) {
+    if (actions.includes('Warn')) request.warn(`Validation failed for ${who}: ${message}`);
+    if (!actions.includes('Audit')) continue;
+    const failed = { message, policy, binding, expressionIndex, validationActions: actions };
+    request.annotate('validation.policy.admission.k8s.io/validation_failure', JSON.stringify([failed]));
   }
-  const [first] = denials;
-  if (first === undefined || !actions.includes('Deny')) return;
-  throw refusal(request, `${who} denied request: ${first.message}`, first);
+  const [first] = [...(actions.includes('Deny') ? denials : []), ...faults];
+  return first && refusal(request, `${who} denied request: ${first.message}`, first);
 }
 
 function refusal({ served, name }: AdmissionRequest, why: string, denial: Denial): Error {

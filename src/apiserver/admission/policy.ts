@@ -12,6 +12,8 @@ type Validation = {
   reason: string;
 };
 
+type Annotation = { key: string; text: string; expression: Expression };
+
 /** A policy whose expressions are compiled. */
 export type Policy = {
   name: string;
@@ -21,10 +23,21 @@ export type Policy = {
   conditions: readonly Named[];
   variables: readonly Named[];
   validations: readonly Validation[];
+  annotations: readonly Annotation[];
 };
 
-/** What a policy finds: why the write may not pass. */
-export type Denial = { message: string; reason: string };
+/** Why a write may not pass. `check` says which of the policy's validations found it. */
+export type Denial = { message: string; reason: string; check: number };
+
+/** What a policy finds. */
+export type Findings = {
+  /** What its bindings act on. */
+  denials: readonly Denial[];
+  /** What refuses the write whatever a binding says: what was to be known of it cannot be. */
+  faults: readonly Denial[];
+  /** For the audit log. */
+  annotations: readonly { key: string; value: string }[];
+};
 
 /** Where an expression stands in the spec of a policy. */
 export type Place = { field: string; source: string };
@@ -76,6 +89,13 @@ export function compilePolicy(object: KubeObject): Policy {
             : undefined,
         reason: typeof reason === 'string' && reason !== '' ? reason : 'Invalid',
       })),
+    annotations: listOf(spec.auditAnnotations)
+      .filter(isRecord)
+      .map(({ key, valueExpression }) => ({
+        key: String(key),
+        text: String(valueExpression).trim(),
+        expression: compile(String(valueExpression)),
+      })),
   };
 }
 
@@ -91,21 +111,50 @@ function tolerant(compile: Compiler): Compiler {
   };
 }
 
-/** Asks a policy about one write; an empty answer lets it pass. `values` come without the policy's own variables. */
-export function judge(policy: Policy, values: Omit<Names, 'variables'>): Denial[] {
+/** Nothing to say: the write may pass. */
+export const nothingFound: Findings = { denials: [], faults: [], annotations: [] };
+
+/** Asks a policy about one write. `values` come without the policy's own variables. */
+export function judge(policy: Policy, values: Omit<Names, 'variables'>): Findings {
   const names: Names = { ...values, variables: {} };
   names.variables = lazyVariables(policy.variables, () => names);
   const applies = conditionsHold(policy, names);
-  if (applies !== true) return applies === false ? [] : [applies];
-  return policy.validations.flatMap((validation) => {
+  if (applies !== true) return applies === false ? nothingFound : { ...nothingFound, denials: [applies] };
+  const denials = policy.validations.flatMap((validation, check) => {
     try {
-      return validation.expression(names) === true ? [] : [denialOf(validation, names)];
+      return validation.expression(names) === true ? [] : [denialOf(validation, check, names)];
     } catch (error) {
       if (policy.ignoresFailure) return [];
       const message = `expression '${validation.text}' resulted in error: ${lineOf(error)}`;
-      return [{ message, reason: 'Invalid' }];
+      return [{ message, reason: 'Invalid', check }];
     }
   });
+  return { denials, ...annotationsOf(policy, names) };
+}
+
+/** Null and blank values are no annotations; a value that cannot be told is a fault, unless failures are ignored. */
+function annotationsOf(
+  { annotations, ignoresFailure }: Policy,
+  names: Names,
+): Pick<Findings, 'faults' | 'annotations'> {
+  const faults: Denial[] = [];
+  const found: { key: string; value: string }[] = [];
+  for (const { key, text, expression } of annotations) {
+    try {
+      const value = expression(names);
+      if (typeof value === 'string') {
+        if (value.trim() !== '') found.push({ key, value: value.trim() });
+      } else if (value !== null) {
+        const why = 'resulted in unsupported return type. Return type must be either string or null.';
+        faults.push({ message: `valueExpression '${text}' ${why}`, reason: 'Invalid', check: 0 });
+      }
+    } catch (error) {
+      if (ignoresFailure) continue;
+      const message = `expression '${text}' resulted in error: ${lineOf(error)}`;
+      faults.push({ message, reason: 'Invalid', check: 0 });
+    }
+  }
+  return { faults, annotations: found };
 }
 
 /** Whether all match conditions hold; one that is false outweighs one that fails. */
@@ -118,6 +167,7 @@ function conditionsHold(policy: Policy, names: Names): boolean | Denial {
       failed ??= {
         message: `matchCondition '${name}' resulted in error: ${lineOf(error)}`,
         reason: 'Invalid',
+        check: 0,
       };
     }
   }
@@ -125,10 +175,15 @@ function conditionsHold(policy: Policy, names: Names): boolean | Denial {
   return policy.ignoresFailure ? false : failed;
 }
 
-function denialOf({ text, message, messageExpression, reason }: Validation, names: Names): Denial {
+function denialOf(
+  { text, message, messageExpression, reason }: Validation,
+  check: number,
+  names: Names,
+): Denial {
   return {
     message: madeMessage(messageExpression, names) ?? message ?? `failed expression: ${text}`,
     reason,
+    check,
   };
 }
 

@@ -22,6 +22,8 @@ export type Webhook = {
   rules: readonly unknown[];
   selectors: Record<string, unknown>;
   ignoresFailure: boolean;
+  /** May be asked once more when others have changed the object since. */
+  reinvoked: boolean;
   timeoutMs: number;
   conditions: readonly { name: string; expression: Expression }[];
 };
@@ -38,6 +40,7 @@ export function webhooksOf(configuration: KubeObject): Webhook[] {
       rules: listOf(webhook.rules),
       selectors: webhook,
       ignoresFailure: webhook.failurePolicy === 'Ignore',
+      reinvoked: webhook.reinvocationPolicy === 'IfNeeded',
       timeoutMs:
         1000 * (typeof webhook.timeoutSeconds === 'number' ? webhook.timeoutSeconds : defaultTimeoutSeconds),
       conditions: conditionsOf(webhook.matchConditions),
@@ -77,6 +80,8 @@ export type Verdict = {
   code: number;
   reason: string;
   warnings: readonly string[];
+  /** For the audit log. */
+  annotations: { readonly [key: string]: string };
   /** A JSON patch, from mutating webhooks. */
   patch: unknown;
 };
@@ -91,11 +96,17 @@ export function readVerdict(review: unknown, uid: string): Verdict {
   return {
     allowed: response.allowed === true,
     message: typeof message === 'string' ? message : '',
-    code: typeof code === 'number' && code >= 400 && code < 500 ? code : 403,
-    reason: typeof reason === 'string' && reason !== '' ? reason : 'Forbidden',
+    code: typeof code === 'number' && code >= 400 && code < 600 ? code : 400,
+    reason: typeof reason === 'string' ? reason : '',
     warnings: listOf(response.warnings).filter((text) => typeof text === 'string'),
+    annotations: textsIn(response.auditAnnotations),
     patch: patchOf(response),
   };
+}
+
+function textsIn(value: unknown): { [key: string]: string } {
+  const texts = isRecord(value) ? Object.entries(value).filter(([, text]) => typeof text === 'string') : [];
+  return Object.fromEntries(texts.map(([key, text]) => [key, String(text)]));
 }
 
 function patchOf({ patch, patchType }: Record<string, unknown>): unknown {

@@ -7,15 +7,16 @@ import { printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import { prefixOf } from '../catalog/keys.ts';
 import { newUid } from '../metadata/identity.ts';
-import { cloneJson, type KubeObject } from '../object.ts';
+import { cloneJson, equalJson, type KubeObject } from '../object.ts';
 import { applyJsonPatch } from '../patch/json.ts';
 import { bufferOf } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
 import { readObject } from '../registry/incoming.ts';
 import { type ApiError, failure } from '../status.ts';
 import { type Names, objectToCel, toCel } from './expressions.ts';
-import { homesOf, matchesRule, matchesSelectors, namespaceOf } from './match.ts';
+import { homesOf, matchedHome, matchesSelectors, namespaceOf } from './match.ts';
 import { type AdmissionRequest, describeRequest } from './request.ts';
+import { inVersion, objectInVersion } from './versions.ts';
 import { type CallWebhook, readVerdict, type Verdict, type Webhook, webhooksOf } from './webhook.ts';
 
 const group = 'admissionregistration.k8s.io';
@@ -42,35 +43,92 @@ export function createWebhooks(context: Context, call: CallWebhook): Webhooks {
     return webhooks;
   }
 
-  function concerned(prefix: string, request: AdmissionRequest): Webhook[] {
-    if (context.store.count(prefix) === 0) return [];
-    const all = context.store.range({ prefix }).entries.flatMap(ofEntry);
-    return all.filter((webhook) => isConcerned(context, webhook, request));
-  }
+  const all = (prefix: string): Webhook[] =>
+    context.store.count(prefix) === 0 ? [] : context.store.range({ prefix }).entries.flatMap(ofEntry);
 
   return {
     mutate: async (request) => {
-      let { object } = request;
-      for (const webhook of concerned(mutatingPrefix, request)) {
-        const now = object === undefined ? request : { ...request, object };
-        const verdict = await ask(context, call, webhook, now);
-        if (verdict?.patch !== undefined && object !== undefined) {
-          object = patched(webhook, now, object, verdict.patch);
-        }
-      }
-      return object;
+      const webhooks = all(mutatingPrefix);
+      if (webhooks.length === 0) return request.object;
+      const turns = createTurns();
+      const once = await mutateBy(context, call, webhooks, request, turns);
+      turns.again();
+      return (await mutateBy(context, call, webhooks, once, turns)).object;
     },
     validate: async (request) => {
-      const webhooks = concerned(validatingPrefix, request);
-      await Promise.all(webhooks.map((webhook) => ask(context, call, webhook, request)));
+      const webhooks = all(validatingPrefix);
+      await Promise.all(
+        webhooks.map(async (webhook) => {
+          const shown = await shownTo(context, webhook, request);
+          if (shown !== undefined) await ask(context, call, webhook, shown);
+        }),
+      );
     },
   };
 }
 
-function isConcerned(context: Context, webhook: Webhook, request: AdmissionRequest): boolean {
-  const homes = homesOf(context, request, webhook.selectors.matchPolicy);
-  if (!webhook.rules.some((rule) => matchesRule(request, rule, homes))) return false;
-  if (!matchesSelectors(context, request, webhook.selectors)) return false;
+/**
+ * Whose turn it is: everybody's in the first round; in the second that of those who wish so and were asked before another one
+ * changed the object. There is no third.
+ */
+function createTurns() {
+  const asked = new Set<Webhook>();
+  const stale = new Set<Webhook>();
+  let isFirst = true;
+  return {
+    has: (webhook: Webhook) => isFirst || stale.has(webhook),
+    asked: (webhook: Webhook) => {
+      if (webhook.reinvoked) asked.add(webhook);
+    },
+    changed: () => {
+      for (const webhook of asked) stale.add(webhook);
+      asked.clear();
+    },
+    again: () => {
+      isFirst = false;
+    },
+  };
+}
+
+/** Lets webhooks change the object one after the other: each is asked about what those before it made of it. */
+async function mutateBy(
+  context: Context,
+  call: CallWebhook,
+  webhooks: readonly Webhook[],
+  request: AdmissionRequest,
+  turns: ReturnType<typeof createTurns>,
+): Promise<AdmissionRequest> {
+  let now = request;
+  for (const webhook of webhooks) {
+    if (!turns.has(webhook)) continue;
+    const shown = await shownTo(context, webhook, now);
+    if (shown === undefined) continue;
+    const verdict = await ask(context, call, webhook, shown);
+    if (verdict?.patch !== undefined && shown.object !== undefined) {
+      const object = patched(webhook, shown, shown.object, verdict.patch);
+      if (!equalJson(object, shown.object)) {
+        now = { ...now, object: await objectInVersion(context, shown.served, object, request.served) };
+        turns.changed();
+      }
+    }
+    turns.asked(webhook);
+  }
+  return now;
+}
+
+/** The write as a webhook is asked about it, in the version its rules name; undefined when it is not concerned. */
+async function shownTo(
+  context: Context,
+  webhook: Webhook,
+  request: AdmissionRequest,
+): Promise<AdmissionRequest | undefined> {
+  const home = matchedHome(request, webhook.rules, homesOf(context, request, webhook.selectors.matchPolicy));
+  if (home === undefined || !matchesSelectors(context, request, webhook.selectors)) return undefined;
+  const shown = await inVersion(context, request, home);
+  return conditionsHold(context, webhook, shown) ? shown : undefined;
+}
+
+function conditionsHold(context: Context, webhook: Webhook, request: AdmissionRequest): boolean {
   if (webhook.conditions.length === 0) return true;
   const names: Names = {
     object: objectToCel(request.object),
@@ -104,11 +162,13 @@ async function ask(
     throw callFailure(webhook, error);
   }
   for (const text of verdict.warnings) request.warn(text);
+  for (const [key, value] of Object.entries(verdict.annotations)) {
+    request.annotate(`${webhook.name}/${key}`, value);
+  }
   if (verdict.allowed) return verdict;
-  const why =
-    verdict.message === ''
-      ? `admission webhook ${JSON.stringify(webhook.name)} denied the request without explanation`
-      : `admission webhook ${JSON.stringify(webhook.name)} denied the request: ${verdict.message}`;
+  const denied = `admission webhook ${JSON.stringify(webhook.name)} denied the request`;
+  const said = verdict.message || verdict.reason;
+  const why = said === '' ? `${denied} without explanation` : `${denied}: ${said}`;
   throw failure(verdict.code, verdict.reason, why);
 }
 

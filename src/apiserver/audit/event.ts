@@ -18,6 +18,8 @@ export type Audited = {
   address: string | undefined;
   userAgent: string | undefined;
   code: number;
+  /** What admission said of it. */
+  annotations: ReadonlyMap<string, string>;
   /** Wall clock, ms. */
   receivedMs: number;
   answeredMs: number;
@@ -35,9 +37,14 @@ const questions = new Set([
   'authorization.k8s.io/subjectaccessreviews',
 ]);
 
-/** True for what is logged: refusals, changes, tokens given out, and reads of Secrets. */
-export function isNotable({ code, verb, target }: Pick<Audited, 'code' | 'verb' | 'target'>): boolean {
-  if (code === 401 || code === 403) return true;
+/** True for what is logged: refusals, changes, tokens given out, reads of Secrets, and whatever admission wants to be known. */
+export function isNotable({
+  code,
+  verb,
+  target,
+  annotations,
+}: Pick<Audited, 'code' | 'verb' | 'target' | 'annotations'>): boolean {
+  if (code === 401 || code === 403 || annotations.size > 0) return true;
   if (target?.type !== 'resource') return false;
   const resource = `${target.group}/${target.resource}`;
   if (resource === '/secrets') return true;
@@ -68,14 +75,22 @@ export function auditEvent(request: Audited): object {
     responseStatus: { metadata: {}, code: request.code },
     requestReceivedTimestamp: iso(request.receivedMs),
     stageTimestamp: iso(request.answeredMs),
-    ...(decision === undefined
-      ? {}
-      : {
-          annotations: {
-            'authorization.k8s.io/decision': decision.allowed ? 'allow' : 'forbid',
-            'authorization.k8s.io/reason': decision.reason,
-          },
-        }),
+    ...(decision === undefined ? {} : { annotations: annotationsOf(request, decision) }),
+  };
+}
+
+/** As long as kube-apiserver lets those of policies be. */
+const annotationLimit = 10 * 1024;
+
+function annotationsOf(
+  { annotations }: Audited,
+  { allowed, reason }: { allowed: boolean; reason: string },
+): { [key: string]: string } {
+  const given = [...annotations].map(([key, value]) => [key, value.slice(0, annotationLimit)]);
+  return {
+    ...Object.fromEntries(given),
+    'authorization.k8s.io/decision': allowed ? 'allow' : 'forbid',
+    'authorization.k8s.io/reason': reason,
   };
 }
 

@@ -3,6 +3,7 @@ import type { FieldError } from '../../schema/contract.ts';
 import { invalid, required, unsupported } from '../../schema/errors.ts';
 import { createCompiler } from '../admission/expressions.ts';
 import { expressionsOf } from '../admission/policy.ts';
+import { labelKeyErrors } from '../metadata/names.ts';
 import { isRecord, type KubeObject } from '../object.ts';
 import type { KindSchema } from '../resource.ts';
 import { ageColumn, column, nameColumn } from '../table/columns.ts';
@@ -48,6 +49,7 @@ function validatePolicy(object: KubeObject): FieldError[] {
     ...(failurePolicy === 'Fail' || failurePolicy === 'Ignore'
       ? []
       : [unsupported('spec.failurePolicy', failurePolicy, ['Fail', 'Ignore'])]),
+    ...auditKeyFaults(object, auditAnnotations),
     ...expressionsOf(object).flatMap(({ field, source }) => {
       try {
         compile(source);
@@ -57,6 +59,21 @@ function validatePolicy(object: KubeObject): FieldError[] {
       }
     }),
   ];
+}
+
+/** The audit log knows them as `POLICY/KEY`, which must be a qualified name. */
+function auditKeyFaults({ metadata }: KubeObject, annotations: unknown): FieldError[] {
+  const list: unknown[] = Array.isArray(annotations) ? annotations : [];
+  return list.filter(isRecord).flatMap(({ key = '', valueExpression = '' }, index) => {
+    const at = `spec.auditAnnotations[${index}]`;
+    const name = `${metadata.name}/${key}`;
+    return [
+      ...labelKeyErrors(name).map((why) => invalid(`${at}.key`, name, why)),
+      ...(valueExpression === ''
+        ? [required(`${at}.valueExpression`, 'valueExpression is not specified')]
+        : []),
+    ];
+  });
 }
 
 /** What a failed validation may lead to. */

@@ -65,11 +65,15 @@ function fillDefaults(object: KubeObject): void {
   }
 }
 
+/** Whether a mutating webhook may be asked a second time. */
+const reinvocations = ['IfNeeded', 'Never'];
+
 function validate(object: KubeObject): FieldError[] {
   const compile = createCompiler();
   return webhooksIn(object).flatMap((webhook, index) => {
     const at = (field: string) => `webhooks[${index}].${field}`;
     const { timeoutSeconds: timeout, sideEffects, failurePolicy, admissionReviewVersions } = webhook;
+    const { reinvocationPolicy } = webhook;
     const versions: unknown[] = Array.isArray(admissionReviewVersions) ? admissionReviewVersions : [];
     return [
       ...(typeof webhook.name === 'string' && webhook.name !== '' ? [] : [required(at('name'))]),
@@ -77,6 +81,9 @@ function validate(object: KubeObject): FieldError[] {
       ...(failurePolicy === 'Fail' || failurePolicy === 'Ignore'
         ? []
         : [unsupported(at('failurePolicy'), failurePolicy, ['Fail', 'Ignore'])]),
+      ...(reinvocationPolicy === undefined || reinvocations.includes(String(reinvocationPolicy))
+        ? []
+        : [unsupported(at('reinvocationPolicy'), reinvocationPolicy, reinvocations)]),
       ...(sideEffects === 'None' || sideEffects === 'NoneOnDryRun'
         ? []
         : [unsupported(at('sideEffects'), sideEffects ?? '', ['None', 'NoneOnDryRun'])]),
@@ -124,7 +131,12 @@ function checkConditions(
 function configuration(name: 'Mutating' | 'Validating'): Kind {
   const isMutating = name === 'Mutating';
   const fields = isMutating
-    ? { ...webhookFields, reinvocationPolicy: text('Never or IfNeeded; none is asked twice.') }
+    ? {
+        ...webhookFields,
+        reinvocationPolicy: text(
+          'Never or IfNeeded: asked once more when others have changed the object since.',
+        ),
+      }
     : webhookFields;
   return kind({
     group: 'admissionregistration.k8s.io',

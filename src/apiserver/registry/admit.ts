@@ -10,7 +10,7 @@ type Change = { served: Served; subresource?: string } & (
   | { object?: never; old: KubeObject }
 );
 
-type Writer = Pick<WriteOptions, 'user' | 'dryRun'> & Partial<Pick<WriteOptions, 'warn'>>;
+type Writer = Pick<WriteOptions, 'user' | 'dryRun'> & Partial<Pick<WriteOptions, 'warn' | 'annotate'>>;
 
 /** The object as mutating webhooks want it; what it is called is not theirs to change. */
 export async function mutated(
@@ -41,10 +41,13 @@ export async function checkAllowed(context: Context, change: Change, writer: Wri
 }
 
 /** The write as admission looks at it; undefined when no user makes it. */
-function requestOf(change: Change, { user, dryRun, warn = () => {} }: Writer): AdmissionRequest | undefined {
+function requestOf(
+  change: Change,
+  { user, dryRun, warn = () => {}, annotate = () => {} }: Writer,
+): AdmissionRequest | undefined {
   if (user === undefined) return undefined;
   const who = change.object === undefined ? change.old : (change.old ?? change.object);
   const operation = change.object === undefined ? 'DELETE' : change.old === undefined ? 'CREATE' : 'UPDATE';
   const { name = '', namespace } = who.metadata;
-  return { ...change, operation, namespace, name, user, dryRun, warn };
+  return { ...change, operation, namespace, name, user, dryRun, warn, annotate };
 }

@@ -53,6 +53,8 @@ export type WriteOptions = {
   fieldValidation: 'Ignore' | 'Warn' | 'Strict';
   /** Takes a sentence for a Warning header. */
   warn: (text: string) => void;
+  /** Takes what the audit log is to say of the request. */
+  annotate?: (key: string, value: string) => void;
   /** Between the steps of a write, which of a large object are long. Absent: it is never long. */
   pace?: Pace;
 };

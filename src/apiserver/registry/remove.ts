@@ -25,6 +25,8 @@ export type DeleteOptions = {
   user?: User;
   /** Takes a sentence for a Warning header. */
   warn?: (text: string) => void;
+  /** Takes what the audit log is to say of the request. */
+  annotate?: (key: string, value: string) => void;
   propagation?: Propagation;
   uid?: string;
   resourceVersion?: string;

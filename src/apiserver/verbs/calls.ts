@@ -178,7 +178,12 @@ function sendWritten({ exchange, served, form }: Call, written: Written): Promis
 /** Deletes an object. */
 export async function deleteObject(call: Call): Promise<void> {
   const { user, exchange } = call;
-  const options = { ...(await deleteOptions(exchange)), user, warn: exchange.warn };
+  const options = {
+    ...(await deleteOptions(exchange)),
+    user,
+    warn: exchange.warn,
+    annotate: exchange.annotate,
+  };
   const removed = await remove(call.context, placeOf(call), options);
   if (removed.gone) return sendStatus(call.exchange, removed.status);
   return sendWritten(call, removed);
@@ -189,7 +194,12 @@ export async function deleteObjects(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
   const pace = createPace(context, laneOf(user.name, target));
-  const options = { ...(await deleteOptions(exchange)), user, warn: exchange.warn };
+  const options = {
+    ...(await deleteOptions(exchange)),
+    user,
+    warn: exchange.warn,
+    annotate: exchange.annotate,
+  };
   const removed = await removeCollection(context, served, selection, options, pace);
   const metadata = { resourceVersion: String(context.store.revision()) };
   const head = JSON.stringify({ kind: served.resource.listKind, apiVersion: served.apiVersion, metadata });

@@ -28,6 +28,7 @@ export function writeOptions(exchange: Exchange, kind: string): WriteOptions {
     fieldManager: query.get('fieldManager') || managerOf(exchange.header('user-agent')),
     fieldValidation,
     warn: exchange.warn,
+    annotate: exchange.annotate,
   };
 }
 

@@ -51,6 +51,10 @@ export type Exchange = {
   body(): Promise<Buffer>;
   /** Adds a `Warning: 299` header (RFC 9111); kubectl prints it. */
   warn(text: string): void;
+  /** Keeps something about the request for the audit log; what is said first under a key stays. */
+  annotate(key: string, value: string): void;
+  /** All that was kept. */
+  annotations(): ReadonlyMap<string, string>;
   /** Sets a header of the answer. */
   setHeader(name: string, value: string): void;
   /** Answers as a whole. */
@@ -68,6 +72,7 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
   const url = request.url ?? '/';
   const at = url.indexOf('?');
   const warnings: string[] = [];
+  const annotations = new Map<string, string>();
   const head = (code: number, headers: Record<string, string>): void => {
     if (warnings.length > 0) response.setHeader('warning', warnings);
     response.writeHead(code, headers);
@@ -87,6 +92,10 @@ export function createExchange(request: RawRequest, response: RawResponse, clock
       const line = `299 - ${quote(text)}`;
       if (!warnings.includes(line)) warnings.push(line);
     },
+    annotate: (key, value) => {
+      if (!annotations.has(key)) annotations.set(key, value);
+    },
+    annotations: () => annotations,
     setHeader: (name, value) => {
       response.setHeader(name, value);
     },

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { callWebhook } from '../../../src/main/world/webhook.ts';
 import { accessCases } from './cases/access.ts';
 import { admissionCases } from './cases/admission.ts';
 import { certificateCases } from './cases/certificates.ts';
@@ -13,22 +14,26 @@ import { patchCases } from './cases/patches.ts';
 import { refusalCases } from './cases/refusals.ts';
 import { scalingCases } from './cases/scaling.ts';
 import { tokenCases } from './cases/tokens.ts';
+import { webhookCases } from './cases/webhooks.ts';
 import { createClient, type Target, targetFromKubeconfig } from './client.ts';
 import { startEmbedded } from './embedded.ts';
 import { type Clients, runCase } from './run.ts';
+import { startWebhooks } from './webhooks.ts';
 
 /** Another server to hold to the same contract, such as a real cluster: the path of its kubeconfig. */
 const foreign = process.env.CONTRACT_KUBECONFIG;
 
 let clients: Clients;
+let hooks: Clients['hooks'];
 let stop = async (): Promise<void> => {};
 
 beforeAll(async () => {
+  hooks = await startWebhooks();
   if (foreign !== undefined) {
     clients = { ...clientsOf(targetFromKubeconfig(await readFile(foreign, 'utf8'))), foreign: true };
     return;
   }
-  const embedded = await startEmbedded();
+  const embedded = await startEmbedded({ callWebhook });
   clients = clientsOf(embedded.target);
   stop = embedded.stop;
 });
@@ -37,11 +42,12 @@ afterAll(async () => {
   clients.admin.close();
   clients.stranger.close();
   await stop();
+  await hooks.close();
 });
 
 function clientsOf(target: Target): Clients {
   const { url, ca } = target;
-  return { admin: createClient(target), stranger: createClient({ url, ca }), foreign: false };
+  return { admin: createClient(target), stranger: createClient({ url, ca }), foreign: false, hooks };
 }
 
 const groups = {
@@ -54,6 +60,7 @@ const groups = {
   refusals: refusalCases,
   scaling: scalingCases,
   admission: admissionCases,
+  webhooks: webhookCases,
   discovery: discoveryCases,
   numbers: numberCases,
   access: accessCases,

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CallWebhook } from '../../../src/apiserver/admission/webhook.ts';
+import type { AuditLog } from '../../../src/apiserver/audit/log.ts';
 import { loadCredentials } from '../../../src/apiserver/pki/credentials.ts';
 import { createApiServer } from '../../../src/apiserver/server.ts';
 import { silentLog } from '../../../src/base/log.ts';
@@ -16,7 +17,12 @@ export type Embedded = { target: Target; kubeconfig: string; store: Store; stop(
 
 /** Starts a server on a free port of 127.0.0.1. */
 export async function startEmbedded(
-  options: { callWebhook?: CallWebhook; clock?: World['clock']; store?: Store } = {},
+  options: {
+    callWebhook?: CallWebhook;
+    clock?: World['clock'];
+    store?: Store;
+    audit?: Pick<AuditLog, 'record'>;
+  } = {},
 ): Promise<Embedded> {
   const directory = await mkdtemp(join(tmpdir(), 'apiserver-'));
   const real = realWorld();
@@ -33,6 +39,7 @@ export async function startEmbedded(
     credentials,
     listen: { host: '127.0.0.1', port: 0 },
     version: 'test',
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     ...(options.callWebhook === undefined ? {} : { callWebhook: options.callWebhook }),
   });
   const kubeconfig = join(directory, 'kubeconfig');

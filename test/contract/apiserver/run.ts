@@ -2,13 +2,19 @@
 import type { Answer, Client } from './client.ts';
 import { differences, valueAt } from './match.ts';
 import type { Case, Expect, Send, Step } from './suite.ts';
+import type { Webhooks } from './webhooks.ts';
 
 /** The administrator, and a client that shows nothing of itself; `foreign` is a server that is not the embedded one. */
-export type Clients = { admin: Client; stranger: Client; foreign: boolean };
+export type Clients = { admin: Client; stranger: Client; foreign: boolean; hooks: Webhooks };
 
 /** Runs one case in a namespace of its own, which is deleted afterwards. Throws an Error that lists what differs. */
 export async function runCase(clients: Clients, wanted: Case, namespace: string): Promise<void> {
-  const known = new Map([['ns', namespace]]);
+  const { hooks } = clients;
+  const known = new Map([
+    ['ns', namespace],
+    ['hooks', hooks.url],
+    ['hooksCa', hooks.caBundle],
+  ]);
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
   const { admin } = clients;
   const made = await admin.send('POST', '/api/v1/namespaces', { body });
@@ -74,7 +80,7 @@ function faults(answer: Answer, expect: Expect, known: ReadonlyMap<string, strin
   return [
     ...(answer.code === expect.code ? [] : [`the code is ${answer.code}, not ${expect.code}`]),
     ...(wanted === undefined ? [] : differences(answer.body, wanted)),
-    ...(expect.text === undefined || expect.text.test(answer.text)
+    ...(expect.text === undefined || filled(expect.text, known).test(answer.text)
       ? []
       : [`the text does not match ${expect.text}`]),
     ...(expect.events === undefined
@@ -86,6 +92,10 @@ function faults(answer: Answer, expect: Expect, known: ReadonlyMap<string, strin
       return fits ? [] : [`header ${name} is ${JSON.stringify(actual)}, not ${value}`];
     }),
   ];
+}
+
+function filled({ source, flags }: RegExp, known: ReadonlyMap<string, string>): RegExp {
+  return new RegExp(fill(source, known), flags);
 }
 
 function eventsIn(text: string): unknown[] {

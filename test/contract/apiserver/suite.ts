@@ -1,6 +1,9 @@
 /** The form of the contract suite: requests and the answers any Kubernetes API server must give, as data. */
 
-/** One request. `{name}` in strings stands for a saved value; `{ns}` is a namespace made for the case. */
+/**
+ * One request. `{name}` in strings stands for a saved value; `{ns}` is a namespace made for the case, `{hooks}` and `{hooksCa}` are
+ * where webhooks listen and their authority.
+ */
 export type Send = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;

@@ -25,6 +25,7 @@ const request = (changes: Partial<Audited> = {}): Audited => ({
   address: '127.0.0.1',
   userAgent: 'kubectl',
   code: 201,
+  annotations: new Map(),
   receivedMs: 0,
   answeredMs: 5,
   ...changes,
@@ -49,6 +50,21 @@ const on = (resource: string, group = '') => ({
 });
 
 describe('the audit log', () => {
+  it('says what admission noted, and then logs also what it leaves out otherwise', async () => {
+    const log = openLog();
+    const annotations = new Map([['sizes.g.dev/size', 'x'.repeat(20_000)]]);
+    log.record(request({ verb: 'update', ...on('leases', 'coordination.k8s.io'), annotations }));
+    log.record(request({ verb: 'update', ...on('leases', 'coordination.k8s.io') }));
+    await log.close();
+    const [line, ...more] = await lines();
+    expect(more).toEqual([]);
+    expect(line?.annotations).toEqual({
+      'sizes.g.dev/size': 'x'.repeat(10_240),
+      'authorization.k8s.io/decision': 'allow',
+      'authorization.k8s.io/reason': 'RBAC: allowed',
+    });
+  });
+
   it('says who did what from where, how it ended and why it was allowed', async () => {
     const log = openLog();
     log.record(request());

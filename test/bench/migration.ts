@@ -27,7 +27,8 @@ type Case = { name: string; memory: string; filledBytes: number; diskMib: number
 const LIVE: Case = { name: 'live', memory: '1Gi', filledBytes: FILLED_BYTES, diskMib: 16 };
 const DISK: Case = { name: 'disk', memory: '64Mi', filledBytes: 0, diskMib: 768 };
 
-export async function benchMigration(): Promise<Figure[]> {
+/** Tells each figure as soon as it is there: all of it takes some minutes. */
+export async function benchMigration(tell: (figures: readonly Figure[]) => void): Promise<void> {
   const directory = join(tmpdir(), 'vireo-bench-move');
   const images = `${directory}-images`;
   const world = realWorld({ logLevel: 'error' });
@@ -42,11 +43,10 @@ export async function benchMigration(): Promise<Figure[]> {
     const bench = { lab, client, world, images };
     await lab.apply(foundations(images));
     await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'img', '--all');
-    const live = await compare(bench, LIVE);
-    const disk = await compare(bench, DISK);
-    const container = await benchContainer(bench);
+    tell(liveFigures(await compare(bench, LIVE)));
+    tell(diskFigures(await compare(bench, DISK)));
+    tell([await benchContainer(bench)]);
     await client.close();
-    return [...liveFigures(live), ...diskFigures(disk), container];
   } finally {
     await lab.down();
     await rm(images, { recursive: true, force: true });

@@ -101,7 +101,7 @@ async function notReady(lab: Lab): Promise<boolean> {
 
 // First, while this process is still small.
 if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
-if (only.length === 0 || only.includes('migration')) printFigures(await benchMigration());
+if (only.length === 0 || only.includes('migration')) await benchMigration(printFigures);
 if (only.length === 0 || only.includes('start')) await startUp();
 if (only.length === 0 || only.includes('apiserver')) {
   const { against, command, objects } = flags;

@@ -95,6 +95,74 @@ export type VolumeSnapshots = {
   rollBack(id: string, name: string): Promise<void>;
   /** Nothing there is no error. */
   remove(id: string, name: string): Promise<void>;
+  /** Where one that is kept in the pool can be read. Throws ReasonedError SnapshotMissing, SnapshotUnsupported. */
+  attach(id: string, name: string): Promise<VolumeAttachment>;
+};
+
+/** How the parts of an archive are compressed: disks inside their qcow2 file (Gzip is its zlib), trees around their tar. */
+export type Compression = 'None' | 'Gzip' | 'Zstd';
+
+/** One volume in an archive: a file of the archive's directory. */
+export type ArchivePart = {
+  /** Name of the disk, or rootfs. */
+  name: string;
+  kind: VolumeKind;
+  /** File name. */
+  file: string;
+  format: 'qcow2' | 'tar' | 'tar.gz' | 'tar.zst';
+  /** Size the guest saw; 0 for a Filesystem. */
+  sizeBytes: number;
+  /** Bytes of the file. */
+  storedBytes: number;
+  /** SHA-256 of the file, hexadecimal. */
+  sha256: string;
+};
+
+/** What is written down beside the parts. Times are RFC 3339. */
+export type ArchiveAbout = {
+  guest: { kind: string; namespace: string; name: string; uid: string; uuid: string };
+  /** The guest's labels and its spec as they were. */
+  labels: Readonly<Record<string, string>>;
+  spec: unknown;
+  takenAt: string;
+  mode: 'Snapshot' | 'Suspend' | 'Stop';
+  consistency: 'Crash' | 'Filesystem';
+  /** How long the guest stood still for it. */
+  stillMilliseconds: number;
+  compression: Compression;
+};
+
+/** `manifest.json` of an archive. */
+export type ArchiveManifest = ArchiveAbout & {
+  version: 1;
+  finishedAt: string;
+  parts: readonly ArchivePart[];
+};
+
+/** A volume to be put into an archive, and where what is to be read of it lies. */
+export type ArchiveSource = { name: string; attachment: VolumeAttachment };
+
+/**
+ * Archives of guests: a plain directory each, seen under its name only once it is whole and flushed. Names are the caller's, unique. Of one
+ * archive one thing at a time is asked. What is half-made goes when the pool is opened.
+ */
+export type Archives = {
+  /** Begins one, empty; what an earlier attempt left is removed. */
+  begin(name: string): Promise<void>;
+  /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
+  target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;
+  /** Copies a tree that may still change beside it, for `save`; again: only what has changed since. */
+  gather(name: string, tree: ArchiveSource, signal: AbortSignal): Promise<void>;
+  /** Puts a volume into it that nobody writes to, or the copy that was gathered of it. Throws ReasonedError PoolFull. */
+  save(name: string, volume: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<void>;
+  /** Takes sums, flushes everything, and shows it. Throws ReasonedError PoolFull. */
+  finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;
+  /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
+  read(name: string): Promise<ArchiveManifest | undefined>;
+  /** Reads all of it and compares. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken. */
+  verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
+  /** Removes it, whole or not; nothing there is no error. */
+  remove(name: string): Promise<void>;
 };
 
 export type StoragePool = {
@@ -114,6 +182,7 @@ export type StoragePool = {
   /** Removes it with its snapshots. Nothing there is no error; another owner throws VolumeOwnedByOther. */
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
   readonly snapshots: VolumeSnapshots;
+  readonly archives: Archives;
   /**
    * Sends what a volume holds to `importVolume` of the same volume on another host, over a stream that the caller has opened and closes.
    * First: the guest may still write (Filesystem only); Final: nobody writes any more. Absent: this storage cannot be moved.

@@ -16,6 +16,8 @@ export type SnapshotKeeper = {
   /** Begun again after a crash at any line, the volume perhaps out of sight. */
   rollBack(id: string, name: string): Promise<void>;
   remove(volume: VolumeRecord, name: string): Promise<void>;
+  /** The directory of a volume as it was, where it can be read; absent: what a snapshot holds has no place of its own. */
+  place?(id: string, name: string): string;
   /** Removes what lies outside of a volume that is about to be removed. */
   forget(id: string): Promise<void>;
   /** Makes the data of a new volume from a snapshot; `made` is its hidden directory, empty. */

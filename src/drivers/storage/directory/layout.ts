@@ -9,6 +9,8 @@ export type Layout = {
   marker: string;
   volumes: string;
   images: string;
+  /** Whole archives of guests. */
+  archives: string;
   /** Images being made; emptied at open. */
   staging: string;
   /** Half-made and half-removed things; emptied at open. */
@@ -29,6 +31,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
   const own = sharedBy === undefined ? '' : `/${checkedName(sharedBy)}`;
   const volumes = `${root}/volumes`;
   const images = `${root}/images`;
+  const archives = `${root}/archives`;
   const staging = `${root}/.staging${own}`;
   const arriving = `${root}/.arriving`;
   const rollbacks = `${root}/.rollbacks`;
@@ -37,6 +40,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
     marker: `${root}/pool.json`,
     volumes,
     images,
+    archives,
     staging,
     partial: `${root}/.partial${own}`,
     arriving,
@@ -54,4 +58,9 @@ export const rootfsName = 'rootfs';
 /** The file of a disk inside its directory. */
 export function diskName(format: 'raw' | 'qcow2'): string {
   return `disk.${format}`;
+}
+
+/** Name of a volume's data inside its directory. */
+export function dataName({ format }: { format: 'raw' | 'qcow2' | 'directory' }): string {
+  return format === 'directory' ? rootfsName : diskName(format);
 }

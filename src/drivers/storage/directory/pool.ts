@@ -9,6 +9,7 @@ import type {
   StoragePool,
   VolumeFacts,
 } from '../contract.ts';
+import { createArchives } from './archives/archives.ts';
 import { createCapacity } from './capacity.ts';
 import { type Ground, plainGround } from './ground.ts';
 import { createImages } from './images.ts';
@@ -77,6 +78,7 @@ export async function openPool(
     attach: volumes.attach,
     remove: volumes.remove,
     snapshots: createSnapshots(room, keeper),
+    archives: createArchives(room),
     images: images.list,
     stageImage: images.stage,
     publishImage: images.publish,

@@ -2,7 +2,7 @@
 
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { ImageFacts, VolumeFacts, VolumeOwner } from '../contract.ts';
+import type { ImageFacts, VolumeAttachment, VolumeFacts, VolumeOwner } from '../contract.ts';
 
 export type VolumeRecord = Omit<VolumeFacts, 'usedBytes'> & {
   /** Bytes the volume had when it was made: the answer until a Filesystem has been measured. */
@@ -74,4 +74,13 @@ function parse<T>(text: string): (Partial<T> & T) | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** How a hypervisor reaches the data of a volume at `path`. */
+export function attachmentAt(
+  path: string,
+  { format, shiftedBy }: Pick<VolumeRecord, 'format' | 'shiftedBy'>,
+): VolumeAttachment {
+  if (format !== 'directory') return { type: 'File', path, format };
+  return { type: 'Directory', path, shift: shiftedBy === undefined ? 'Idmapped' : { shiftedBy } };
 }

@@ -3,7 +3,8 @@ import type { VolumeSnapshots } from '../contract.ts';
 import { checkedName } from '../names.ts';
 import { snapshotMissing, snapshotUnsupported, volumeMissing } from '../refusals.ts';
 import type { SnapshotKeeper } from './ground.ts';
-import { readVolumeRecord, type VolumeRecord } from './records.ts';
+import { dataName } from './layout.ts';
+import { attachmentAt, readVolumeRecord, type VolumeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
 
 /** The snapshots of one pool's volumes. */
@@ -42,6 +43,15 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
         const volume = await supported(id);
         if (volume === undefined) return;
         if ((await keeper.list(volume)).includes(checkedName(name))) await keeper.remove(volume, name);
+      }),
+    attach: (id, name) =>
+      room.lock(id, async () => {
+        const volume = await supported(id);
+        if (volume === undefined || keeper.place === undefined) throw await whyNot(room, id);
+        const place = keeper.place(id, name);
+        const then = await readVolumeRecord(files, place);
+        if (then === undefined) throw snapshotMissing(id, name);
+        return attachmentAt(`${place}/${dataName(then)}`, then);
       }),
   };
 }

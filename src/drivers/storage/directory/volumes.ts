@@ -11,7 +11,13 @@ import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { receiveVolume, removeArrival } from './receiving.ts';
-import { readVolumeRecord, type VolumeRecord, volumeRecordName, writeRecord } from './records.ts';
+import {
+  attachmentAt,
+  readVolumeRecord,
+  type VolumeRecord,
+  volumeRecordName,
+  writeRecord,
+} from './records.ts';
 import { type PoolRoom, renameIfThere } from './room.ts';
 import { sendVolume } from './sending.ts';
 import { finishRollback } from './snapshots.ts';
@@ -203,9 +209,7 @@ async function attachment(room: PoolRoom, volume: VolumeRecord): Promise<VolumeA
     const message = `the data of the volume ${volume.id} is not at ${path}; restore it from a backup`;
     throw new ReasonedError('VolumeDamaged', message, { stalled: true });
   }
-  if (volume.format !== 'directory') return { type: 'File', path, format: volume.format };
-  const shift = volume.shiftedBy === undefined ? 'Idmapped' : { shiftedBy: volume.shiftedBy };
-  return { type: 'Directory', path, shift };
+  return attachmentAt(path, volume);
 }
 
 /** What others may know of a volume. */

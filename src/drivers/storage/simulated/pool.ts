@@ -27,6 +27,7 @@ import {
   snapshotMissing,
   volumeMissing,
 } from '../refusals.ts';
+import { createSimulatedArchives } from './archives.ts';
 import { receiveSimulated, sendSimulated } from './copying.ts';
 import { openPoolState, type PoolState } from './state.ts';
 
@@ -141,7 +142,18 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
           const left = new Map(snapshotsOf(state, id));
           if (left.delete(name)) await change(() => state.snapshots.set(id, left));
         }),
+      attach: async (id, name) => {
+        const then = snapshotsOf(state, id).get(name);
+        if (then === undefined) throw snapshotMissing(id, name);
+        return attachment(`${config.path}/snapshots/${name}`, then);
+      },
     },
+    archives: createSimulatedArchives({
+      world,
+      path: config.path,
+      latencyMs,
+      checkSpace: () => checkSpace(0),
+    }),
     exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options, world.clock),
     importVolume: (request, stream, options) =>
       lock(request.id, () =>

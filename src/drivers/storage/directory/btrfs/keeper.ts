@@ -37,6 +37,7 @@ export function createSubvolumeKeeper(room: PoolRoom): SnapshotKeeper {
       await room.removeTree(place(id, name));
       await room.flush();
     },
+    place,
     forget: (id) => room.removeTree(shelf(id)),
     clone: async ({ volume, snapshot }, request, to) => {
       const source = place(volume.id, snapshot);

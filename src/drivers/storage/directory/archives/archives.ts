@@ -1,0 +1,162 @@
+/** Archives in `archives/NAME` of a pool, each filled in a hidden place and moved to its own by one rename when it is whole and flushed. */
+import { timestamp } from '../../../../base/clock.ts';
+import {
+  archiveBroken,
+  archiveMissing,
+  formatManifest,
+  manifestName,
+  parseManifest,
+} from '../../archives/manifest.ts';
+import type { ArchiveManifest, ArchivePart, ArchiveSource, Archives } from '../../contract.ts';
+import { checkedName } from '../../names.ts';
+import { virtualSize } from '../disks.ts';
+import type { PoolRoom } from '../room.ts';
+import { doubtSince } from '../rsync.ts';
+import { copyAgain, makeTarget, saveDisk, saveTree, sumOf, treeFormat } from './parts.ts';
+
+/** Directories beside the parts while an archive is filled: they are removed before it is shown. */
+const gathered = 'gathered';
+const maps = 'maps';
+
+type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256'>;
+
+/** The archives of one pool. What is half-made is remembered by this program only: after a restart it is begun anew. */
+export function createArchives(room: PoolRoom): Archives {
+  const { tools, layout } = room;
+  const { files, clock } = room.world;
+  const filled = new Map<string, Filled[]>();
+  const gatheredAt = new Map<string, number>();
+  const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
+  const hidden = (name: string) => `${layout.partial}/${checkedName(name)}`;
+  const add = (name: string, part: Filled) => {
+    const others = (filled.get(name) ?? []).filter((known) => known.name !== part.name);
+    filled.set(name, [...others, part]);
+    return `${hidden(name)}/${part.file}`;
+  };
+  const forget = (name: string) => {
+    filled.delete(name);
+    for (const path of gatheredAt.keys()) if (path.startsWith(`${hidden(name)}/`)) gatheredAt.delete(path);
+  };
+  const readManifest = async (name: string): Promise<ArchiveManifest | undefined> => {
+    const text = await files.readText(`${place(name)}/${manifestName}`);
+    if (text !== undefined) return parseManifest(name, text);
+    if ((await files.stat(place(name))) === undefined) return undefined;
+    throw archiveBroken(name, `${manifestName} is missing`);
+  };
+
+  return {
+    begin: async (name) => {
+      await room.checkPresent();
+      await room.removeTree(hidden(name));
+      forget(name);
+      await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
+    },
+    target: async (name, { name: disk, sizeBytes, compression }) => {
+      const file = `${checkedName(disk)}.qcow2`;
+      const path = add(name, { name: disk, kind: 'Disk', file, format: 'qcow2', sizeBytes });
+      await makeTarget(tools, path, { sizeBytes, compression });
+      return path;
+    },
+    gather: async (name, { name: volume, attachment }, signal) => {
+      const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
+      const since = gatheredAt.get(to);
+      gatheredAt.set(to, clock.now());
+      await files.makeDirectory(to, { mode: 0o700, fleeting: true });
+      if (since !== undefined) await doubtSince(room, to, since);
+      await copyAgain(tools, attachment.path, to, signal);
+    },
+    save: async (name, source, compression, signal) => {
+      const volume = checkedName(source.name);
+      const { attachment } = await gatheredOr(room, source, `${hidden(name)}/${gathered}/${volume}`);
+      if (attachment.type === 'File') {
+        const sizeBytes = await virtualSize(tools, files, attachment);
+        const part: Filled = {
+          name: volume,
+          kind: 'Disk',
+          file: `${volume}.qcow2`,
+          format: 'qcow2',
+          sizeBytes,
+        };
+        await saveDisk(tools, attachment, add(name, part), compression, signal);
+        return;
+      }
+      const format = treeFormat(compression);
+      const file = add(name, {
+        name: volume,
+        kind: 'Filesystem',
+        file: `${volume}.${format}`,
+        format,
+        sizeBytes: 0,
+      });
+      await files.makeDirectory(`${hidden(name)}/${maps}`, { mode: 0o700, fleeting: true });
+      await saveTree(
+        tools,
+        attachment,
+        { file, maps: `${hidden(name)}/${maps}/${volume}` },
+        compression,
+        signal,
+      );
+    },
+    finish: async (name, about, signal) => {
+      for (const beside of [gathered, maps]) await room.removeTree(`${hidden(name)}/${beside}`);
+      const parts: ArchivePart[] = [];
+      for (const part of filled.get(name) ?? []) {
+        const path = `${hidden(name)}/${part.file}`;
+        await files.chmod(path, 0o600);
+        await files.sync(path);
+        const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
+        parts.push({ ...part, storedBytes, sha256: await sumOf(tools, path, signal) });
+      }
+      const manifest: ArchiveManifest = { version: 1, ...about, finishedAt: timestamp(clock), parts };
+      await files.writeAtomic(`${hidden(name)}/${manifestName}`, formatManifest(manifest), { mode: 0o600 });
+      // An unmounted disk must not take what was written before it went.
+      await room.checkPresent();
+      signal.throwIfAborted();
+      await files.rename(hidden(name), place(name));
+      forget(name);
+      return manifest;
+    },
+    read: readManifest,
+    verify: async (name, signal) => {
+      const manifest = await readManifest(name);
+      if (manifest === undefined) throw archiveMissing(name);
+      for (const part of manifest.parts)
+        await checkPart(room, { name, directory: place(name) }, part, signal);
+      return manifest;
+    },
+    remove: async (name) => {
+      await room.checkPresent();
+      forget(name);
+      await room.removeTree(hidden(name));
+      if ((await files.stat(place(name))) === undefined) return;
+      // Out of sight at once: half of an archive must not look like one.
+      await files.rename(place(name), hidden(name));
+      await room.removeTree(hidden(name));
+    },
+  };
+}
+
+/** The copy that was gathered has the owners of the tree, so it is read as the tree would be. */
+async function gatheredOr(
+  { world }: PoolRoom,
+  { name, attachment }: ArchiveSource,
+  copy: string,
+): Promise<ArchiveSource> {
+  const isThere = attachment.type === 'Directory' && (await world.files.stat(copy)) !== undefined;
+  return { name, attachment: isThere ? { ...attachment, path: copy } : attachment };
+}
+
+async function checkPart(
+  { tools, world }: PoolRoom,
+  { name, directory }: { name: string; directory: string },
+  { file, storedBytes, sha256 }: ArchivePart,
+  signal: AbortSignal,
+): Promise<void> {
+  const stat = await world.files.stat(`${directory}/${file}`);
+  if (stat === undefined) throw archiveBroken(name, `the part ${file} is missing`);
+  if (stat.kind !== 'File') throw archiveBroken(name, `the part ${file} is not a file`);
+  if (stat.sizeBytes !== storedBytes)
+    throw archiveBroken(name, `the part ${file} has ${stat.sizeBytes} bytes instead of ${storedBytes}`);
+  if ((await sumOf(tools, `${directory}/${file}`, signal)) !== sha256)
+    throw archiveBroken(name, `the sum of the part ${file} is another than when it was written`);
+}

@@ -1,0 +1,117 @@
+/** Writes one volume into an archive: a disk as a qcow2 file, a tree as a tar, both readable by the tools that everybody has. */
+import { ReasonedError } from '../../../../base/outcome.ts';
+import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.ts';
+import { whileItRuns } from '../rsync.ts';
+import type { Tools } from '../tools.ts';
+
+type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
+type Disk = Extract<VolumeAttachment, { type: 'File' }>;
+
+/** Options of qemu-img for a qcow2 file whose clusters are, or will be, compressed; zlib is what it does without being told. */
+function qcow2Options(compression: Compression): string[] {
+  return compression === 'Zstd' ? ['-o', 'compression_type=zstd'] : [];
+}
+
+/** The format a tree gets, which is the end of its file name too. */
+export function treeFormat(compression: Compression): ArchivePart['format'] {
+  switch (compression) {
+    case 'None':
+      return 'tar';
+    case 'Gzip':
+      return 'tar.gz';
+    case 'Zstd':
+      return 'tar.zst';
+  }
+}
+
+/** Makes an empty qcow2 file for a hypervisor to fill. */
+export async function makeTarget(
+  tools: Tools,
+  path: string,
+  { sizeBytes, compression }: { sizeBytes: number; compression: Compression },
+): Promise<void> {
+  const options = qcow2Options(compression);
+  await tools.run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...options, path, String(sizeBytes)]);
+}
+
+/** The format is always named: a probed raw disk could pretend to be a qcow2 that reads files of the host. */
+export async function saveDisk(
+  tools: Tools,
+  { path, format }: Disk,
+  to: string,
+  compression: Compression,
+  signal: AbortSignal,
+): Promise<void> {
+  const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression)];
+  await tools.run(['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...compress, path, to], {
+    signal,
+  });
+}
+
+/**
+ * With numeric owners as the guest sees them, access lists, extended attributes (file capabilities are among them) and holes. Sockets are
+ * left out: their servers make them again. tar(1).
+ */
+export async function saveTree(
+  tools: Tools,
+  tree: Tree,
+  to: { file: string; maps: string },
+  compression: Compression,
+  signal: AbortSignal,
+): Promise<void> {
+  const packer = { None: [], Gzip: ['--gzip'], Zstd: ['--zstd'] }[compression];
+  const argv = [
+    ...['tar', '--create', '--format=posix', '--numeric-owner', '--sparse', '--acls', '--xattrs'],
+    ...['--xattrs-include=*', '--one-file-system', '--warning=no-file-ignored', ...packer],
+    ...(await ownersAsInside(tools, tree, to.maps, signal)),
+    ...['--file', to.file, '--directory', tree.path, '.'],
+  ];
+  await tools.run(argv, { signal });
+}
+
+/** Owners that are shifted on disk are written as the container sees them. Its ids are 0 to 65535 wherever they lie. */
+async function ownersAsInside(
+  tools: Tools,
+  { path, shift }: Tree,
+  maps: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  if (shift === 'Idmapped') return [];
+  const by = shift.shiftedBy;
+  const map = async (letter: 'U' | 'G', file: string) => {
+    const found = await tools.run(['find', path, '-xdev', '-printf', `%${letter}\\n`], { signal });
+    const ids = [...new Set(found.stdout.split('\n').filter((line) => line !== ''))].map(Number);
+    const outside = ids.find((id) => id < by);
+    if (outside !== undefined)
+      throw new ReasonedError(
+        'IdRangeInvalid',
+        `a file in ${path} belongs to ${outside}, which is no id of the guest`,
+      );
+    const text = ids.map((id) => `+${id} +${id - by}\n`).join('');
+    await tools.run(['tee', '--', file], { input: text, signal });
+  };
+  await map('U', `${maps}.owners`);
+  await map('G', `${maps}.groups`);
+  return [`--owner-map=${maps}.owners`, `--group-map=${maps}.groups`];
+}
+
+/**
+ * Makes `to` equal to the tree, with everything that belongs to a file; what vanishes while the guest runs is no wonder. Only paths of this
+ * program's own are told to rsync, and links are copied, never followed. rsync(1).
+ */
+export async function copyAgain(tools: Tools, path: string, to: string, signal: AbortSignal): Promise<void> {
+  const argv = [
+    ...['rsync', '-aHAX', '--numeric-ids', '--sparse', '--delete', '--one-file-system'],
+    ...['--modify-window=-1', `${path}/`, `${to}/`],
+  ];
+  await tools.pipe(argv, { signal, harmless: whileItRuns }, async ({ input, output }) => {
+    input.end();
+    for await (const _ of output);
+  });
+}
+
+/** SHA-256 of a file, hexadecimal, by a program of its own: gigabytes are not read on the thread that looks after guests. */
+export async function sumOf(tools: Tools, path: string, signal: AbortSignal): Promise<string> {
+  const { stdout } = await tools.run(['sha256sum', '--binary', '--', path], { signal });
+  return stdout.replace(/^\\/, '').slice(0, 64);
+}

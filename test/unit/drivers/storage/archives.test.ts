@@ -1,0 +1,185 @@
+/** Archives of a real directory pool: what is in one can be had back by standard tools, and one that was changed is refused by name. */
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../../src/base/log.ts';
+import type { ArchiveAbout, Compression, StoragePool } from '../../../../src/drivers/storage/contract.ts';
+import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
+import { realWorld } from '../../../../src/main/world/world.ts';
+
+const MIB = 2 ** 20;
+const signal = new AbortController().signal;
+const real = realWorld();
+const about = (compression: Compression): ArchiveAbout => ({
+  guest: { kind: 'VirtualMachine', namespace: 'default', name: 'web', uid: 'uid-1', uuid: 'uuid-1' },
+  labels: {},
+  spec: { runStrategy: 'Always' },
+  takenAt: '2026-01-01T00:00:00Z',
+  mode: 'Snapshot',
+  consistency: 'Filesystem',
+  stillMilliseconds: 0,
+  compression,
+});
+
+let root: string;
+let pool: StoragePool;
+const openPool = () =>
+  openDirectoryPool({
+    world: { ...real, log: silentLog },
+    config: { type: 'Directory', name: 'local', path: join(root, 'pool') },
+  });
+const must = async (argv: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await real.processes.run(argv);
+  if (code !== 0) throw new Error(`${argv.join(' ')}: ${stderr}`);
+  return stdout;
+};
+const shelf = () => join(root, 'pool', 'archives');
+
+async function makeDisk(format: 'raw' | 'qcow2'): Promise<string> {
+  const raw = join(root, 'source.raw');
+  await writeFile(raw, Buffer.alloc(2 * MIB, 'what is on the disk'));
+  await must(['truncate', '-s', '8M', raw]);
+  if (format === 'raw') return raw;
+  await must(['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', raw, join(root, 'source.qcow2')]);
+  return join(root, 'source.qcow2');
+}
+
+async function archiveDisk(compression: Compression, format: 'raw' | 'qcow2' = 'raw') {
+  const attachment = { type: 'File', path: await makeDisk(format), format } as const;
+  await pool.archives.begin('backup-1');
+  await pool.archives.save('backup-1', { name: 'data', attachment }, compression, signal);
+  return pool.archives.finish('backup-1', about(compression), signal);
+}
+
+async function changeManifest(change: (manifest: { version: number; parts: { file: string }[] }) => void) {
+  const file = join(shelf(), 'backup-1', 'manifest.json');
+  const manifest = JSON.parse(await readFile(file, 'utf8'));
+  change(manifest);
+  await writeFile(file, JSON.stringify(manifest));
+}
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'vireo-archives-'));
+  pool = await openPool();
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+describe('an archive', () => {
+  it.each(['None', 'Gzip', 'Zstd'] as const)(
+    'of a disk gives it back by qemu-img, compressed by %s',
+    async (compression) => {
+      const manifest = await archiveDisk(compression, compression === 'Gzip' ? 'qcow2' : 'raw');
+      expect(manifest.parts).toMatchObject([{ name: 'data', file: 'data.qcow2', sizeBytes: 8 * MIB }]);
+      const back = join(root, 'back.raw');
+      await must(['qemu-img', 'convert', '-O', 'raw', join(shelf(), 'backup-1', 'data.qcow2'), back]);
+      await must(['cmp', join(root, 'source.raw'), back]);
+      const info = JSON.parse(
+        await must(['qemu-img', 'info', '--output=json', join(shelf(), 'backup-1', 'data.qcow2')]),
+      );
+      expect(info['format-specific'].data['compression-type']).toBe(compression === 'Zstd' ? 'zstd' : 'zlib');
+      if (compression !== 'None') expect(manifest.parts[0]?.storedBytes).toBeLessThan(MIB);
+      expect(await pool.archives.verify('backup-1', signal)).toEqual(manifest);
+    },
+  );
+
+  it.each(['None', 'Gzip', 'Zstd'] as const)(
+    'of a tree gives it back by tar, compressed by %s',
+    async (compression) => {
+      const tree = join(root, 'tree');
+      await mkdir(join(tree, 'etc'), { recursive: true });
+      await writeFile(join(tree, 'etc', 'motd'), 'hello', { mode: 0o640 });
+      await symlink('/etc/motd', join(tree, 'link'));
+      await must(['truncate', '-s', '32M', join(tree, 'sparse')]);
+      const attachment = { type: 'Directory', path: tree, shift: 'Idmapped' } as const;
+      await pool.archives.begin('backup-1');
+      for (let pass = 0; pass < 2; pass += 1) {
+        await pool.archives.gather('backup-1', { name: 'rootfs', attachment }, signal);
+        // Of the same size within the same second: only looking into it tells.
+        await writeFile(join(tree, 'etc', 'motd'), pass === 0 ? 'HELLO' : 'later');
+      }
+      await pool.archives.save('backup-1', { name: 'rootfs', attachment }, compression, signal);
+      const { parts } = await pool.archives.finish('backup-1', about(compression), signal);
+      expect(parts[0]?.storedBytes).toBeLessThan(MIB);
+      expect(await readdir(join(shelf(), 'backup-1'))).toEqual(['manifest.json', parts[0]?.file]);
+      const back = join(root, 'back');
+      await mkdir(back);
+      await must([
+        'tar',
+        '-xpf',
+        join(shelf(), 'backup-1', String(parts[0]?.file)),
+        '--numeric-owner',
+        '-C',
+        back,
+      ]);
+      expect(await readFile(join(back, 'etc', 'motd'), 'utf8')).toBe('HELLO');
+      expect((await stat(join(back, 'etc', 'motd'))).mode & 0o777).toBe(0o640);
+      expect((await stat(join(back, 'sparse'))).size).toBe(32 * MIB);
+      expect((await stat(join(back, 'sparse'))).blocks).toBe(0);
+    },
+  );
+
+  it('that is half-made is not seen, and goes when the pool is opened again', async () => {
+    const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
+    await pool.archives.begin('backup-1');
+    await pool.archives.save('backup-1', { name: 'data', attachment }, 'None', signal);
+    expect(await pool.archives.read('backup-1')).toBeUndefined();
+    expect(await readdir(shelf())).toEqual([]);
+    pool = await openPool();
+    expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
+  });
+
+  it('is removed, whole or not, however often', async () => {
+    await archiveDisk('Zstd');
+    await pool.archives.begin('backup-2');
+    for (const name of ['backup-1', 'backup-1', 'backup-2']) await pool.archives.remove(name);
+    expect(await readdir(shelf())).toEqual([]);
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({
+      reason: 'ArchiveMissing',
+    });
+  });
+
+  it('with a flipped byte, a part that is cut off or none is named as broken', async () => {
+    await archiveDisk('Zstd');
+    const file = join(shelf(), 'backup-1', 'data.qcow2');
+    const broken = { reason: 'ArchiveBroken' };
+    const part = await open(file, 'r+');
+    const { buffer } = await part.read(Buffer.alloc(1), 0, 1, 65_536);
+    await part.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, 65_536);
+    await part.close();
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject(broken);
+    await must(['truncate', '-s', '-1', file]);
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject(broken);
+    await rm(file);
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject(broken);
+    await rm(join(shelf(), 'backup-1', 'manifest.json'));
+    await expect(pool.archives.read('backup-1')).rejects.toMatchObject(broken);
+  });
+
+  it.each(['../../volumes/x', '/etc/shadow', '..', 'manifest.json', '.hidden'])(
+    'that wants the file %s read is refused',
+    async (outside) => {
+      await archiveDisk('None');
+      await changeManifest(({ parts }) => {
+        for (const part of parts) part.file = outside;
+      });
+      await expect(pool.archives.read('backup-1')).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+    },
+  );
+
+  it('whose part is a link to somewhere else is refused', async () => {
+    await archiveDisk('None');
+    const file = join(shelf(), 'backup-1', 'data.qcow2');
+    await must(['mv', file, join(root, 'elsewhere')]);
+    await symlink(join(root, 'elsewhere'), file);
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+  });
+
+  it('of a newer version says that a newer Vireo is needed', async () => {
+    await archiveDisk('None');
+    await changeManifest((manifest) => {
+      manifest.version = 2;
+    });
+    await expect(pool.archives.read('backup-1')).rejects.toMatchObject({ reason: 'ArchiveTooNew' });
+  });
+});

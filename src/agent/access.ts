@@ -1,11 +1,13 @@
 /** What an agent reads and writes in the API, for RBAC: its controllers' declarations, and what it does beside them. */
 import {
+  BACKUP_FINALIZER,
   GUEST_FINALIZER,
   MIGRATION_FINALIZERS,
   SNAPSHOT_FINALIZER,
   SYSTEM_NAMESPACE,
 } from '../api/cluster.ts';
 import { CertificateSigningRequest, ConfigMap, Lease } from '../api/core.ts';
+import { Backup } from '../api/kinds/backup.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
@@ -16,6 +18,7 @@ import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
+import { BACKUP_STATUS_PATHS } from './backups/status.ts';
 import { GUEST_STATUS_PATHS } from './guests/status.ts';
 import { JOB_STATUS_PATHS } from './jobStatus.ts';
 import { SOURCE_STATUS_PATHS } from './migration/source/status.ts';
@@ -32,6 +35,7 @@ export const CONTROLLERS = {
   arrivals: 'agent-arrivals',
   snapshots: 'agent-snapshots',
   rollbacks: 'agent-rollbacks',
+  backups: 'agent-backups',
 } as const;
 
 /** What the controllers of an agent declare, without making them. */
@@ -61,6 +65,13 @@ export function agentDeclarations(): readonly Declaration[] {
     },
     { name: CONTROLLERS.rollbacks, kind: Rollback, writes: JOB_STATUS_PATHS, access: ROLLBACK_ACCESS },
     {
+      name: CONTROLLERS.backups,
+      kind: Backup,
+      writes: BACKUP_STATUS_PATHS,
+      access: BACKUP_ACCESS,
+      finalizer: BACKUP_FINALIZER,
+    },
+    {
       name: CONTROLLERS.departures,
       kind: Migration,
       writes: SOURCE_STATUS_PATHS,
@@ -83,9 +94,10 @@ export const MIGRATION_ACCESS: readonly Access[] = [{ kind: Migration, verbs: ['
 /** Paths of a Migration that its target writes. */
 export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
 
-/** The stamps on Snapshots and Rollbacks are annotations; whether one is still there is asked of the server. */
+/** The stamps on Snapshots, Rollbacks and Backups are annotations; whether one is still there is asked of the server. */
 export const SNAPSHOT_ACCESS: readonly Access[] = [{ kind: Snapshot, verbs: ['get', 'patch'] }];
 export const ROLLBACK_ACCESS: readonly Access[] = [{ kind: Rollback, verbs: ['get', 'patch'] }];
+export const BACKUP_ACCESS: readonly Access[] = [{ kind: Backup, verbs: ['get', 'patch'] }];
 
 /** The stamp on an Operation is an annotation. */
 export const OPERATION_ACCESS: readonly Access[] = [{ kind: Operation, verbs: ['patch'] }];

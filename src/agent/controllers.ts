@@ -4,6 +4,7 @@ import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
 import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
+import { backupController, backupInformer } from './backups/controller.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { firstLook } from './firstLook.ts';
 import { containerKind } from './guests/container.ts';
@@ -100,6 +101,7 @@ export function connectControllers(parts: Parts): Connected {
 
   const snapshots = snapshotInformer(manager.informers, host);
   const rollbacks = rollbackInformer(manager.informers, host);
+  const backups = backupInformer(manager.informers, host);
   const handsOfMachines = createHands(world, machines, machineInformer);
   const handsOfContainers = createHands(world, containers, containerInformer);
   const keeping: SnapshotWorld = {
@@ -109,9 +111,10 @@ export function connectControllers(parts: Parts): Connected {
   };
   manager.add(snapshotController(keeping));
   manager.add(rollbackController(keeping, rollbacks));
+  manager.add(backupController({ ...keeping, backups, working: new Map() }));
+  const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups };
   const isAttended = ({ lock }: GuestRecord) =>
-    lock === undefined ||
-    (lock.by.kind === 'Snapshot' ? snapshots : rollbacks).get(keyOf(lock.by))?.metadata.uid === lock.by.uid;
+    lock === undefined || jobsOf[lock.by.kind].get(keyOf(lock.by))?.metadata.uid === lock.by.uid;
 
   /** A guest whose process has changed is looked at again; ids without a record are nobody's. */
   const wake = (id: string) => {
@@ -149,7 +152,12 @@ export function connectControllers(parts: Parts): Connected {
           ? departGuest(departDeps(world, containers, record, until), record, handle)
           : departGuest(departDeps(world, machines, record, until), record, handle);
       };
-      await Promise.all([moves.synced(signal), snapshots.synced(signal), rollbacks.synced(signal)]);
+      await Promise.all([
+        moves.synced(signal),
+        snapshots.synced(signal),
+        rollbacks.synced(signal),
+        backups.synced(signal),
+      ]);
       await Promise.all([
         lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal),
         lookAfterStrays(

@@ -95,23 +95,30 @@ export type Outgoing = {
 };
 
 /** The object that work on a guest is done for. */
-export type JobName = { kind: 'Snapshot' | 'Rollback'; uid: string; namespace: string; name: string };
+export type JobName = {
+  kind: 'Snapshot' | 'Rollback' | 'Backup';
+  uid: string;
+  namespace: string;
+  name: string;
+};
 
 /**
  * Work that must not overlap with any other on this guest: in the record before its first side effect, gone after its last. Moves are a lock
  * too, by `incoming` and `outgoing`.
  */
 export type GuestLock = {
-  operation: 'Snapshot' | 'Rollback';
+  operation: 'Snapshot' | 'Rollback' | 'Backup';
   by: JobName;
   /** Wall clock, milliseconds. */
   since: number;
-  /** Name of the snapshot in the pools. */
+  /** Name of the snapshot in the pools, and of the archive of a Backup. */
   key: string;
-  /** Snapshot: it may stand still for it, and file systems inside it may be frozen. */
+  /** Backup: the pool of its archive. */
+  pool?: string;
+  /** Snapshot, Backup: it may stand still for it, and file systems inside it may be frozen. */
   pauses?: true;
   freezes?: true;
-  /** Rollback: the guest is to be off until it is over. `wasOn`: it ran before that. */
+  /** Rollback, Backup: the guest is to be off until it is over. `wasOn`: it ran before that. */
   held?: { wasOn: boolean };
   /** Rollback: volumes may have changed already; from here on it can only be finished. */
   changing?: true;

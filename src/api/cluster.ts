@@ -20,6 +20,9 @@ export const MIGRATION_FINALIZERS = {
 /** Holds a snapshot until its host has removed what it kept. */
 export const SNAPSHOT_FINALIZER = 'vireo.dev/snapshot';
 
+/** Holds a backup until its host has removed its archive, or knows that it stays. */
+export const BACKUP_FINALIZER = 'vireo.dev/backup';
+
 /** `<name>/<metadata.uid>`, written before the first side effect: the same name with another uid is a restored copy. */
 export const STARTED_ANNOTATION = 'vireo.dev/started';
 

@@ -1,5 +1,6 @@
 /** All kinds of Vireo, in the order they are listed everywhere. */
 import type { KindDefinition } from './kind.ts';
+import { Backup } from './kinds/backup.ts';
 import { Container } from './kinds/container.ts';
 import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
@@ -22,6 +23,7 @@ export const kinds: readonly KindDefinition[] = [
   Snapshot,
   Rollback,
   SnapshotSchedule,
+  Backup,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

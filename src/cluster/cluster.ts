@@ -1,6 +1,7 @@
 /** Wires the cluster controllers of the manager role: informers with their indexes, triggers, and which controller sees what. */
 import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { Lease } from '../api/core.ts';
+import { Backup } from '../api/kinds/backup.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
@@ -46,6 +47,7 @@ import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
 import { scheduleController, scheduleOf } from './schedules/schedules.ts';
 import {
+  backupController,
   keptIndexes,
   keptOfGuests,
   keptOfHosts,
@@ -155,6 +157,14 @@ export function addClusterControllers(options: ClusterOptions): void {
       keptOfGuests(machines, rollbacks),
       keptOfGuests(containers, rollbacks),
       keptOfHosts(hosts, rollbacks),
+    ]),
+  );
+  const backups = informers.informer(Backup, { indexes: keptIndexes });
+  manager.add(
+    backupController(backups, kept, [
+      keptOfGuests(machines, backups),
+      keptOfGuests(containers, backups),
+      keptOfHosts(hosts, backups),
     ]),
   );
 

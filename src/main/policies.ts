@@ -5,6 +5,7 @@
  */
 import {
   accountUser,
+  BACKUP_FINALIZER,
   CONFIRM_DELETE_ANNOTATION,
   GUEST_FINALIZER,
   hostAccountName,
@@ -16,6 +17,7 @@ import {
   SYSTEM_NAMESPACE,
 } from '../api/cluster.ts';
 import { CertificateSigningRequest, Event, Lease } from '../api/core.ts';
+import { Backup } from '../api/kinds/backup.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Migration } from '../api/kinds/migration.ts';
@@ -94,6 +96,7 @@ const PLACED = 'status.placement';
 const guestMetadata = metadata([GUEST_FINALIZER]);
 const jobMetadata = metadata([]);
 const snapshotMetadata = metadata([SNAPSHOT_FINALIZER]);
+const backupMetadata = metadata([BACKUP_FINALIZER]);
 const moveMetadata = metadata(Object.values(MIGRATION_FINALIZERS));
 
 const POLICIES: readonly Policy[] = [
@@ -153,6 +156,25 @@ const POLICIES: readonly Policy[] = [
       {
         expression: isSame('status.host'),
         message: 'where a snapshot lies is not for agents to say',
+      },
+    ],
+  },
+  {
+    name: 'vireo-agent-backups',
+    kinds: [Backup],
+    operations: ['CREATE', 'UPDATE', 'DELETE'],
+    who: isAgent,
+    variables: backupMetadata.variables,
+    validations: [
+      {
+        expression: `request.operation == 'UPDATE' && ${of('host')} && ${isHost('oldObject.status.host')}`,
+        message: 'an agent writes only backups that its host makes',
+      },
+      SPEC,
+      ...backupMetadata.validations,
+      {
+        expression: isSame('status.host'),
+        message: 'which host makes a backup is not for agents to say',
       },
     ],
   },

@@ -1,7 +1,9 @@
 /** Locks whose holder died: found at the start and when an object leaves, and ended as their work allows. */
+import { Backup } from '../../api/kinds/backup.ts';
 import { Rollback } from '../../api/kinds/rollback.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import { undoBackup } from '../backups/undo.ts';
 import { unlocked } from '../guests/locks.ts';
 import { read } from '../guests/read.ts';
 import { updateRecord } from '../guests/wiring.ts';
@@ -17,11 +19,11 @@ import { type SnapshotWorld, wakeGuest } from './world.ts';
 export async function releaseInterrupted(world: SnapshotWorld): Promise<void> {
   const { records, turns, world: base } = world.guests;
   for (const { id, lock } of records.all()) {
-    if (lock?.operation !== 'Snapshot') continue;
+    if (lock === undefined || lock.operation === 'Rollback') continue;
     await turns
       .take(id, async () => {
         const record = records.get(id);
-        if (record?.lock?.operation === 'Snapshot') await letGo(world, record, record.lock);
+        if (record?.lock !== undefined) await letGo(world, record, record.lock);
       })
       .catch((error: unknown) => {
         base.log.warn('a guest cannot be let go on', { guest: id, error: String(error) });
@@ -45,11 +47,12 @@ export function settleLock(world: SnapshotWorld, { id }: GuestRecord, signal: Ab
 
 async function isHeld({ guests }: SnapshotWorld, { by }: GuestLock, signal: AbortSignal): Promise<boolean> {
   const { kind, uid, ...ref } = by;
-  const found =
-    kind === 'Snapshot'
-      ? await guests.client.find(Snapshot, ref, read(signal))
-      : await guests.client.find(Rollback, ref, read(signal));
-  return found?.metadata.uid === uid;
+  const find = {
+    Snapshot: () => guests.client.find(Snapshot, ref, read(signal)),
+    Rollback: () => guests.client.find(Rollback, ref, read(signal)),
+    Backup: () => guests.client.find(Backup, ref, read(signal)),
+  };
+  return (await find[kind]())?.metadata.uid === uid;
 }
 
 async function end(
@@ -59,6 +62,7 @@ async function end(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (lock.operation === 'Snapshot') await undo(world, record, lock);
+  else if (lock.operation === 'Backup') await undoBackup(world, record, lock);
   else if (lock.changing !== true) await updateRecord(world.guests, record.id, (before) => unlocked(before));
   else {
     const to = record.snapshots?.find(({ key }) => key === lock.key);

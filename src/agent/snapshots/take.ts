@@ -12,8 +12,8 @@ import type { GuestLock, GuestRecord, RecordedSnapshot } from '../record.ts';
 import { checkVolumes, isOpen, removeVolumes, takeVolumes, volumesOf } from './volumes.ts';
 import type { SnapshotWorld } from './world.ts';
 
-/** Programs in the guest wait for their writes meanwhile. */
-const FREEZE_MS = 10_000;
+/** How long file systems may take to freeze: programs in the guest wait for their writes meanwhile. */
+export const FREEZE_MS = 10_000;
 
 /** Name of a snapshot in the pools: by the object's uid, so that no later object of its name is taken for it. */
 export function keyOfSnapshot({ metadata }: Stored<Snapshot>): string {
@@ -141,7 +141,7 @@ function lockBy({ metadata }: Stored<Snapshot>, key: string, since: number): Gue
 }
 
 /** A container's file system is the host's and whole at any moment; a guest that is off wrote everything out, unless it crashed. */
-function consistencyOf(
+export function consistencyOf(
   { kind, run }: GuestRecord,
   { state }: GuestObservation,
   frozen: boolean,

@@ -1,9 +1,10 @@
-/** The cluster's part of Snapshots and Rollbacks: each gets the host of its guest, finished Rollbacks are deleted in time. */
-import { SNAPSHOT_FINALIZER } from '../../api/cluster.ts';
+/** The cluster's part of Snapshots, Rollbacks and Backups: each gets the host of its guest, finished Rollbacks are deleted in time. */
+import { BACKUP_FINALIZER, SNAPSHOT_FINALIZER } from '../../api/cluster.ts';
+import { Backup } from '../../api/kinds/backup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import { Rollback } from '../../api/kinds/rollback.ts';
 import { isTaken, Snapshot } from '../../api/kinds/snapshot.ts';
-import { keyOf, type Stored } from '../../api/meta.ts';
+import { type KindRef, keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
@@ -43,8 +44,28 @@ export function snapshotController(
     triggers,
     reconcile: async (pass) => {
       const decision = decide(pass, isTaken(pass.object), sources);
-      if (decision.type === 'release') await release(pass);
+      if (decision.type === 'release') await release(pass, Snapshot, SNAPSHOT_FINALIZER);
       return say(pass, decision, {});
+    },
+  };
+}
+
+export function backupController(
+  backups: Informer<Backup>,
+  sources: KeptSources,
+  triggers: readonly Trigger[],
+): Controller<Backup> {
+  return {
+    name: 'backups',
+    kind: Backup,
+    informer: backups,
+    writes: ['status'],
+    access: [{ kind: Backup, verbs: ['patch'] }],
+    triggers,
+    reconcile: async (pass) => {
+      const decision = decide(pass, pass.object.status?.completedAt !== undefined, sources);
+      if (decision.type === 'release') await release(pass, Backup, BACKUP_FINALIZER);
+      return say(pass, decision, { completedAt: `${new Date(pass.now).toISOString().slice(0, 19)}Z` });
     },
   };
 }
@@ -116,12 +137,16 @@ function say<T extends Kept>(
   }
 }
 
-async function release({ object, client, signal }: Pass<Snapshot>): Promise<void> {
+async function release<T extends Kept>(
+  { object, client, signal }: Pass<T>,
+  kind: KindRef<T>,
+  finalizer: string,
+): Promise<void> {
   const { resourceVersion, finalizers = [] } = object.metadata;
-  if (!finalizers.includes(SNAPSHOT_FINALIZER)) return;
-  const left = finalizers.filter((name) => name !== SNAPSHOT_FINALIZER);
+  if (!finalizers.includes(finalizer)) return;
+  const left = finalizers.filter((name) => name !== finalizer);
   await client.mergePatch(
-    Snapshot,
+    kind,
     object.metadata,
     { metadata: { resourceVersion, finalizers: left } },
     { signal },

@@ -189,6 +189,23 @@ export type GuestSnapshots = {
   take(guest: GuestHandle, name: string, disks: readonly string[]): Promise<void>;
   /** Removes them; one that is not there is no error. */
   remove(guest: GuestHandle, name: string, disks: readonly string[]): Promise<void>;
+  readonly copies: GuestCopies;
+};
+
+/** Copies of the disks of a running machine into files, as they were at one moment; one set of copies for each machine at a time. */
+export type GuestCopies = {
+  /**
+   * Begins to copy these disks as they are now, all at one moment or none, into the empty qcow2 files at `path`; the guest writes on. Throws
+   * ReasonedError CopyFailed; then `end` is to be called.
+   */
+  begin(
+    guest: GuestHandle,
+    disks: readonly { name: string; path: string; compress: boolean }[],
+  ): Promise<void>;
+  /** How far they are. Throws ReasonedError CopyFailed once they cannot become whole: the guest has gone off, the files are full. */
+  progress(guest: GuestHandle): Promise<{ done: boolean; copiedBytes: number; totalBytes: number }>;
+  /** Ends them, whole or not, and closes the files. Nothing under way, or a guest that is off, is no error. */
+  end(guest: GuestHandle): Promise<void>;
 };
 
 /** Moving a running guest to another host, as the driver of machines offers it. Every method may be called again after any crash. */

@@ -7,6 +7,7 @@ import { type AgentConfig, defaultAgentConfig } from '../../../src/agent/config.
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../src/api/cluster.ts';
 import { ConfigMap } from '../../../src/api/core.ts';
 import { guestId, guestUuid } from '../../../src/api/identity.ts';
+import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
 import { Container, type ContainerSpec } from '../../../src/api/kinds/container.ts';
 import { Host } from '../../../src/api/kinds/host.ts';
 import { Image } from '../../../src/api/kinds/image.ts';
@@ -147,7 +148,8 @@ export function createLab(options: LabOptions = {}) {
       faults,
     });
     const acts = ['start', 'shutdown', 'kill', 'remove', 'pause', 'resume'] as const;
-    const inGuest = crasher.wrap('inGuest', machines.snapshots, ['freeze', 'thaw']);
+    const copies = crasher.wrap('copies', machines.snapshots.copies, ['begin', 'end']);
+    const inGuest = crasher.wrap('inGuest', { ...machines.snapshots, copies }, ['freeze', 'thaw']);
     const drivers: AgentDrivers = {
       machines: crasher.wrap('machines', Object.assign(machines, { snapshots: inGuest }), acts),
       containers: crasher.wrap('containers', containers, acts),
@@ -160,7 +162,9 @@ export function createLab(options: LabOptions = {}) {
           ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
         });
         const snapshots = crasher.wrap('snapshots', pool.snapshots, ['take', 'rollBack', 'remove']);
-        return crasher.wrap('pool', { ...pool, snapshots }, ['create', 'resize', 'remove']);
+        const fills = ['begin', 'target', 'gather', 'save', 'finish', 'remove'] as const;
+        const archives = crasher.wrap('archives', pool.archives, fills);
+        return crasher.wrap('pool', { ...pool, snapshots, archives }, ['create', 'resize', 'remove']);
       },
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
     };
@@ -245,7 +249,7 @@ export function createLab(options: LabOptions = {}) {
 
   const describe = (): string =>
     JSON.stringify(
-      [VirtualMachine, Container, Operation, Snapshot, Rollback, Host].flatMap((kind) =>
+      [VirtualMachine, Container, Operation, Snapshot, Rollback, Backup, Host].flatMap((kind) =>
         user.state
           .list(kind)
           .map((object) => ({ kind: kind.kind, meta: object.metadata, status: object.status })),
@@ -317,6 +321,7 @@ export function createLab(options: LabOptions = {}) {
     operation: (name: string) => find(Operation, name),
     snapshot: (name: string) => find(Snapshot, name),
     rollback: (name: string) => find(Rollback, name),
+    backup: (name: string) => find(Backup, name),
     createSnapshot: (
       name: string,
       guest: Snapshot['spec']['guest'],
@@ -335,6 +340,18 @@ export function createLab(options: LabOptions = {}) {
       guest: RollbackSpec['guest'],
       more: Partial<RollbackSpec> = {},
     ) => create(Rollback, name, { guest, snapshot, ...more }, { status: { host: HOST } }),
+    createBackup: (
+      name: string,
+      guest: BackupSpec['guest'],
+      more: Partial<BackupSpec> = {},
+      annotations?: Record<string, string>,
+    ) =>
+      create(
+        Backup,
+        name,
+        { guest, pool: 'local', ...more },
+        { status: { host: HOST }, ...(annotations === undefined ? {} : { annotations }) },
+      ),
     createPool: (name: string, spec: Partial<StoragePoolSpec> = {}) =>
       create(StoragePool, name, { type: 'Directory', ...spec }),
     createImage: (name: string, spec: Partial<Image['spec']> = {}) =>

@@ -2,6 +2,7 @@
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { GuestSnapshots } from '../contract.ts';
 import type { QemuContext } from './context.ts';
+import { createGuestCopies } from './copies.ts';
 import { askGuestAgent } from './guestAgent.ts';
 import { lookStanding } from './look.ts';
 import { throttleNode } from './plan/ids.ts';
@@ -17,6 +18,7 @@ export function createGuestSnapshots(context: QemuContext): GuestSnapshots {
   const ask = (id: string, command: string, timeoutMs: number) =>
     askGuestAgent(world, machineSockets(runDirectory, id).guestAgent, command, timeoutMs);
   return {
+    copies: createGuestCopies(context),
     freeze: async (guest, { timeoutMs }) => {
       const seen = await lookStanding(context, guest);
       if (seen?.state !== 'Running' || seen.agentConnected !== true) return false;

@@ -13,6 +13,7 @@ import type {
   GuestTransfer,
   HypervisorDriver,
 } from '../contract.ts';
+import { createSimulatedCopies } from './copies.ts';
 import type { SimulatedKind } from './kinds.ts';
 import { createSimulatedLives } from './lives.ts';
 import { createSimulatedTable, type SimulatedGuest, type TableFiles } from './table.ts';
@@ -189,6 +190,7 @@ export function createSimulatedHypervisor<Request, Hardware>(
     ...(transfer === undefined ? {} : { transfer: transfer.offer }),
     // Disks of simulated pools are snapshotted by their pools, whoever has them open.
     snapshots: {
+      copies: createSimulatedCopies({ clock, lives, disksMs: latency.disksMs ?? 0 }),
       freeze: async (guest) => {
         const known = await lives.living(guest.id);
         if (known?.state !== 'Running' || kind.agentConnected(known.request as Request) !== true)

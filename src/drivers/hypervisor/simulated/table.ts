@@ -24,6 +24,8 @@ export type SimulatedGuest = {
   stopsAtMs?: number;
   /** Its file systems are frozen by its agent. */
   frozen?: true;
+  /** Wall clock, ms since the epoch: when the copies of its disks will be whole. */
+  copiedAtMs?: number;
   /** The hardware it runs with. */
   hardware?: unknown;
   /** Its transfer to another host. */

@@ -1,0 +1,35 @@
+/** What backups work with on one host: what snapshots do, and which of them this agent is at. */
+import type { Backup } from '../../api/kinds/backup.ts';
+import type { Stored } from '../../api/meta.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
+import type { Archives } from '../../drivers/storage/contract.ts';
+import type { GuestLock } from '../record.ts';
+import type { SnapshotWorld } from '../snapshots/world.ts';
+
+export type Progress = { copiedBytes: number; totalBytes: number };
+
+export type BackupWorld = SnapshotWorld & {
+  /** Backups given to this host. */
+  backups: Informer<Backup>;
+  /** By uid: those whose archive this agent fills, and how far it is as far as that is known. */
+  working: Map<string, Progress | undefined>;
+};
+
+/** Name of an archive, and of a snapshot it is read from: by the object's uid, so that no later object of its name is taken for it. */
+export function keyOfBackup({ metadata }: Stored<Backup>): string {
+  return `backup-${metadata.uid}`;
+}
+
+/** Throws ReasonedError StoragePoolNotReady. */
+export function archivesIn({ guests }: SnapshotWorld, pool: string): Archives {
+  const state = guests.pools.get(pool);
+  if (state?.type === 'Open') return state.driver.archives;
+  throw new ReasonedError('StoragePoolNotReady', `the StoragePool ${pool} cannot be used here at the moment`);
+}
+
+/** The archives of the pool a lock is about, while they can be reached. */
+export function archivesOf({ guests }: SnapshotWorld, { pool }: GuestLock): Archives | undefined {
+  const state = pool === undefined ? undefined : guests.pools.get(pool);
+  return state?.type === 'Open' ? state.driver.archives : undefined;
+}

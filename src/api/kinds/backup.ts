@@ -1,0 +1,137 @@
+/** Backup: a guest as it was at one moment, in an archive of its own that outlives the guest. */
+import {
+  bytes,
+  conditions,
+  dnsLabel,
+  integer,
+  mapList,
+  object,
+  objectName,
+  observedGeneration,
+  oneOf,
+  type Static,
+  Type,
+  text,
+  time,
+} from '../fields.ts';
+import { defineKind } from '../kind.ts';
+import type { KubeObject } from '../meta.ts';
+
+const fixed = ['mode', 'compression'].map((field) => ({
+  rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
+  message: 'cannot be changed',
+  fieldPath: `.${field}`,
+}));
+
+const spec = object(
+  'What is to be backed up, as it is when the backup begins.',
+  {
+    guest: object('The guest, in the same namespace.', {
+      kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
+      name: dnsLabel('Name of the guest.'),
+    }),
+    pool: objectName('StoragePool of the host of the guest that takes the archive.'),
+    mode: Type.Optional(
+      oneOf(
+        ['Snapshot', 'Suspend', 'Stop'],
+        'What becomes of a guest that runs. Snapshot: it runs on, its file systems frozen for a moment. Suspend: it stands still for that moment. Stop: it is shut down, backed up, and started again.',
+        'Snapshot',
+      ),
+    ),
+    compression: Type.Optional(oneOf(['None', 'Gzip', 'Zstd'], 'How it is compressed.', 'Zstd')),
+    deletionPolicy: Type.Optional(
+      oneOf(
+        ['Delete', 'Retain'],
+        'What becomes of the archive when this object is deleted. Retain: it stays in the pool.',
+        'Delete',
+      ),
+    ),
+    startDeadlineSeconds: Type.Optional(
+      integer('Not begun within this many seconds it fails and is never made.', 1, 86_400, 600),
+    ),
+  },
+  [
+    { rule: 'self.guest == oldSelf.guest', message: 'cannot be changed', fieldPath: '.guest' },
+    { rule: 'self.pool == oldSelf.pool', message: 'cannot be changed', fieldPath: '.pool' },
+    ...fixed,
+  ],
+);
+
+export const backupPhase = oneOf(
+  ['Pending', 'Running', 'Succeeded', 'Failed', 'Skipped'],
+  'How far it is. Succeeded: the archive is whole. Skipped: a restored copy of this object, never executed.',
+);
+
+const status = object('How far it is, and what is in the archive.', {
+  observedGeneration,
+  conditions,
+  phase: Type.Optional(backupPhase),
+  host: Type.Optional(objectName('Host that makes it, where the archive lies.')),
+  startedAt: Type.Optional(time('When the host began.')),
+  completedAt: Type.Optional(time('When it ended.')),
+  takenAt: Type.Optional(time('The moment it shows.')),
+  mode: Type.Optional(
+    oneOf(['Snapshot', 'Suspend', 'Stop'], 'What was done: Suspend where the pool cannot do Snapshot.'),
+  ),
+  consistency: Type.Optional(
+    oneOf(
+      ['Crash', 'Filesystem'],
+      'Filesystem: file systems were written out and stood still, or the guest was off in order. Crash: as after a power cut.',
+    ),
+  ),
+  stillMilliseconds: Type.Optional(
+    Type.Integer({ description: 'How long the guest stood still for it, measured.', minimum: 0 }),
+  ),
+  archive: Type.Optional(text('Name of the directory in `archives/` of the pool.', 128)),
+  size: Type.Optional(bytes('Bytes of the archive.')),
+  parts: Type.Optional(
+    mapList(
+      object('One volume as it was.', {
+        name: dnsLabel('Name of the disk, or rootfs.'),
+        file: text('File in the directory of the archive.', 128),
+        sha256: text('SHA-256 of the file, hexadecimal.', 64),
+        size: Type.Optional(bytes('Size the guest saw.')),
+      }),
+      ['name'],
+      64,
+      'Volumes it holds.',
+    ),
+  ),
+  message: Type.Optional(text('What happened.', 1024)),
+});
+
+export type BackupSpec = Static<typeof spec>;
+export type BackupStatus = Static<typeof status>;
+export type BackupPhase = Static<typeof backupPhase>;
+export type Backup = KubeObject<BackupSpec, BackupStatus>;
+
+export const Backup = defineKind<Backup>({
+  kind: 'Backup',
+  plural: 'backups',
+  namespaced: true,
+  shortNames: ['bak'],
+  description: 'A guest as it was at one moment, in an archive.',
+  spec,
+  status,
+  columns: [
+    { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    { name: 'Taken', type: 'date', jsonPath: '.status.takenAt', description: 'The moment it shows.' },
+    {
+      name: 'Consistency',
+      type: 'string',
+      jsonPath: '.status.consistency',
+      description: 'What can be expected of it.',
+    },
+    { name: 'Size', type: 'string', jsonPath: '.status.size', description: 'Size of the archive.' },
+    {
+      name: 'Message',
+      type: 'string',
+      jsonPath: '.status.message',
+      description: 'What happened.',
+      priority: 1,
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+  ],
+  selectable: ['.status.host', '.spec.guest.name', '.spec.guest.kind', '.status.phase'],
+});

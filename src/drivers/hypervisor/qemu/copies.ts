@@ -1,0 +1,114 @@
+/**
+ * Copies of a running machine's disks as they were at one moment: QEMU saves what the guest is about to overwrite first (copy before write).
+ * https://www.qemu.org/docs/master/interop/live-block-operations.html
+ */
+import { ReasonedError } from '../../../base/outcome.ts';
+import type { GuestCopies } from '../contract.ts';
+import type { QemuContext } from './context.ts';
+import { lookStanding } from './look.ts';
+import { formatNode, throttleNode } from './plan/ids.ts';
+import { type QmpConnection, QmpError } from './qmp.ts';
+import { unlessRefused } from './transfer/channel.ts';
+
+const jobPrefix = 'backup-';
+const nodePrefix = 'back';
+/** As long as the disk's own node, so within QEMU's 31 characters. */
+const targetNode = (disk: string): string => formatNode(disk).replace(/^disk/, nodePrefix);
+/** A cancelled job waits for the writes that are on their way. */
+const endMs = 120_000;
+
+type QueryJob = { id: string; status: string; error?: string } & Record<
+  'current-progress' | 'total-progress',
+  number
+>;
+
+/** The copies that QEMU makes. */
+export function createGuestCopies(context: QemuContext): GuestCopies {
+  const { clock } = context.world;
+  return {
+    begin: async (guest, disks) => {
+      const seen = await lookStanding(context, guest);
+      if (seen === undefined) throw copyFailed(`${guest.name} does not run`);
+      try {
+        for (const { name, path } of disks) await seen.monitor.execute('blockdev-add', target(name, path));
+        const actions = disks.map((disk) => ({ type: 'blockdev-backup', data: job(disk) }));
+        await seen.monitor.execute('transaction', { actions });
+      } catch (error) {
+        if (error instanceof QmpError) throw copyFailed(error.message);
+        throw error;
+      }
+    },
+    progress: async (guest) => {
+      const seen = await lookStanding(context, guest);
+      if (seen === undefined) throw copyFailed(`${guest.name} went off meanwhile`);
+      const jobs = await jobsOf(seen.monitor);
+      const failed = jobs.find(({ error }) => error !== undefined);
+      if (failed !== undefined) throw copyFailed(failed.error ?? '');
+      if (jobs.length === 0) throw copyFailed('QEMU does not know of it any more');
+      return {
+        done: jobs.every(({ status }) => status === 'concluded'),
+        copiedBytes: sum(jobs.map((each) => each['current-progress'])),
+        totalBytes: sum(jobs.map((each) => each['total-progress'])),
+      };
+    },
+    end: async (guest) => {
+      const seen = await lookStanding(context, guest);
+      if (seen === undefined) return;
+      const { monitor } = seen;
+      const until = clock.monotonic() + endMs;
+      for (;;) {
+        const jobs = await jobsOf(monitor);
+        if (jobs.length === 0) break;
+        if (clock.monotonic() > until) throw copyFailed('QEMU does not end it');
+        for (const { id, status } of jobs) await unlessRefused(endJob(monitor, id, status));
+        await clock.sleep(5);
+      }
+      for (const node of await targetsOf(monitor))
+        await unlessRefused(monitor.execute('blockdev-del', { 'node-name': node }));
+    },
+  };
+}
+
+function target(disk: string, filename: string): Record<string, unknown> {
+  return { driver: 'qcow2', 'node-name': targetNode(disk), file: { driver: 'file', filename } };
+}
+
+/** The node on top of the disk: only there every write of the guest comes by. Errors of the target end the job, never the guest's writes. */
+function job({ name, compress }: { name: string; compress: boolean }): Record<string, unknown> {
+  return {
+    'job-id': `${jobPrefix}${name}`,
+    device: throttleNode(name),
+    target: targetNode(name),
+    sync: 'full',
+    compress,
+    'on-target-error': 'report',
+    // Its end and its error are kept until we have seen them.
+    'auto-dismiss': false,
+  };
+}
+
+async function jobsOf(monitor: QmpConnection): Promise<QueryJob[]> {
+  const jobs = (await monitor.execute('query-jobs')) as QueryJob[];
+  return jobs.filter(({ id }) => id.startsWith(jobPrefix));
+}
+
+function endJob(monitor: QmpConnection, id: string, status: string): Promise<unknown> {
+  return status === 'concluded'
+    ? monitor.execute('job-dismiss', { id })
+    : monitor.execute('job-cancel', { id });
+}
+
+async function targetsOf(monitor: QmpConnection): Promise<string[]> {
+  const nodes = (await monitor.execute('query-named-block-nodes', { flat: true })) as {
+    'node-name': string;
+  }[];
+  return nodes.map((node) => node['node-name']).filter((name) => name.startsWith(`${nodePrefix}-`));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
+function copyFailed(why: string): ReasonedError {
+  return new ReasonedError('CopyFailed', `the disks of the running guest could not be copied: ${why}`);
+}

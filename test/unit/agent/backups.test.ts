@@ -1,0 +1,257 @@
+/** Backups of guests on a simulated host: what becomes of the guest meanwhile, and of the backup when anything dies. */
+import { describe, expect, it } from 'vitest';
+import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
+import { Container } from '../../../src/api/kinds/container.ts';
+import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import type { ArchiveManifest } from '../../../src/drivers/storage/contract.ts';
+import { crashEverywhere } from './crashEverywhere.ts';
+import { createLab, type Lab } from './lab.ts';
+
+const WEB = { kind: 'VirtualMachine', name: 'web' } as const;
+const BOX = { kind: 'Container', name: 'box' } as const;
+const webId = (lab: Lab) => lab.idOf('VirtualMachine', 'web');
+const life = (lab: Lab) => lab.lives('machines').find(({ id }) => id === webId(lab));
+const isReady = (lab: Lab) => lab.conditionOf(lab.machine('web'), 'Ready')?.status === 'True';
+const statusOf = (lab: Lab, name: string) => lab.backup(name)?.status;
+const reasonOf = (lab: Lab, name: string) => lab.conditionOf(lab.backup(name), 'Ready')?.reason;
+const isOver = (lab: Lab, name: string) => statusOf(lab, name)?.completedAt !== undefined;
+
+function archives(lab: Lab): ArchiveManifest[] {
+  return [...lab.disk]
+    .filter(([path]) => path.startsWith('/state/pools/local/archives/') && path.endsWith('/manifest.json'))
+    .map(([, text]) => JSON.parse(text) as ArchiveManifest);
+}
+
+function snapshots(lab: Lab): string[] {
+  const pool = JSON.parse(lab.disk.get('/state/pools/local/pool.json') ?? '{}') as {
+    snapshots?: Record<string, object>;
+  };
+  return Object.values(pool.snapshots ?? {}).flatMap((kept) => Object.keys(kept));
+}
+
+function createWeb(lab: Lab, spec: object = {}) {
+  lab.createPool('local');
+  lab.createMachine('web', { disks: [{ name: 'data', pool: 'local', size: '1Gi' }], ...spec });
+}
+
+async function labWithWeb(options: Parameters<typeof createLab>[0] = {}) {
+  const lab = createLab(options);
+  createWeb(lab);
+  const agent = await lab.start();
+  await lab.until('web is Ready', () => isReady(lab));
+  return { lab, agent };
+}
+
+async function backUp(
+  lab: Lab,
+  name: string,
+  more: Partial<BackupSpec> = {},
+  guest: BackupSpec['guest'] = WEB,
+) {
+  lab.createBackup(name, guest, more);
+  await lab.until(`${name} is over`, () => isOver(lab, name));
+}
+
+function checkUntouched(lab: Lab, starts: number) {
+  expect(life(lab)).toMatchObject({ state: 'Running' });
+  for (const trace of ['frozen', 'copiedAtMs']) expect(life(lab)).not.toHaveProperty(trace);
+  expect(lab.record(webId(lab))).not.toHaveProperty('lock');
+  expect(lab.machine('web')?.status?.lock).toBeUndefined();
+  expect(lab.starts(webId(lab))).toBe(starts);
+  expect(snapshots(lab)).toEqual([]);
+}
+
+describe('a backup', () => {
+  it('of a running machine lets it run on, and says what is in its archive', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 3_000 } });
+    lab.createBackup('first', WEB);
+    await lab.until(
+      'the disks are copied',
+      () => life(lab)?.state === 'Running' && 'copiedAtMs' in (life(lab) ?? {}),
+    );
+    expect(life(lab)).not.toHaveProperty('frozen');
+    expect(lab.record(webId(lab))).toMatchObject({ lock: { operation: 'Backup' } });
+    await lab.until('its lock is shown', () => lab.machine('web')?.status?.lock?.operation === 'Backup');
+    expect(archives(lab)).toEqual([]);
+    await lab.until('it is over', () => isOver(lab, 'first'));
+    expect(statusOf(lab, 'first')).toMatchObject({
+      phase: 'Succeeded',
+      mode: 'Snapshot',
+      consistency: 'Filesystem',
+      archive: `backup-${lab.backup('first')?.metadata.uid}`,
+      parts: [{ name: 'data', file: 'data.qcow2', size: '1Gi' }],
+    });
+    expect(archives(lab)).toMatchObject([
+      { guest: { name: 'web' }, spec: { disks: [{ name: 'data' }] }, compression: 'Zstd' },
+    ]);
+    await lab.until('the lock is not shown any more', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    await agent.stop();
+  });
+
+  it('of a machine whose agent cannot freeze is as after a power cut', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.faults['default/web'] = { failFreeze: true };
+    await backUp(lab, 'crash');
+    expect(statusOf(lab, 'crash')).toMatchObject({ phase: 'Succeeded', consistency: 'Crash' });
+    checkUntouched(lab, 1);
+    await agent.stop();
+  });
+
+  it('of a machine that is off holds it off without starting it, and lets it be started afterwards', async () => {
+    const { lab, agent } = await labWithWeb({ poolLatencyMs: 2_000 });
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
+    await lab.until('it is off', () => life(lab)?.state === 'Off');
+    lab.createBackup('off', WEB);
+    await lab.until('it is locked', () => lab.record(webId(lab))?.lock !== undefined);
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Always' });
+    await lab.until('it is over', () => {
+      if (archives(lab).length === 0) expect(life(lab)?.state).toBe('Off');
+      return isOver(lab, 'off');
+    });
+    expect(statusOf(lab, 'off')).toMatchObject({
+      phase: 'Succeeded',
+      consistency: 'Filesystem',
+      stillMilliseconds: 0,
+    });
+    await lab.until('it runs', () => life(lab)?.state === 'Running');
+    await agent.stop();
+  });
+
+  it('by Stop shuts it down and starts it again', async () => {
+    const { lab, agent } = await labWithWeb();
+    await backUp(lab, 'stop', { mode: 'Stop' });
+    expect(statusOf(lab, 'stop')).toMatchObject({
+      phase: 'Succeeded',
+      mode: 'Stop',
+      consistency: 'Filesystem',
+    });
+    await lab.until('it runs again', () => isReady(lab) && lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 2);
+    await agent.stop();
+  });
+
+  it('of a container reads a snapshot of its pool, and leaves none; by Suspend it reads a copy', async () => {
+    const lab = createLab();
+    lab.createPool('local');
+    lab.createImage('root', { kind: 'ContainerRootfs', source: { build: { recipe: 'BusyboxRootfs' } } });
+    lab.createContainer('box');
+    const agent = await lab.start();
+    await lab.until('box is Ready', () => lab.conditionOf(lab.container('box'), 'Ready')?.status === 'True');
+    await backUp(lab, 'first', {}, BOX);
+    expect(statusOf(lab, 'first')).toMatchObject({
+      phase: 'Succeeded',
+      mode: 'Snapshot',
+      consistency: 'Filesystem',
+    });
+    await backUp(lab, 'second', { mode: 'Suspend' }, BOX);
+    expect(statusOf(lab, 'second')).toMatchObject({ phase: 'Succeeded', mode: 'Suspend' });
+    expect(snapshots(lab)).toEqual([]);
+    expect(lab.lives('containers')).toMatchObject([{ state: 'Running' }]);
+    await lab.remove(Container, 'box');
+    await lab.until('box is gone', () => lab.container('box') === undefined);
+    expect(archives(lab)).toHaveLength(2);
+    await agent.stop();
+  });
+
+  it('that does not fit fails by name and leaves nothing', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.poolFaults.full = true;
+    await backUp(lab, 'full');
+    expect(reasonOf(lab, 'full')).toBe('PoolFull');
+    expect(archives(lab)).toEqual([]);
+    await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    await agent.stop();
+  });
+
+  it('fails when the machine goes off or is deleted in the middle', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 60_000 } });
+    lab.createBackup('off', WEB);
+    await lab.until('the disks are copied', () => 'copiedAtMs' in (life(lab) ?? {}));
+    await agent.machines.end(webId(lab), 'PoweredOff');
+    await lab.until('it is over', () => isOver(lab, 'off'));
+    expect(reasonOf(lab, 'off')).toBe('CopyFailed');
+    await lab.until('it runs again', () => isReady(lab));
+    lab.createBackup('deleted', WEB);
+    await lab.until('the disks are copied', () => 'copiedAtMs' in (life(lab) ?? {}));
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('it is over', () => isOver(lab, 'deleted'));
+    expect(statusOf(lab, 'deleted')?.phase).toBe('Failed');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    expect(archives(lab)).toEqual([]);
+    await agent.stop();
+  });
+
+  it('is called off by deletion, and its archive goes with its object unless it is retained', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 60_000 } });
+    lab.createBackup('slow', WEB);
+    await lab.until('the disks are copied', () => 'copiedAtMs' in (life(lab) ?? {}));
+    await lab.remove(Backup, 'slow');
+    await lab.until('it is gone', () => lab.backup('slow') === undefined);
+    await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    await backUp(lab, 'gone');
+    await backUp(lab, 'kept', { deletionPolicy: 'Retain' });
+    expect(archives(lab)).toHaveLength(2);
+    for (const name of ['gone', 'kept']) {
+      await lab.remove(Backup, name);
+      await lab.until(`${name} is gone`, () => lab.backup(name) === undefined);
+    }
+    expect(archives(lab)).toHaveLength(1);
+    await agent.stop();
+  });
+
+  it('waits for other work, is refused by a pool of others, and is skipped as a restored copy', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 5_000 } });
+    lab.createPool('theirs', { allowedNamespaces: ['theirs'] });
+    lab.createBackup('first', WEB);
+    await lab.until('it is under way', () => statusOf(lab, 'first')?.phase === 'Running');
+    lab.createBackup('second', WEB);
+    await lab.until('it waits', () => reasonOf(lab, 'second') === 'GuestLocked');
+    lab.createSnapshot('snap', WEB);
+    await lab.until(
+      'it waits too',
+      () => lab.conditionOf(lab.snapshot('snap'), 'Ready')?.reason === 'GuestLocked',
+    );
+    await lab.until('both are over', () => isOver(lab, 'first') && isOver(lab, 'second'));
+    await backUp(lab, 'refused', { pool: 'theirs' });
+    expect(reasonOf(lab, 'refused')).toBe('NamespaceNotAllowed');
+    lab.createBackup('copy', WEB, {}, { 'vireo.dev/started': 'copy/another-uid' });
+    await lab.until('it is skipped', () => statusOf(lab, 'copy')?.phase === 'Skipped');
+    expect(archives(lab)).toHaveLength(2);
+    await agent.stop();
+  });
+});
+
+describe('an agent that dies at any moment of a backup', () => {
+  const withWeb = async (lab: Lab) => {
+    createWeb(lab);
+    const agent = await lab.start();
+    await lab.until('web is Ready', () => isReady(lab));
+    await agent.stop();
+  };
+  const story = (mode: 'Snapshot' | 'Suspend' | 'Stop') =>
+    crashEverywhere({
+      prepare: async (lab) => {
+        await withWeb(lab);
+        lab.createBackup('first', WEB, { mode });
+      },
+      isOver: (lab) => isOver(lab, 'first'),
+      check: (lab) => {
+        expect(statusOf(lab, 'first')).toMatchObject({ phase: 'Succeeded', mode });
+        expect(archives(lab)).toHaveLength(1);
+        const starts = lab.starts(webId(lab));
+        if (mode !== 'Stop') expect(starts).toBe(1);
+        checkUntouched(lab, starts);
+      },
+    });
+
+  it('leaves one that is made in the end, of a machine that goes on', async () => {
+    expect(await story('Suspend')).toBeGreaterThan(12);
+  }, 120_000);
+
+  it('leaves a machine that runs again after a backup by Stop', async () => {
+    expect(await story('Stop')).toBeGreaterThan(10);
+  }, 120_000);
+});

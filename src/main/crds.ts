@@ -1,4 +1,5 @@
 /** Installs the kinds on an embedded API server, by server-side apply, and waits until they are served. */
+import { setMaxListeners } from 'node:events';
 import { CustomResourceDefinition } from '../api/core.ts';
 import { customResourceDefinition } from '../api/crd.ts';
 import { kinds } from '../api/registry.ts';
@@ -7,6 +8,8 @@ import type { Client } from '../client/contract.ts';
 
 /** Applies all definitions; resolves when each is Established. Rejects with ApiError, or after 10 s. */
 export async function installDefinitions(client: Client, clock: Clock, signal: AbortSignal): Promise<void> {
+  // One request for each kind listens to it at the same time: more than Node takes for a leak.
+  setMaxListeners(0, signal);
   const applied = await Promise.all(
     kinds.map((kind) =>
       client.apply(

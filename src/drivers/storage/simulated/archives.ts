@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { type Clock, timestamp } from '../../../base/clock.ts';
 import type { Files } from '../../../base/files.ts';
-import { archiveMissing, formatManifest, manifestName, parseManifest } from '../archives/manifest.ts';
 import type { ArchivePart, Archives } from '../contract.ts';
+import { archiveMissing, formatManifest, manifestName, parseManifest } from '../manifest.ts';
 import { checkedName } from '../names.ts';
 
 export type SimulatedArchivesOptions = {

@@ -1,13 +1,13 @@
 /** Archives in `archives/NAME` of a pool, each filled in a hidden place and moved to its own by one rename when it is whole and flushed. */
 import { timestamp } from '../../../../base/clock.ts';
+import type { ArchiveManifest, ArchivePart, ArchiveSource, Archives } from '../../contract.ts';
 import {
   archiveBroken,
   archiveMissing,
   formatManifest,
   manifestName,
   parseManifest,
-} from '../../archives/manifest.ts';
-import type { ArchiveManifest, ArchivePart, ArchiveSource, Archives } from '../../contract.ts';
+} from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
 import { virtualSize } from '../disks.ts';
 import type { PoolRoom } from '../room.ts';

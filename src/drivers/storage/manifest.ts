@@ -1,6 +1,6 @@
 /** The manifest of an archive as text and back. Whatever is in it may be hostile: it decides about file names below a directory. Pure. */
-import { ReasonedError } from '../../../base/outcome.ts';
-import type { ArchiveManifest, ArchivePart } from '../contract.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { ArchiveManifest, ArchivePart } from './contract.ts';
 
 export const manifestName = 'manifest.json';
 const version = 1;

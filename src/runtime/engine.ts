@@ -1,4 +1,5 @@
 /** The engine of one role: its controllers, each with a queue of its own, from start to an orderly stop. */
+import { setMaxListeners } from 'node:events';
 import type { KubeObject } from '../api/meta.ts';
 import type { World } from '../base/world.ts';
 import type { Client, Informers } from '../client/contract.ts';
@@ -135,6 +136,8 @@ export function createManager(options: ManagerOptions): Manager {
       if (isRunning) throw new Error('this manager runs already');
       isRunning = true;
       const watching = new AbortController();
+      // Each informer's watch hears it: many listeners are no leak.
+      setMaxListeners(0, watching.signal);
       const disconnects = units.map(({ connect }) => connect());
       informers.start(watching.signal);
       try {

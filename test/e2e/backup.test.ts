@@ -1,0 +1,206 @@
+/** Backups of a real machine and a real container that are written to meanwhile, had back by the recipe of docs/backup.md. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { buildWriterDisk, verifyDisk, writingAt } from '../lab/writer.ts';
+import { checkout, must, until } from './harness/commands.ts';
+import { type HostState, hostState } from './harness/host.ts';
+import { type Lab, startLab } from './harness/lab.ts';
+
+type Guest = {
+  status?: {
+    phase?: string;
+    lock?: object;
+    networks?: { addresses?: string[] }[];
+    volumes?: { name: string; id: string }[];
+  };
+};
+type Backup = {
+  status?: {
+    phase?: string;
+    mode?: string;
+    consistency?: string;
+    stillMilliseconds?: number;
+    archive?: string;
+    message?: string;
+  };
+};
+
+let place: string;
+let lab: Lab;
+let before: HostState;
+
+const guests = () => `
+apiVersion: vireo.dev/v1alpha1
+kind: StoragePool
+metadata: {name: local}
+spec: {type: Directory}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Image
+metadata: {name: writer}
+spec: {kind: Disk, pool: local, source: {path: {path: ${place}/images/writer.qcow2}}}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Image
+metadata: {name: busybox}
+spec: {kind: ContainerRootfs, pool: local, source: {build: {recipe: BusyboxRootfs}}}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: VirtualMachine
+metadata: {name: writer, namespace: default}
+spec:
+  memory: {size: 96Mi}
+  display: None
+  disks:
+    - {name: root, pool: local, format: qcow2, source: {image: {name: writer}}}
+    - {name: data, pool: local, format: qcow2, size: 16Mi}
+  networks: [{name: eth0, nat: {}}]
+  shutdown: {timeoutSeconds: 10}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Container
+metadata: {name: box, namespace: default}
+spec: {image: busybox, rootfs: {pool: local}, memory: 64Mi, shutdown: {timeoutSeconds: 10}}
+`;
+
+const backup = (name: string, kind: string, guest: string, mode: string, compression = 'Zstd') => `
+apiVersion: vireo.dev/v1alpha1
+kind: Backup
+metadata: {name: ${name}, namespace: default}
+spec: {guest: {kind: ${kind}, name: ${guest}}, pool: local, mode: ${mode}, compression: ${compression}}
+`;
+
+async function backUp(yaml: string, name: string): Promise<NonNullable<Backup['status']>> {
+  await lab.apply(yaml);
+  return until(
+    `${name} is made`,
+    async () => {
+      const { status } = await lab.get<Backup>(`backups.vireo.dev/${name}`);
+      if (status?.phase === 'Failed') throw new Error(status.message);
+      return status?.phase === 'Succeeded' && status;
+    },
+    90_000,
+  );
+}
+
+/** Runs the named block of the recipe as somebody who reads it would. */
+async function follow(block: string, env: Record<string, string>): Promise<void> {
+  const page = await readFile(join(checkout, 'docs/backup.md'), 'utf8');
+  const script = new RegExp(`^\`\`\`sh ${block}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1];
+  if (script === undefined) throw new Error(`docs/backup.md has no block ${block}`);
+  const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
+  await must(['sh', '-euc', `${exports.join('')}${script}`]);
+}
+
+async function archiveOf({ archive }: { archive?: string }): Promise<string> {
+  const found = await must(['find', lab.dataDirectory, '-type', 'd', '-name', String(archive)]);
+  await follow('check', { ARCHIVE: found.trim() });
+  return found.trim();
+}
+
+beforeAll(async () => {
+  before = await hostState();
+  place = await mkdtemp(join(tmpdir(), 'vireo-backup-'));
+  // Containers' users pass it.
+  await must(['chmod', '711', place]);
+  await mkdir(join(place, 'images'));
+  await buildWriterDisk({ ...realWorld(), log: silentLog }, join(place, 'images', 'writer.qcow2'));
+  await writeFile(join(place, 'agent.yaml'), `imagePaths: [${place}/images]\n`);
+  lab = await startLab({ name: 'backup', args: ['--config', join(place, 'agent.yaml')] });
+  await lab.apply(guests());
+  await lab.kubectl('wait', '--for=condition=Ready', '--timeout=150s', 'vm/writer', 'ct/box');
+});
+afterAll(async () => {
+  await lab?.dispose();
+  await rm(place, { recursive: true });
+  expect(await hostState()).toEqual(before);
+});
+
+describe('a machine that writes all the time', () => {
+  const addressOf = () =>
+    until(
+      'it has an address',
+      async () => (await lab.get<Guest>('vm/writer')).status?.networks?.[0]?.addresses?.[0],
+      120_000,
+    );
+  const restored = async (status: { archive?: string }, name: string) => {
+    const target = join(place, `${name}.raw`);
+    await follow('disk', { ARCHIVE: await archiveOf(status), DISK: 'data', TARGET: target });
+    return verifyDisk(target);
+  };
+
+  it.each(['Snapshot', 'Suspend'])(
+    'is had back from a backup by %s without a lost record, and wrote on meanwhile',
+    async (mode) => {
+      const address = await addressOf();
+      const from = await until('it writes', () => writingAt(address), 120_000);
+      const name = `vm-${mode.toLowerCase()}`;
+      const status = await backUp(backup(name, 'VirtualMachine', 'writer', mode), name);
+      expect(status).toMatchObject({ mode, consistency: 'Crash' });
+      expect(status.stillMilliseconds).toBeLessThan(2_000);
+      const now = await until('it writes on', async () => {
+        const seen = await writingAt(address);
+        return seen !== undefined && seen.number > from.number && seen;
+      });
+      const last = await restored(status, name);
+      expect(last.boot).toBe(now.boot);
+      expect(last.number).toBeGreaterThanOrEqual(from.number);
+      expect(last.number).toBeLessThanOrEqual(now.number);
+    },
+  );
+
+  it('goes on when the agent is killed in the middle, and the backup is made in the end', async () => {
+    const address = await addressOf();
+    const from = await until('it writes', () => writingAt(address), 120_000);
+    await lab.apply(backup('killed', 'VirtualMachine', 'writer', 'Snapshot'));
+    await until('it is locked', async () => (await lab.get<Guest>('vm/writer')).status?.lock !== undefined);
+    process.kill(await lab.child('agent'), 'SIGKILL');
+    const status = await backUp(backup('killed', 'VirtualMachine', 'writer', 'Snapshot'), 'killed');
+    const last = await restored(status, 'killed');
+    expect(last.boot).toBe(from.boot);
+    await until(
+      'it is not locked',
+      async () => (await lab.get<Guest>('vm/writer')).status?.lock === undefined,
+    );
+  });
+});
+
+describe('a container whose log grows all the time', () => {
+  it('is had back with a whole log, owners and capabilities, by Suspend where its pool has no snapshots', async () => {
+    const { status } = await lab.get<Guest>('ct/box');
+    const id = status?.volumes?.find(({ name }) => name === 'rootfs')?.id ?? '';
+    const volume = (
+      await must(['find', lab.dataDirectory, '-type', 'd', '-name', id, '-path', '*volumes*'])
+    ).trim();
+    const root = join(volume, 'rootfs');
+    await must([
+      'sh',
+      '-c',
+      `cp "$(command -v sleep)" ${root}/able && chown 1000:1001 ${root}/able && chmod 4755 ${root}/able`,
+    ]);
+    await must(['setcap', 'cap_net_raw+ep', `${root}/able`]);
+    let writing = true;
+    const writer = (async () => {
+      for (let line = 1; writing; line += 1)
+        await must(['sh', '-c', `echo ${line} $(echo ${line} | sha256sum | cut -c1-64) >> ${root}/log`]);
+    })();
+    const made = await backUp(backup('box', 'Container', 'box', 'Snapshot', 'Gzip'), 'box');
+    writing = false;
+    await writer;
+    expect(made).toMatchObject({ mode: 'Suspend', consistency: 'Filesystem' });
+    expect(made.message).toMatch(/Suspend/);
+    const target = join(place, 'root');
+    await mkdir(target);
+    await follow('root', { ARCHIVE: await archiveOf(made), TARGET: target });
+    const log = await readFile(join(target, 'log'), 'utf8');
+    expect((await readFile(join(root, 'log'), 'utf8')).startsWith(log)).toBe(true);
+    expect(log.endsWith('\n')).toBe(true);
+    expect((await must(['stat', '-c', '%u:%g %a', `${target}/able`])).trim()).toBe('1000:1001 4755');
+    expect(await must(['getcap', `${target}/able`])).toContain('cap_net_raw=ep');
+    expect((await lab.get<Guest>('ct/box')).status?.phase).toBe('Running');
+  });
+});

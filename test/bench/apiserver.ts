@@ -73,10 +73,11 @@ async function measure(server: Server, objects: number): Promise<Measured[]> {
   if (objects > some) {
     await rate(target, create, { clients: 32, first: some, count: objects - some });
     const started = await server.restart();
-    const seconds = started === undefined ? [] : [{ name: 'start-up with 100,000 objects', value: started }];
+    const count = objects.toLocaleString('en-US');
+    const seconds = started === undefined ? [] : [{ name: `start-up with ${count} objects`, value: started }];
     figures.push(
       ...seconds.map((one) => ({ ...one, unit: 's', twice: 'quarter' as const })),
-      ...(await memory(server, '100,000')),
+      ...(await memory(server, count)),
     );
   }
   return figures;

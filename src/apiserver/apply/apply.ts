@@ -11,12 +11,11 @@ import { collectFields, withNamedParents } from './collect.ts';
 import { compareValues } from './compare.ts';
 import { type Conflict, conflictsWith } from './conflict.ts';
 import { pathText } from './element.ts';
-import { difference, type FieldSet, intersection, isEmptySet, pathsOf, union } from './fieldset.ts';
+import { difference, emptySet, type FieldSet, intersection, isEmptySet, pathsOf, union } from './fieldset.ts';
 import { fieldsOfLastApplied, lastAppliedManager, withLastApplied } from './lastapplied.ts';
 import { emptyLike, reconcileOwners } from './managers.ts';
 import { mergeValues } from './merge.ts';
 import {
-  allOwned,
   decodeOwners,
   encodeOwners,
   type Owner,
@@ -36,6 +35,7 @@ import {
 } from './ownership.ts';
 import { removeFields } from './remove.ts';
 import { type FieldType, rootType } from './typing.ts';
+import { alike, inVersions, type Versions } from './versions.ts';
 
 /** One apply request. */
 export type ApplyInput = Endpoint & {
@@ -48,6 +48,8 @@ export type ApplyInput = Endpoint & {
   force: boolean;
   /** RFC 3339, whole seconds. */
   time: string;
+  /** Absent where the versions of the kind differ in name only. */
+  versions?: Versions;
 };
 
 /** The object to store, deep-equal to the live one when nothing changed; or why others would have to give way. */
@@ -94,7 +96,8 @@ function merge(type: FieldType, input: ApplyInput, live: KubeObject, force: bool
   const unwritable = unwritableFields(type, input.applied, input);
   const before = withoutTopLevel(live, []);
   const config = withoutTopLevel(input.applied, unwritable);
-  const owners = startingOwners(type, input, before);
+  const versions = input.versions ?? alike(type);
+  const owners = startingOwners(type, versions, input, before);
   const name = { manager: input.manager, operation: 'Apply', apiVersion: input.applied.apiVersion } as const;
   const self: Owner = {
     ...name,
@@ -104,13 +107,17 @@ function merge(type: FieldType, input: ApplyInput, live: KubeObject, force: bool
   const key = ownerKey(self);
   const last = owners.get(key);
   owners.set(key, self);
-  const merged = mergeValues(type, before, config);
-  const object = prune(type, merged, owners, last?.fields) as KubeObject;
+  const merged = mergeValues(type, before, config) as KubeObject;
+  const object = prune(versions, merged, owners, last);
 
-  const comparison = compareValues(type, before, object);
-  const touched = touchedFields(owners, comparison, key);
+  const { apiVersion } = input.applied;
+  const known = { apiVersion, comparison: compareValues(type, before, object) };
+  const comparisonIn = inVersions(versions, known, (other, wanted) =>
+    compareValues(other, versions.convert(before, wanted), versions.convert(object, wanted)),
+  );
+  const touched = touchedFields(owners, comparisonIn, key);
   if (touched.size > 0 && !force) return refuse(owners, touched);
-  releaseFields(owners, comparison, key);
+  releaseFields(owners, comparisonIn, key);
   const changed = !equalJson(before, object);
   const time = changed ? input.time : last?.time;
   setFields(owners, { ...self, ...(time === undefined ? {} : { time }) }, ownable(self.fields));
@@ -118,9 +125,9 @@ function merge(type: FieldType, input: ApplyInput, live: KubeObject, force: bool
 }
 
 /** The managers of the live object. What nobody tracked so far belongs to one stand-in, so that it is not lost. */
-function startingOwners(type: FieldType, input: ApplyInput, before: KubeObject): Owners {
+function startingOwners(type: FieldType, versions: Versions, input: ApplyInput, before: KubeObject): Owners {
   const owners = decodeOwners(input.live?.metadata.managedFields) ?? new Map<string, Owner>();
-  reconcileOwners(type, owners);
+  reconcileOwners(versions, owners);
   if (owners.size === 0 && input.live !== undefined) {
     const { subresource, time } = input;
     const writer: OwnerName = {
@@ -130,25 +137,60 @@ function startingOwners(type: FieldType, input: ApplyInput, before: KubeObject):
       ...(subresource ? { subresource } : {}),
     };
     const after = withoutTopLevel(before, unwritableFields(type, before, input));
-    recordUpdate(owners, { comparison: compareValues(type, emptyLike(before), after), writer, time });
+    const comparison = compareValues(type, emptyLike(before), after);
+    recordUpdate(owners, { comparison, comparisonIn: () => comparison, writer, time });
   }
   return owners;
 }
 
 /**
  * Removes what this manager applied last time but no longer does, unless somebody owns it. Parents of such fields
- * go too when nothing of theirs is left to anybody.
+ * go too when nothing of theirs is left to anybody. What was applied is looked up in the version it was applied in, and what
+ * others own is put back version after version.
  */
-function prune(type: FieldType, merged: unknown, owners: Owners, last: FieldSet | undefined): unknown {
-  if (last === undefined || isEmptySet(last)) return merged;
-  const ofLast = withNamedParents(type, last);
-  const all = withNamedParents(type, collectFields(type, merged));
-  const untouched = withNamedParents(type, collectFields(type, removeFields(type, merged, ofLast, 'null')));
-  const owned = withNamedParents(type, allOwned(owners));
-  const kept = removeFields(type, merged, difference(all, union(untouched, owned)), 'null');
-  const remaining = withNamedParents(type, collectFields(type, kept));
+function prune(versions: Versions, merged: KubeObject, owners: Owners, last: Owner | undefined): KubeObject {
+  if (last === undefined || isEmptySet(last.fields)) return merged;
+  const type = versions.typeOf(last.apiVersion);
+  if (type === undefined) return merged;
+  const whole = versions.convert(merged, last.apiVersion);
+  const ofLast = withNamedParents(type, last.fields);
+  let kept = removeFields(type, whole, ofLast, 'null') as KubeObject;
+  for (const [apiVersion, owned] of ownedIn(versions, owners, last.apiVersion)) {
+    kept = putBack(versions, { whole, kept }, apiVersion, owned);
+  }
+  const remaining = allFields(type, versions.convert(kept, last.apiVersion));
   // Only what this manager applied itself may go: fields that nobody owns stay.
-  return removeFields(type, merged, intersection(difference(all, remaining), ofLast), 'empty');
+  const gone = intersection(difference(allFields(type, whole), remaining), ofLast);
+  return versions.convert(removeFields(type, whole, gone, 'empty') as KubeObject, merged.apiVersion);
+}
+
+/** What all managers own, for each form that objects have; that of `first` comes first. */
+function ownedIn(versions: Versions, owners: Owners, first: string): [string, FieldSet][] {
+  const result = new Map<string, [string, FieldSet]>([[versions.formOf(first), [first, emptySet]]]);
+  for (const { apiVersion, fields } of owners.values()) {
+    const form = versions.formOf(apiVersion);
+    const [name, owned] = result.get(form) ?? [apiVersion, emptySet];
+    result.set(form, [name, union(owned, fields)]);
+  }
+  return [...result.values()];
+}
+
+/** The object with those fields of the whole one that are owned in a version. */
+function putBack(
+  versions: Versions,
+  { whole, kept }: { whole: KubeObject; kept: KubeObject },
+  apiVersion: string,
+  owned: FieldSet,
+): KubeObject {
+  const type = versions.typeOf(apiVersion);
+  if (type === undefined) return kept;
+  const all = versions.convert(whole, apiVersion);
+  const left = union(allFields(type, versions.convert(kept, apiVersion)), withNamedParents(type, owned));
+  return removeFields(type, all, difference(allFields(type, all), left), 'null') as KubeObject;
+}
+
+function allFields(type: FieldType, object: unknown): FieldSet {
+  return withNamedParents(type, collectFields(type, object));
 }
 
 function refuse(owners: Owners, touched: Map<string, FieldSet>): Refused {

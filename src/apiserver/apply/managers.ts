@@ -13,6 +13,7 @@ import {
 } from './owners.ts';
 import { type Endpoint, recordUpdate, unwritableFields, withoutTopLevel } from './ownership.ts';
 import { type FieldType, rootType } from './typing.ts';
+import { alike, inVersions, type Versions } from './versions.ts';
 
 /** One write. `after` is the object as it will be stored, with the managedFields the client sent, if any. */
 export type UpdateInput = Endpoint & {
@@ -24,6 +25,8 @@ export type UpdateInput = Endpoint & {
   manager: string;
   /** RFC 3339, whole seconds. */
   time: string;
+  /** Absent where the versions of the kind differ in name only. */
+  versions?: Versions;
 };
 
 /**
@@ -33,20 +36,29 @@ export type UpdateInput = Endpoint & {
 export function updateManagedFields(input: UpdateInput): ManagedFieldsEntry[] {
   const { before, after, time } = input;
   const type = rootType(input.schema);
+  const versions = input.versions ?? alike(type);
   const comparison = compareWritable(type, input);
   // The usual write of a controller that has nothing new to say: nothing is decoded for it.
   if (before !== undefined && isSame(comparison) && !rewrites(input))
     return before.metadata.managedFields ?? [];
   const owners = startingOwners(input);
   if (owners.size === 0 && before !== undefined) return [];
-  reconcileOwners(type, owners);
+  reconcileOwners(versions, owners);
   const writer: OwnerName = {
     manager: input.manager === '' ? 'unknown' : input.manager,
     operation: 'Update',
     apiVersion: after.apiVersion,
     ...(input.subresource ? { subresource: input.subresource } : {}),
   };
-  recordUpdate(owners, { comparison, writer, time });
+  const { apiVersion } = after;
+  const comparisonIn = inVersions(versions, { apiVersion, comparison }, (other, wanted) =>
+    compareWritable(other, {
+      ...input,
+      ...(before === undefined ? {} : { before: versions.convert(withoutTopLevel(before, []), wanted) }),
+      after: versions.convert(withoutTopLevel(after, []), wanted),
+    }),
+  );
+  recordUpdate(owners, { comparison, comparisonIn, writer, time });
   capUpdateOwners(owners);
   return keepTimes(encodeOwners(owners), before, after);
 }
@@ -73,9 +85,12 @@ export function emptyLike(object: KubeObject): KubeObject {
   return { apiVersion: object.apiVersion, kind: object.kind, metadata: {} };
 }
 
-/** Brings all sets to the present schema, see reconcileWithSchema. */
-export function reconcileOwners(type: FieldType, owners: Owners): void {
-  for (const owner of [...owners.values()]) setFields(owners, owner, reconcileWithSchema(type, owner.fields));
+/** Brings all sets to the present schemas, see reconcileWithSchema. */
+export function reconcileOwners(versions: Versions, owners: Owners): void {
+  for (const owner of [...owners.values()]) {
+    const type = versions.typeOf(owner.apiVersion);
+    if (type !== undefined) setFields(owners, owner, reconcileWithSchema(type, owner.fields));
+  }
 }
 
 /** The managers to start from: what the client sent where it may, else what is stored. */

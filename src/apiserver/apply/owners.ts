@@ -1,6 +1,6 @@
 /** The managers of one object's fields: metadata.managedFields decoded, and written back in kube-apiserver's order. */
 import type { FieldsV1, ManagedFieldsEntry } from '../object.ts';
-import { emptySet, type FieldSet, isEmptySet, union } from './fieldset.ts';
+import { type FieldSet, isEmptySet, union } from './fieldset.ts';
 import { decodeFields, encodeFields } from './fieldsv1.ts';
 
 /** How a manager wrote: by server-side apply, or by any other request. */
@@ -77,13 +77,6 @@ export function setFields(owners: Owners, owner: Owner, fields: FieldSet): void 
   const key = ownerKey(owner);
   if (isEmptySet(fields)) owners.delete(key);
   else owners.set(key, fields === owner.fields ? owner : { ...owner, fields });
-}
-
-/** All fields that any manager owns. */
-export function allOwned(owners: Owners): FieldSet {
-  let result = emptySet;
-  for (const owner of owners.values()) result = union(result, owner.fields);
-  return result;
 }
 
 /** Merges the oldest entries by Update into one per API version until at most ten are left. */

@@ -12,6 +12,7 @@ import {
 } from './fieldset.ts';
 import { type OwnerName, type Owners, ownerKey, setFields } from './owners.ts';
 import { type FieldType, isNamedField } from './typing.ts';
+import type { ComparisonIn } from './versions.ts';
 
 /** Fields by which the server identifies an object or counts its changes: no manager ever owns them. */
 export const systemFields: FieldSet = [
@@ -63,24 +64,30 @@ export function withoutTopLevel(object: KubeObject, names: readonly string[]): K
 /** Fields of other managers that the change touches, per manager: what server-side apply calls conflicts. */
 export function touchedFields(
   owners: Owners,
-  comparison: Comparison,
+  comparisonIn: ComparisonIn,
   except?: string,
 ): Map<string, FieldSet> {
-  const changed = union(comparison.modified, comparison.added);
   const result = new Map<string, FieldSet>();
   for (const [key, owner] of owners) {
     if (key === except) continue;
-    const touched = intersection(owner.fields, changed);
+    const comparison = comparisonIn(owner.apiVersion);
+    if (comparison === undefined) continue;
+    const touched = intersection(owner.fields, union(comparison.modified, comparison.added));
     if (!isEmptySet(touched)) result.set(key, touched);
   }
   return result;
 }
 
-/** Takes changed and removed fields from all managers but one. */
-export function releaseFields(owners: Owners, comparison: Comparison, except?: string): void {
-  const touched = touchedFields(owners, comparison, except);
+/** Takes changed and removed fields from all managers but one. What is owned in a version that has gone is owned no longer. */
+export function releaseFields(owners: Owners, comparisonIn: ComparisonIn, except?: string): void {
+  const touched = touchedFields(owners, comparisonIn, except);
   for (const [key, owner] of [...owners]) {
     if (key === except) continue;
+    const comparison = comparisonIn(owner.apiVersion);
+    if (comparison === undefined) {
+      owners.delete(key);
+      continue;
+    }
     const taken = touched.get(key);
     const kept = taken === undefined ? owner.fields : difference(owner.fields, taken);
     setFields(owners, owner, difference(kept, comparison.removed));
@@ -93,12 +100,12 @@ export function releaseFields(owners: Owners, comparison: Comparison, except?: s
  */
 export function recordUpdate(
   owners: Owners,
-  change: { comparison: Comparison; writer: OwnerName; time: string },
+  change: { comparison: Comparison; comparisonIn: ComparisonIn; writer: OwnerName; time: string },
 ): void {
-  const { comparison, writer, time } = change;
+  const { comparison, comparisonIn, writer, time } = change;
   const key = ownerKey(writer);
   const stored = owners.get(key);
-  releaseFields(owners, comparison);
+  releaseFields(owners, comparisonIn);
   const written = difference(union(comparison.modified, comparison.added), systemFields);
   if (isEmptySet(written)) return;
   const previous = owners.get(key);

@@ -10,6 +10,7 @@ import { badRequest, failure } from '../status.ts';
 import { asObject, decodeYaml } from '../wire/decode.ts';
 import type { Context, Place, WriteOptions } from './context.ts';
 import { create } from './create.ts';
+import { withForms } from './forms.ts';
 import { checkUrl, readObject, reportFaults } from './incoming.ts';
 import { invalidOption, patchFailure } from './settle.ts';
 import { update } from './update.ts';
@@ -38,8 +39,8 @@ export async function apply(
   if (!manager)
     throw invalidOption('fieldManager', 'FieldValueRequired', 'Required value: is required for apply patch');
   const applied = await readApplied(place, request.body, options);
-  const merge = (live: KubeObject | undefined): KubeObject => {
-    const result = tryApply(context, place, request, { applied, live, manager });
+  const merge = async (live: KubeObject | undefined): Promise<KubeObject> => {
+    const result = await tryApply(context, place, request, { applied, live, manager });
     if (result.ok) return readObject(place.served, { value: result.object, duplicates: [] }).object;
     const causes = result.conflicts.map(({ field, message }) => ({
       reason: 'FieldManagerConflict',
@@ -52,7 +53,7 @@ export async function apply(
   const exists = () => context.store.get(placeKey(place)) !== undefined || request.subresource !== undefined;
   while (!exists()) {
     try {
-      return await create(context, place.served, place.namespace, merge(undefined), {
+      return await create(context, place.served, place.namespace, await merge(undefined), {
         ...options,
         managed: true,
       });
@@ -68,22 +69,25 @@ function placeKey({ served, namespace, name }: Place): string {
   return keyOf(served.prefix, namespace, name);
 }
 
-function tryApply(
+async function tryApply(
   context: Context,
   { served, name }: Place,
   { force, subresource }: ApplyRequest,
-  input: { applied: KubeObject; live: KubeObject | undefined; manager: string },
-): ApplyResult {
+  { applied, live, manager }: { applied: KubeObject; live: KubeObject | undefined; manager: string },
+): Promise<ApplyResult> {
+  const input = {
+    schema: served.resource.schema,
+    applied,
+    ...(live === undefined ? {} : { live }),
+    manager,
+    force,
+    ...(subresource === undefined ? {} : { subresource }),
+    time: timestamp(context.clock),
+  };
   try {
-    return serverSideApply({
-      schema: served.resource.schema,
-      applied: input.applied,
-      ...(input.live === undefined ? {} : { live: input.live }),
-      manager: input.manager,
-      force,
-      ...(subresource === undefined ? {} : { subresource }),
-      time: timestamp(context.clock),
-    });
+    return await withForms(context, served, (versions) =>
+      serverSideApply({ ...input, ...(versions === undefined ? {} : { versions }) }),
+    );
   } catch (error) {
     throw patchFailure(error, served, name);
   }

@@ -83,7 +83,7 @@ async function insert(
 ): Promise<Written | undefined> {
   const wanted = await mutated(context, { served, object: draft }, options);
   await options.pace?.();
-  const object = prepare(context, served, wanted, options);
+  const object = await prepare(context, served, wanted, options);
   await options.pace?.();
   await checkValid(served, object);
   await options.pace?.();
@@ -103,12 +103,12 @@ async function insert(
   return { code: 201, object, wire: () => wireOf(served, object, { value, modRevision }) };
 }
 
-function prepare(
+async function prepare(
   context: Context,
   served: Served,
   draft: KubeObject,
   options: WriteOptions & { managed?: boolean },
-): KubeObject {
+): Promise<KubeObject> {
   const time = timestamp(context.clock);
   const { behaviour, resource } = served;
   const {
@@ -129,7 +129,7 @@ function prepare(
   };
   if (resource.subresources.status === true) delete object.status;
   behaviour.prepareCreate?.(object, time, options.user);
-  if (!options.managed) recordManager(context, served, { after: object }, options);
+  if (!options.managed) await recordManager(context, served, { after: object }, options);
   return object;
 }
 

@@ -8,20 +8,24 @@ import { PatchError } from '../patch/error.ts';
 import type { StatusDoor } from '../resource.ts';
 import { badRequest, conflict, failure, invalid } from '../status.ts';
 import type { Context, WriteOptions } from './context.ts';
+import { withForms } from './forms.ts';
 
 /** Records the writer of changed fields in metadata.managedFields. */
-export function recordManager(
+export async function recordManager(
   context: Context,
   served: Served,
   change: { before?: KubeObject; after: KubeObject; subresource?: string },
   options: WriteOptions,
-): void {
-  const entries = updateManagedFields({
+): Promise<void> {
+  const input = {
     schema: served.resource.schema,
     ...change,
     manager: options.fieldManager,
     time: timestamp(context.clock),
-  });
+  };
+  const entries = await withForms(context, served, (versions) =>
+    updateManagedFields({ ...input, ...(versions === undefined ? {} : { versions }) }),
+  );
   setManagedFields(change.after, entries);
 }
 

@@ -65,7 +65,7 @@ async function attempt(
   const { subresource } = revision;
   const change = { served, old, ...(subresource === undefined ? {} : { subresource }) };
   const proposed = await mutated(context, { ...change, object: asked }, options);
-  const object = prepare(context, served, proposed, old, revision, options);
+  const object = await prepare(context, served, proposed, old, revision, options);
   await options.pace?.();
   await checkValid(served, object, old, statusDoor(served.resource, subresource));
   await options.pace?.();
@@ -129,14 +129,14 @@ function checkIdentity(
   if (metadata.resourceVersion !== old.resourceVersion) throw conflict(resource, name, modified);
 }
 
-function prepare(
+async function prepare(
   context: Context,
   served: Served,
   proposed: KubeObject,
   old: KubeObject,
   { subresource, managed }: Revision,
   options: WriteOptions,
-): KubeObject {
+): Promise<KubeObject> {
   const object = restrict(served, proposed, old, subresource);
   object.metadata = keepSystemFields(object.metadata, old.metadata);
   if (subresource !== 'finalize') {
@@ -145,7 +145,7 @@ function prepare(
   }
   if (!managed) {
     const change = { before: old, after: object, ...(subresource === undefined ? {} : { subresource }) };
-    recordManager(context, served, change, options);
+    await recordManager(context, served, change, options);
   }
   if (served.behaviour.generation && specChanged(served, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;

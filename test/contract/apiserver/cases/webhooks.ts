@@ -1,4 +1,4 @@
-/** Webhooks, asked for real: in which order and how often, and in which version they see an object. */
+/** Webhooks, asked for real: in which order and how often, in which version they see an object, and who owns fields across versions. */
 import { type Case, type Step, step } from '../suite.ts';
 
 const base = '/apis/admissionregistration.k8s.io/v1';
@@ -92,6 +92,18 @@ const thing = (version: string, name: string, fields: Record<string, unknown>) =
 const aboutV1 = [
   { apiGroups: ['{ns}.dev'], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['things'] },
 ];
+
+const applied = (
+  version: string,
+  manager: string,
+  fields: Record<string, unknown>,
+  expect: Step['expect'],
+  force = false,
+): Step =>
+  step('PATCH', `${things(version)}/a?fieldManager=${manager}${force ? '&force=true' : ''}`, expect, {
+    type: 'application/apply-patch+yaml',
+    body: thing(version, 'a', fields),
+  });
 
 export const webhookCases: Case[] = [
   {
@@ -285,6 +297,68 @@ export const webhookCases: Case[] = [
       step('POST', `${things('v2')}?dryRun=All`, { code: 201 }, { body: thing('v2', 'a', { amount: 3 }) }),
       step('DELETE', `${base}/validatingadmissionpolicybindings/p-{ns}`, { code: 200 }),
       step('DELETE', `${base}/validatingadmissionpolicies/p-{ns}`, { code: 200 }),
+      undefinedAgain,
+    ],
+  },
+  {
+    name: 'fields are owned across versions: under the name they have in each',
+    comparedWith: '1.33.4',
+    steps: [
+      ...defined,
+      applied('v1', 'one', { size: 3, color: 'red' }, { code: 201 }),
+      applied('v2', 'two', { amount: 4 }, { code: 409, text: /conflict with \\"one\\": \.spec\.size/ }),
+      applied('v2', 'two', { amount: 4, place: 'here' }, { code: 200, body: { spec: { amount: 4 } } }, true),
+      step('GET', `${things('v1')}/a`, {
+        code: 200,
+        body: {
+          spec: { size: 4, color: 'red', place: 'here' },
+          metadata: {
+            managedFields: [
+              { manager: 'one', apiVersion: '{ns}.dev/v1', fieldsV1: { 'f:spec': { 'f:size': '<absent>' } } },
+              { manager: 'two', apiVersion: '{ns}.dev/v2', fieldsV1: { 'f:spec': { 'f:amount': {} } } },
+            ],
+          },
+        },
+      }),
+      // What it applied through the one version and no longer does through the other is taken away.
+      applied('v1', 'two', { size: 4 }, { code: 200, body: { spec: { size: 4, place: '<absent>' } } }),
+      undefinedAgain,
+    ],
+  },
+  {
+    name: 'who changes a field through one version takes it from who owns it through another',
+    comparedWith: '1.33.4',
+    steps: [
+      ...defined,
+      applied('v1', 'one', { size: 3, color: 'red' }, { code: 201 }),
+      step(
+        'PATCH',
+        `${things('v2')}/a?fieldManager=editor`,
+        {
+          code: 200,
+          body: {
+            spec: { amount: 5 },
+            metadata: {
+              managedFields: [
+                {
+                  manager: 'one',
+                  operation: 'Apply',
+                  apiVersion: '{ns}.dev/v1',
+                  fieldsV1: { 'f:spec': { 'f:color': {}, 'f:size': '<absent>' } },
+                },
+                {
+                  manager: 'editor',
+                  operation: 'Update',
+                  apiVersion: '{ns}.dev/v2',
+                  fieldsV1: { 'f:spec': { 'f:amount': {} } },
+                },
+              ],
+            },
+          },
+        },
+        { type: 'application/merge-patch+json', body: { spec: { amount: 5 } } },
+      ),
+      step('DELETE', `${things('v1')}/a`, { code: 200 }),
       undefinedAgain,
     ],
   },

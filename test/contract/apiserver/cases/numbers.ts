@@ -66,6 +66,7 @@ export const numberCases: Case[] = [
       ),
       step('GET', `${base('n1.dev')}?watch=true&timeoutSeconds=1`, {
         code: 200,
+        eventually: true,
         text: /"type":"ADDED".*"count":9007199254740993\b/,
       }),
       step('GET', `${base('n1.dev')}?fieldSelector=spec.count%3D9007199254740993`, {

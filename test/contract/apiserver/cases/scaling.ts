@@ -264,7 +264,7 @@ export const scalingCases: Case[] = [
       ),
       step(
         'PATCH',
-        `${widgets}/a`,
+        `${widgets}/a?dryRun=All`,
         { code: 422, eventually: true, text: /should be greater than or equal to 0/ },
         { type: merge, body: { spec: { size: -4 } } },
       ),

@@ -11,6 +11,7 @@ import { drivePower, STUCK_RECHECK_MS } from './drive.ts';
 import { departDeps, removeDeps } from './farewell.ts';
 import { gather, handleOf, identify } from './gather.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
+import { moveStage } from './moving.ts';
 import { removeGuest } from './remove.ts';
 import { emptyMemory, type GuestMemory, type Scope } from './scope.ts';
 import { GUEST_STATUS_PATHS, guestStatus } from './status.ts';
@@ -69,6 +70,8 @@ export function guestController<T extends GuestObject, Request, Hardware>(
       return fail(scope, error);
     });
     world.settled.tell(`${recordKind(kind)}/${scope.key}`);
+    // Whose hand-over is asked for, or done, is its new host's to speak of.
+    if (moveStage(scope.record) === 'Left') return { outcome };
     // A guest that is gone needs no last word: its object goes too.
     const isGone = given.object.metadata.deletionTimestamp !== undefined && outcome.type === 'done';
     return isGone ? { outcome } : { outcome, status: guestStatus(scope) as T['status'] };

@@ -28,6 +28,8 @@ export type SourceMemory = {
   least?: { remainingBytes: number; at: number };
   downtimeLimitMs?: number;
   measured?: { totalMs: number; downtimeMs: number | undefined };
+  /** The hand-over was tried, or it was looked whether it may be. */
+  handOverTried?: true;
 };
 
 /** With the guest's object as it was read. */
@@ -42,13 +44,16 @@ export async function sourceFacts(
   const outgoing = record?.outgoing?.migration.uid === pass.name.uid ? record.outgoing : undefined;
   const observation = await pass.mover.observe(pass.handle);
   const transfer = await transferOf(pass, outgoing);
+  const standsStill = observation.state === 'HandedOver' || transfer.phase === 'Completed';
+  // The hand-over reads for itself before it asks: the first time nothing is gained by asking before that.
+  const isNew = standsStill && memory.handOverTried === undefined;
+  if (standsStill) memory.handOverTried = true;
   const isDecisive =
     outgoing !== undefined &&
     (outgoing.handOver !== undefined ||
       outgoing.givenUp !== undefined ||
       outgoing.held !== undefined ||
-      observation.state === 'HandedOver' ||
-      transfer.phase === 'Completed');
+      (standsStill && !isNew));
   const { belonging, found } = await whereItBelongs(world, pass, { record, outgoing, isDecisive }, memory);
   const now = world.guests.world.clock.monotonic();
   return {

@@ -23,7 +23,8 @@ export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<Tar
   const record = guests.records.get(pass.handle.id);
   const incoming = record?.incoming?.migration.uid === pass.name.uid ? record.incoming : undefined;
   const observation = await pass.mover.observe(pass.handle);
-  const { belonging, found } = await whereItBelongs(world, pass, record, incoming);
+  const arrived = observation.state === 'Incoming' ? seenArrived(world, pass, incoming) : undefined;
+  const { belonging, found } = arrived ?? (await whereItBelongs(world, pass, record, incoming));
   const settling = settlingOf(record, found, observation);
   const mayGiveBack = belonging === 'Target' && incoming !== undefined && observation.state === 'Off';
   return {
@@ -39,6 +40,22 @@ export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<Tar
         : { incoming, taken: record.incoming === undefined && record.outgoing === undefined },
     sourceIsThere: mayGiveBack ? await isOnline(world, incoming.from, pass.signal) : false,
   };
+}
+
+/**
+ * The guest stands still and the watch shows it placed here: the gate, which comes next, asks the API itself, so that asking before it would
+ * only take time.
+ */
+function seenArrived(
+  world: MoveWorld,
+  { mover, guest }: MovePass,
+  incoming: Incoming | undefined,
+): { belonging: Belonging; found: Stored<GuestObject> } | undefined {
+  const seen = mover.seen(`${guest.namespace}/${guest.name}`);
+  if (incoming?.type !== 'Live' || incoming.home === true || seen === undefined) return undefined;
+  const uid = world.guests.records.byKey(guest.kind, `${guest.namespace}/${guest.name}`)?.uid ?? '';
+  const ends = { guestUID: uid, source: incoming.from, target: world.guests.host, epoch: incoming.epoch - 1 };
+  return belongingOf(seen, ends) === 'Target' ? { belonging: 'Target', found: seen } : undefined;
 }
 
 async function whereItBelongs(

@@ -1,7 +1,9 @@
 /** Puts the controllers of the agent together: their informers, what they share, and the events of the drivers that wake them. */
+import type { Backup } from '../api/kinds/backup.ts';
 import { Image } from '../api/kinds/image.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
+import type { Informer } from '../client/contract.ts';
 import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
 import { backupController, backupInformer } from './backups/controller.ts';
@@ -76,7 +78,8 @@ export function connectControllers(parts: Parts): Connected {
       parts.controlPlane.trust().type !== 'Unknown' &&
       pools.list().every(({ metadata }) => parts.pools.get(metadata.name) !== undefined),
   });
-  const world = guestWorld(parts, looked);
+  const backups = backupInformer(manager.informers, host);
+  const world = guestWorld(parts, looked, backups);
   const builds = addHostControllers(parts, world);
 
   manager.add(guestController(world, machines, machineInformer));
@@ -101,7 +104,6 @@ export function connectControllers(parts: Parts): Connected {
 
   const snapshots = snapshotInformer(manager.informers, host);
   const rollbacks = rollbackInformer(manager.informers, host);
-  const backups = backupInformer(manager.informers, host);
   const handsOfMachines = createHands(world, machines, machineInformer);
   const handsOfContainers = createHands(world, containers, containerInformer);
   const keeping: SnapshotWorld = {
@@ -214,7 +216,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
   return builds;
 }
 
-function guestWorld(parts: Parts, looked: Promise<void>): GuestWorld {
+function guestWorld(parts: Parts, looked: Promise<void>, backups: Informer<Backup>): GuestWorld {
   const { manager, drivers, world, stock, reporter } = parts;
   return {
     host: parts.host,
@@ -233,6 +235,7 @@ function guestWorld(parts: Parts, looked: Promise<void>): GuestWorld {
     imageInformer: manager.informers.informer(Image, {
       indexes: { pool: (image) => [image.spec.pool] },
     }),
+    backup: (key) => backups.get(key),
     network: drivers.network,
     idRanges: parts.idRanges,
     grantIds: grantOnce(drivers, parts.idRanges.block),

@@ -77,6 +77,15 @@ export const snapshotSource = object(
   },
 );
 
+/** A Backup that a volume is made from. */
+export const backupSource = object(
+  'What the archive of a Backup in this namespace holds, on the host where it lies.',
+  {
+    name: objectName('Name of the Backup.'),
+    disk: Type.Optional(dnsLabel('Disk in it; the one of the same name when absent.')),
+  },
+);
+
 /** One network interface's place to plug in: exactly one member of it is set. */
 export const nicTarget = {
   bridge: object("An existing bridge of the host, named in the host's allow-list.", {

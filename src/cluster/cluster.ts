@@ -88,6 +88,7 @@ export function addClusterControllers(options: ClusterOptions): void {
       ],
     },
   });
+  const backups = informers.informer(Backup, { indexes: keptIndexes });
   const snapshots = informers.informer(Snapshot, {
     indexes: { ...keptIndexes, schedule: scheduleOf },
   });
@@ -114,7 +115,7 @@ export function addClusterControllers(options: ClusterOptions): void {
     ...containers.byIndex(index, name).map(guestKey),
   ];
   const decisions = { ledger, scheduler, incarnations, line, cluster };
-  const sources: PlacementSources = { hosts, pools, images, snapshots, operations, ...decisions };
+  const sources: PlacementSources = { hosts, pools, images, snapshots, backups, operations, ...decisions };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, cluster, raise }));
@@ -159,7 +160,6 @@ export function addClusterControllers(options: ClusterOptions): void {
       keptOfHosts(hosts, rollbacks),
     ]),
   );
-  const backups = informers.informer(Backup, { indexes: keptIndexes });
   manager.add(
     backupController(backups, kept, [
       keptOfGuests(machines, backups),

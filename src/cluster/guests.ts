@@ -21,6 +21,8 @@ export type Demand = {
   images: readonly string[];
   /** Names of Snapshots in its namespace: where they lie it has to be made. */
   snapshots: readonly string[];
+  /** Names of Backups in its namespace: likewise. */
+  backups: readonly string[];
   bridges: readonly string[];
 };
 
@@ -49,19 +51,21 @@ function machineDemand(spec: VirtualMachineSpec): Demand {
     pools: distinct(disks.map((disk) => disk.pool)),
     images: distinct(disks.flatMap((disk) => disk.source?.image?.name ?? [])),
     snapshots: distinct(disks.flatMap((disk) => disk.source?.snapshot?.name ?? [])),
+    backups: distinct(disks.flatMap((disk) => disk.source?.backup?.name ?? [])),
     bridges: distinct((spec.networks ?? []).flatMap((nic) => nic.bridge?.name ?? [])),
   };
 }
 
 function containerDemand(spec: ContainerSpec): Demand {
-  const { snapshot } = spec.rootfs.source ?? {};
+  const { snapshot, backup } = spec.rootfs.source ?? {};
   return {
     kind: 'Container',
     cpus: spec.cpu?.limit === undefined ? (spec.cpu?.cores ?? 0) : parseCpus(spec.cpu.limit),
     memoryBytes: spec.memory === undefined ? 0 : parseBytes(spec.memory),
     pools: [spec.rootfs.pool],
-    images: snapshot === undefined ? [spec.image] : [],
+    images: snapshot === undefined && backup === undefined ? [spec.image] : [],
     snapshots: snapshot === undefined ? [] : [snapshot.name],
+    backups: backup === undefined ? [] : [backup.name],
     bridges: distinct((spec.networks ?? []).flatMap((nic) => nic.bridge?.name ?? [])),
   };
 }

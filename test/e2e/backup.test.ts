@@ -204,3 +204,53 @@ describe('a container whose log grows all the time', () => {
     expect((await lab.get<Guest>('ct/box')).status?.phase).toBe('Running');
   });
 });
+
+describe('guests made from backups', () => {
+  it('run beside those they were, with what they had', async () => {
+    await lab.apply(`
+apiVersion: vireo.dev/v1alpha1
+kind: VirtualMachine
+metadata: {name: again, namespace: default}
+spec:
+  memory: {size: 96Mi}
+  display: None
+  disks:
+    - {name: root, pool: local, format: raw, source: {backup: {name: vm-snapshot}}}
+    - {name: data, pool: local, format: raw, source: {backup: {name: vm-snapshot}}}
+  networks: [{name: eth0, nat: {}}]
+  shutdown: {timeoutSeconds: 10}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Container
+metadata: {name: box-again, namespace: default}
+spec: {image: busybox, rootfs: {pool: local, source: {backup: {name: box}}}, memory: 64Mi, shutdown: {timeoutSeconds: 10}}
+`);
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'vm/again', 'ct/box-again');
+    const machine = await lab.get<Guest>('vm/again');
+    const address = await until(
+      'it has an address',
+      async () => (await lab.get<Guest>('vm/again')).status?.networks?.[0]?.addresses?.[0],
+      120_000,
+    );
+    const writing = await until('it writes', () => writingAt(address), 120_000);
+    // It goes on from the number that it had in the backup, and not from 1.
+    const saved = await lastSaved('vm-snapshot');
+    expect(writing.number).toBeGreaterThan(saved.number);
+    expect(writing.boot).not.toBe(saved.boot);
+    expect(machine.status?.volumes?.map(({ name }) => name)).toEqual(['root', 'data']);
+    const id = (await lab.get<Guest>('ct/box-again')).status?.volumes?.[0]?.id ?? '';
+    const root = (
+      await must(['find', lab.dataDirectory, '-type', 'd', '-name', id, '-path', '*volumes*'])
+    ).trim();
+    expect((await must(['stat', '-c', '%u:%g %a', `${root}/rootfs/able`])).trim()).toBe('1000:1001 4755');
+    expect(await must(['getcap', `${root}/rootfs/able`])).toContain('cap_net_raw=ep');
+  });
+});
+
+/** What the guest wrote last before the backup of that name. */
+async function lastSaved(name: string) {
+  const { status } = await lab.get<Backup>(`backups.vireo.dev/${name}`);
+  const target = join(place, `${name}-again.raw`);
+  await follow('disk', { ARCHIVE: await archiveOf(status ?? {}), DISK: 'data', TARGET: target });
+  return verifyDisk(target);
+}

@@ -41,7 +41,7 @@ export async function makeBackup(
 ): Promise<ArchiveManifest> {
   const { lock } = record;
   if (lock === undefined) throw new Error(`the guest ${record.id} is not locked`);
-  const archives = archivesIn(world, backup.spec.pool);
+  const archives = archivesIn(world.guests.pools, backup.spec.pool);
   const whole = await archives.read(lock.key);
   if (whole !== undefined) return whole;
   const volumes = await volumesOf(world, record.volumes);

@@ -4,6 +4,7 @@ import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Archives } from '../../drivers/storage/contract.ts';
+import type { PoolTable } from '../pools/table.ts';
 import type { GuestLock } from '../record.ts';
 import type { SnapshotWorld } from '../snapshots/world.ts';
 
@@ -22,8 +23,8 @@ export function keyOfBackup({ metadata }: Stored<Backup>): string {
 }
 
 /** Throws ReasonedError StoragePoolNotReady. */
-export function archivesIn({ guests }: SnapshotWorld, pool: string): Archives {
-  const state = guests.pools.get(pool);
+export function archivesIn(pools: Pick<PoolTable, 'get'>, pool: string): Archives {
+  const state = pools.get(pool);
   if (state?.type === 'Open') return state.driver.archives;
   throw new ReasonedError('StoragePoolNotReady', `the StoragePool ${pool} cannot be used here at the moment`);
 }

@@ -1,7 +1,7 @@
 /** System containers: from a Container's spec to the request of the LXC driver. */
 
 import { derivedMac } from '../../api/identity.ts';
-import { Container } from '../../api/kinds/container.ts';
+import { Container, type ContainerSpec } from '../../api/kinds/container.ts';
 import { parseBytes, parseCpus } from '../../base/quantity.ts';
 import type {
   ContainerHardware,
@@ -10,7 +10,7 @@ import type {
 } from '../../drivers/hypervisor/contract.ts';
 import type { NicWish } from '../../drivers/network/contract.ts';
 import { CONTROLLERS } from '../access.ts';
-import { type Attachments, attached, type GuestKind } from './kind.ts';
+import { type Attachments, attached, type GuestKind, type VolumePlan } from './kind.ts';
 
 /** Name of a container's volume: it has one. */
 const ROOTFS = 'rootfs';
@@ -30,9 +30,7 @@ export function containerKind(
         pool: spec.rootfs.pool,
         kind: 'Filesystem',
         format: 'raw',
-        ...(spec.rootfs.source?.snapshot === undefined
-          ? { image: spec.image }
-          : { from: { snapshot: spec.rootfs.source.snapshot.name, disk: ROOTFS } }),
+        ...rootSource(spec),
         reclaim: spec.rootfs.reclaimPolicy ?? 'Delete',
       },
     ],
@@ -94,4 +92,11 @@ function requestOf(
     ...(spec.swap === undefined ? {} : { swapBytes: parseBytes(spec.swap) }),
     ...(spec.pidsLimit === undefined ? {} : { pidsLimit: spec.pidsLimit }),
   };
+}
+
+/** What the root is made from. */
+function rootSource({ image, rootfs }: ContainerSpec): Pick<VolumePlan, 'image' | 'from' | 'restore'> {
+  const { snapshot, backup } = rootfs.source ?? {};
+  if (snapshot !== undefined) return { from: { snapshot: snapshot.name, disk: ROOTFS } };
+  return backup === undefined ? { image } : { restore: { backup: backup.name, disk: ROOTFS } };
 }

@@ -25,6 +25,8 @@ export type VolumePlan = {
   image?: string;
   /** Instead of an image: a disk in a Snapshot of this namespace. */
   from?: { snapshot: string; disk: string };
+  /** Instead of an image: a disk in the archive of a Backup of this namespace. */
+  restore?: { backup: string; disk: string };
   reclaim: 'Delete' | 'Retain';
 };
 

@@ -85,6 +85,9 @@ function volumeOf(disk: Disk): VolumePlan {
     ...(disk.source?.snapshot === undefined
       ? {}
       : { from: { snapshot: disk.source.snapshot.name, disk: disk.source.snapshot.disk ?? disk.name } }),
+    ...(disk.source?.backup === undefined
+      ? {}
+      : { restore: { backup: disk.source.backup.name, disk: disk.source.backup.disk ?? disk.name } }),
   };
 }
 

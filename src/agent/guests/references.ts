@@ -17,6 +17,8 @@ export type ReferenceFacts = {
   image(name: string): ImageState | undefined;
   /** Pool of a disk in a Snapshot of this namespace that stands on this host. */
   kept(from: NonNullable<VolumePlan['from']>): { pool: string } | undefined;
+  /** Pool and end of a Backup of this namespace that this host made. */
+  backup(name: string): { pool: string; phase: string | undefined } | undefined;
   /** The Image object's pool, when there is such an object. */
   imagePool(name: string): string | undefined;
 };
@@ -26,11 +28,14 @@ export async function checkReferences(facts: ReferenceFacts, plans: readonly Vol
   for (const plan of plans) {
     const pool = checkPool(facts, plan);
     if (pool.type !== 'done') return pool;
-    if ((plan.image === undefined && plan.from === undefined) || (await facts.exists(plan))) continue;
+    const isBlank = plan.image === undefined && plan.from === undefined && plan.restore === undefined;
+    if (isBlank || (await facts.exists(plan))) continue;
     const source =
-      plan.from === undefined
-        ? checkImage(facts, plan, plan.image ?? '')
-        : checkSnapshot(facts, plan, plan.from);
+      plan.restore !== undefined
+        ? checkBackup(facts, plan.restore)
+        : plan.from === undefined
+          ? checkImage(facts, plan, plan.image ?? '')
+          : checkSnapshot(facts, plan, plan.from);
     if (source.type !== 'done') return source;
   }
   return done;
@@ -103,6 +108,15 @@ function checkSnapshot(
   if (kept.pool === pool) return done;
   const message = `the Snapshot ${from.snapshot} lies in the pool ${kept.pool} and ${name} in ${pool}: they must lie in one pool`;
   return stalled('SnapshotInOtherPool', message);
+}
+
+function checkBackup(facts: ReferenceFacts, { backup: name }: NonNullable<VolumePlan['restore']>): Outcome {
+  const backup = facts.backup(name);
+  if (backup?.phase !== 'Succeeded')
+    return waiting('BackupNotReady', `no Backup ${name} stands on this host`, SNAPSHOT_RECHECK_MS);
+  if (facts.pool(backup.pool)?.type === 'Open') return done;
+  const message = `the StoragePool ${backup.pool} with the archive of ${name} cannot be used at the moment`;
+  return waiting('StoragePoolNotReady', message, SNAPSHOT_RECHECK_MS);
 }
 
 /** Only a failure is told: the progress of a build would make a write of each step. */

@@ -1,6 +1,11 @@
 /** The volumes step: each volume of the plan exists, is at least as large as asked for, and is attached. Long copies go on beside the pass. */
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
-import type { StoragePool, VolumeFacts, VolumeRequest } from '../../drivers/storage/contract.ts';
+import type {
+  ArchivedVolume,
+  StoragePool,
+  VolumeFacts,
+  VolumeRequest,
+} from '../../drivers/storage/contract.ts';
 import type { Jobs } from '../jobs.ts';
 import type { VolumePlan } from './kind.ts';
 import { volumeId } from './remember.ts';
@@ -15,6 +20,12 @@ export type VolumeDeps = {
   imageSize(name: string): number | undefined;
   /** A volume in a snapshot of this namespace, as its pool knows it. */
   kept(namespace: string, from: NonNullable<VolumePlan['from']>): { id: string; key: string } | undefined;
+  /** Reads a disk in the archive of a Backup of this namespace: whole when it resolves. Throws ReasonedError. */
+  archived(
+    namespace: string,
+    restore: NonNullable<VolumePlan['restore']>,
+    signal: AbortSignal,
+  ): Promise<ArchivedVolume>;
   /** A volume was made or grew. */
   used(pool: string): void;
   jobs: Pick<Jobs, 'run' | 'begin'>;
@@ -37,7 +48,9 @@ export function beginVolumes(
     const pool = deps.pool(plan.pool);
     if (pool === undefined) continue;
     const request = requestOf(deps, scope, plan, idBase);
-    deps.jobs.begin(scope.handle.id, jobName(request), (signal) => pool.create(request, signal, known));
+    deps.jobs.begin(scope.handle.id, jobName(request), async (signal) =>
+      pool.create(await withArchive(deps, scope, plan, request, signal), signal, known),
+    );
   }
 }
 
@@ -76,7 +89,8 @@ async function makeVolume(
   const { id } = request;
   const existing = await pool.observe(id);
   const made = existing === undefined || existing.owner.guestUuid !== handle.uuid ? undefined : existing;
-  const volume = made ?? (await createBeside(deps, handle.id, pool, request));
+  const complete = (signal: AbortSignal) => withArchive(deps, scope, plan, request, signal);
+  const volume = made ?? (await createBeside(deps, handle.id, pool, { request, complete }));
   if (volume === undefined) return undefined;
   const grown = plan.kind === 'Disk' && plan.sizeBytes !== undefined && plan.sizeBytes > volume.sizeBytes;
   if (grown) await pool.resize(id, plan.sizeBytes ?? 0, { running: observation.state !== 'Off' });
@@ -89,10 +103,22 @@ async function createBeside(
   { jobs, enqueue }: VolumeDeps,
   group: string,
   pool: StoragePool,
-  request: VolumeRequest,
+  { request, complete }: { request: VolumeRequest; complete(signal: AbortSignal): Promise<VolumeRequest> },
 ): Promise<VolumeFacts | undefined> {
-  const work = (signal: AbortSignal) => pool.create(request, signal);
+  const work = async (signal: AbortSignal) => pool.create(await complete(signal), signal);
   return (await jobs.run(group, jobName(request), work, enqueue))?.value;
+}
+
+/** What is restored is read as a whole and compared with its sums first. */
+async function withArchive(
+  { archived }: VolumeDeps,
+  { namespace }: GuestScope,
+  { restore }: VolumePlan,
+  request: VolumeRequest,
+  signal: AbortSignal,
+): Promise<VolumeRequest> {
+  if (restore === undefined) return request;
+  return { ...request, archived: await archived(namespace, restore, signal) };
 }
 
 function jobName({ id }: VolumeRequest): string {

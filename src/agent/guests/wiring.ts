@@ -2,7 +2,9 @@
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { ConfigMap } from '../../api/core.ts';
 import { backoffDelay } from '../../base/backoff.ts';
-import { done, type Outcome, waiting } from '../../base/outcome.ts';
+import { done, type Outcome, ReasonedError, waiting } from '../../base/outcome.ts';
+import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
+import { archivesIn, keyOfBackup } from '../backups/world.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
 import { type GateDeps, passGate } from './gate.ts';
@@ -31,6 +33,10 @@ export function referenceFacts(world: GuestWorld, scope: GuestScope): ReferenceF
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
     image: (name) => world.images.get(name),
     kept: (from) => keptVolume(world, scope.namespace, from),
+    backup: (name) => {
+      const backup = world.backup(`${scope.namespace}/${name}`);
+      return backup && { pool: backup.spec.pool, phase: backup.status?.phase };
+    },
     imagePool: (name) => world.imageInformer.get(name)?.spec.pool,
     exists: async ({ name, pool }) => {
       if (scope.memory.volumes.has(name)) return true;
@@ -56,6 +62,19 @@ function keptVolume(
   return undefined;
 }
 
+/** By the uid of the Backup, never by what its status says: a status is easier to write than a uid. */
+async function archivedVolume(
+  { backup, pools }: GuestWorld,
+  namespace: string,
+  restore: NonNullable<VolumePlan['restore']>,
+  signal: AbortSignal,
+): Promise<ArchivedVolume> {
+  const found = backup(`${namespace}/${restore.backup}`);
+  if (found === undefined)
+    throw new ReasonedError('BackupNotReady', `no Backup ${restore.backup} stands on this host`);
+  return archivesIn(pools, found.spec.pool).open(keyOfBackup(found), restore.disk, signal);
+}
+
 export function volumeDeps<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   { kind, key }: Scope<T, Request, Hardware>,
@@ -66,6 +85,7 @@ export function volumeDeps<T extends GuestObject, Request, Hardware>(
     enqueue: () => world.enqueue(kind.controller, key),
     imageSize: (name) => world.images.get(name)?.facts?.virtualSizeBytes,
     kept: (namespace, from) => keptVolume(world, namespace, from),
+    archived: (namespace, restore, signal) => archivedVolume(world, namespace, restore, signal),
     pool: (name) => {
       const state = world.pools.get(name);
       return state?.type === 'Open' ? state.driver : undefined;

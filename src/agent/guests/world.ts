@@ -1,6 +1,8 @@
 /** What the controllers of guests share on one host. */
+import type { Backup } from '../../api/kinds/backup.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { Stored } from '../../api/meta.ts';
 import type { World } from '../../base/world.ts';
 import type { Client, Informer } from '../../client/contract.ts';
 import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
@@ -36,6 +38,8 @@ export type GuestWorld = {
   images: ImageTable;
   poolInformer: Informer<StoragePool>;
   imageInformer: Informer<Image>;
+  /** A Backup that this host makes or made, by `namespace/name`. */
+  backup(key: string): Stored<Backup> | undefined;
   network: NetworkDriver;
   idRanges: IdRanges;
   /** Lets containers use this agent's block of ids. */

@@ -12,7 +12,14 @@ import {
   Type,
   text,
 } from '../fields.ts';
-import { guestSpecFields, guestStatusFields, mac, nicTarget, snapshotSource } from '../guest.ts';
+import {
+  backupSource,
+  guestSpecFields,
+  guestStatusFields,
+  mac,
+  nicTarget,
+  snapshotSource,
+} from '../guest.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -46,7 +53,16 @@ const spec = object(
     rootfs: object('The root file system.', {
       pool: objectName('StoragePool that holds it.'),
       source: Type.Optional(
-        object('What it is made from instead of the image.', { snapshot: Type.Optional(snapshotSource) }),
+        object(
+          'What it is made from instead of the image.',
+          { snapshot: Type.Optional(snapshotSource), backup: Type.Optional(backupSource) },
+          [
+            {
+              rule: '!(has(self.snapshot) && has(self.backup))',
+              message: 'only one of snapshot, backup may be set',
+            },
+          ],
+        ),
       ),
       reclaimPolicy: Type.Optional(
         oneOf(['Delete', 'Retain'], 'Whether it goes with the container; Delete when absent.'),

@@ -12,7 +12,14 @@ import {
   Type,
   text,
 } from '../fields.ts';
-import { guestSpecFields, guestStatusFields, mac, nicTarget, snapshotSource } from '../guest.ts';
+import {
+  backupSource,
+  guestSpecFields,
+  guestStatusFields,
+  mac,
+  nicTarget,
+  snapshotSource,
+} from '../guest.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -33,7 +40,9 @@ const disk = object(
     name: dnsLabel('Name of the disk, unique in the machine.', 32),
     pool: objectName('StoragePool that holds the volume.'),
     size: Type.Optional(
-      bytes('Size; may grow while the machine runs. Absent: the size of the image or snapshot.'),
+      bytes(
+        'Size; may grow while the machine runs. Absent: the size of the image, the snapshot or the disk in the backup.',
+      ),
     ),
     format: Type.Optional(oneOf(['qcow2', 'raw'], 'Format of the volume; qcow2 when absent.')),
     bus: Type.Optional(oneOf(['virtio', 'scsi'], 'How the machine sees it; virtio when absent.')),
@@ -45,12 +54,13 @@ const disk = object(
             object('A copy of an Image of kind Disk.', { name: objectName('Name of the Image.') }),
           ),
           snapshot: Type.Optional(snapshotSource),
+          backup: Type.Optional(backupSource),
           blank: Type.Optional(object('An empty disk.', {})),
         },
         [
           {
-            rule: '(has(self.image) ? 1 : 0) + (has(self.snapshot) ? 1 : 0) + (has(self.blank) ? 1 : 0) <= 1',
-            message: 'only one of image, snapshot, blank may be set',
+            rule: '(has(self.image) ? 1 : 0) + (has(self.snapshot) ? 1 : 0) + (has(self.backup) ? 1 : 0) + (has(self.blank) ? 1 : 0) <= 1',
+            message: 'only one of image, snapshot, backup, blank may be set',
           },
         ],
       ),
@@ -67,8 +77,8 @@ const disk = object(
   },
   [
     {
-      rule: 'has(self.size) || (has(self.source) && (has(self.source.image) || has(self.source.snapshot)))',
-      message: 'size is required unless source.image or source.snapshot is set',
+      rule: 'has(self.size) || (has(self.source) && (has(self.source.image) || has(self.source.snapshot) || has(self.source.backup)))',
+      message: 'size is required unless source.image, source.snapshot or source.backup is set',
     },
   ],
 );

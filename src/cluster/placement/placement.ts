@@ -5,6 +5,7 @@
 import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
 import type { GuestStatus } from '../../api/guest.ts';
 import { guestUuid } from '../../api/identity.ts';
+import type { Backup } from '../../api/kinds/backup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import type { Operation } from '../../api/kinds/operation.ts';
@@ -20,7 +21,7 @@ import type { SeenIncarnations } from './incarnations.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
-import { brokenReference, hostOfSnapshots } from './references.ts';
+import { brokenReference, hostOfSources } from './references.ts';
 import type { Scheduler } from './scheduler.ts';
 import { placedStatus, unplacedStatus } from './status.ts';
 import { wantOf } from './want.ts';
@@ -30,6 +31,7 @@ export type PlacementSources = {
   pools: Informer<StoragePool>;
   images: Informer<Image>;
   snapshots: Informer<Snapshot>;
+  backups: Informer<Backup>;
   /** Has the index `guest`: `<kind>/<namespace>/<name>`. */
   operations: Informer<Operation>;
   ledger: Ledger;
@@ -112,22 +114,28 @@ async function place<T extends Guest>(
 /** A Snapshot that becomes ready wakes no guest. */
 const SNAPSHOT_RECHECK_MS = 5_000;
 
-/** A guest that is to be made from snapshots can go nowhere but to where they lie. */
+/** A guest that is to be made from snapshots or backups can go nowhere but to where they lie. */
 function bind(
   guest: Guest,
-  { snapshots }: PlacementSources,
+  { snapshots, backups }: PlacementSources,
 ): { guest: Guest } | { reason: string; message: string } {
   const isMade = guest.metadata.annotations?.[STARTED_ANNOTATION] !== undefined;
   const { namespace } = nameOf(guest);
   const found = isMade
     ? { host: undefined }
-    : hostOfSnapshots(demandOf(guest), (name) => snapshots.get(`${namespace}/${name}`));
+    : hostOfSources(demandOf(guest), {
+        snapshot: (name) => snapshots.get(`${namespace}/${name}`),
+        backup: (name) => backups.get(`${namespace}/${name}`),
+      });
   if ('reason' in found) return found;
   const { host } = found;
   if (host === undefined) return { guest };
   const asked = guest.spec.placement?.host;
   if (asked !== undefined && asked !== host)
-    return { reason: 'SnapshotElsewhere', message: `its snapshots lie on ${host}, and it asks for ${asked}` };
+    return {
+      reason: 'SnapshotElsewhere',
+      message: `what it is made from lies on ${host}, and it asks for ${asked}`,
+    };
   const placement = { ...guest.spec.placement, host };
   return { guest: { ...guest, spec: { ...guest.spec, placement } } as Guest };
 }

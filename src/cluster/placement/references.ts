@@ -1,4 +1,5 @@
 /** Whether what a guest names exists and admits its namespace: asked before a host is chosen, so that the reason names the field. Pure. */
+import type { Backup } from '../../api/kinds/backup.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
@@ -10,20 +11,24 @@ export type Lookup = {
 };
 
 /**
- * The host on which the snapshots lie that a new guest is made from; undefined when it is made from none. Once it was started its volumes
- * stand, and the snapshots need not.
+ * The host on which the snapshots and backups lie that a new guest is made from; undefined when it is made from none. Once it was started its
+ * volumes stand, and those need not.
  */
-export function hostOfSnapshots(
-  { snapshots }: Demand,
-  find: (name: string) => Snapshot | undefined,
+export function hostOfSources(
+  { snapshots, backups }: Demand,
+  find: { snapshot(name: string): Snapshot | undefined; backup(name: string): Backup | undefined },
 ): { host: string | undefined } | { reason: string; message: string } {
   let host: string | undefined;
-  for (const name of snapshots) {
-    const { phase, host: at } = find(name)?.status ?? {};
-    if (phase !== 'Ready' || at === undefined)
-      return { reason: 'SnapshotNotReady', message: `Snapshot "${name}" is not there or not ready` };
+  const wanted = [
+    ...snapshots.map((name) => ({ kind: 'Snapshot', name, status: find.snapshot(name)?.status })),
+    ...backups.map((name) => ({ kind: 'Backup', name, status: find.backup(name)?.status })),
+  ];
+  for (const { kind, name, status } of wanted) {
+    const { phase, host: at } = status ?? {};
+    if (phase !== (kind === 'Snapshot' ? 'Ready' : 'Succeeded') || at === undefined)
+      return { reason: `${kind}NotReady`, message: `${kind} "${name}" is not there or not ready` };
     if (host !== undefined && host !== at) {
-      const message = `its snapshots lie on different hosts, ${host} and ${at}: make it from those of one`;
+      const message = `its snapshots and backups lie on different hosts, ${host} and ${at}: make it from those of one`;
       return { reason: 'SnapshotsApart', message };
     }
     host = at;

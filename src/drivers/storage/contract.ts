@@ -75,6 +75,8 @@ export type VolumeRequest = {
   image?: string;
   /** Instead of an image: a snapshot of another volume of this pool and of the same kind. */
   from?: { volume: string; snapshot: string };
+  /** Instead of an image: a part of an archive, as `archives.open` gave it. */
+  archived?: ArchivedVolume;
   /** Filesystem for an unprivileged container: first host id, where shifting on disk is needed. */
   idBase?: number;
 };
@@ -118,6 +120,9 @@ export type ArchivePart = {
   sha256: string;
 };
 
+/** A part of an archive that was read and compared, to make a volume from; `path` is absolute. */
+export type ArchivedVolume = { path: string; part: ArchivePart };
+
 /** What is written down beside the parts. Times are RFC 3339. */
 export type ArchiveAbout = {
   guest: { kind: string; namespace: string; name: string; uid: string; uuid: string };
@@ -159,6 +164,8 @@ export type Archives = {
   finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
   read(name: string): Promise<ArchiveManifest | undefined>;
+  /** Reads one volume in it and compares. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
+  open(name: string, volume: string, signal: AbortSignal): Promise<ArchivedVolume>;
   /** Reads all of it and compares. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Removes it, whole or not; nothing there is no error. */

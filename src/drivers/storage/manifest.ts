@@ -20,6 +20,14 @@ export function archiveMissing(name: string): ReasonedError {
   return new ReasonedError('ArchiveMissing', `the pool holds no archive ${name}`, { stalled: true });
 }
 
+/** The part of that name. Throws ReasonedError ArchiveMissing. */
+export function partNamed(name: string, { parts }: ArchiveManifest, volume: string): ArchivePart {
+  const part = parts.find((known) => known.name === volume);
+  if (part !== undefined) return part;
+  const message = `the archive ${name} holds no ${volume}, but ${parts.map((known) => known.name).join(', ')}`;
+  throw new ReasonedError('ArchiveMissing', message, { stalled: true });
+}
+
 export function formatManifest(manifest: ArchiveManifest): string {
   return `${JSON.stringify(manifest, undefined, 2)}\n`;
 }

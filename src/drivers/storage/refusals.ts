@@ -1,6 +1,6 @@
 /** The refusals every storage driver gives in the same words: reasons are constants, messages say what to do. */
 import { ReasonedError } from '../../base/outcome.ts';
-import type { ImageFacts, VolumeKind, VolumeOwner } from './contract.ts';
+import type { ArchivePart, ImageFacts, VolumeKind, VolumeOwner } from './contract.ts';
 
 /** The volume belongs to another guest. */
 export function ownedByOther(id: string, owner: VolumeOwner): ReasonedError {
@@ -79,6 +79,13 @@ export function checkImageKind(image: Pick<ImageFacts, 'name' | 'kind'>, kind: V
   if ((image.kind === 'Disk') === (kind === 'Disk')) return;
   const message = `the image ${image.name} is a ${image.kind} and cannot fill a ${kind}`;
   throw new ReasonedError('ImageBroken', message, { stalled: true });
+}
+
+/** Throws ReasonedError ArchiveBroken when the part cannot become a volume of this kind. */
+export function checkArchivedKind(part: Pick<ArchivePart, 'name' | 'kind'>, kind: VolumeKind): void {
+  if (part.kind === kind) return;
+  const message = `${part.name} in the archive is a ${part.kind} and cannot fill a ${kind}`;
+  throw new ReasonedError('ArchiveBroken', message, { stalled: true });
 }
 
 /** A disk that its guest still writes to cannot be copied: what comes would be of no moment in its life. */

@@ -224,6 +224,44 @@ describe('a backup', () => {
   });
 });
 
+describe('a guest made from a backup', () => {
+  const restored = (lab: Lab) =>
+    lab.createMachine('again', {
+      disks: [{ name: 'main', pool: 'other', source: { backup: { name: 'first', disk: 'data' } } }],
+    });
+
+  it('is another guest, in another pool, also when the first is gone; and waits for a backup that is not made yet', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.createPool('other');
+    restored(lab);
+    await lab.until('it waits', () => {
+      const ready = lab.conditionOf(lab.machine('again'), 'Ready');
+      return ready?.reason === 'BackupNotReady';
+    });
+    await backUp(lab, 'first');
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    await lab.until('it is Ready', () => lab.conditionOf(lab.machine('again'), 'Ready')?.status === 'True');
+    expect(lab.machine('again')?.status?.volumes).toMatchObject([
+      { name: 'main', pool: 'other', size: '1Gi' },
+    ]);
+    await agent.stop();
+  });
+
+  it('is not made from an archive of which nothing is left', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.createPool('other');
+    await backUp(lab, 'first');
+    for (const path of [...lab.disk.keys()]) if (path.includes('/archives/')) lab.disk.delete(path);
+    restored(lab);
+    await lab.until(
+      'it says so',
+      () => lab.conditionOf(lab.machine('again'), 'Ready')?.reason === 'ArchiveMissing',
+    );
+    await agent.stop();
+  });
+});
+
 describe('an agent that dies at any moment of a backup', () => {
   const withWeb = async (lab: Lab) => {
     createWeb(lab);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { SNAPSHOT_FINALIZER } from '../../../src/api/cluster.ts';
+import { BACKUP_FINALIZER, SNAPSHOT_FINALIZER } from '../../../src/api/cluster.ts';
+import { Backup, type BackupStatus } from '../../../src/api/kinds/backup.ts';
 import { Host } from '../../../src/api/kinds/host.ts';
 import { Rollback } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot, type SnapshotStatus } from '../../../src/api/kinds/snapshot.ts';
@@ -37,6 +38,16 @@ function seedRollback(lab: Lab, ttlSecondsAfterFinished?: number) {
     metadata: meta(lab, 'r'),
     spec: { guest: GUEST, snapshot: 's', ...(ttlSecondsAfterFinished ? { ttlSecondsAfterFinished } : {}) },
   } as Rollback);
+}
+
+function seedBackup(lab: Lab, status?: BackupStatus, finalizers: string[] = []) {
+  lab.api.seed(Backup, {
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'Backup',
+    metadata: { ...meta(lab, 'b'), finalizers },
+    spec: { guest: GUEST, pool: 'local' },
+    ...(status === undefined ? {} : { status }),
+  } as Backup);
 }
 
 async function labWithHosts(...names: string[]) {
@@ -116,6 +127,40 @@ describe('a guest made from a snapshot', () => {
     lab.api.seed(VirtualMachine, clone({ placement: { host: 'h1' } }));
     await lab.advance(1_000);
     expect(scheduled(lab)).toBe('SnapshotElsewhere');
+    await lab.resign();
+  });
+});
+
+describe('a Backup', () => {
+  const backupOf = (lab: Lab) => lab.get(Backup, 'default/b');
+
+  it('waits for its guest, gets its host, and is let go when that host is removed', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    seedBackup(lab, undefined, [BACKUP_FINALIZER]);
+    await lab.advance(1_000);
+    expect(ready(backupOf(lab))).toBe('GuestNotFound');
+    lab.api.seed(VirtualMachine, machine('web', { placement: { host: 'h1' } }));
+    await lab.advance(1_000);
+    expect(backupOf(lab)?.status?.host).toBe('h1');
+    await lab.api.delete(Backup, { namespace: 'default', name: 'b' });
+    await lab.advance(1_000);
+    expect(backupOf(lab)).toBeDefined();
+    await lab.api.delete(Host, { name: 'h1' });
+    await lab.advance(10_000);
+    expect(backupOf(lab)).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('is waited for by a guest that is to be made from it, which goes to where its archive lies', async () => {
+    const lab = await labWithHosts('h1', 'h2', 'h3');
+    const disks = [{ name: 'data', pool: 'local', source: { backup: { name: 'b' } } }];
+    lab.api.seed(VirtualMachine, machine('again', { disks }));
+    await lab.advance(1_000);
+    const scheduled = lab.machine('again')?.status?.conditions?.find(({ type }) => type === 'Scheduled');
+    expect(scheduled?.reason).toBe('BackupNotReady');
+    seedBackup(lab, { phase: 'Succeeded', host: 'h2', completedAt: '2026-01-01T00:00:00Z' });
+    await lab.advance(10_000);
+    expect(lab.machine('again')?.status?.placement?.host).toBe('h2');
     await lab.resign();
   });
 });

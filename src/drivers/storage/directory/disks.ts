@@ -1,5 +1,6 @@
 /** Makes and grows disk files with qemu-img. Nothing here decides; the pool has checked owner, size and space. */
 import type { Files } from '../../../base/files.ts';
+import { ReasonedError } from '../../../base/outcome.ts';
 import type { Tools } from './tools.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
@@ -83,4 +84,30 @@ export async function virtualSize(
   const info: unknown = JSON.parse(result.stdout);
   const size = typeof info === 'object' && info !== null && 'virtual-size' in info ? info['virtual-size'] : 0;
   return typeof size === 'number' ? size : 0;
+}
+
+/**
+ * Unpacks a qcow2 file of an archive; gives the size a guest sees. Throws ReasonedError ArchiveBroken when it refers to another file: a guest
+ * would read files of the host.
+ */
+export async function restoreDisk(
+  tools: Tools,
+  from: string,
+  disk: { path: string; format: DiskFormat },
+  signal: AbortSignal,
+): Promise<number> {
+  const { stdout } = await tools.run(['qemu-img', 'info', '--output=json', '-f', 'qcow2', from], { signal });
+  const info = JSON.parse(stdout) as {
+    'virtual-size': number;
+    'backing-filename'?: string;
+    'format-specific'?: { data?: { 'data-file'?: string } };
+  };
+  if (info['backing-filename'] !== undefined || info['format-specific']?.data?.['data-file'] !== undefined)
+    throw new ReasonedError('ArchiveBroken', 'a disk in the archive refers to another file', {
+      stalled: true,
+    });
+  await tools.run(['qemu-img', 'convert', '-q', '-f', 'qcow2', '-O', disk.format, from, disk.path], {
+    signal,
+  });
+  return info['virtual-size'];
 }

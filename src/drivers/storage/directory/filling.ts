@@ -1,14 +1,14 @@
 /** Makes the data of a new volume in a hidden directory: blank, a whole copy of an image, or what a snapshot of another volume holds. */
 import type { VolumeRequest } from '../contract.ts';
-import { checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
+import { checkArchivedKind, checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
-import { makeDiskFromImage } from './disks.ts';
+import { growDisk, makeDiskFromImage, restoreDisk } from './disks.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { readVolumeRecord, type VolumeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
-import { canMapIds, copyTree, shiftTree } from './trees.ts';
+import { canMapIds, copyTree, shiftTree, unpackTree } from './trees.ts';
 
 /** A blank volume's own blocks. */
 const blankBytes = 1024 * 1024;
@@ -24,6 +24,7 @@ export async function fillVolume(
   const { id, owner } = request;
   if (request.from !== undefined)
     return fillFromSnapshot({ room, capacity, keeper }, request, request.from, to);
+  if (request.archived !== undefined) return restore({ room, capacity }, request, request.archived, to);
   if (request.image === undefined) {
     return capacity.reserve(blankBytes, () => fillBlank(room, request, to));
   }
@@ -45,6 +46,31 @@ export async function fillVolume(
       await copyTree(room.tools, `${directory}/${rootfsName}`, root, to.signal);
       return { ...(await ownTree(room, request, root, to.signal)), initialBytes: image.usedBytes };
     });
+  });
+}
+
+/** What the tools make of an archive is judged anew: whoever could write the archive could write its sums. */
+async function restore(
+  { room, capacity }: Pick<Sources, 'room' | 'capacity'>,
+  request: VolumeRequest,
+  { path, part }: NonNullable<VolumeRequest['archived']>,
+  to: { made: string; signal: AbortSignal },
+): Promise<VolumeRecord> {
+  const { id, owner, format, kind } = request;
+  checkArchivedKind(part, kind);
+  // At least: how much it is unpacked is known afterwards.
+  return capacity.reserve(part.storedBytes, async () => {
+    if (kind === 'Disk') {
+      diskSize(id, request.sizeBytes, part.sizeBytes);
+      const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes: 0 };
+      const sizeBytes = diskSize(id, request.sizeBytes, await restoreDisk(room.tools, path, disk, to.signal));
+      await growDisk(room.tools, { ...disk, sizeBytes }, to.signal);
+      return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: part.storedBytes };
+    }
+    const root = `${to.made}/${rootfsName}`;
+    await room.world.files.makeDirectory(root, { mode: 0o755 });
+    await unpackTree(room.tools, path, root);
+    return { ...(await ownTree(room, request, root, to.signal)), initialBytes: part.storedBytes };
   });
 }
 

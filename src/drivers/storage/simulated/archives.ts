@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { type Clock, timestamp } from '../../../base/clock.ts';
 import type { Files } from '../../../base/files.ts';
 import type { ArchivePart, Archives } from '../contract.ts';
-import { archiveMissing, formatManifest, manifestName, parseManifest } from '../manifest.ts';
+import { archiveMissing, formatManifest, manifestName, parseManifest, partNamed } from '../manifest.ts';
 import { checkedName } from '../names.ts';
 
 export type SimulatedArchivesOptions = {
@@ -64,6 +64,13 @@ export function createSimulatedArchives({
       return manifest;
     },
     read,
+    open: async (name, volume, signal) => {
+      await clock.sleep(latencyMs, signal);
+      const manifest = await read(name);
+      if (manifest === undefined) throw archiveMissing(name);
+      const part = partNamed(name, manifest, volume);
+      return { path: `${place(name)}/${part.file}`, part };
+    },
     verify: async (name) => {
       const manifest = await read(name);
       if (manifest === undefined) throw archiveMissing(name);

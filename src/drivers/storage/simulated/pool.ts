@@ -18,6 +18,7 @@ import { createKeyedLock } from '../locks.ts';
 import { checkedName } from '../names.ts';
 import {
   cannotShrink,
+  checkArchivedKind,
   checkImageKind,
   diskSize,
   imageMissing,
@@ -206,6 +207,7 @@ function snapshotsOf(state: PoolState, id: string): ReadonlyMap<string, VolumeFa
 }
 
 function planVolume(state: PoolState, pool: string, request: VolumeRequest): VolumeFacts {
+  if (request.archived !== undefined) return planRestored(request, request.archived);
   if (request.from !== undefined) return planClone(state, request, request.from);
   const image = request.image === undefined ? undefined : state.images.get(request.image);
   if (request.image !== undefined && image === undefined) throw imageMissing(pool, request.image);
@@ -236,6 +238,16 @@ function planClone(
   return kind === 'Disk'
     ? { ...then, id, owner, format, sizeBytes: diskSize(id, sizeBytes, then.sizeBytes) }
     : { ...then, id, owner };
+}
+
+function planRestored(
+  { id, owner, kind, format, sizeBytes }: VolumeRequest,
+  { part }: NonNullable<VolumeRequest['archived']>,
+): VolumeFacts {
+  checkArchivedKind(part, kind);
+  return kind === 'Disk'
+    ? { id, owner, kind, format, sizeBytes: diskSize(id, sizeBytes, part.sizeBytes), usedBytes: 0 }
+    : { id, owner, kind, format: 'directory', sizeBytes: 0, usedBytes: 0 };
 }
 
 function attachment(path: string, volume: VolumeFacts): VolumeAttachment {

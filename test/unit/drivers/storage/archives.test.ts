@@ -183,3 +183,56 @@ describe('an archive', () => {
     await expect(pool.archives.read('backup-1')).rejects.toMatchObject({ reason: 'ArchiveTooNew' });
   });
 });
+
+describe('a volume made from an archive', () => {
+  const owner = { guestUuid: 'uuid-new', guest: 'new', disk: 'data' };
+  const disk = { id: 'g1-data', owner, kind: 'Disk', format: 'raw' } as const;
+  const restore = async (more: object = {}) => {
+    const archived = await pool.archives.open('backup-1', 'data', signal);
+    return pool.create({ ...disk, ...more, archived }, signal);
+  };
+
+  it('is the disk that was saved, and grows to what is asked for', async () => {
+    await archiveDisk('Zstd');
+    expect(await restore({ sizeBytes: 16 * MIB })).toMatchObject({ sizeBytes: 16 * MIB, owner });
+    const made = await pool.attach('g1-data');
+    await must(['cmp', '-n', String(8 * MIB), join(root, 'source.raw'), made.path]);
+  });
+
+  it('is refused where it does not fit, where nothing of that name was saved, and where a part was changed', async () => {
+    await archiveDisk('None');
+    await expect(restore({ sizeBytes: MIB })).rejects.toMatchObject({ reason: 'SizeTooSmall' });
+    await expect(restore({ kind: 'Filesystem' })).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+    await expect(pool.archives.open('backup-1', 'root', signal)).rejects.toMatchObject({
+      reason: 'ArchiveMissing',
+    });
+    await must(['truncate', '-s', '-1', join(shelf(), 'backup-1', 'data.qcow2')]);
+    await expect(restore()).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+    expect(await pool.list()).toEqual([]);
+  });
+
+  it('never reads a file of the host that the saved disk names as its base, though all sums are right', async () => {
+    await archiveDisk('None');
+    const part = join(shelf(), 'backup-1', 'data.qcow2');
+    await rm(part);
+    await must([
+      'qemu-img',
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-b',
+      join(root, 'source.raw'),
+      '-F',
+      'raw',
+      part,
+    ]);
+    const [sha256 = ''] = (await must(['sha256sum', part])).split(' ');
+    const storedBytes = (await stat(part)).size;
+    await changeManifest((manifest) => {
+      for (const each of manifest.parts) Object.assign(each, { sha256, storedBytes });
+    });
+    await expect(restore()).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+    expect(await pool.list()).toEqual([]);
+  });
+});

@@ -7,6 +7,7 @@ import {
   formatManifest,
   manifestName,
   parseManifest,
+  partNamed,
 } from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
 import { virtualSize } from '../disks.ts';
@@ -117,6 +118,13 @@ export function createArchives(room: PoolRoom): Archives {
       return manifest;
     },
     read: readManifest,
+    open: async (name, volume, signal) => {
+      const manifest = await readManifest(name);
+      if (manifest === undefined) throw archiveMissing(name);
+      const part = partNamed(name, manifest, volume);
+      await checkPart(room, { name, directory: place(name) }, part, signal);
+      return { path: `${place(name)}/${part.file}`, part };
+    },
     verify: async (name, signal) => {
       const manifest = await readManifest(name);
       if (manifest === undefined) throw archiveMissing(name);

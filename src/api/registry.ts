@@ -1,6 +1,7 @@
 /** All kinds of Vireo, in the order they are listed everywhere. */
 import type { KindDefinition } from './kind.ts';
 import { Backup } from './kinds/backup.ts';
+import { BackupSchedule } from './kinds/backupSchedule.ts';
 import { Container } from './kinds/container.ts';
 import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
@@ -24,6 +25,7 @@ export const kinds: readonly KindDefinition[] = [
   Rollback,
   SnapshotSchedule,
   Backup,
+  BackupSchedule,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

@@ -2,6 +2,7 @@
 import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { Lease } from '../api/core.ts';
 import { Backup } from '../api/kinds/backup.ts';
+import { BackupSchedule } from '../api/kinds/backupSchedule.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
@@ -45,7 +46,7 @@ import { guestKey, type PlacementSources, placementController } from './placemen
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
-import { scheduleController, scheduleOf } from './schedules/schedules.ts';
+import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
 import {
   backupController,
   keptIndexes,
@@ -88,7 +89,9 @@ export function addClusterControllers(options: ClusterOptions): void {
       ],
     },
   });
-  const backups = informers.informer(Backup, { indexes: keptIndexes });
+  const backups = informers.informer(Backup, {
+    indexes: { ...keptIndexes, schedule: scheduleOf },
+  });
   const snapshots = informers.informer(Snapshot, {
     indexes: { ...keptIndexes, schedule: scheduleOf },
   });
@@ -168,17 +171,15 @@ export function addClusterControllers(options: ClusterOptions): void {
     ]),
   );
 
-  manager.add(
-    scheduleController({
-      schedules: informers.informer(SnapshotSchedule),
-      snapshots,
-      guestsIn: (namespace) => [
-        ...machines.byIndex('namespace', namespace),
-        ...containers.byIndex('namespace', namespace),
-      ],
-      clusterId: () => cluster().id,
-    }),
-  );
+  const guestsIn = (namespace: string) => [
+    ...machines.byIndex('namespace', namespace),
+    ...containers.byIndex('namespace', namespace),
+  ];
+  const clusterId = () => cluster().id;
+  const snapshotTimes = informers.informer(SnapshotSchedule);
+  manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
+  const backupTimes = informers.informer(BackupSchedule);
+  manager.add(backupSchedules({ schedules: backupTimes, children: backups, guestsIn, clusterId }));
 
   const guestsBy = (index: string) => (host: string) => [
     ...machines.byIndex(index, host),

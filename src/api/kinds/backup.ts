@@ -3,6 +3,7 @@ import {
   bytes,
   conditions,
   dnsLabel,
+  flag,
   integer,
   mapList,
   object,
@@ -46,6 +47,7 @@ const spec = object(
         'Delete',
       ),
     ),
+    protected: Type.Optional(flag('A schedule neither deletes it nor counts it. May be changed.')),
     startDeadlineSeconds: Type.Optional(
       integer('Not begun within this many seconds it fails and is never made.', 1, 86_400, 600),
     ),

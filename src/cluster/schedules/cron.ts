@@ -122,7 +122,7 @@ function isOnDay({ daysOfMonth, months, daysOfWeek, eitherDay }: Cron, day: Date
 }
 
 /** What clocks in the zone show, as if it were UTC; whole minutes. */
-function localTime(zone: Intl.DateTimeFormat, at: number): number {
+export function localTime(zone: Intl.DateTimeFormat, at: number): number {
   const parts = new Map(zone.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
   const part = (type: Intl.DateTimeFormatPartTypes) => parts.get(type) ?? 0;
   return Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'));

@@ -1,17 +1,17 @@
-/** What a SnapshotSchedule is to make and to delete now. Pure. */
+/** What a schedule is to make, and which Snapshots it is to delete. Pure. */
 import { createHash } from 'node:crypto';
 import { type GuestName, guestUuid } from '../../api/identity.ts';
 import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { SnapshotSchedule } from '../../api/kinds/snapshotSchedule.ts';
-import type { Stored } from '../../api/meta.ts';
+import type { KubeObject, Stored } from '../../api/meta.ts';
 import type { AnyGuest } from '../guests.ts';
 
-/** On a Snapshot that a schedule made: the schedule's name. */
+/** On a Snapshot or Backup that a schedule made: the schedule's name. */
 export const SCHEDULE_LABEL = 'vireo.dev/schedule';
 
 /** Guests as the schedule's selector names them. */
 export function isSelected(
-  { spec }: Pick<SnapshotSchedule, 'spec'>,
+  { spec }: { spec: Pick<SnapshotSchedule['spec'], 'guestSelector'> },
   kind: GuestName['kind'],
   { metadata }: Stored<AnyGuest>,
 ): boolean {
@@ -45,6 +45,7 @@ export function surplus(children: readonly Stored<Snapshot>[], keep: number): St
     .toReversed();
 }
 
-function tickOf({ metadata }: Stored<Snapshot>): number {
-  return Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+/** The time a child of a schedule was made for, by its name; milliseconds since 1970. */
+export function tickOf({ metadata }: Stored<KubeObject>): number {
+  return 60_000 * Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 }

@@ -1,7 +1,10 @@
-/** Makes Snapshots at the times of SnapshotSchedules, exactly one per guest and time through crashes and new leaders, and keeps so many. */
+/** Makes Snapshots or Backups at the times of schedules, exactly one per guest and time through crashes and new leaders, and deletes old ones. */
+import type { KindDefinition } from '../../api/kind.ts';
+import { Backup } from '../../api/kinds/backup.ts';
+import { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
-import { SnapshotSchedule, type SnapshotScheduleStatus } from '../../api/kinds/snapshotSchedule.ts';
-import type { Stored } from '../../api/meta.ts';
+import { SnapshotSchedule } from '../../api/kinds/snapshotSchedule.ts';
+import type { KubeObject, Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
@@ -10,43 +13,90 @@ import { nameOf, type StoredGuest } from '../guests.ts';
 import { conditionsFor } from '../readiness.ts';
 import { latestTick, nextTick, parseCron, zoneNamed } from './cron.ts';
 import { childName, isSelected, SCHEDULE_LABEL, surplus } from './plan.ts';
+import { surplusBackups } from './retention.ts';
 
-export type ScheduleSources = {
-  schedules: Informer<SnapshotSchedule>;
-  /** Has the index `schedule`: `<namespace>/<schedule>`. */
-  snapshots: Informer<Snapshot>;
+type AnySchedule = SnapshotSchedule | BackupSchedule;
+type Child = Snapshot | Backup;
+
+export type ScheduleSources<S extends AnySchedule, C extends Child> = {
+  schedules: Informer<S>;
+  /** What the schedules made; has the index `schedule`: `<namespace>/<schedule>`. */
+  children: Informer<C>;
   /** All guests of a namespace. */
   guestsIn(namespace: string): readonly StoredGuest[];
   clusterId(): string;
 };
 
-/** The index of Snapshots by the schedule that made them. */
-export function scheduleOf({ metadata }: Snapshot): string[] {
+/** What is different about the schedules of one kind. */
+type Rules<S extends AnySchedule, C extends Child> = {
+  name: string;
+  kind: KindDefinition<S>;
+  child: KindDefinition<C>;
+  specFor(schedule: S, guest: Child['spec']['guest']): C['spec'];
+  /** Of the children of one guest those that go. */
+  surplus(children: readonly Stored<C>[], schedule: S, zone: Intl.DateTimeFormat): readonly Stored<C>[];
+};
+
+/** The index of Snapshots and Backups by the schedule that made them. */
+export function scheduleOf({ metadata }: KubeObject): string[] {
   const name = metadata.labels?.[SCHEDULE_LABEL];
   return name === undefined ? [] : [`${metadata.namespace ?? 'default'}/${name}`];
 }
 
-export function scheduleController(sources: ScheduleSources): Controller<SnapshotSchedule> {
-  return {
+export function snapshotSchedules(
+  sources: ScheduleSources<SnapshotSchedule, Snapshot>,
+): Controller<SnapshotSchedule> {
+  return scheduleController(sources, {
     name: 'snapshot-schedules',
     kind: SnapshotSchedule,
+    child: Snapshot,
+    specFor: (_schedule, guest) => ({ guest }),
+    surplus: (children, { spec }) => surplus(children, spec.keep),
+  });
+}
+
+export function backupSchedules(
+  sources: ScheduleSources<BackupSchedule, Backup>,
+): Controller<BackupSchedule> {
+  return scheduleController(sources, {
+    name: 'backup-schedules',
+    kind: BackupSchedule,
+    child: Backup,
+    specFor: ({ spec: { pool, mode, compression } }, guest) => ({
+      guest,
+      pool,
+      ...(mode === undefined ? {} : { mode }),
+      ...(compression === undefined ? {} : { compression }),
+    }),
+    surplus: (children, { spec }, zone) => surplusBackups(children, spec.retention ?? {}, zone),
+  });
+}
+
+function scheduleController<S extends AnySchedule, C extends Child>(
+  sources: ScheduleSources<S, C>,
+  rules: Rules<S, C>,
+): Controller<S> {
+  return {
+    name: rules.name,
+    kind: rules.kind,
     informer: sources.schedules,
     writes: ['status'],
-    access: [{ kind: Snapshot, verbs: ['create', 'delete'] }],
+    access: [{ kind: rules.child, verbs: ['create', 'delete'] }],
     triggers: [
-      trigger(sources.snapshots, ({ before, after }) => {
+      trigger(sources.children, ({ before, after }) => {
         const child = after ?? before;
         return child === undefined || before?.status?.phase === after?.status?.phase ? [] : scheduleOf(child);
       }),
     ],
-    reconcile: (pass) => look(pass, sources),
+    reconcile: (pass) => look(pass, sources, rules),
   };
 }
 
-async function look(
-  pass: Pass<SnapshotSchedule>,
-  sources: ScheduleSources,
-): Promise<PassResult<SnapshotSchedule>> {
+async function look<S extends AnySchedule, C extends Child>(
+  pass: Pass<S>,
+  sources: ScheduleSources<S, C>,
+  rules: Rules<S, C>,
+): Promise<PassResult<S>> {
   const { object, now } = pass;
   if (object.metadata.deletionTimestamp !== undefined) return { outcome: done };
   try {
@@ -57,8 +107,8 @@ async function look(
     const deadline = now - (object.spec.startDeadlineSeconds ?? 600) * 1_000 - 1;
     const tick = latestTick(cron, zone, { after: Math.max(seen, deadline), until: now });
     if (object.spec.suspend !== true) {
-      if (tick !== undefined) await makeAll(pass, sources, tick);
-      await prune(pass, sources);
+      if (tick !== undefined) await makeAll(pass, sources, rules, tick);
+      await prune(pass, sources, rules, zone);
     }
     const next = nextTick(cron, zone, now);
     if (next === undefined) return say(pass, stalled('ScheduleInvalid', 'there is no such day'), {});
@@ -71,13 +121,13 @@ async function look(
   }
 }
 
-function say(
-  { object, now }: Pass<SnapshotSchedule>,
+function say<S extends AnySchedule>(
+  { object, now }: Pass<S>,
   outcome: Outcome,
-  times: Pick<SnapshotScheduleStatus, 'lastTick' | 'nextTick'>,
-): PassResult<SnapshotSchedule> {
+  times: { lastTick?: string; nextTick?: string },
+): PassResult<S> {
   const { generation } = object.metadata;
-  const status: SnapshotScheduleStatus = {
+  const status: S['status'] = {
     ...object.status,
     ...times,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
@@ -87,42 +137,45 @@ function say(
 }
 
 /** Before the time is written down: after a crash those that exist already are told apart by their names. */
-async function makeAll(
-  { object, client, signal, event }: Pass<SnapshotSchedule>,
-  { guestsIn, clusterId }: ScheduleSources,
+async function makeAll<S extends AnySchedule, C extends Child>(
+  { object, client, signal, event }: Pass<S>,
+  { guestsIn, clusterId }: ScheduleSources<S, C>,
+  { child: made, specFor }: Rules<S, C>,
   tick: number,
 ): Promise<void> {
   const { name: schedule, namespace = 'default' } = object.metadata;
   for (const guest of guestsIn(namespace)) {
     const { kind, name } = nameOf(guest);
     if (!isSelected(object, kind, guest)) continue;
-    const child: Snapshot = {
-      apiVersion: `${Snapshot.group}/${Snapshot.version}`,
-      kind: Snapshot.kind,
+    const child = {
+      apiVersion: `${made.group}/${made.version}`,
+      kind: made.kind,
       metadata: {
         name: childName(schedule, clusterId(), nameOf(guest), tick),
         namespace,
         labels: { [SCHEDULE_LABEL]: schedule },
       },
-      spec: { guest: { kind, name } },
-    };
-    await client.create(Snapshot, child, { signal }).catch(unless(409));
+      spec: specFor(object, { kind, name }),
+    } as KubeObject as C;
+    await client.create(made, child, { signal }).catch(unless(409));
   }
-  event('Normal', 'Taken', `snapshots for ${iso(tick)}`);
+  event('Normal', 'Taken', `${made.plural} for ${iso(tick)}`);
 }
 
-async function prune(
-  { object, key, client, signal }: Pass<SnapshotSchedule>,
-  { snapshots }: ScheduleSources,
+async function prune<S extends AnySchedule, C extends Child>(
+  { object, key, client, signal }: Pass<S>,
+  { children: all }: ScheduleSources<S, C>,
+  { child: kind, surplus: surplusOf }: Rules<S, C>,
+  zone: Intl.DateTimeFormat,
 ): Promise<void> {
-  const byGuest = new Map<string, Stored<Snapshot>[]>();
-  for (const child of snapshots.byIndex('schedule', key)) {
+  const byGuest = new Map<string, Stored<C>[]>();
+  for (const child of all.byIndex('schedule', key)) {
     const guest = `${child.spec.guest.kind}/${child.spec.guest.name}`;
     byGuest.set(guest, [...(byGuest.get(guest) ?? []), child]);
   }
   for (const children of byGuest.values()) {
-    for (const { metadata } of surplus(children, object.spec.keep)) {
-      await client.delete(Snapshot, metadata, { uid: metadata.uid, signal }).catch(unless(404, 409));
+    for (const { metadata } of surplusOf(children, object, zone)) {
+      await client.delete(kind, metadata, { uid: metadata.uid, signal }).catch(unless(404, 409));
     }
   }
 }

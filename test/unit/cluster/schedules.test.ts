@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Backup } from '../../../src/api/kinds/backup.ts';
+import { BackupSchedule, type BackupScheduleSpec } from '../../../src/api/kinds/backupSchedule.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { SnapshotSchedule, type SnapshotScheduleSpec } from '../../../src/api/kinds/snapshotSchedule.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
 import { nextTick, parseCron, zoneNamed } from '../../../src/cluster/schedules/cron.ts';
+import { pruned, type Retention } from '../../../src/cluster/schedules/retention.ts';
 import { machine } from './builders.ts';
 import { createClusterLab } from './clusterLab.ts';
 
@@ -180,6 +183,139 @@ describe('a SnapshotSchedule', () => {
     expect(schedule(lab)?.status?.conditions?.find(({ type }) => type === 'Stalled')?.reason).toBe(
       'TimeZoneUnknown',
     );
+    await lab.resign();
+  });
+});
+
+describe('of backups a schedule', () => {
+  const kept = (times: readonly string[], retention: Retention, zone = 'UTC') => {
+    const all = times.map((time) => Date.parse(time));
+    const gone = new Set(pruned(all, retention, zoneNamed(zone)));
+    return times.filter((_, index) => !gone.has(all[index] ?? 0));
+  };
+  const nights = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(
+    (day) => `2026-01-${String(day).padStart(2, '0')}T02:00:00Z`,
+  );
+
+  it('keeps all without a rule, and the newest by last', () => {
+    expect(kept(nights, {})).toEqual(nights);
+    expect(kept(nights, { last: 3 })).toEqual(nights.slice(-3));
+  });
+
+  it('keeps the newest of each day, as many days as have one', () => {
+    const times = [
+      '2026-01-01T01:00:00Z',
+      '2026-01-01T23:00:00Z',
+      '2026-01-05T01:00:00Z',
+      '2026-01-05T02:00:00Z',
+    ];
+    expect(kept(times, { daily: 2 })).toEqual([times[1], times[3]]);
+  });
+
+  it('goes on with each rule where the one before it ended', () => {
+    // 2026-01-10 is a Saturday: its week, from the 5th on, is covered by the days.
+    expect(kept(nights, { daily: 2, weekly: 1 })).toEqual([nights[3], nights[8], nights[9]]);
+    expect(
+      kept(['2025-11-30T00:00:00Z', '2025-12-31T00:00:00Z', ...nights], { last: 1, monthly: 1 }),
+    ).toEqual(['2025-12-31T00:00:00Z', nights[9]]);
+  });
+
+  it('asks the clocks of its zone which day it is', () => {
+    const times = ['2026-01-01T22:30:00Z', '2026-01-01T23:30:00Z'];
+    expect(kept(times, { daily: 2 })).toEqual([times[1]]);
+    expect(kept(times, { daily: 2 }, 'Europe/Berlin')).toEqual(times);
+  });
+
+  it('keeps the newest whatever the rules, and no more than they allow', () => {
+    const count = fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined });
+    const rules = fc.record({
+      last: count,
+      hourly: count,
+      daily: count,
+      weekly: count,
+      monthly: count,
+      yearly: count,
+    });
+    const minutes = fc.uniqueArray(fc.integer({ min: 0, max: 1_000_000 }), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(minutes, rules, (times, given) => {
+        const all = times.map((minute) => minute * MINUTE);
+        const retention = given as Retention;
+        const gone = pruned(all, retention, zoneNamed('Europe/Berlin'));
+        const allowed = Object.values(given).reduce<number>((sum, each) => sum + (each ?? 0), 0);
+        expect(gone).not.toContain(Math.max(...all));
+        if (allowed > 0) expect(all.length - gone.length).toBeLessThanOrEqual(allowed);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a BackupSchedule', () => {
+  const backups = (lab: Lab) => lab.api.state.list(Backup) as Stored<Backup>[];
+  const finishAll = async (lab: Lab, phase: 'Succeeded' | 'Failed') => {
+    for (const { metadata, status } of backups(lab)) {
+      if (status?.completedAt !== undefined) continue;
+      const patch = { status: { phase, completedAt: new Date(lab.clock.now()).toISOString() } };
+      await lab.api.mergePatch(Backup, metadata, patch, { subresource: 'status' });
+    }
+  };
+  const labWithSchedule = async (spec: Partial<BackupScheduleSpec> = {}) => {
+    const lab = createClusterLab();
+    await lab.lead();
+    lab.api.seed(VirtualMachine, machine('a'));
+    lab.api.seed(BackupSchedule, {
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'BackupSchedule',
+      metadata: {
+        name: 'often',
+        namespace: 'default',
+        creationTimestamp: new Date(lab.clock.now()).toISOString(),
+      },
+      spec: {
+        schedule: '*/10 * * * *',
+        pool: 'backups',
+        compression: 'Gzip',
+        retention: { last: 2 },
+        ...spec,
+      },
+    } as BackupSchedule);
+    return lab;
+  };
+
+  it('makes one of each guest at each time, and deletes those that no rule keeps', async () => {
+    const lab = await labWithSchedule();
+    for (let time = 0; time < 4; time += 1) {
+      await lab.advance(10 * MINUTE);
+      await finishAll(lab, 'Succeeded');
+      await lab.advance(1_000);
+    }
+    expect(backups(lab)).toHaveLength(2);
+    expect(backups(lab)[0]).toMatchObject({
+      metadata: { labels: { 'vireo.dev/schedule': 'often' } },
+      spec: { guest: { kind: 'VirtualMachine', name: 'a' }, pool: 'backups', compression: 'Gzip' },
+    });
+    await lab.resign();
+  });
+
+  it('neither deletes nor counts what is protected, and keeps good ones when later ones fail', async () => {
+    const lab = await labWithSchedule({ retention: { last: 1 } });
+    await lab.advance(10 * MINUTE);
+    await finishAll(lab, 'Succeeded');
+    const [first] = backups(lab);
+    if (first === undefined) throw new Error('none was made');
+    await lab.api.mergePatch(Backup, first.metadata, { spec: { protected: true } });
+    await lab.advance(10 * MINUTE);
+    await finishAll(lab, 'Succeeded');
+    await lab.advance(10 * MINUTE);
+    await finishAll(lab, 'Failed');
+    await lab.advance(1_000);
+    expect(backups(lab).map(({ status }) => status?.phase)).toEqual(['Succeeded', 'Succeeded', 'Failed']);
+    await lab.advance(10 * MINUTE);
+    await finishAll(lab, 'Succeeded');
+    await lab.advance(1_000);
+    expect(backups(lab)).toHaveLength(2);
+    expect(backups(lab).map(({ metadata }) => metadata.name)).toContain(first.metadata.name);
     await lab.resign();
   });
 });

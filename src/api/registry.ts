@@ -3,6 +3,7 @@ import type { KindDefinition } from './kind.ts';
 import { Backup } from './kinds/backup.ts';
 import { BackupSchedule } from './kinds/backupSchedule.ts';
 import { Container } from './kinds/container.ts';
+import { FenceDevice } from './kinds/fenceDevice.ts';
 import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
 import { Migration } from './kinds/migration.ts';
@@ -26,6 +27,7 @@ export const kinds: readonly KindDefinition[] = [
   SnapshotSchedule,
   Backup,
   BackupSchedule,
+  FenceDevice,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

@@ -4,6 +4,7 @@ import { Lease } from '../api/core.ts';
 import { Backup } from '../api/kinds/backup.ts';
 import { BackupSchedule } from '../api/kinds/backupSchedule.ts';
 import { Container } from '../api/kinds/container.ts';
+import { FenceDevice } from '../api/kinds/fenceDevice.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
@@ -18,6 +19,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Informer } from '../client/contract.ts';
 import type { Manager, Trigger } from '../runtime/contract.ts';
 import { trigger } from '../runtime/trigger.ts';
+import { fenceDeviceController, hostsOfDevice } from './fencing/devices.ts';
+import type { FenceProbe } from './fencing/probe.ts';
 import { demandOf, type Guest } from './guests.ts';
 import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
@@ -62,13 +65,15 @@ export type ClusterOptions = {
   cluster(): ClusterIdentity;
   /** Raises the incarnation above one that a host has seen. */
   raise(atLeast: number): Promise<void>;
+  /** How fence devices are reached from where the manager runs. */
+  fence: FenceProbe;
   /** Guests that may move at the same time; 5 when absent. */
   parallelMigrations?: number;
 };
 
-/** Adds placement, hosts, pools, images, operations, migrations and snapshots to a manager that is about to run as leader. */
+/** Adds placement, hosts, pools, images, operations, migrations, snapshots and fence devices to a manager that is about to run as leader. */
 export function addClusterControllers(options: ClusterOptions): void {
-  const { manager, clock, cluster, raise, parallelMigrations } = options;
+  const { manager, clock, cluster, raise, fence, parallelMigrations } = options;
   const { informers } = manager;
   const machines = informers.informer(VirtualMachine, { indexes: guestIndexes });
   const containers = informers.informer(Container, { indexes: guestIndexes });
@@ -180,6 +185,9 @@ export function addClusterControllers(options: ClusterOptions): void {
   manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
   const backupTimes = informers.informer(BackupSchedule);
   manager.add(backupSchedules({ schedules: backupTimes, children: backups, guestsIn, clusterId }));
+
+  const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
+  manager.add(fenceDeviceController({ devices, hosts, fence }));
 
   const guestsBy = (index: string) => (host: string) => [
     ...machines.byIndex(index, host),

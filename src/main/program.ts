@@ -217,6 +217,20 @@ function addCommands(program: Command, world: World, script: string): void {
       const { runValidate } = await import('./roles/validate.ts');
       process.exitCode = await runValidate(filename, world);
     });
+  program
+    .command('fence')
+    .description('fence devices of hosts')
+    .command('test')
+    .description('ask all fence devices of a host how it is, switching nothing')
+    .argument('<host>', 'name of the Host')
+    .option('--timeout <seconds>', 'give up waiting after so long (default: 120)', seconds)
+    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
+    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
+    .action(async (host, { kubeconfig, dataDir, timeout }) => {
+      const { runFenceTest } = await import('./roles/fence.ts');
+      const access = { kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
+      process.exitCode = await runFenceTest({ host, timeout, ...access }, world);
+    });
   addSimulate(program, world);
   program
     .command('quickstart', { hidden: true })

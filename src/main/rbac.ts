@@ -7,9 +7,11 @@ import { silentLog } from '../base/log.ts';
 import { createMemoryClient } from '../client/memory.ts';
 import { addClusterControllers } from '../cluster/cluster.ts';
 import { AGENT_ROLE } from '../cluster/joining/identity.ts';
+import { createSimulatedFence, NO_POWER } from '../drivers/fence/simulated/driver.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { createManager } from '../runtime/engine.ts';
 import { type PolicyRule, type Rules, rbacRules } from '../runtime/rbac.ts';
+import { fenceProbe } from './fencing.ts';
 import { realClock } from './world/clock.ts';
 import { realRandom } from './world/random.ts';
 
@@ -48,6 +50,7 @@ function managerDeclarations(): readonly Declaration[] {
     clock: world.clock,
     cluster: () => ({ id: '', incarnation: 0 }),
     raise: async () => {},
+    fence: fenceProbe(createSimulatedFence({ world, power: NO_POWER })),
   });
   return manager.declarations();
 }

@@ -9,6 +9,8 @@ import { createMemoryClient } from '../../src/client/memory.ts';
 import { addClusterControllers } from '../../src/cluster/cluster.ts';
 import { createLedger } from '../../src/cluster/placement/ledger.ts';
 import { createScheduler } from '../../src/cluster/placement/scheduler.ts';
+import { createSimulatedFence, NO_POWER } from '../../src/drivers/fence/simulated/driver.ts';
+import { fenceProbe } from '../../src/main/fencing.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { createManager } from '../../src/runtime/engine.ts';
 import { until } from '../e2e/harness/commands.ts';
@@ -36,7 +38,8 @@ export async function benchPlacement(): Promise<Figure[]> {
   const client = createMemoryClient({ clock: world.clock, server: api, intercept });
   const manager = createManager({ client, world, component: 'vireo-manager', host: 'bench' });
   const cluster = () => ({ id: 'bench', incarnation: 1 });
-  addClusterControllers({ manager, clock: world.clock, cluster, raise: async () => {} });
+  const fence = fenceProbe(createSimulatedFence({ world, power: NO_POWER }));
+  addClusterControllers({ manager, clock: world.clock, cluster, raise: async () => {}, fence });
   const stop = new AbortController();
   const renewals = setInterval(() => renewLeases(api, world.clock.now()), 3_000);
   const cpu = process.cpuUsage();

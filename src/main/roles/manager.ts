@@ -10,9 +10,11 @@ import {
   ensureSystemNamespace,
   raiseIncarnation,
 } from '../../cluster/incarnation/incarnation.ts';
+import { createFenceAgents } from '../../drivers/fence/agents/driver.ts';
 import { createManager } from '../../runtime/engine.ts';
 import { LeadershipLostError, runAsLeader } from '../../runtime/leader.ts';
 import { connect } from '../connect.ts';
+import { fenceProbe } from '../fencing.ts';
 import type { Lifetime } from '../lifetime.ts';
 
 export type ManagerOptions = {
@@ -45,6 +47,7 @@ export function runManager(
     };
     addClusterControllers({
       ...{ manager, clock: world.clock, cluster: () => cluster, raise },
+      fence: fenceProbe(createFenceAgents({ world })),
       ...(parallelMigrations === undefined ? {} : { parallelMigrations }),
     });
     const running = manager.run(signal);

@@ -6,18 +6,30 @@ import { Host } from '../../../src/api/kinds/host.ts';
 import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
+import type { Clock } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import type { MemoryRequest } from '../../../src/client/memory.ts';
 import { createMemoryClient } from '../../../src/client/memory.ts';
 import { addClusterControllers } from '../../../src/cluster/cluster.ts';
+import type { FenceDriver } from '../../../src/drivers/fence/contract.ts';
+import { createSimulatedFence, NO_POWER } from '../../../src/drivers/fence/simulated/driver.ts';
+import { fenceProbe } from '../../../src/main/fencing.ts';
 import { createManager } from '../../../src/runtime/engine.ts';
 import { createFakeClock, settle } from '../../world/fakeClock.ts';
 import { seededRandom } from '../../world/seededRandom.ts';
 
 const RENEW_EVERY_MS = 5_000;
 
-export function createClusterLab(options: { intercept?: (request: MemoryRequest) => void } = {}) {
+type LabOptions = {
+  intercept?: (request: MemoryRequest) => void;
+  /** How fence devices answer; none does when absent. */
+  fence?: (clock: Clock) => FenceDriver;
+};
+
+export function createClusterLab(options: LabOptions = {}) {
   const clock = createFakeClock();
+  const driver = options.fence?.(clock) ?? createSimulatedFence({ world: { clock }, power: NO_POWER });
+  const fence = fenceProbe(driver);
   const api = createMemoryClient({ clock, historyLimit: 100_000 });
   const silent = new Set<string>();
   let leading: { stop: AbortController; ended: Promise<void> } | undefined;
@@ -61,7 +73,7 @@ export function createClusterLab(options: { intercept?: (request: MemoryRequest)
       const world = { clock, random: seededRandom(), log: silentLog };
       const manager = createManager({ client, world, component: 'vireo-manager', host: 'm1' });
       const cluster = () => ({ id: 'cluster', incarnation: 1 });
-      addClusterControllers({ manager, clock, cluster, raise: async () => {} });
+      addClusterControllers({ manager, clock, cluster, raise: async () => {}, fence });
       const stop = new AbortController();
       const ended = manager.run(stop.signal);
       leading = { stop, ended };

@@ -27,6 +27,9 @@ export type SimulatedPower = {
   switch(plug: string, state: PowerState): void;
 };
 
+/** For whoever needs a driver and has no simulated hosts. */
+export const NO_POWER: SimulatedPower = { plugs: () => [], isOn: () => false, switch: () => {} };
+
 export type SimulatedFenceFaults = {
   /** Nobody answers. */
   unreachable?: boolean;

@@ -1,0 +1,111 @@
+/** Tests FenceDevices at regular times and when asked, so that one that does not work is known before it is needed. It never switches anything. */
+import { FenceDevice, type FenceDeviceStatus, TEST_REQUEST } from '../../api/kinds/fenceDevice.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { Stored } from '../../api/meta.ts';
+import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
+import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import { trigger } from '../../runtime/trigger.ts';
+import { conditionsFor } from '../readiness.ts';
+import type { FenceProbe } from './probe.ts';
+import { HOST_UNKNOWN, testDevice } from './test.ts';
+
+export type FencingSources = { devices: Informer<FenceDevice>; hosts: Informer<Host>; fence: FenceProbe };
+
+/** The index of FenceDevices by the hosts they name. */
+export function hostsOfDevice({ spec }: FenceDevice): string[] {
+  return spec.hosts.map(({ name }) => name);
+}
+
+const DEFAULT_INTERVAL_SECONDS = 600;
+const LONGEST_AFTER_FAILURE_MS = 60_000;
+
+/** `devices` has the index `host`. */
+export function fenceDeviceController(sources: FencingSources): Controller<FenceDevice> {
+  const { devices, hosts } = sources;
+  return {
+    name: 'fence-devices',
+    kind: FenceDevice,
+    informer: devices,
+    writes: ['status'],
+    // Each waits for its device, not for this machine.
+    concurrency: 16,
+    triggers: [
+      trigger(hosts, ({ before, after }) => {
+        if (before !== undefined && after !== undefined) return [];
+        const name = (after ?? before)?.metadata.name ?? '';
+        return devices.byIndex('host', name).map(({ metadata }) => metadata.name);
+      }),
+    ],
+    reconcile: (pass) => look(pass, sources),
+  };
+}
+
+async function look(pass: Pass<FenceDevice>, sources: FencingSources): Promise<PassResult<FenceDevice>> {
+  const { object, now, client, signal } = pass;
+  if (object.metadata.deletionTimestamp !== undefined) return { outcome: done };
+  const isHost = (name: string) => sources.hosts.get(name) !== undefined;
+  const left = msUntilDue(object, now, isHost);
+  if (left > 0) return { outcome: waiting('Tested', '', left) };
+  const found = await testDevice(object.spec, { fence: sources.fence, client, signal, isHost }).then(
+    (result) => ({ result, outcome: verdict(result) }),
+    (error: unknown) => ({ result: {}, outcome: outcomeOf(error, 'TestFailed') }),
+  );
+  signal.throwIfAborted();
+  const { outcome } = found;
+  const { conditions } = object.status ?? {};
+  const wasReady = conditions?.find(({ type }) => type === 'Ready')?.status;
+  if (outcome.type !== 'done' && wasReady !== 'False') pass.event('Warning', outcome.reason, outcome.message);
+  const status = statusOf(object, found.result, outcome, now);
+  return { outcome: waiting('Tested', '', intervalMs(object.spec, outcome.type === 'done')), status };
+}
+
+/** The device is well when it answered for every host. */
+function verdict({ hosts = [] }: Pick<FenceDeviceStatus, 'hosts'>): Outcome {
+  const [first, ...others] = hosts.filter(({ reason }) => reason !== undefined);
+  if (first === undefined) return done;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more, see status.hosts)`;
+  return failed(first.reason ?? '', `${first.name}: ${first.message ?? ''}${more}`);
+}
+
+function statusOf(
+  object: Stored<FenceDevice>,
+  result: Pick<FenceDeviceStatus, 'reach' | 'hosts'>,
+  outcome: Outcome,
+  now: number,
+): FenceDeviceStatus {
+  const { generation, annotations } = object.metadata;
+  const request = annotations?.[TEST_REQUEST];
+  return {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: conditionsFor(object, outcome, now),
+    ...result,
+    lastTest: `${new Date(now).toISOString().slice(0, 19)}Z`,
+    ...(request === undefined ? {} : { testedFor: request.slice(0, 256) }),
+  };
+}
+
+function intervalMs(
+  { testIntervalSeconds = DEFAULT_INTERVAL_SECONDS }: FenceDevice['spec'],
+  good: boolean,
+): number {
+  const whole = testIntervalSeconds * 1_000;
+  return good ? whole : Math.min(whole, LONGEST_AFTER_FAILURE_MS);
+}
+
+/** Zero or less: a test is due, because of time, a new spec, a request, or a host that came or went. */
+function msUntilDue(
+  { metadata, spec, status }: Stored<FenceDevice>,
+  now: number,
+  isHost: (name: string) => boolean,
+): number {
+  const last = Date.parse(status?.lastTest ?? '');
+  // A time in the future was written by another clock.
+  if (Number.isNaN(last) || last > now || status?.observedGeneration !== metadata.generation) return 0;
+  const request = metadata.annotations?.[TEST_REQUEST];
+  if (request !== undefined && request.slice(0, 256) !== status?.testedFor) return 0;
+  const changed = status?.hosts?.some(({ name, reason }) => isHost(name) === (reason === HOST_UNKNOWN));
+  if (changed === true) return 0;
+  const good = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True');
+  return last + intervalMs(spec, good === true) - now;
+}

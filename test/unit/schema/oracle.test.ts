@@ -47,6 +47,7 @@ const FITTING = [
   '/srv/a',
   'https://mirror.example/debian',
   '500m',
+  'fence_ipmilan',
 ];
 
 /** Every place in a value. */

@@ -23,7 +23,7 @@ export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<Tar
   const record = guests.records.get(pass.handle.id);
   const incoming = record?.incoming?.migration.uid === pass.name.uid ? record.incoming : undefined;
   const observation = await pass.mover.observe(pass.handle);
-  const arrived = observation.state === 'Incoming' ? seenArrived(world, pass, incoming) : undefined;
+  const arrived = observation.state === 'Incoming' ? seenArrived(world, pass, record) : undefined;
   const { belonging, found } = arrived ?? (await whereItBelongs(world, pass, record, incoming));
   const settling = settlingOf(record, found, observation);
   const mayGiveBack = belonging === 'Target' && incoming !== undefined && observation.state === 'Off';
@@ -48,13 +48,16 @@ export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<Tar
  */
 function seenArrived(
   world: MoveWorld,
-  { mover, guest }: MovePass,
-  incoming: Incoming | undefined,
+  { mover, guest, name }: MovePass,
+  record: GuestRecord | undefined,
 ): { belonging: Belonging; found: Stored<GuestObject> } | undefined {
+  const incoming = record?.incoming;
   const seen = mover.seen(`${guest.namespace}/${guest.name}`);
-  if (incoming?.type !== 'Live' || incoming.home === true || seen === undefined) return undefined;
-  const uid = world.guests.records.byKey(guest.kind, `${guest.namespace}/${guest.name}`)?.uid ?? '';
-  const ends = { guestUID: uid, source: incoming.from, target: world.guests.host, epoch: incoming.epoch - 1 };
+  if (incoming?.migration.uid !== name.uid || incoming.type !== 'Live' || incoming.home === true)
+    return undefined;
+  if (record === undefined || seen === undefined) return undefined;
+  const { from: source, epoch } = incoming;
+  const ends = { guestUID: record.uid, source, target: world.guests.host, epoch: epoch - 1 };
   return belongingOf(seen, ends) === 'Target' ? { belonging: 'Target', found: seen } : undefined;
 }
 

@@ -7,7 +7,7 @@ const ANSWER_MS = 10_000;
 
 /**
  * Waits until `address` answers the machine. A machine that is not heard is switched off and on once, and what its network looks like is
- * printed: seen once in some hundred starts, of a single machine, for minutes. Throws when that does not help either.
+ * printed. Throws when that does not help either.
  */
 export async function connected(
   machine: Machine,

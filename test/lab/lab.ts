@@ -138,6 +138,16 @@ export function openLab(options: LabOptions): Lab {
     return names.filter((found) => found !== CONTROL).sort();
   };
 
+  /** Also of hosts whose disk is gone: `vireo down` on a host takes its data directory away. */
+  const poweredNames = async () => {
+    const namespaces = await readdir('/run/netns').catch(() => []);
+    const found = namespaces.flatMap((one) =>
+      one.startsWith(`${name}-`) ? [one.slice(name.length + 1)] : [],
+    );
+    const others = [CONTROL, 'switch'];
+    return [...new Set([...(await hostNames()), ...found])].filter((one) => !others.includes(one));
+  };
+
   async function start(hostName: string): Promise<void> {
     const started = host(hostName);
     await started.powerOn();
@@ -223,7 +233,7 @@ export function openLab(options: LabOptions): Lab {
     },
     addresses: async () => leasesOf(await readFile(leases, 'utf8').catch(() => '')),
     down: async () => {
-      for (const each of [...(await hostNames()).map(host), control]) await each.powerCut();
+      for (const each of [...(await poweredNames()).map(host), control]) await each.powerCut();
       await wires.unplug('uplink');
       await wires.remove();
       await ejectDisks(directory);

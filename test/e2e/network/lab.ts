@@ -37,6 +37,8 @@ export async function makeNetworkHost(): Promise<NetworkHost> {
   await must(['ip', 'netns', 'add', namespace]);
   const enter = (name: string) => ['nsenter', `--net=/run/netns/${name}`];
   const exec = (...argv: string[]) => must([...enter(namespace), ...argv]);
+  // A new namespace takes over the machine's own setting, which may be on.
+  await exec('sysctl', '-q', '-w', 'net.ipv4.ip_forward=0');
   await exec('ip', 'link', 'set', 'lo', 'up');
   await exec('ip', 'link', 'add', 'br0', 'address', '02:00:00:00:b0:00', 'type', 'bridge');
   await exec('ip', 'link', 'add', 'br1', 'type', 'bridge');

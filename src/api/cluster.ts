@@ -34,6 +34,17 @@ export function hostLeaseName(host: string): string {
   return `host-${host}`;
 }
 
+/**
+ * Name of the Lease of a host's keeper in SYSTEM_NAMESPACE. It is one of its own: the Lease of the agent is renewed by another process, and a
+ * renewal by the agent says nothing about the keeper.
+ */
+export function keeperLeaseName(host: string): string {
+  return `keeper-${host}`;
+}
+
+/** On the Lease of a keeper, its host's name: admission compares it with who writes. */
+export const KEEPER_HOST_ANNOTATION = 'vireo.dev/keeper-host';
+
 /** Seconds a host's Lease is valid; renewed every third of it. */
 export const HOST_LEASE_SECONDS = 15;
 

@@ -165,6 +165,22 @@ describe('of hosts, an agent', () => {
     expect(await make('host-h3')).toBe(NO);
   });
 
+  it("states what its keeper guards in a Lease of its own, and nothing in another's", async () => {
+    const state = (name: string, host: string) =>
+      tried(
+        lab.one.create(Lease, {
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          metadata: { namespace: SYSTEM_NAMESPACE, name, annotations: { 'vireo.dev/keeper-host': host } },
+          spec: {},
+        }),
+      );
+    expect(await state('keeper-h2', 'h2')).toBe(NO);
+    expect(await state('keeper-h2', 'h1')).toBe(NO);
+    expect(await state('keeper-h1', 'h2')).toBe(NO);
+    expect(await state('keeper-h1', 'h1')).toBe('done');
+  });
+
   it('tells Events of its own', async () => {
     const tell = (host: string) => {
       const event = {

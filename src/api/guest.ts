@@ -17,6 +17,7 @@ import {
   time,
   union,
 } from './fields.ts';
+import { guestHa, guestHaStatus, lifeFields } from './ha.ts';
 import { guestMaintenance } from './maintenance.ts';
 import { placement } from './placement.ts';
 
@@ -36,6 +37,7 @@ export const guestSpecFields = {
     ),
   ),
   placement: Type.Optional(placement),
+  ha: Type.Optional(guestHa),
   shutdown: Type.Optional(
     object('How the guest is stopped.', {
       timeoutSeconds: Type.Optional(integer('Seconds an orderly shutdown may take.', 1, 3600, 60)),
@@ -124,8 +126,12 @@ export const guestStatusFields = {
       host: objectName('Name of the Host.'),
       epoch: Type.Integer({ description: 'Counts placements of this guest.', format: 'int64', minimum: 1 }),
       since: time('When this placement was made.'),
+      // Of guests with `ha` alone: a host starts such a guest only while this is its own life, by a consistent read.
+      bootID: Type.Optional(lifeFields.bootID),
+      term: Type.Optional(lifeFields.term),
     }),
   ),
+  ha: Type.Optional(guestHaStatus),
   maintenance: Type.Optional(guestMaintenance),
   uuid: Type.Optional(
     text('Identity of the guest (SMBIOS uuid), derived from cluster id, kind, namespace and name.', 36),

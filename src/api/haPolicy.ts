@@ -1,12 +1,12 @@
 /** What a cluster decides about high availability: `spec` of ClusterPolicy, and `policy` of a scenario. */
 import { DURATION_PATTERN, parseDuration } from '../base/duration.ts';
 import { flag, integer, object, oneOf, type Static, Type, text } from './fields.ts';
-import { DEFAULT_HA_TIMINGS, type HaTimings } from './haTimings.ts';
+import { brokenInequalities, DEFAULT_HA_TIMINGS, type HaTimings, timingRules } from './haTimings.ts';
 
 const duration = (description: string) => Type.Optional(text(description, 16, { pattern: DURATION_PATTERN }));
 const share = (description: string) => Type.Optional(Type.Number({ description, minimum: 0, maximum: 100 }));
 
-export const timings = object('Times; together they must keep the inequalities of docs/safety.md.', {
+const times = {
   renewInterval: duration('From one renewal of a Lease to the next. Default 1s.'),
   observation: duration('From one look at all Leases to the next. Default 500ms.'),
   pause: duration('A pause of any process that must do no harm. Default 3s.'),
@@ -22,7 +22,10 @@ export const timings = object('Times; together they must keep the inequalities o
   selfFenceWait: duration('So long after its last sign a host has certainly fenced itself. Default 16s.'),
   leaderLease: duration("The managers' own lease. Default 6s."),
   leaderRenewDeadline: duration('So long after its last renewal a leader stops to act. Default 4500ms.'),
-});
+};
+
+/** Without the rules: a scenario may break them on purpose. */
+const timings = object('Times; together they must keep the inequalities of docs/safety.md.', times);
 
 export const shutdownPolicy = oneOf(
   ['Conditional', 'Freeze', 'Failover', 'Migrate'],
@@ -65,6 +68,18 @@ export const haPolicyFields = {
   rebalancing: Type.Optional(rebalancing),
 };
 
+/** What of it ClusterPolicy has: the fields that real hosts follow today. */
+export const clusterPolicyFields = {
+  timings: Type.Optional(
+    object('Times; together they must keep the inequalities of docs/safety.md.', times, timingRules()),
+  ),
+  maxConcurrentFences: haPolicyFields.maxConcurrentFences,
+  selfFenceWithoutWatchdog: haPolicyFields.selfFenceWithoutWatchdog,
+  haPaused: Type.Optional(
+    oneOf(['Freeze'], 'Nothing is fenced or started elsewhere; hosts fence themselves all the same.'),
+  ),
+};
+
 const policy = object('', haPolicyFields);
 export type HaPolicy = Static<typeof policy>;
 
@@ -72,4 +87,13 @@ export type HaPolicy = Static<typeof policy>;
 export function timingsOf({ timings: given = {} }: Pick<HaPolicy, 'timings'>): HaTimings {
   const times = Object.entries(given).map(([name, value]) => [name, parseDuration(String(value))]);
   return { ...DEFAULT_HA_TIMINGS, ...Object.fromEntries(times) };
+}
+
+/** The times of a policy while they keep the inequalities, else what is broken: nobody may act by times that are not safe. */
+export function safeTimingsOf(
+  policy: Pick<HaPolicy, 'timings'>,
+): { timings: HaTimings } | { broken: string[] } {
+  const asked = timingsOf(policy);
+  const broken = brokenInequalities(asked);
+  return broken.length === 0 ? { timings: asked } : { broken };
 }

@@ -2,8 +2,11 @@
 import type { KindDefinition } from './kind.ts';
 import { Backup } from './kinds/backup.ts';
 import { BackupSchedule } from './kinds/backupSchedule.ts';
+import { ClusterPolicy } from './kinds/clusterPolicy.ts';
 import { Container } from './kinds/container.ts';
+import { FenceAction } from './kinds/fenceAction.ts';
 import { FenceDevice } from './kinds/fenceDevice.ts';
+import { HAGroup } from './kinds/haGroup.ts';
 import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
 import { Migration } from './kinds/migration.ts';
@@ -28,6 +31,9 @@ export const kinds: readonly KindDefinition[] = [
   Backup,
   BackupSchedule,
   FenceDevice,
+  FenceAction,
+  ClusterPolicy,
+  HAGroup,
 ].map((kind) => kind as KindDefinition);
 
 export function kindNamed(kind: string): KindDefinition | undefined {

@@ -2,13 +2,7 @@
  * What a keeper must do, and when: renew, ask peers, freeze, kill. Pure over the boot clock it is told (milliseconds, never going back), so that
  * the keeper of a real host and that of a simulated one obey the same lines. It never compares clocks of two hosts.
  */
-import type { HaTimings } from '../api/haTimings.ts';
-
-/** The times a host states in its Lease: whoever waits for its end waits by these, never by those of a policy changed since. */
-export type StatedTimings = Pick<
-  HaTimings,
-  'selfFenceAfter' | 'killTime' | 'freezeAfter' | 'excuseAge' | 'watchdogTimeout'
->;
+import type { HaTimings, StatedTimings } from '../api/haTimings.ts';
 
 /** What one voter says when it is asked: how long ago its last acknowledged renewal was sent; undefined: it has too little history. */
 export type PeerAnswer = { votes: number; ageMs: number | undefined };

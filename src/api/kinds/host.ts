@@ -16,6 +16,7 @@ import {
   text,
   time,
 } from '../fields.ts';
+import { hostFencing, hostHaStatus, hostKeeper } from '../ha.ts';
 import { defineKind } from '../kind.ts';
 import { maintenance, maintenanceStatus } from '../maintenance.ts';
 import type { KubeObject } from '../meta.ts';
@@ -25,6 +26,7 @@ const spec = object('What is asked of the host.', {
   unschedulable: Type.Optional(flag('No guest is placed here; those here stay.')),
   maintenance: Type.Optional(maintenance),
   taints: Type.Optional(taints),
+  fencing: Type.Optional(hostFencing),
   ...capacityFields,
   migrations: Type.Optional(
     object('How many guests may move at the same time; more wait for their turn.', {
@@ -42,7 +44,14 @@ const amounts = {
 const status = object('What the host is and has.', {
   observedGeneration,
   conditions,
-  state: Type.Optional(oneOf(['Online', 'Offline'], 'Whether the host renews its Lease.')),
+  state: Type.Optional(
+    oneOf(
+      ['Online', 'Offline', 'Suspect', 'Fencing', 'Fenced'],
+      'Whether the host renews its Lease; with high availability, what is made of its silence.',
+    ),
+  ),
+  ha: Type.Optional(hostHaStatus),
+  keeper: Type.Optional(hostKeeper),
   maintenance: Type.Optional(maintenanceStatus),
   address: Type.Optional(text('Address other hosts reach it by.', 64)),
   bootID: Type.Optional(text('Boot id of the kernel (proc(5), random/boot_id).', 36)),

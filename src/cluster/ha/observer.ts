@@ -2,8 +2,7 @@
  * What one manager has seen of the hosts' Leases, by consistent reads of all of them, on its own clock and since its own start: elapsed time is
  * never taken over from anybody. A renewal counts as late as it can have been made where a host is suspected, as early where one vouches.
  */
-import type { HaTimings } from '../../api/haTimings.ts';
-import type { StatedTimings } from '../../keeper/deadline.ts';
+import type { HaTimings, StatedTimings } from '../../api/haTimings.ts';
 
 /** A host's Lease as it stands in the API. */
 export type HostLease = {

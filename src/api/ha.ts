@@ -1,0 +1,116 @@
+/** What guests and hosts say about high availability: what is asked of a guest, and what the manager stores of guests and hosts. */
+import {
+  atomicList,
+  flag,
+  integer,
+  object,
+  objectName,
+  oneOf,
+  type Static,
+  setList,
+  Type,
+  text,
+  time,
+} from './fields.ts';
+
+/** A life of a host: one boot between two self-fences. Placements of guests with `ha` and proofs are bound to it. */
+export const lifeFields = {
+  bootID: text('Boot id of the kernel.', 36),
+  term: Type.Integer({
+    description: 'Grows at each boot and each self-fence.',
+    format: 'int64',
+    minimum: 0,
+  }),
+};
+
+/** `spec.ha` of guests. */
+export const guestHa = object(
+  'The guest runs elsewhere when its host is lost; without this it waits for its host.',
+  {
+    mode: Type.Optional(
+      oneOf(
+        ['Protected', 'Ignored'],
+        'Protected: killed by a host that cannot be heard, and started elsewhere once that is proven. Ignored: left alone.',
+        'Protected',
+      ),
+    ),
+    group: Type.Optional(objectName('HAGroup that says which hosts are preferred.')),
+    priority: Type.Optional(
+      integer('Guests with more come first when hosts are lost; 0 when absent.', -1_000, 1_000),
+    ),
+  },
+);
+
+/** `status.ha` of guests, written by the manager. */
+export const guestHaStatus = object('What high availability makes of the guest.', {
+  state: oneOf(
+    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Error', 'Ignored'],
+    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen.',
+  ),
+  reason: Type.Optional(text('Why it waits, as a constant.', 64)),
+  message: Type.Optional(text('The same for people.', 1024)),
+  unstarted: Type.Optional(flag('Its host was lost before the guest was known to run there.')),
+});
+
+/** `status.ha` of Hosts, written by the manager alone: a new leader goes on from it. */
+export const hostHaStatus = object('What high availability makes of the host; absent while it is off.', {
+  state: oneOf(
+    ['Online', 'Maintenance', 'Suspect', 'Fencing', 'Fenced', 'Offline'],
+    'Suspect: it is silent. Fencing: its guests may be lost with it. Fenced: it is proven that they are dead.',
+  ),
+  life: Type.Optional(object('The life it was last seen in.', lifeFields)),
+  incidents: Type.Optional(integer('How many there were, for their names.', 0, 2_147_483_647)),
+  incident: Type.Optional(
+    object('The silence that is looked into.', {
+      id: text('Name; FenceActions are named after it.', 253),
+      ...lifeFields,
+      reached: Type.Optional(flag('Peers heard it when it fell silent: its power is left alone.')),
+      since: time('When it began; for people, nothing is measured by it.'),
+    }),
+  ),
+  proof: Type.Optional(
+    object('Why it is certain that nothing of this life runs any more.', {
+      kind: oneOf(['PowerOff', 'SelfFence', 'NewBoot', 'OrderlyStop', 'Manual'], 'What proves it.'),
+      incident: text('Incident it belongs to.', 253),
+      ...lifeFields,
+      covers: Type.Optional(
+        setList(text('UID@EPOCH.', 96), 1_024, 'Guests it speaks of; all of the host when absent.'),
+      ),
+      at: time('When it was found; for people.'),
+    }),
+  ),
+});
+
+/** `status.keeper` of Hosts, written by the agent in the same write as `status.guests`: the life these speak of. */
+export const hostKeeper = object('What kills guests with `ha` when the host cannot be heard.', {
+  ...lifeFields,
+  watchdog: oneOf(
+    ['Armed', 'None'],
+    'Armed: a device resets the host when its keeper is stuck. None: a self-fence counts only where the ClusterPolicy allows it.',
+  ),
+  selfFencedAt: Type.Optional(time('When guests were last killed because nobody heard the host.')),
+});
+
+/** `spec.fencing` of Hosts. */
+export const hostFencing = object('How the host is cut off when it may be lost.', {
+  levels: atomicList(
+    object('Devices that together cut it off.', {
+      devices: setList(
+        objectName('Name of the FenceDevice.'),
+        8,
+        'All of them must say that the host is off.',
+      ),
+    }),
+    4,
+    'The next is tried when one has failed. When absent each FenceDevice that names the host is a level, by name.',
+  ),
+});
+
+export type GuestHa = Static<typeof guestHa>;
+export type GuestHaStatus = Static<typeof guestHaStatus>;
+export type HostHaStatus = Static<typeof hostHaStatus>;
+
+/** True for guests that a keeper guards and the manager recovers. */
+export function isProtected(ha: GuestHa | undefined): boolean {
+  return ha !== undefined && ha.mode !== 'Ignored';
+}

@@ -1,0 +1,88 @@
+/** FenceAction: one try to cut a host off for one incident, or a person's word that it is off. Made once, never changed. */
+import {
+  conditions,
+  integer,
+  object,
+  objectName,
+  observedGeneration,
+  oneOf,
+  type Static,
+  setList,
+  Type,
+  text,
+  time,
+} from '../fields.ts';
+import { lifeFields } from '../ha.ts';
+import { defineKind } from '../kind.ts';
+import type { KubeObject } from '../meta.ts';
+
+const spec = object(
+  'Which host, and what for.',
+  {
+    host: objectName('Name of the Host.'),
+    incident: text('Incident of the Host, `status.ha.incident.id`: for no other is it ever executed.', 253),
+    ...lifeFields,
+    method: oneOf(
+      ['PowerOff', 'Manual'],
+      'PowerOff: the devices switch the host off. Manual: a person says that it is off.',
+    ),
+    level: Type.Optional(integer('Level of devices, counted from 0.', 0, 1_000_000)),
+    devices: Type.Optional(setList(objectName('Name of the FenceDevice.'), 8, 'All of them must say Off.')),
+    leaseVersion: Type.Optional(
+      text(
+        "resourceVersion of the host's Lease when it was asked for: a later one means that the host lives.",
+        64,
+      ),
+    ),
+    confirmedBy: Type.Optional(text('Who says so: the name of the user that creates it.', 253)),
+  },
+  [
+    { rule: 'self == oldSelf', message: 'a FenceAction cannot be changed: make a new one' },
+    {
+      rule: "self.method == 'Manual' ? has(self.confirmedBy) : has(self.devices) && size(self.devices) > 0 && has(self.leaseVersion)",
+      message: 'Manual needs confirmedBy, PowerOff needs devices and leaseVersion',
+    },
+  ],
+);
+
+const status = object('How it went.', {
+  observedGeneration,
+  conditions,
+  phase: Type.Optional(
+    oneOf(
+      ['Running', 'PoweredOff', 'Confirmed', 'Failed', 'Refused'],
+      'Refused: the host lives or the incident is over; nothing was switched.',
+    ),
+  ),
+  startedAt: Type.Optional(time('Written before anything is switched.')),
+  completedAt: Type.Optional(time('When it was over.')),
+  poweredOnAt: Type.Optional(
+    time('When the devices were told to switch the host on again, after the proof.'),
+  ),
+});
+
+export type FenceActionSpec = Static<typeof spec>;
+export type FenceActionStatus = Static<typeof status>;
+export type FenceAction = KubeObject<FenceActionSpec, FenceActionStatus>;
+
+export const FenceAction = defineKind<FenceAction>({
+  kind: 'FenceAction',
+  plural: 'fenceactions',
+  namespaced: false,
+  shortNames: ['fa'],
+  description: 'One try to cut a host off.',
+  spec,
+  status,
+  columns: [
+    { name: 'Host', type: 'string', jsonPath: '.spec.host', description: 'Host.' },
+    { name: 'Method', type: 'string', jsonPath: '.spec.method', description: 'How.' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: ".status.conditions[?(@.type=='Ready')].reason",
+      description: 'Why it is not over, or failed.',
+    },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+  ],
+});

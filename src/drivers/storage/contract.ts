@@ -101,6 +101,34 @@ export type VolumeSnapshots = {
   attach(id: string, name: string): Promise<VolumeAttachment>;
 };
 
+/** What a volume is to hold instead of what it holds. */
+export type Replacement = {
+  /** The volume. */
+  id: string;
+  /** The caller's, unique: what was prepared under it is told from what others prepare. */
+  name: string;
+  /** As in a request for a new volume. */
+  idBase?: number;
+  /** Reads and compares the part of an archive; called only when it has still to be read. */
+  open(signal: AbortSignal): Promise<ArchivedVolume>;
+};
+
+/**
+ * Other data in the place of a volume's, in two steps, so that all volumes of a guest change together: made hidden beside them, while the
+ * guest may run, then moved to their places. Owner, size and format stay the volume's.
+ */
+export type VolumeReplacements = {
+  /** Whole and flushed when it resolves; there already is no error. Throws ReasonedError VolumeMissing, SizeTooSmall, PoolFull, ArchiveBroken. */
+  prepare(replacement: Replacement, signal: AbortSignal): Promise<void>;
+  /**
+   * The volume holds what was prepared; nobody has it open. Finished after a crash; done already is no error. Snapshots inside the old data
+   * go with it. Throws ReasonedError ReplacementMissing.
+   */
+  swap(id: string, name: string): Promise<void>;
+  /** Removes what was prepared; nothing there is no error. */
+  discard(id: string, name: string): Promise<void>;
+};
+
 /** How the parts of an archive are compressed: disks inside their qcow2 file (Gzip is its zlib), trees around their tar. */
 export type Compression = 'None' | 'Gzip' | 'Zstd';
 
@@ -116,6 +144,8 @@ export type ArchivePart = {
   sizeBytes: number;
   /** Bytes of the file. */
   storedBytes: number;
+  /** Bytes a Filesystem took when it was saved. */
+  unpackedBytes?: number;
   /** SHA-256 of the file, hexadecimal. */
   sha256: string;
 };
@@ -190,6 +220,7 @@ export type StoragePool = {
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
   readonly snapshots: VolumeSnapshots;
   readonly archives: Archives;
+  readonly replacements: VolumeReplacements;
   /**
    * Sends what a volume holds to `importVolume` of the same volume on another host, over a stream that the caller has opened and closes.
    * First: the guest may still write (Filesystem only); Final: nobody writes any more. Absent: this storage cannot be moved.

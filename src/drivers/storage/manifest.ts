@@ -59,6 +59,7 @@ function checkPart(name: string, part: unknown): void {
     formats.includes(String(part.format)) &&
     typeof part.sizeBytes === 'number' &&
     typeof part.storedBytes === 'number' &&
+    (part.unpackedBytes === undefined || typeof part.unpackedBytes === 'number') &&
     /^[0-9a-f]{64}$/.test(String(part.sha256));
   if (!isSound) throw archiveBroken(name, `${manifestName} describes a part badly`);
   const file = String(part.file);

@@ -81,6 +81,12 @@ export function checkImageKind(image: Pick<ImageFacts, 'name' | 'kind'>, kind: V
   throw new ReasonedError('ImageBroken', message, { stalled: true });
 }
 
+/** Nothing was prepared for the volume under that name. */
+export function replacementMissing(id: string, name: string): ReasonedError {
+  const message = `nothing is prepared for the volume ${id} under ${name}`;
+  return new ReasonedError('ReplacementMissing', message, { stalled: true });
+}
+
 /** Throws ReasonedError ArchiveBroken when the part cannot become a volume of this kind. */
 export function checkArchivedKind(part: Pick<ArchivePart, 'name' | 'kind'>, kind: VolumeKind): void {
   if (part.kind === kind) return;

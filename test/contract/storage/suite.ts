@@ -381,6 +381,64 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       });
     });
 
+    describe('and replacements', () => {
+      const replacement = (name = 'restore-1', id = 'g1-data') => ({
+        id,
+        name,
+        open: () => pool.archives.open('backup-1', 'data', signal),
+      });
+      beforeEach(async () => {
+        await pool.create(disk('g1-data'), signal);
+        await pool.archives.begin('backup-1');
+        const attachment = await pool.attach('g1-data');
+        await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+        const guest = { kind: 'VirtualMachine', namespace: 'default', name: 'anna', uid: 'u', uuid: 'uuid' };
+        const how = { mode: 'Snapshot', consistency: 'Crash', compression: 'Zstd' } as const;
+        const about = { guest, labels: {}, spec: {}, takenAt: '2026-01-01T00:00:00Z', stillMilliseconds: 0 };
+        await pool.archives.finish('backup-1', { ...about, ...how }, signal);
+      });
+
+      it('prepares one beside the volume, which stays what it is, and has it in its place through restarts', async () => {
+        const before = await pool.observe('g1-data');
+        await pool.replacements.prepare(replacement(), signal);
+        expect(await pool.observe('g1-data')).toEqual(before);
+        expect(await pool.list()).toHaveLength(1);
+        const reopened = await lab.open();
+        await reopened.archives.remove('backup-1');
+        await reopened.replacements.prepare(replacement(), signal);
+        for (let time = 0; time < 2; time += 1) await reopened.replacements.swap('g1-data', 'restore-1');
+        expect(await reopened.observe('g1-data')).toMatchObject({ owner: anna, sizeBytes: 96 * MIB });
+        expect(await reopened.attach('g1-data')).toMatchObject({ type: 'File', format: 'qcow2' });
+        expect(await reopened.list()).toHaveLength(1);
+      });
+
+      it('forgets one that is not wanted any more, and all with their volume', async () => {
+        await pool.replacements.prepare(replacement(), signal);
+        for (let time = 0; time < 2; time += 1) await pool.replacements.discard('g1-data', 'restore-1');
+        expect((await reasonOf(pool.replacements.swap('g1-data', 'restore-1'))).reason).toBe(
+          'ReplacementMissing',
+        );
+        await pool.replacements.prepare(replacement(), signal);
+        await pool.remove('g1-data', anna);
+        await pool.create(disk('g1-data'), signal);
+        expect((await reasonOf(pool.replacements.swap('g1-data', 'restore-1'))).reason).toBe(
+          'ReplacementMissing',
+        );
+      });
+
+      it('makes none where there is no volume, nor what does not fit', async () => {
+        const missing = pool.replacements.prepare(replacement('restore-1', 'g9-data'), signal);
+        expect((await reasonOf(missing)).reason).toBe('VolumeMissing');
+        expect((await reasonOf(pool.replacements.prepare(replacement('../r'), signal))).reason).toBe(
+          'NameInvalid',
+        );
+        lab.setFull(true);
+        expect((await reasonOf(pool.replacements.prepare(replacement(), signal))).reason).toBe('PoolFull');
+        lab.setFull(false);
+        await pool.replacements.prepare(replacement(), signal);
+      });
+    });
+
     it('leaves nothing when the work is called off', async () => {
       const abort = new AbortController();
       abort.abort(new Error('no longer wanted'));

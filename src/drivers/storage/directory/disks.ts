@@ -87,15 +87,14 @@ export async function virtualSize(
 }
 
 /**
- * Unpacks a qcow2 file of an archive; gives the size a guest sees. Throws ReasonedError ArchiveBroken when it refers to another file: a guest
- * would read files of the host.
+ * Looks at a qcow2 file of an archive: the size a guest sees, and the bytes that it takes when it is unpacked. Throws ReasonedError
+ * ArchiveBroken when it refers to another file: a guest would read files of the host.
  */
-export async function restoreDisk(
+export async function measureArchivedDisk(
   tools: Tools,
   from: string,
-  disk: { path: string; format: DiskFormat },
   signal: AbortSignal,
-): Promise<number> {
+): Promise<{ sizeBytes: number; unpackedBytes: number }> {
   const { stdout } = await tools.run(['qemu-img', 'info', '--output=json', '-f', 'qcow2', from], { signal });
   const info = JSON.parse(stdout) as {
     'virtual-size': number;
@@ -106,8 +105,23 @@ export async function restoreDisk(
     throw new ReasonedError('ArchiveBroken', 'a disk in the archive refers to another file', {
       stalled: true,
     });
+  // What is not zero, and the tables of qcow2: a raw disk has holes where those would be (qemu-img(1), "measure").
+  const measured = await tools.run(
+    ['qemu-img', 'measure', '--output=json', '-f', 'qcow2', '-O', 'qcow2', from],
+    { signal },
+  );
+  const { required } = JSON.parse(measured.stdout) as { required: number };
+  return { sizeBytes: info['virtual-size'], unpackedBytes: required };
+}
+
+/** Unpacks a qcow2 file of an archive that `measureArchivedDisk` has looked at. */
+export async function restoreDisk(
+  tools: Tools,
+  from: string,
+  disk: { path: string; format: DiskFormat },
+  signal: AbortSignal,
+): Promise<void> {
   await tools.run(['qemu-img', 'convert', '-q', '-f', 'qcow2', '-O', disk.format, from, disk.path], {
     signal,
   });
-  return info['virtual-size'];
 }

@@ -2,18 +2,19 @@
 import type { VolumeRequest } from '../contract.ts';
 import { checkArchivedKind, checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
-import { growDisk, makeDiskFromImage, restoreDisk } from './disks.ts';
+import { growDisk, makeDiskFromImage, measureArchivedDisk, restoreDisk } from './disks.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
-import { readVolumeRecord, type VolumeRecord } from './records.ts';
+import { readVolumeRecord, type VolumeRecord, volumeRecordName, writeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
 import { canMapIds, copyTree, shiftTree, unpackTree } from './trees.ts';
 
 /** A blank volume's own blocks. */
 const blankBytes = 1024 * 1024;
 
-type Sources = { room: PoolRoom; images: Images; capacity: Capacity; keeper: SnapshotKeeper };
+/** What data of volumes is made from. */
+export type Sources = { room: PoolRoom; images: Images; capacity: Capacity; keeper: SnapshotKeeper };
 
 /** Makes the data in the hidden directory; answers with the record that belongs to it. */
 export async function fillVolume(
@@ -49,6 +50,17 @@ export async function fillVolume(
   });
 }
 
+/** A disk is one file; a tree is flushed with everything else that is being made, its record too. */
+export async function flushVolume(room: PoolRoom, made: string, result: VolumeRecord): Promise<void> {
+  const { files } = room.world;
+  const path = `${made}/${volumeRecordName}`;
+  if (result.format === 'directory') {
+    await writeRecord(files, path, result, { fleeting: true });
+    await room.flush();
+  } else
+    await Promise.all([writeRecord(files, path, result), files.sync(`${made}/${diskName(result.format)}`)]);
+}
+
 /** What the tools make of an archive is judged anew: whoever could write the archive could write its sums. */
 async function restore(
   { room, capacity }: Pick<Sources, 'room' | 'capacity'>,
@@ -58,15 +70,19 @@ async function restore(
 ): Promise<VolumeRecord> {
   const { id, owner, format, kind } = request;
   checkArchivedKind(part, kind);
-  // At least: how much it is unpacked is known afterwards.
-  return capacity.reserve(part.storedBytes, async () => {
-    if (kind === 'Disk') {
-      diskSize(id, request.sizeBytes, part.sizeBytes);
-      const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes: 0 };
-      const sizeBytes = diskSize(id, request.sizeBytes, await restoreDisk(room.tools, path, disk, to.signal));
-      await growDisk(room.tools, { ...disk, sizeBytes }, to.signal);
+  if (kind === 'Disk') {
+    diskSize(id, request.sizeBytes, part.sizeBytes);
+    const found = await measureArchivedDisk(room.tools, path, to.signal);
+    const sizeBytes = diskSize(id, request.sizeBytes, found.sizeBytes);
+    return capacity.reserve(found.unpackedBytes, async () => {
+      const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes };
+      await restoreDisk(room.tools, path, disk, to.signal);
+      await growDisk(room.tools, disk, to.signal);
       return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: part.storedBytes };
-    }
+    });
+  }
+  // An archive that does not say how much it unpacks to takes at least what it has.
+  return capacity.reserve(Math.max(part.storedBytes, part.unpackedBytes ?? 0), async () => {
     const root = `${to.made}/${rootfsName}`;
     await room.world.files.makeDirectory(root, { mode: 0o755 });
     await unpackTree(room.tools, path, root);

@@ -19,9 +19,16 @@ export type Layout = {
   arriving: string;
   /** Rollbacks under way, one file each: a crash in one is finished, never forgotten. */
   rollbacks: string;
+  /** What volumes are to hold one day, by volume and name: whole. */
+  prepared: string;
+  /** What is on its way into the place of a volume: a crash in that is finished, never forgotten. */
+  replacing: string;
   volume(id: string): string;
   rollback(id: string): string;
   arrival(id: string): string;
+  /** Of one volume, each under its name. */
+  preparedFor(id: string): string;
+  replacement(id: string): string;
   image(name: string): string;
   stage(name: string): string;
 };
@@ -35,6 +42,8 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
   const staging = `${root}/.staging${own}`;
   const arriving = `${root}/.arriving`;
   const rollbacks = `${root}/.rollbacks`;
+  const prepared = `${root}/.prepared`;
+  const replacing = `${root}/.replacing`;
   return {
     root,
     marker: `${root}/pool.json`,
@@ -45,6 +54,10 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
     partial: `${root}/.partial${own}`,
     arriving,
     rollbacks,
+    prepared,
+    replacing,
+    preparedFor: (id) => `${prepared}/${checkedName(id)}`,
+    replacement: (id) => `${replacing}/${checkedName(id)}`,
     rollback: (id) => `${rollbacks}/${checkedName(id)}`,
     arrival: (id) => `${arriving}/${checkedName(id)}`,
     volume: (id) => `${volumes}/${checkedName(id)}`,

@@ -14,8 +14,9 @@ import { createCapacity } from './capacity.ts';
 import { type Ground, plainGround } from './ground.ts';
 import { createImages } from './images.ts';
 import type { VolumeRecord } from './records.ts';
+import { createReplacements } from './replacing.ts';
 import { openRoom, type PoolRoom } from './room.ts';
-import { createSnapshots, finishRollbacks } from './snapshots.ts';
+import { createSnapshots, finishAllBegun } from './snapshots.ts';
 import type { Tools } from './tools.ts';
 import { measureTrees } from './trees.ts';
 import { createVolumes, dataPath, factsOf, type Volumes } from './volumes.ts';
@@ -51,7 +52,7 @@ export async function openPool(
   const room = await openRoom(world, config, makeGround);
   const { snapshots } = room.ground;
   const keeper = room.ground.keeper(room);
-  await finishRollbacks(room, keeper);
+  await finishAllBegun(room, keeper);
   const capacity = createCapacity(world.files, config.path, config.name);
   const images = createImages(room);
   const volumes = createVolumes(room, images, capacity, keeper);
@@ -79,6 +80,7 @@ export async function openPool(
     remove: volumes.remove,
     snapshots: createSnapshots(room, keeper),
     archives: createArchives(room),
+    replacements: createReplacements({ room, images, capacity, keeper }),
     images: images.list,
     stageImage: images.stage,
     publishImage: images.publish,

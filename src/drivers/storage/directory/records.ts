@@ -11,6 +11,8 @@ export type VolumeRecord = Omit<VolumeFacts, 'usedBytes'> & {
   growing?: boolean;
   /** First host id, where ids are shifted on disk. */
   shiftedBy?: number;
+  /** Name of the replacement by which its data came here. */
+  replacedBy?: string;
 };
 
 /** What is known of a volume that comes from another host. */

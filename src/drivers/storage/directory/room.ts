@@ -46,8 +46,9 @@ export async function openRoom(
   await world.files.makeDirectory(path);
   await ground.check(path);
   await claim(world, layout, { name, isShared, type: config.type });
-  const { volumes, images, archives, staging, partial, arriving, rollbacks } = layout;
-  for (const directory of [volumes, images, archives, staging, partial, arriving, rollbacks]) {
+  const { volumes, images, archives, staging, partial, arriving, rollbacks, prepared, replacing } = layout;
+  const places = [volumes, images, archives, staging, partial, arriving, rollbacks, prepared, replacing];
+  for (const directory of places) {
     await world.files.makeDirectory(directory, { mode: 0o700 });
   }
   const room: PoolRoom = {

@@ -5,13 +5,14 @@ import { snapshotMissing, snapshotUnsupported, volumeMissing } from '../refusals
 import type { SnapshotKeeper } from './ground.ts';
 import { dataName } from './layout.ts';
 import { attachmentAt, readVolumeRecord, type VolumeRecord } from './records.ts';
+import { finishSwap } from './replacing.ts';
 import type { PoolRoom } from './room.ts';
 
 /** The snapshots of one pool's volumes. */
 export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeSnapshots {
   const { files } = room.world;
   const supported = async (id: string): Promise<VolumeRecord | undefined> => {
-    await finishRollback(room, keeper, id);
+    await finishBegun(room, keeper, id);
     const volume = await readVolumeRecord(files, room.layout.volume(id));
     return volume !== undefined && room.ground.snapshots[volume.format] !== undefined ? volume : undefined;
   };
@@ -35,7 +36,7 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
         if (volume === undefined) throw await whyNot(room, id);
         if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
         await files.writeAtomic(room.layout.rollback(id), name, { mode: 0o600 });
-        await finishRollback(room, keeper, id);
+        await finishBegun(room, keeper, id);
       }),
     remove: (id, name) =>
       room.lock(id, async () => {
@@ -56,8 +57,9 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
   };
 }
 
-/** Ends a rollback that was begun, if there is one; the caller holds the lock of the volume. */
-export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
+/** Ends a rollback or a replacement that was begun, if there is one; the caller holds the lock of the volume. */
+export async function finishBegun(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
+  await finishSwap(room, id);
   const mark = room.layout.rollback(id);
   const name = await room.world.files.readText(mark);
   if (name === undefined) return;
@@ -65,13 +67,19 @@ export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id:
   await room.world.files.remove(mark);
 }
 
-/** Ends all rollbacks that a crash interrupted; one that cannot be ended keeps its volume from being attached, not the pool from opening. */
-export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
-  for (const id of await room.world.files.list(room.layout.rollbacks)) {
+/**
+ * Ends what a crash interrupted; what cannot be ended keeps its volume from being attached, not the pool from opening. What lies on shared
+ * storage may be under way on another host: there it is ended by whoever uses the volume next.
+ */
+export async function finishAllBegun(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
+  const { files, log } = room.world;
+  const { rollbacks, replacing } = room.layout;
+  const begun = [...(await files.list(rollbacks)), ...(room.isShared ? [] : await files.list(replacing))];
+  for (const id of new Set(begun)) {
     await room
-      .lock(id, () => finishRollback(room, keeper, id))
+      .lock(id, () => finishBegun(room, keeper, id))
       .catch((error: unknown) => {
-        room.world.log.warn('a rollback cannot be finished', { volume: id, error: String(error) });
+        log.warn('what was begun with a volume cannot be finished', { volume: id, error: String(error) });
       });
   }
 }

@@ -59,6 +59,7 @@ export function createSimulatedArchives({
       checkSpace();
       const parts = filled.get(name) ?? [];
       const manifest = { version: 1 as const, ...about, finishedAt: timestamp(clock), parts };
+      await files.makeDirectory(place(name));
       await files.writeAtomic(`${place(name)}/${manifestName}`, formatManifest(manifest));
       filled.delete(name);
       return manifest;

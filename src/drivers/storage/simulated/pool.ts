@@ -18,7 +18,6 @@ import { createKeyedLock } from '../locks.ts';
 import { checkedName } from '../names.ts';
 import {
   cannotShrink,
-  checkArchivedKind,
   checkImageKind,
   diskSize,
   imageMissing,
@@ -30,6 +29,7 @@ import {
 } from '../refusals.ts';
 import { createSimulatedArchives } from './archives.ts';
 import { receiveSimulated, sendSimulated } from './copying.ts';
+import { createSimulatedReplacements, planRestored } from './replacing.ts';
 import { openPoolState, type PoolState } from './state.ts';
 
 export type SimulatedPoolFaults = {
@@ -120,6 +120,8 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
         await change(() => {
           state.volumes.delete(id);
           state.snapshots.delete(id);
+          state.replacedBy.delete(id);
+          for (const key of state.prepared.keys()) if (key.startsWith(`${id}/`)) state.prepared.delete(key);
         });
       }),
     snapshots: {
@@ -155,6 +157,7 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
       latencyMs,
       checkSpace: () => checkSpace(0),
     }),
+    replacements: createSimulatedReplacements({ state, lock, change, checkSpace }),
     exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options, world.clock),
     importVolume: (request, stream, options) =>
       lock(request.id, () =>
@@ -238,16 +241,6 @@ function planClone(
   return kind === 'Disk'
     ? { ...then, id, owner, format, sizeBytes: diskSize(id, sizeBytes, then.sizeBytes) }
     : { ...then, id, owner };
-}
-
-function planRestored(
-  { id, owner, kind, format, sizeBytes }: VolumeRequest,
-  { part }: NonNullable<VolumeRequest['archived']>,
-): VolumeFacts {
-  checkArchivedKind(part, kind);
-  return kind === 'Disk'
-    ? { id, owner, kind, format, sizeBytes: diskSize(id, sizeBytes, part.sizeBytes), usedBytes: 0 }
-    : { id, owner, kind, format: 'directory', sizeBytes: 0, usedBytes: 0 };
 }
 
 function attachment(path: string, volume: VolumeFacts): VolumeAttachment {

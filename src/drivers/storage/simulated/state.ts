@@ -8,6 +8,10 @@ export type PoolState = {
   images: Map<string, ImageFacts>;
   /** By volume and name: what the volume was. */
   snapshots: Map<string, ReadonlyMap<string, VolumeFacts>>;
+  /** By volume and name: what the volume is to be. */
+  prepared: Map<string, VolumeFacts>;
+  /** By volume: name of the replacement by which its data came. */
+  replacedBy: Map<string, string>;
   /** Resolves when everything changed so far is durable. */
   save(): Promise<void>;
 };
@@ -16,6 +20,8 @@ type Stored = {
   volumes: VolumeFacts[];
   images: ImageFacts[];
   snapshots?: Record<string, Record<string, VolumeFacts>>;
+  prepared?: Record<string, VolumeFacts>;
+  replacedBy?: Record<string, string>;
 };
 
 /** Opens the state below `path`; a missing file is an empty pool. */
@@ -29,14 +35,18 @@ export async function openPoolState(world: World, path: string): Promise<PoolSta
   const snapshots: PoolState['snapshots'] = new Map(
     Object.entries(stored?.snapshots ?? {}).map(([id, taken]) => [id, new Map(Object.entries(taken))]),
   );
+  const prepared = new Map(Object.entries(stored?.prepared ?? {}));
+  const replacedBy = new Map(Object.entries(stored?.replacedBy ?? {}));
   const save = createGroupRun(() => {
     const taken = [...snapshots].map(([id, kept]) => [id, Object.fromEntries(kept)]);
     const content: Stored = {
       volumes: [...volumes.values()],
       images: [...images.values()],
       snapshots: Object.fromEntries(taken),
+      prepared: Object.fromEntries(prepared),
+      replacedBy: Object.fromEntries(replacedBy),
     };
     return world.files.writeAtomic(file, JSON.stringify(content));
   });
-  return { volumes, images, snapshots, save };
+  return { volumes, images, snapshots, prepared, replacedBy, save };
 }

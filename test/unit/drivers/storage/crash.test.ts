@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/base/log.ts';
 import type { World } from '../../../../src/base/world.ts';
-import type { StoragePool, VolumeRequest } from '../../../../src/drivers/storage/contract.ts';
+import type { ArchiveAbout, StoragePool, VolumeRequest } from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
 import { copyWhole } from '../../../contract/storage/copying.ts';
@@ -21,6 +21,16 @@ const disk: VolumeRequest = {
   format: 'qcow2',
   sizeBytes: 2 * MIB,
   image: 'base',
+};
+const about: ArchiveAbout = {
+  guest: { kind: 'VirtualMachine', namespace: 'default', name: 'anna', uid: 'uid-1', uuid: 'uuid-anna' },
+  labels: {},
+  spec: {},
+  takenAt: '2026-01-01T00:00:00Z',
+  mode: 'Snapshot',
+  consistency: 'Crash',
+  stillMilliseconds: 0,
+  compression: 'Zstd',
 };
 let path: string;
 const open = (world: World): Promise<StoragePool> =>
@@ -156,6 +166,43 @@ describe('a host that dies while its pool', () => {
     );
     expect(steps).toBeGreaterThan(5);
   });
+
+  it('restores a disk has it as it was, or as it was in the archive, and whole', async () => {
+    const raw: VolumeRequest = { id: 'g2-data', owner, kind: 'Disk', format: 'raw', sizeBytes: MIB };
+    const file = join(path, 'volumes', 'g2-data', 'disk.raw');
+    const first = await openHealthy();
+    await first.create(raw, signal);
+    const [then, now] = [Buffer.alloc(MIB, 'then'), Buffer.alloc(MIB, 'now')];
+    await writeFile(file, then);
+    await first.archives.begin('backup-1');
+    const attachment = await first.attach('g2-data');
+    await first.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+    await first.archives.finish('backup-1', about, signal);
+    await writeFile(file, now);
+    const restore = async (pool: StoragePool) => {
+      const open = () => pool.archives.open('backup-1', 'data', signal);
+      await pool.replacements.prepare({ id: 'g2-data', name: 'restore-1', open }, signal);
+      await pool.replacements.swap('g2-data', 'restore-1');
+    };
+    let sawOld = false;
+    const steps = await dieAtEachStep(restore, async (pool) => {
+      expect(await pool.list()).toHaveLength(1);
+      expect(await pool.attach('g2-data')).toMatchObject({ type: 'File', path: file });
+      const found = await readFile(file);
+      if (found.equals(now)) sawOld = true;
+      else expect(found.equals(then)).toBe(true);
+      await restore(pool);
+      expect((await readFile(file)).equals(then)).toBe(true);
+      expect(await readdir(join(path, '.prepared'))).toEqual([]);
+      expect(await readdir(join(path, '.replacing'))).toEqual([]);
+      // As before, for the next death.
+      await pool.remove('g2-data', owner);
+      await pool.create(raw, signal);
+      await writeFile(file, now);
+    });
+    expect(sawOld).toBe(true);
+    expect(steps).toBeGreaterThan(12);
+  }, 60_000);
 
   it('replaces an image has the old one, the new one or none, never half of one', async () => {
     await publishBase(await openHealthy(), 'hash-1');

@@ -13,6 +13,7 @@ import { checkedName } from '../../names.ts';
 import { virtualSize } from '../disks.ts';
 import type { PoolRoom } from '../room.ts';
 import { doubtSince } from '../rsync.ts';
+import { measureTrees } from '../trees.ts';
 import { copyAgain, makeTarget, saveDisk, saveTree, sumOf, treeFormat } from './parts.ts';
 
 /** Directories beside the parts while an archive is filled: they are removed before it is shown. */
@@ -82,12 +83,16 @@ export function createArchives(room: PoolRoom): Archives {
         return;
       }
       const format = treeFormat(compression);
+      // A container that removes files while du walks makes du fail: then it is not said.
+      const sizes = await measureTrees(tools, [attachment.path]).catch(() => undefined);
+      const unpackedBytes = sizes?.get(attachment.path);
       const file = add(name, {
         name: volume,
         kind: 'Filesystem',
         file: `${volume}.${format}`,
         format,
         sizeBytes: 0,
+        ...(unpackedBytes === undefined ? {} : { unpackedBytes }),
       });
       await files.makeDirectory(`${hidden(name)}/${maps}`, { mode: 0o700, fleeting: true });
       await saveTree(

@@ -1,0 +1,87 @@
+/**
+ * Puts other data in the place of a volume's: made hidden beside it, then moved to its place by renames. The first of these is what a crash
+ * leaves to be finished.
+ */
+import type { VolumeReplacements, VolumeRequest } from '../contract.ts';
+import { checkedName } from '../names.ts';
+import { replacementMissing, volumeMissing } from '../refusals.ts';
+import { fillVolume, flushVolume, type Sources } from './filling.ts';
+import { readVolumeRecord, type VolumeRecord } from './records.ts';
+import { type PoolRoom, renameIfThere } from './room.ts';
+import { finishBegun } from './snapshots.ts';
+
+/** The replacements of one pool's volumes. */
+export function createReplacements(sources: Sources): VolumeReplacements {
+  const { room, keeper } = sources;
+  const { layout } = room;
+  const { files } = room.world;
+  const placeOf = (id: string, name: string) => `${layout.preparedFor(id)}/${checkedName(name)}`;
+
+  return {
+    // Not under the lock of the volume: its guest may run, and be given a larger disk, for as long as this takes.
+    prepare: async ({ id, name, idBase, open }, signal) =>
+      room.lock(placeOf(id, name), async () => {
+        await room.checkPresent();
+        if ((await files.stat(placeOf(id, name))) !== undefined) return;
+        const volume = await readVolumeRecord(files, layout.volume(id));
+        if (volume === undefined) throw volumeMissing(id);
+        const request = { ...requestFor(volume, idBase), archived: await open(signal) };
+        const made = room.partialPath(id);
+        try {
+          await room.ground.makeVolume(made);
+          const filled = await fillVolume(sources, request, { made, signal });
+          await flushVolume(room, made, { ...filled, replacedBy: name });
+          signal.throwIfAborted();
+          await files.makeDirectory(layout.preparedFor(id), { mode: 0o700 });
+          await files.rename(made, placeOf(id, name));
+        } finally {
+          await room.removeTree(made);
+        }
+      }),
+    swap: (id, name) =>
+      room.lock(id, async () => {
+        await room.checkPresent();
+        await finishBegun(room, keeper, id);
+        if (await renameIfThere(files, placeOf(id, name), layout.replacement(id))) {
+          await finishSwap(room, id);
+          return;
+        }
+        const volume = await readVolumeRecord(files, layout.volume(id));
+        if (volume?.replacedBy !== name) throw replacementMissing(id, name);
+      }),
+    discard: async (id, name) =>
+      room.lock(placeOf(id, name), async () => {
+        await room.checkPresent();
+        const away = room.partialPath(id);
+        if (await renameIfThere(files, placeOf(id, name), away)) await room.removeTree(away);
+        if ((await files.list(layout.preparedFor(id))).length === 0)
+          await files.remove(layout.preparedFor(id));
+      }),
+  };
+}
+
+/** Ends a swap that was begun, if there is one; the caller holds the lock of the volume. */
+export async function finishSwap(room: PoolRoom, id: string): Promise<void> {
+  const { layout } = room;
+  const { files } = room.world;
+  if ((await files.stat(layout.replacement(id))) === undefined) return;
+  const old = room.partialPath(id);
+  const was = await renameIfThere(files, layout.volume(id), old);
+  await files.rename(layout.replacement(id), layout.volume(id));
+  await room.removeTree(layout.preparedFor(id));
+  if (was) await room.removeTree(old);
+}
+
+function requestFor(
+  { id, owner, kind, format, sizeBytes }: VolumeRecord,
+  idBase: number | undefined,
+): VolumeRequest {
+  return {
+    id,
+    owner,
+    kind,
+    format: format === 'directory' ? 'raw' : format,
+    ...(kind === 'Disk' ? { sizeBytes } : {}),
+    ...(idBase === undefined ? {} : { idBase }),
+  };
+}

@@ -1,0 +1,69 @@
+/** Replacements in a simulated pool: what a volume is to be stands beside it in the state file, and takes its place in one write. */
+import type { VolumeFacts, VolumeReplacements, VolumeRequest } from '../contract.ts';
+import type { KeyedLock } from '../locks.ts';
+import { checkedName } from '../names.ts';
+import { checkArchivedKind, diskSize, replacementMissing, volumeMissing } from '../refusals.ts';
+import type { PoolState } from './state.ts';
+
+export type SimulatedReplacementsOptions = {
+  state: PoolState;
+  lock: KeyedLock;
+  /** Changes the state after the latency of the pool. */
+  change(apply: () => void, signal?: AbortSignal): Promise<void>;
+  /** Throws ReasonedError PoolFull. */
+  checkSpace(bytes: number): void;
+};
+
+/** The replacements of one simulated pool's volumes. */
+export function createSimulatedReplacements({
+  state,
+  lock,
+  change,
+  checkSpace,
+}: SimulatedReplacementsOptions): VolumeReplacements {
+  const keyOf = (id: string, name: string) => `${checkedName(id)}/${checkedName(name)}`;
+  return {
+    prepare: async ({ id, name, open }, signal) =>
+      lock(keyOf(id, name), async () => {
+        if (state.prepared.has(keyOf(id, name))) return;
+        const volume = state.volumes.get(id);
+        if (volume === undefined) throw volumeMissing(id);
+        const { format, sizeBytes, ...rest } = volume;
+        const size = volume.kind === 'Disk' ? { sizeBytes } : {};
+        const archived = await open(signal);
+        const made = planRestored(
+          { ...rest, ...size, format: format === 'directory' ? 'raw' : format },
+          archived,
+        );
+        checkSpace(made.usedBytes);
+        await change(() => state.prepared.set(keyOf(id, name), made), signal);
+      }),
+    swap: (id, name) =>
+      lock(id, async () => {
+        const made = state.prepared.get(keyOf(id, name));
+        if (made === undefined) {
+          if (state.replacedBy.get(id) !== name) throw replacementMissing(id, name);
+          return;
+        }
+        await change(() => {
+          state.prepared.delete(keyOf(id, name));
+          state.volumes.set(id, made);
+          state.replacedBy.set(id, name);
+        });
+      }),
+    discard: async (id, name) => {
+      if (state.prepared.has(keyOf(id, name))) await change(() => state.prepared.delete(keyOf(id, name)));
+    },
+  };
+}
+
+/** What a volume from an archive is. */
+export function planRestored(
+  { id, owner, kind, format, sizeBytes }: VolumeRequest,
+  { part }: NonNullable<VolumeRequest['archived']>,
+): VolumeFacts {
+  checkArchivedKind(part, kind);
+  return kind === 'Disk'
+    ? { id, owner, kind, format, sizeBytes: diskSize(id, sizeBytes, part.sizeBytes), usedBytes: 0 }
+    : { id, owner, kind, format: 'directory', sizeBytes: 0, usedBytes: 0 };
+}

@@ -13,6 +13,7 @@ import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
+import { Restore } from '../api/kinds/restore.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
@@ -36,6 +37,7 @@ export const CONTROLLERS = {
   snapshots: 'agent-snapshots',
   rollbacks: 'agent-rollbacks',
   backups: 'agent-backups',
+  restores: 'agent-restores',
 } as const;
 
 /** What the controllers of an agent declare, without making them. */
@@ -71,6 +73,7 @@ export function agentDeclarations(): readonly Declaration[] {
       access: BACKUP_ACCESS,
       finalizer: BACKUP_FINALIZER,
     },
+    { name: CONTROLLERS.restores, kind: Restore, writes: JOB_STATUS_PATHS, access: RESTORE_ACCESS },
     {
       name: CONTROLLERS.departures,
       kind: Migration,
@@ -94,10 +97,11 @@ export const MIGRATION_ACCESS: readonly Access[] = [{ kind: Migration, verbs: ['
 /** Paths of a Migration that its target writes. */
 export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
 
-/** The stamps on Snapshots, Rollbacks and Backups are annotations; whether one is still there is asked of the server. */
+/** The stamps on Snapshots, Rollbacks, Backups and Restores are annotations; whether one is still there is asked of the server. */
 export const SNAPSHOT_ACCESS: readonly Access[] = [{ kind: Snapshot, verbs: ['get', 'patch'] }];
 export const ROLLBACK_ACCESS: readonly Access[] = [{ kind: Rollback, verbs: ['get', 'patch'] }];
 export const BACKUP_ACCESS: readonly Access[] = [{ kind: Backup, verbs: ['get', 'patch'] }];
+export const RESTORE_ACCESS: readonly Access[] = [{ kind: Restore, verbs: ['get', 'patch'] }];
 
 /** The stamp on an Operation is an annotation. */
 export const OPERATION_ACCESS: readonly Access[] = [{ kind: Operation, verbs: ['patch'] }];

@@ -34,6 +34,7 @@ import { poolController } from './pools/controller.ts';
 import type { PoolTable } from './pools/table.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
+import { restoreController, restoreInformer } from './restores/controller.ts';
 import { rollbackController, rollbackInformer } from './rollbacks/controller.ts';
 import { snapshotController, snapshotInformer } from './snapshots/controller.ts';
 import { releaseInterrupted, settleLock } from './snapshots/locks.ts';
@@ -104,6 +105,7 @@ export function connectControllers(parts: Parts): Connected {
 
   const snapshots = snapshotInformer(manager.informers, host);
   const rollbacks = rollbackInformer(manager.informers, host);
+  const restores = restoreInformer(manager.informers, host);
   const handsOfMachines = createHands(world, machines, machineInformer);
   const handsOfContainers = createHands(world, containers, containerInformer);
   const keeping: SnapshotWorld = {
@@ -114,7 +116,8 @@ export function connectControllers(parts: Parts): Connected {
   manager.add(snapshotController(keeping));
   manager.add(rollbackController(keeping, rollbacks));
   manager.add(backupController({ ...keeping, backups, working: new Map() }));
-  const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups };
+  manager.add(restoreController(keeping, restores));
+  const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups, Restore: restores };
   const isAttended = ({ lock }: GuestRecord) =>
     lock === undefined || jobsOf[lock.by.kind].get(keyOf(lock.by))?.metadata.uid === lock.by.uid;
 
@@ -159,6 +162,7 @@ export function connectControllers(parts: Parts): Connected {
         snapshots.synced(signal),
         rollbacks.synced(signal),
         backups.synced(signal),
+        restores.synced(signal),
       ]);
       await Promise.all([
         lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal),

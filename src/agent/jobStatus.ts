@@ -1,4 +1,4 @@
-/** The status of a job that this host executes for a guest: an Operation or a Rollback, from what was decided about it. Pure. */
+/** The status of a job that this host executes for a guest: an Operation, a Rollback or a Restore, from what was decided about it. Pure. */
 import type { Condition, ObjectMeta } from '../api/meta.ts';
 import { type JobState, jobConditions } from './jobConditions.ts';
 

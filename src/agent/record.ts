@@ -96,7 +96,7 @@ export type Outgoing = {
 
 /** The object that work on a guest is done for. */
 export type JobName = {
-  kind: 'Snapshot' | 'Rollback' | 'Backup';
+  kind: 'Snapshot' | 'Rollback' | 'Backup' | 'Restore';
   uid: string;
   namespace: string;
   name: string;
@@ -107,20 +107,22 @@ export type JobName = {
  * too, by `incoming` and `outgoing`.
  */
 export type GuestLock = {
-  operation: 'Snapshot' | 'Rollback' | 'Backup';
+  operation: 'Snapshot' | 'Rollback' | 'Backup' | 'Restore';
   by: JobName;
   /** Wall clock, milliseconds. */
   since: number;
-  /** Name of the snapshot in the pools, and of the archive of a Backup. */
+  /** Name of the snapshot in the pools, of the archive of a Backup, of what a Restore prepares. */
   key: string;
   /** Backup: the pool of its archive. */
   pool?: string;
   /** Snapshot, Backup: it may stand still for it, and file systems inside it may be frozen. */
   pauses?: true;
   freezes?: true;
-  /** Rollback, Backup: the guest is to be off until it is over. `wasOn`: it ran before that. */
+  /** Restore: names of the disks. */
+  disks?: readonly string[];
+  /** Rollback, Backup, Restore: the guest is to be off until it is over. `wasOn`: it ran before that. */
   held?: { wasOn: boolean };
-  /** Rollback: volumes may have changed already; from here on it can only be finished. */
+  /** Rollback, Restore: volumes may have changed already; from here on it can only be finished. */
   changing?: true;
 };
 
@@ -169,6 +171,8 @@ export type GuestRecord = {
   head?: string;
   /** uid of the Rollback that was finished last. */
   rolledBack?: string;
+  /** uid of the Restore that was finished last. */
+  restored?: string;
 };
 
 /** A record read back from disk, or undefined when it is not one of ours. */

@@ -190,7 +190,7 @@ export const guestStatusFields = {
   ),
   lock: Type.Optional(
     object('Work that nothing else may overlap with; absent when there is none.', {
-      operation: oneOf(['Migration', 'Snapshot', 'Rollback', 'Backup'], 'What is under way.'),
+      operation: oneOf(['Migration', 'Snapshot', 'Rollback', 'Backup', 'Restore'], 'What is under way.'),
       since: time('When it began.'),
       reason: text('The object it is done for.', 320),
     }),

@@ -11,6 +11,7 @@ import { Host } from './kinds/host.ts';
 import { Image } from './kinds/image.ts';
 import { Migration } from './kinds/migration.ts';
 import { Operation } from './kinds/operation.ts';
+import { Restore } from './kinds/restore.ts';
 import { Rollback } from './kinds/rollback.ts';
 import { Snapshot } from './kinds/snapshot.ts';
 import { SnapshotSchedule } from './kinds/snapshotSchedule.ts';
@@ -30,6 +31,7 @@ export const kinds: readonly KindDefinition[] = [
   SnapshotSchedule,
   Backup,
   BackupSchedule,
+  Restore,
   FenceDevice,
   FenceAction,
   ClusterPolicy,

@@ -9,6 +9,7 @@ import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
+import { Restore } from '../api/kinds/restore.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { SnapshotSchedule } from '../api/kinds/snapshotSchedule.ts';
@@ -55,6 +56,7 @@ import {
   keptIndexes,
   keptOfGuests,
   keptOfHosts,
+  restoreController,
   rollbackController,
   snapshotController,
 } from './snapshots/snapshots.ts';
@@ -166,6 +168,14 @@ export function addClusterControllers(options: ClusterOptions): void {
       keptOfGuests(machines, rollbacks),
       keptOfGuests(containers, rollbacks),
       keptOfHosts(hosts, rollbacks),
+    ]),
+  );
+  const restores = informers.informer(Restore, { indexes: keptIndexes });
+  manager.add(
+    restoreController(restores, kept, [
+      keptOfGuests(machines, restores),
+      keptOfGuests(containers, restores),
+      keptOfHosts(hosts, restores),
     ]),
   );
   manager.add(

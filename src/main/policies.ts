@@ -24,6 +24,7 @@ import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
+import { Restore } from '../api/kinds/restore.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
@@ -129,14 +130,14 @@ const POLICIES: readonly Policy[] = [
   },
   {
     name: 'vireo-agent-operations',
-    kinds: [Operation, Rollback],
+    kinds: [Operation, Rollback, Restore],
     operations: ['CREATE', 'UPDATE', 'DELETE'],
     who: isAgent,
     variables: jobMetadata.variables,
     validations: [
       {
         expression: `request.operation == 'UPDATE' && ${of('host')} && ${isHost('oldObject.status.host')}`,
-        message: 'an agent writes only operations and rollbacks that its host executes',
+        message: 'an agent writes only operations, rollbacks and restores that its host executes',
       },
       SPEC,
       ...jobMetadata.validations,

@@ -247,6 +247,67 @@ spec: {image: busybox, rootfs: {pool: local, source: {backup: {name: box}}}, mem
   });
 });
 
+const restore = (name: string, kind: string, guest: string, from: string) => `
+apiVersion: vireo.dev/v1alpha1
+kind: Restore
+metadata: {name: ${name}, namespace: default}
+spec: {guest: {kind: ${kind}, name: ${guest}}, backup: ${from}, ifRunning: Stop}
+`;
+
+describe('guests restored in place', () => {
+  const restoreTo = async (yaml: string, name: string) => {
+    await lab.apply(yaml);
+    await until(
+      `${name} is over`,
+      async () => {
+        const { status } = await lab.get<Backup>(`restores.vireo.dev/${name}`);
+        if (status?.phase === 'Failed') throw new Error(status.message);
+        return status?.phase === 'Succeeded';
+      },
+      90_000,
+    );
+  };
+
+  it('a machine goes on from the backup with the address it had, though the agent was killed meanwhile', async () => {
+    const { status } = await lab.get<Guest>('vm/writer');
+    const address = status?.networks?.[0]?.addresses?.[0] ?? '';
+    const saved = await lastSaved('vm-suspend');
+    const later = await until('it writes', () => writingAt(address), 120_000);
+    expect(later.number).toBeGreaterThan(saved.number);
+    await lab.apply(restore('vm-back', 'VirtualMachine', 'writer', 'vm-suspend'));
+    await until('it is locked', async () => (await lab.get<Guest>('vm/writer')).status?.lock !== undefined);
+    process.kill(await lab.child('agent'), 'SIGKILL');
+    await restoreTo(restore('vm-back', 'VirtualMachine', 'writer', 'vm-suspend'), 'vm-back');
+    const writing = await until(
+      'it writes anew',
+      async () => {
+        const now = await writingAt(address);
+        return now !== undefined && now.boot !== later.boot && now;
+      },
+      120_000,
+    );
+    // It counted on from the backup, not from where it was: the very next number is of the new boot.
+    await backUp(backup('vm-after', 'VirtualMachine', 'writer', 'Snapshot'), 'vm-after');
+    await lastSaved('vm-after');
+    const next = await writtenAs(join(place, 'vm-after-again.raw'), saved.number + 1);
+    expect(next).toEqual({ boot: writing.boot, number: saved.number + 1 });
+  });
+
+  it('a container has its files back, and none that came since', async () => {
+    const { status } = await lab.get<Guest>('ct/box');
+    const id = status?.volumes?.find(({ name }) => name === 'rootfs')?.id ?? '';
+    const volume = (
+      await must(['find', lab.dataDirectory, '-type', 'd', '-name', id, '-path', '*volumes*'])
+    ).trim();
+    await must(['sh', '-c', `rm ${volume}/rootfs/able && touch ${volume}/rootfs/since`]);
+    await restoreTo(restore('box-back', 'Container', 'box', 'box'), 'box-back');
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'ct/box');
+    expect((await must(['stat', '-c', '%u:%g %a', `${volume}/rootfs/able`])).trim()).toBe('1000:1001 4755');
+    expect(await must(['ls', `${volume}/rootfs`])).not.toContain('since');
+    expect(await must(['find', lab.dataDirectory, '-path', '*/.prepared/*'])).toBe('');
+  });
+});
+
 /** What the guest wrote last before the backup of that name. */
 async function lastSaved(name: string) {
   const { status } = await lab.get<Backup>(`backups.vireo.dev/${name}`);

@@ -50,6 +50,7 @@ export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts):
     ...(inherited && before.snapshots !== undefined ? { snapshots: before.snapshots } : {}),
     ...(inherited && before.head !== undefined ? { head: before.head } : {}),
     ...(inherited && before.rolledBack !== undefined ? { rolledBack: before.rolledBack } : {}),
+    ...(inherited && before.restored !== undefined ? { restored: before.restored } : {}),
     run: inherited ? before.run : before?.run.live === undefined ? {} : { live: before.run.live },
   };
 }

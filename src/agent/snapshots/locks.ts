@@ -1,5 +1,6 @@
 /** Locks whose holder died: found at the start and when an object leaves, and ended as their work allows. */
 import { Backup } from '../../api/kinds/backup.ts';
+import { Restore } from '../../api/kinds/restore.ts';
 import { Rollback } from '../../api/kinds/rollback.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
@@ -8,6 +9,7 @@ import { unlocked } from '../guests/locks.ts';
 import { read } from '../guests/read.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
+import { giveDisks, undoRestore } from '../restores/act.ts';
 import { rollBack } from '../rollbacks/act.ts';
 import { letGo, undo } from './take.ts';
 import { type SnapshotWorld, wakeGuest } from './world.ts';
@@ -51,6 +53,7 @@ async function isHeld({ guests }: SnapshotWorld, { by }: GuestLock, signal: Abor
     Snapshot: () => guests.client.find(Snapshot, ref, read(signal)),
     Rollback: () => guests.client.find(Rollback, ref, read(signal)),
     Backup: () => guests.client.find(Backup, ref, read(signal)),
+    Restore: () => guests.client.find(Restore, ref, read(signal)),
   };
   return (await find[kind]())?.metadata.uid === uid;
 }
@@ -63,6 +66,8 @@ async function end(
 ): Promise<Outcome> {
   if (lock.operation === 'Snapshot') await undo(world, record, lock);
   else if (lock.operation === 'Backup') await undoBackup(world, record, lock);
+  else if (lock.operation === 'Restore')
+    await (lock.changing === true ? giveDisks(world, record, signal) : undoRestore(world, record));
   else if (lock.changing !== true) await updateRecord(world.guests, record.id, (before) => unlocked(before));
   else {
     const to = record.snapshots?.find(({ key }) => key === lock.key);

@@ -1,12 +1,13 @@
-/** What the cluster does about a Snapshot, a Rollback or a Backup: gives it the host of its guest, or ends what no host will end. Pure. */
+/** What the cluster does about a Snapshot, a Rollback, a Backup or a Restore: gives it the host of its guest, or ends what no host will end. Pure. */
 import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import type { Backup } from '../../api/kinds/backup.ts';
+import type { Restore } from '../../api/kinds/restore.ts';
 import type { Rollback } from '../../api/kinds/rollback.ts';
 import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
 
-export type Kept = Snapshot | Rollback | Backup;
+export type Kept = Snapshot | Rollback | Backup | Restore;
 
 export type KeptFacts = {
   job: Stored<Kept>;

@@ -1,7 +1,8 @@
-/** The cluster's part of Snapshots, Rollbacks and Backups: each gets the host of its guest, finished Rollbacks are deleted in time. */
+/** The cluster's part of Snapshots, Rollbacks, Backups and Restores: each gets the host of its guest, finished jobs are deleted in time. */
 import { BACKUP_FINALIZER, SNAPSHOT_FINALIZER } from '../../api/cluster.ts';
 import { Backup } from '../../api/kinds/backup.ts';
 import type { Host } from '../../api/kinds/host.ts';
+import { Restore } from '../../api/kinds/restore.ts';
 import { Rollback } from '../../api/kinds/rollback.ts';
 import { isTaken, Snapshot } from '../../api/kinds/snapshot.ts';
 import { type KindRef, keyOf, type Stored } from '../../api/meta.ts';
@@ -70,25 +71,45 @@ export function backupController(
   };
 }
 
+/** Of Rollbacks. */
 export function rollbackController(
   rollbacks: Informer<Rollback>,
   sources: KeptSources,
   triggers: readonly Trigger[],
 ): Controller<Rollback> {
+  return jobController('rollbacks', Rollback, rollbacks, { sources, triggers });
+}
+
+/** Of Restores. */
+export function restoreController(
+  restores: Informer<Restore>,
+  sources: KeptSources,
+  triggers: readonly Trigger[],
+): Controller<Restore> {
+  return jobController('restores', Restore, restores, { sources, triggers });
+}
+
+function jobController<T extends Rollback | Restore>(
+  name: string,
+  kind: KindRef<T>,
+  informer: Informer<T>,
+  { sources, triggers }: { sources: KeptSources; triggers: readonly Trigger[] },
+): Controller<T> {
   return {
-    name: 'rollbacks',
-    kind: Rollback,
-    informer: rollbacks,
+    name,
+    kind,
+    informer,
     writes: ['status'],
-    access: [{ kind: Rollback, verbs: ['delete'] }],
+    access: [{ kind, verbs: ['delete'] }],
     triggers,
     reconcile: async (pass) => {
-      const isOver = pass.object.status?.completedAt !== undefined;
-      if (isOver && pass.object.metadata.deletionTimestamp === undefined) return expire(pass);
+      const { status, metadata, spec } = pass.object;
+      const isOver = status?.completedAt !== undefined;
+      if (isOver && metadata.deletionTimestamp === undefined) return expire(kind, pass);
       const completedAt = `${new Date(pass.now).toISOString().slice(0, 19)}Z`;
       const decision = decide(pass, isOver, sources);
-      const said = say(pass, decision, { completedAt });
-      const ttl = pass.object.spec.ttlSecondsAfterFinished;
+      const said = say(pass, decision, { completedAt } as Partial<NonNullable<T['status']>>);
+      const ttl = spec.ttlSecondsAfterFinished;
       if (decision.type !== 'end' || ttl === undefined) return said;
       return { ...said, outcome: waiting('TimeToLive', '', ttl * 1_000 + 50) };
     },
@@ -153,13 +174,13 @@ async function release<T extends Kept>(
   );
 }
 
-async function expire(pass: Pass<Rollback>): Promise<PassResult<Rollback>> {
+async function expire<T extends Rollback | Restore>(kind: KindRef<T>, pass: Pass<T>): Promise<PassResult<T>> {
   const { spec, status, metadata } = pass.object;
   if (spec.ttlSecondsAfterFinished === undefined) return { outcome: done };
   const leftMs = Date.parse(status?.completedAt ?? '') + spec.ttlSecondsAfterFinished * 1_000 - pass.now;
   if (leftMs > 0) return { outcome: waiting('TimeToLive', '', leftMs) };
   await pass.client
-    .delete(Rollback, metadata, { uid: metadata.uid, signal: pass.signal })
+    .delete(kind, metadata, { uid: metadata.uid, signal: pass.signal })
     .catch((error: unknown) => {
       if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
     });

@@ -12,6 +12,7 @@ import { Container, type ContainerSpec } from '../../../src/api/kinds/container.
 import { Host } from '../../../src/api/kinds/host.ts';
 import { Image } from '../../../src/api/kinds/image.ts';
 import { Operation, type OperationSpec } from '../../../src/api/kinds/operation.ts';
+import { Restore, type RestoreSpec } from '../../../src/api/kinds/restore.ts';
 import { Rollback, type RollbackSpec } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { StoragePool, type StoragePoolSpec } from '../../../src/api/kinds/storagePool.ts';
@@ -163,8 +164,13 @@ export function createLab(options: LabOptions = {}) {
         });
         const snapshots = crasher.wrap('snapshots', pool.snapshots, ['take', 'rollBack', 'remove']);
         const fills = ['begin', 'target', 'gather', 'save', 'finish', 'remove'] as const;
+        const replacements = crasher.wrap('replacements', pool.replacements, ['prepare', 'swap', 'discard']);
         const archives = crasher.wrap('archives', pool.archives, fills);
-        return crasher.wrap('pool', { ...pool, snapshots, archives }, ['create', 'resize', 'remove']);
+        return crasher.wrap('pool', { ...pool, snapshots, archives, replacements }, [
+          'create',
+          'resize',
+          'remove',
+        ]);
       },
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
     };
@@ -249,7 +255,7 @@ export function createLab(options: LabOptions = {}) {
 
   const describe = (): string =>
     JSON.stringify(
-      [VirtualMachine, Container, Operation, Snapshot, Rollback, Backup, Host].flatMap((kind) =>
+      [VirtualMachine, Container, Operation, Snapshot, Rollback, Backup, Restore, Host].flatMap((kind) =>
         user.state
           .list(kind)
           .map((object) => ({ kind: kind.kind, meta: object.metadata, status: object.status })),
@@ -322,6 +328,7 @@ export function createLab(options: LabOptions = {}) {
     snapshot: (name: string) => find(Snapshot, name),
     rollback: (name: string) => find(Rollback, name),
     backup: (name: string) => find(Backup, name),
+    restore: (name: string) => find(Restore, name),
     createSnapshot: (
       name: string,
       guest: Snapshot['spec']['guest'],
@@ -352,6 +359,12 @@ export function createLab(options: LabOptions = {}) {
         { guest, pool: 'local', ...more },
         { status: { host: HOST }, ...(annotations === undefined ? {} : { annotations }) },
       ),
+    createRestore: (
+      name: string,
+      backup: string,
+      guest: RestoreSpec['guest'],
+      more: Partial<RestoreSpec> = {},
+    ) => create(Restore, name, { guest, backup, ...more }, { status: { host: HOST } }),
     createPool: (name: string, spec: Partial<StoragePoolSpec> = {}) =>
       create(StoragePool, name, { type: 'Directory', ...spec }),
     createImage: (name: string, spec: Partial<Image['spec']> = {}) =>

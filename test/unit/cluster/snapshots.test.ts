@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BACKUP_FINALIZER, SNAPSHOT_FINALIZER } from '../../../src/api/cluster.ts';
 import { Backup, type BackupStatus } from '../../../src/api/kinds/backup.ts';
 import { Host } from '../../../src/api/kinds/host.ts';
+import { Restore } from '../../../src/api/kinds/restore.ts';
 import { Rollback } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot, type SnapshotStatus } from '../../../src/api/kinds/snapshot.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
@@ -97,6 +98,31 @@ describe('a Snapshot and a Rollback', () => {
     await lab.api.delete(Snapshot, { namespace: 'default', name: 's' });
     await lab.advance(1_000);
     expect(snapshotOf(lab)).toBeUndefined();
+    await lab.resign();
+  });
+});
+
+describe('a Restore', () => {
+  it('gets the host of its guest, ends in time when no host takes it, and is deleted in time', async () => {
+    const lab = await labWithHosts('h1');
+    const seed = (name: string, guest: string) =>
+      lab.api.seed(Restore, {
+        apiVersion: 'vireo.dev/v1alpha1',
+        kind: 'Restore',
+        metadata: meta(lab, name),
+        spec: { guest: { ...GUEST, name: guest }, backup: 'b', ttlSecondsAfterFinished: 60 },
+      } as Restore);
+    const restoreOf = (name: string) => lab.get(Restore, `default/${name}`);
+    lab.api.seed(VirtualMachine, machine('web', { placement: { host: 'h1' } }));
+    seed('back', 'web');
+    seed('lost', 'other');
+    await lab.advance(1_000);
+    expect(restoreOf('back')?.status?.host).toBe('h1');
+    expect(ready(restoreOf('lost'))).toBe('GuestNotFound');
+    await lab.advance(601_000);
+    expect(ready(restoreOf('lost'))).toBe('Expired');
+    await lab.advance(61_000);
+    expect(restoreOf('lost')).toBeUndefined();
     await lab.resign();
   });
 });

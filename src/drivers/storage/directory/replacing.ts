@@ -32,8 +32,12 @@ export function createReplacements(sources: Sources): VolumeReplacements {
           const filled = await fillVolume(sources, request, { made, signal });
           await flushVolume(room, made, { ...filled, replacedBy: name });
           signal.throwIfAborted();
-          await files.makeDirectory(layout.preparedFor(id), { mode: 0o700 });
-          await files.rename(made, placeOf(id, name));
+          await room.lock(id, async () => {
+            // Its guest may have gone meanwhile, and everything of it.
+            if ((await files.stat(layout.volume(id))) === undefined) throw volumeMissing(id);
+            await files.makeDirectory(layout.preparedFor(id), { mode: 0o700 });
+            await files.rename(made, placeOf(id, name));
+          });
         } finally {
           await room.removeTree(made);
         }

@@ -36,7 +36,10 @@ export function createSimulatedReplacements({
           archived,
         );
         checkSpace(made.usedBytes);
-        await change(() => state.prepared.set(keyOf(id, name), made), signal);
+        await change(() => {
+          if (!state.volumes.has(id)) throw volumeMissing(id);
+          state.prepared.set(keyOf(id, name), made);
+        }, signal);
       }),
     swap: (id, name) =>
       lock(id, async () => {

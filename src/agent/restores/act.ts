@@ -1,0 +1,78 @@
+/**
+ * Makes disks from an archive beside those of a guest, and gives them to it when it is off and held there. Once the first may have changed,
+ * the rest can only follow: a mixture of then and now never starts.
+ */
+import type { Backup } from '../../api/kinds/backup.ts';
+import type { Stored } from '../../api/meta.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { StoragePool } from '../../drivers/storage/contract.ts';
+import { archivesIn, keyOfBackup } from '../backups/world.ts';
+import { isHeldOff, unlocked } from '../guests/locks.ts';
+import { updateRecord } from '../guests/wiring.ts';
+import type { GuestLock, GuestRecord } from '../record.ts';
+import { type SnapshotWorld, wakeGuest } from '../snapshots/world.ts';
+
+/** Makes all of them, hidden, one after the other; again after a crash: those that are whole stay. Throws ReasonedError. */
+export async function prepareDisks(
+  { guests }: SnapshotWorld,
+  record: GuestRecord,
+  findBackup: (signal: AbortSignal) => Promise<Stored<Backup>>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name, id, driver, key } of disksOf({ guests }, record)) {
+    const open = async (until: AbortSignal) => {
+      const backup = await findBackup(until);
+      return archivesIn(guests.pools, backup.spec.pool).open(keyOfBackup(backup), name, until);
+    };
+    const shift = record.idBase === undefined ? {} : { idBase: record.idBase };
+    await driver.replacements.prepare({ id, name: key, open, ...shift }, signal);
+  }
+}
+
+/** Repeatable after a crash at any line. Throws ReasonedError, GateClosed included; before `changing` nothing has changed. */
+export async function giveDisks(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const { guests } = world;
+  const { lock } = record;
+  if (lock === undefined || !isHeldOff(record)) throw new Error(`the guest ${record.id} is not held`);
+  const disks = disksOf(world, record);
+  await world.hands(record.kind).gate(record, signal);
+  await updateRecord(guests, record.id, (before) => ({ ...before, lock: { ...lock, changing: true } }));
+  for (const { driver, id, key, pool } of disks) {
+    await driver.replacements.swap(id, key);
+    guests.pools.used.tell(pool);
+  }
+  guests.volumesChanged.tell(record.id);
+  await updateRecord(guests, record.id, ({ head: _, ...before }) =>
+    unlocked(before, { restored: lock.by.uid }),
+  );
+  wakeGuest(world, record);
+}
+
+/** Removes what was made so far; then the lock goes. Repeatable; not for one that is changing already. */
+export async function undoRestore(world: SnapshotWorld, record: GuestRecord): Promise<void> {
+  for (const { driver, id, key } of disksOf(world, record)) await driver.replacements.discard(id, key);
+  await updateRecord(world.guests, record.id, (before) => unlocked(before));
+  wakeGuest(world, record);
+}
+
+type Disk = { name: string; id: string; pool: string; driver: StoragePool; key: string };
+
+/** The disks that the lock is about. Throws ReasonedError StoragePoolNotReady. */
+function disksOf({ guests }: Pick<SnapshotWorld, 'guests'>, { lock, volumes }: GuestRecord): Disk[] {
+  const { key, disks = [] }: Partial<GuestLock> = lock ?? {};
+  if (key === undefined) return [];
+  return volumes
+    .filter(({ name }) => disks.includes(name))
+    .map(({ name, id, pool }) => {
+      const state = guests.pools.get(pool);
+      if (state?.type === 'Open') return { name, id, pool, driver: state.driver, key };
+      throw new ReasonedError(
+        'StoragePoolNotReady',
+        `the StoragePool ${pool} cannot be used here at the moment`,
+      );
+    });
+}

@@ -1,0 +1,235 @@
+/** Restores of guests on a simulated host: who the guest is, what its disks hold, and what becomes of both when anything dies. */
+import { describe, expect, it } from 'vitest';
+import { judgeArchive } from '../../../src/agent/restores/judge.ts';
+import { Backup } from '../../../src/api/kinds/backup.ts';
+import { Restore, type RestoreSpec } from '../../../src/api/kinds/restore.ts';
+import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import { crashEverywhere } from './crashEverywhere.ts';
+import { createLab, type Lab } from './lab.ts';
+
+const WEB = { kind: 'VirtualMachine', name: 'web' } as const;
+const webId = (lab: Lab) => lab.idOf('VirtualMachine', 'web');
+const life = (lab: Lab) => lab.lives('machines').find(({ id }) => id === webId(lab));
+const isReady = (lab: Lab) => lab.conditionOf(lab.machine('web'), 'Ready')?.status === 'True';
+const statusOf = (lab: Lab, name = 'back') => lab.restore(name)?.status;
+const reasonOf = (lab: Lab, name = 'back') => lab.conditionOf(lab.restore(name), 'Ready')?.reason;
+const isOver = (lab: Lab, name = 'back') => statusOf(lab, name)?.completedAt !== undefined;
+
+/** Names of web's disks whose data came by a restore, and of what is still prepared for any. */
+function disksOf(lab: Lab): { restored: string[]; prepared: string[] } {
+  const pool = JSON.parse(lab.disk.get('/state/pools/local/pool.json') ?? '{}') as {
+    prepared?: Record<string, object>;
+    replacedBy?: Record<string, string>;
+  };
+  const name = (id: string) => id.replace(`${webId(lab)}-`, '');
+  return {
+    restored: Object.keys(pool.replacedBy ?? {})
+      .map(name)
+      .sort(),
+    prepared: Object.keys(pool.prepared ?? {}).map(name),
+  };
+}
+
+function createWeb(lab: Lab, spec: object = {}) {
+  lab.createPool('local');
+  const disks = ['data', 'root'].map((name) => ({ name, pool: 'local', size: '1Gi' }));
+  lab.createMachine('web', { disks, ...spec });
+}
+
+async function withBackup(lab: Lab, spec: object = {}) {
+  createWeb(lab, spec);
+  const agent = await lab.start();
+  await lab.until('web is Ready', () => isReady(lab));
+  lab.createBackup('first', WEB);
+  await lab.until('it is backed up', () => lab.backup('first')?.status?.phase === 'Succeeded');
+  await lab.until('nothing is locked', () => lab.machine('web')?.status?.lock === undefined);
+  return agent;
+}
+
+async function labWithBackup(spec: object = {}, options: Parameters<typeof createLab>[0] = {}) {
+  const lab = createLab(options);
+  const agent = await withBackup(lab, spec);
+  return { lab, agent };
+}
+
+async function restore(lab: Lab, more: Partial<RestoreSpec> = {}, name = 'back') {
+  lab.createRestore(name, 'first', WEB, more);
+  await lab.until(`${name} is over`, () => isOver(lab, name));
+}
+
+describe('a restore', () => {
+  it('of a running machine is refused unless it may be stopped', async () => {
+    const { lab, agent } = await labWithBackup();
+    await restore(lab);
+    expect([statusOf(lab)?.phase, reasonOf(lab)]).toEqual(['Failed', 'GuestRunning']);
+    expect(disksOf(lab)).toEqual({ restored: [], prepared: [] });
+    expect(lab.starts(webId(lab))).toBe(1);
+    await agent.stop();
+  });
+
+  it('lets the machine run until its disks are made, then gives them to it and starts it again', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 2_000 });
+    const uuid = lab.machine('web')?.status?.uuid;
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await lab.until('its lock is shown', () => lab.machine('web')?.status?.lock?.operation === 'Restore');
+    await lab.until('the disks are made', () => {
+      expect(disksOf(lab).restored).toEqual([]);
+      const { prepared } = disksOf(lab);
+      if (prepared.length < 2) expect(life(lab)?.state).toBe('Running');
+      return prepared.length === 2;
+    });
+    await lab.until('it is over', () => isOver(lab));
+    expect(statusOf(lab)).toMatchObject({ phase: 'Succeeded' });
+    expect(disksOf(lab)).toEqual({ restored: ['data', 'root'], prepared: [] });
+    await lab.until('it runs again', () => isReady(lab) && lab.machine('web')?.status?.lock === undefined);
+    expect(lab.starts(webId(lab))).toBe(2);
+    expect(lab.machine('web')?.status?.uuid).toBe(uuid);
+    await agent.stop();
+  });
+
+  it('of a machine that is off holds it off meanwhile, and leaves it off', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 2_000 });
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
+    await lab.until('it is off', () => life(lab)?.state === 'Off');
+    lab.createRestore('back', 'first', WEB, { disks: ['data'] });
+    await lab.until('it is locked', () => lab.record(webId(lab))?.lock !== undefined);
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Manual' });
+    await lab.until('it is over', () => {
+      expect(life(lab)?.state).toBe('Off');
+      return isOver(lab);
+    });
+    expect(disksOf(lab)).toEqual({ restored: ['data'], prepared: [] });
+    await lab.clock.advance(10_000);
+    expect(life(lab)?.state).toBe('Off');
+    await agent.stop();
+  });
+
+  it('is called off by its deletion while the disks are made, and the machine has not noticed', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 5_000 });
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await lab.until('the first disk is made', () => disksOf(lab).prepared.length === 1);
+    await lab.remove(Restore, 'back');
+    await lab.until('the lock is gone', () => lab.record(webId(lab))?.lock === undefined);
+    await lab.until('and not shown any more', () => lab.machine('web')?.status?.lock === undefined);
+    expect(disksOf(lab)).toEqual({ restored: [], prepared: [] });
+    expect(lab.starts(webId(lab))).toBe(1);
+    await agent.stop();
+  });
+
+  it('fails by name, with the disks as they were: of what does not fit, is broken, or is not there', async () => {
+    const { lab, agent } = await labWithBackup();
+    lab.poolFaults.full = true;
+    await restore(lab, { ifRunning: 'Stop' }, 'full');
+    lab.poolFaults.full = false;
+    await restore(lab, { ifRunning: 'Stop', disks: ['swap'] }, 'strange');
+    for (const path of [...lab.disk.keys()]) if (path.includes('/archives/')) lab.disk.delete(path);
+    await restore(lab, { ifRunning: 'Stop' }, 'lost');
+    expect(['full', 'strange', 'lost'].map((name) => reasonOf(lab, name))).toEqual([
+      'PoolFull',
+      'DisksDiffer',
+      'ArchiveMissing',
+    ]);
+    expect(disksOf(lab)).toEqual({ restored: [], prepared: [] });
+    await lab.until('nothing is locked', () => lab.machine('web')?.status?.lock === undefined);
+    expect(lab.starts(webId(lab))).toBe(1);
+    await agent.stop();
+  });
+
+  it('waits for a backup that is not made yet, expires, and does not need the Backup once its disks are made', async () => {
+    const { lab, agent } = await labWithBackup({ shutdown: { timeoutSeconds: 600 } });
+    lab.createRestore('early', 'second', WEB, { startDeadlineSeconds: 30 });
+    await lab.until('it waits', () => reasonOf(lab, 'early') === 'BackupNotFound');
+    await lab.until('it has expired', () => reasonOf(lab, 'early') === 'Expired');
+    lab.faults['default/web'] = { ignoreShutdown: true };
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await lab.until('the disks are made', () => disksOf(lab).prepared.length === 2);
+    await lab.remove(Backup, 'first');
+    await lab.until('it is gone', () => lab.backup('first') === undefined);
+    delete lab.faults['default/web'];
+    await lab.until('it is over', () => isOver(lab), 700_000);
+    expect(disksOf(lab).restored).toEqual(['data', 'root']);
+    await agent.stop();
+  });
+
+  it('goes with a machine that is deleted in the middle', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 5_000 });
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await lab.until('the first disk is made', () => disksOf(lab).prepared.length === 1);
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('it is over', () => isOver(lab));
+    expect(reasonOf(lab)).toBe('GuestDeleted');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    expect(disksOf(lab).prepared).toEqual([]);
+    await agent.stop();
+  });
+});
+
+describe('what is asked of a restore', () => {
+  const facts = {
+    spec: { guest: WEB, backup: 'first' },
+    host: 'h1',
+    backup: { phase: 'Succeeded', host: 'h1', pool: 'local', isOfGuest: true },
+    pool: 'Open',
+    parts: ['data', 'root'],
+    volumes: ['data', 'root'].map((name) => ({ name, snapshots: false })),
+  } as const;
+  const asked = (more: Partial<Parameters<typeof judgeArchive>[0]>) => {
+    const judged = judgeArchive({ ...facts, ...more });
+    return 'disks' in judged ? judged.disks : `${judged.reason}${judged.final ? '' : ' (waits)'}`;
+  };
+
+  it.each([
+    ['all that both have', {}, ['data', 'root']],
+    ['one of them', { spec: { ...facts.spec, disks: ['root'] } }, ['root']],
+    ['a backup of another guest', { backup: { ...facts.backup, isOfGuest: false } }, 'BackupOfOther'],
+    ['one that failed', { backup: { ...facts.backup, phase: 'Failed' } }, 'BackupNotReady'],
+    ['one that is being made', { backup: { ...facts.backup, phase: 'Running' } }, 'BackupNotReady (waits)'],
+    [
+      'one on another host',
+      { parts: undefined, backup: { ...facts.backup, host: 'h2' } },
+      'ArchiveElsewhere',
+    ],
+    ['one in a pool of others', { pool: 'NotAllowed' }, 'NamespaceNotAllowed'],
+    ['a disk too many in the guest', { parts: ['data'] }, 'DisksDiffer'],
+    [
+      'disks with snapshots inside',
+      { volumes: facts.volumes.map(({ name }) => ({ name, snapshots: name === 'root' })) },
+      'SnapshotsInTheWay',
+    ],
+    [
+      'the disk without snapshots',
+      {
+        spec: { ...facts.spec, disks: ['data'] },
+        volumes: facts.volumes.map(({ name }) => ({ name, snapshots: name === 'root' })),
+      },
+      ['data'],
+    ],
+  ] as const)('%s', (_what, more, answer) => {
+    expect(asked(more as Partial<typeof facts>)).toEqual(answer);
+  });
+});
+
+describe('an agent that dies at any moment of a restore', () => {
+  const story = (more: Partial<RestoreSpec>, spec: object = {}) =>
+    crashEverywhere({
+      prepare: async (lab) => {
+        const agent = await withBackup(lab, spec);
+        await agent.stop();
+        lab.createRestore('back', 'first', WEB, more);
+      },
+      isOver: (lab) => isOver(lab),
+      check: (lab) => {
+        expect(`${statusOf(lab)?.phase} ${statusOf(lab)?.message}`).toMatch(/^Succeeded/);
+        expect(disksOf(lab)).toEqual({ restored: ['data', 'root'], prepared: [] });
+        expect(lab.record(webId(lab))).not.toHaveProperty('lock');
+        expect(lab.machine('web')?.status?.lock).toBeUndefined();
+        expect(life(lab)).toMatchObject({ state: 'Running' });
+        expect(isReady(lab)).toBe(true);
+        expect(lab.starts(webId(lab))).toBe(2);
+      },
+    });
+
+  it('leaves a machine that has all of its disks back, and was never started with some of them', async () => {
+    expect(await story({ ifRunning: 'Stop' })).toBeGreaterThan(10);
+  }, 120_000);
+});

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { realWorld } from '../../src/main/world/world.ts';
-import { buildWriterDisk, verifyDisk, writingAt } from '../lab/writer.ts';
+import { buildWriterDisk, verifyDisk, writingAt, writtenAs } from '../lab/writer.ts';
 import { checkout, must, until } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
 import { type Lab, startLab } from './harness/lab.ts';

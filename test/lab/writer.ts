@@ -90,6 +90,18 @@ export async function verifyDisk(volume: string): Promise<Writing> {
   }
 }
 
+/** The record of that number on a raw copy of the second disk, while the ring still has it. */
+export async function writtenAs(raw: string, number: number): Promise<Writing | undefined> {
+  const file = await open(raw);
+  try {
+    const place = (FIRST_RECORD + (number % RING)) * RECORD_BYTES;
+    const { buffer } = await file.read(Buffer.alloc(RECORD_BYTES), 0, RECORD_BYTES, place);
+    return parse(buffer.toString('latin1'));
+  } finally {
+    await file.close();
+  }
+}
+
 function parse(text: string): Writing | undefined {
   const [, boot, number] = /^boot=(\S+) n=(\d+) *\n$/.exec(text) ?? [];
   return boot === undefined || number === undefined ? undefined : { boot, number: Number(number) };

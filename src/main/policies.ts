@@ -15,7 +15,6 @@ import {
   MIGRATION_FINALIZERS,
   SIGNERS,
   SNAPSHOT_FINALIZER,
-  STARTED_ANNOTATION,
   SYSTEM_NAMESPACE,
 } from '../api/cluster.ts';
 import { CertificateSigningRequest, Event, Lease } from '../api/core.ts';
@@ -29,9 +28,8 @@ import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { KindRef } from '../api/meta.ts';
+import { isSame, metadata, type Validation, type Variable } from './policyWords.ts';
 
-type Validation = { expression: string; message: string };
-type Variable = { name: string; expression: string };
 type Verb = 'CREATE' | 'UPDATE' | 'DELETE';
 
 type Policy = {
@@ -56,47 +54,10 @@ const isHost = (name: string) => `${USER} == ${AGENT} + ${name}`;
 const KEEPER = `object.metadata.annotations['${KEEPER_HOST_ANNOTATION}']`;
 const isKeeperLease = `(has(object.metadata.annotations) && '${KEEPER_HOST_ANNOTATION}' in object.metadata.annotations && object.metadata.name == '${keeperLeaseName('')}' + ${KEEPER} && ${isHost(KEEPER)})`;
 
-/** A field that may be absent is as it was. */
-function isSame(path: string): string {
-  const [now, before] = [`object.${path}`, `oldObject.${path}`];
-  return `has(${now}) == has(${before}) && (!has(${now}) || ${now} == ${before})`;
-}
-
 const SPEC: Validation = {
   expression: 'object.spec == oldObject.spec',
   message: "a spec is its user's: agents do not write it",
 };
-
-/** Of the metadata an agent writes the stamp that it has begun, and these finalizers. */
-function metadata(finalizers: readonly string[]): { variables: Variable[]; validations: Validation[] } {
-  const or = (path: string, fallback: string) => `has(${path}) ? ${path} : ${fallback}`;
-  const allowed = JSON.stringify(finalizers).replaceAll('"', "'");
-  const within = (a: string, b: string) =>
-    `variables.${a}.all(k, k == '${STARTED_ANNOTATION}' || (k in variables.${b} && variables.${a}[k] == variables.${b}[k]))`;
-  const held = (a: string, b: string) => `variables.${a}.all(f, f in ${allowed} || f in variables.${b})`;
-  return {
-    variables: [
-      { name: 'annotations', expression: or('object.metadata.annotations', '{}') },
-      { name: 'oldAnnotations', expression: or('oldObject.metadata.annotations', '{}') },
-      { name: 'finalizers', expression: or('object.metadata.finalizers', '[]') },
-      { name: 'oldFinalizers', expression: or('oldObject.metadata.finalizers', '[]') },
-    ],
-    validations: [
-      {
-        expression: `${isSame('metadata.labels')} && ${isSame('metadata.ownerReferences')}`,
-        message: 'agents do not write labels and owners',
-      },
-      {
-        expression: `${within('annotations', 'oldAnnotations')} && ${within('oldAnnotations', 'annotations')}`,
-        message: `of the annotations agents write ${STARTED_ANNOTATION} only`,
-      },
-      {
-        expression: `${held('finalizers', 'oldFinalizers')} && ${held('oldFinalizers', 'finalizers')}`,
-        message: `of the finalizers agents write ${finalizers.length === 0 ? 'none' : finalizers.join(', ')}`,
-      },
-    ],
-  };
-}
 
 const of = (path: string) => `has(oldObject.status) && has(oldObject.status.${path})`;
 const PLACED = 'status.placement';

@@ -16,7 +16,7 @@ import { createImages } from './images.ts';
 import type { VolumeRecord } from './records.ts';
 import { createReplacements } from './replacing.ts';
 import { openRoom, type PoolRoom } from './room.ts';
-import { createSnapshots, finishAllBegun } from './snapshots.ts';
+import { createSnapshots, finishRollbacks } from './snapshots.ts';
 import type { Tools } from './tools.ts';
 import { measureTrees } from './trees.ts';
 import { createVolumes, dataPath, factsOf, type Volumes } from './volumes.ts';
@@ -52,7 +52,7 @@ export async function openPool(
   const room = await openRoom(world, config, makeGround);
   const { snapshots } = room.ground;
   const keeper = room.ground.keeper(room);
-  await finishAllBegun(room, keeper);
+  await finishRollbacks(room, keeper);
   const capacity = createCapacity(world.files, config.path, config.name);
   const images = createImages(room);
   const volumes = createVolumes(room, images, capacity, keeper);
@@ -77,7 +77,10 @@ export async function openPool(
       usage.facts(await volumes.create(request, signal, permitted)),
     resize: volumes.resize,
     attach: volumes.attach,
-    remove: volumes.remove,
+    remove: async (id, owner) => {
+      await volumes.remove(id, owner);
+      await room.removeTree(room.layout.preparedFor(id));
+    },
     snapshots: createSnapshots(room, keeper),
     archives: createArchives(room),
     replacements: createReplacements({ room, images, capacity, keeper }),

@@ -8,7 +8,7 @@ import { replacementMissing, volumeMissing } from '../refusals.ts';
 import { fillVolume, flushVolume, type Sources } from './filling.ts';
 import { readVolumeRecord, type VolumeRecord } from './records.ts';
 import { type PoolRoom, renameIfThere } from './room.ts';
-import { finishBegun } from './snapshots.ts';
+import { finishRollback } from './snapshots.ts';
 
 /** The replacements of one pool's volumes. */
 export function createReplacements(sources: Sources): VolumeReplacements {
@@ -45,7 +45,7 @@ export function createReplacements(sources: Sources): VolumeReplacements {
     swap: (id, name) =>
       room.lock(id, async () => {
         await room.checkPresent();
-        await finishBegun(room, keeper, id);
+        await finishRollback(room, keeper, id);
         if (await renameIfThere(files, placeOf(id, name), layout.replacement(id))) {
           await finishSwap(room, id);
           return;

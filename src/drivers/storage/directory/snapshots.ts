@@ -12,7 +12,7 @@ import type { PoolRoom } from './room.ts';
 export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeSnapshots {
   const { files } = room.world;
   const supported = async (id: string): Promise<VolumeRecord | undefined> => {
-    await finishBegun(room, keeper, id);
+    await finishRollback(room, keeper, id);
     const volume = await readVolumeRecord(files, room.layout.volume(id));
     return volume !== undefined && room.ground.snapshots[volume.format] !== undefined ? volume : undefined;
   };
@@ -36,7 +36,7 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
         if (volume === undefined) throw await whyNot(room, id);
         if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
         await files.writeAtomic(room.layout.rollback(id), name, { mode: 0o600 });
-        await finishBegun(room, keeper, id);
+        await finishRollback(room, keeper, id);
       }),
     remove: (id, name) =>
       room.lock(id, async () => {
@@ -58,7 +58,7 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
 }
 
 /** Ends a rollback or a replacement that was begun, if there is one; the caller holds the lock of the volume. */
-export async function finishBegun(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
+export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
   await finishSwap(room, id);
   const mark = room.layout.rollback(id);
   const name = await room.world.files.readText(mark);
@@ -71,13 +71,13 @@ export async function finishBegun(room: PoolRoom, keeper: SnapshotKeeper, id: st
  * Ends what a crash interrupted; what cannot be ended keeps its volume from being attached, not the pool from opening. What lies on shared
  * storage may be under way on another host: there it is ended by whoever uses the volume next.
  */
-export async function finishAllBegun(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
+export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
   const { files, log } = room.world;
   const { rollbacks, replacing } = room.layout;
   const begun = [...(await files.list(rollbacks)), ...(room.isShared ? [] : await files.list(replacing))];
   for (const id of new Set(begun)) {
     await room
-      .lock(id, () => finishBegun(room, keeper, id))
+      .lock(id, () => finishRollback(room, keeper, id))
       .catch((error: unknown) => {
         log.warn('what was begun with a volume cannot be finished', { volume: id, error: String(error) });
       });

@@ -6,7 +6,7 @@ import { createLimiter } from '../locks.ts';
 import { cannotShrink, ownedByOther, resizeUnsupported, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
 import { growDisk, virtualSize } from './disks.ts';
-import { fillVolume, flushVolume } from './filling.ts';
+import { fillVolume } from './filling.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
@@ -20,7 +20,7 @@ import {
 } from './records.ts';
 import { type PoolRoom, renameIfThere } from './room.ts';
 import { sendVolume } from './sending.ts';
-import { finishBegun } from './snapshots.ts';
+import { finishRollback } from './snapshots.ts';
 
 /** More copies at once only take each other's disk time. */
 const copiesAtOnce = 4;
@@ -70,6 +70,16 @@ export function createVolumes(
     }
   };
 
+  /** A disk is one file; a tree is flushed with everything else that is being made, its record too. */
+  const flush = async (made: string, result: VolumeRecord): Promise<void> => {
+    const path = `${made}/${volumeRecordName}`;
+    if (result.format === 'directory') {
+      await writeRecord(files, path, result, { fleeting: true });
+      await room.flush();
+    } else
+      await Promise.all([writeRecord(files, path, result), files.sync(`${made}/${diskName(result.format)}`)]);
+  };
+
   const make = async (
     request: VolumeRequest,
     signal: AbortSignal,
@@ -79,7 +89,7 @@ export function createVolumes(
     try {
       await room.ground.makeVolume(made);
       const result = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
-      await flushVolume(room, made, result);
+      await flush(made, result);
       await permitted;
       signal.throwIfAborted();
       return await show(request, made, result);
@@ -90,7 +100,7 @@ export function createVolumes(
 
   const attach: Volumes['attach'] = (id) =>
     room.lock(id, async () => {
-      await finishBegun(room, keeper, id);
+      await finishRollback(room, keeper, id);
       const volume = await needed(id);
       if (volume.growing === true) await finishGrowing(room, volume);
       return attachment(room, volume);
@@ -112,7 +122,7 @@ export function createVolumes(
     create: (request, signal, permitted) =>
       room.lock(request.id, async () => {
         await room.checkPresent();
-        await finishBegun(room, keeper, request.id);
+        await finishRollback(room, keeper, request.id);
         const existing = await record(request.id);
         if (existing === undefined) return limit(() => make(request, signal, permitted));
         if (existing.owner.guestUuid !== request.owner.guestUuid)
@@ -121,7 +131,7 @@ export function createVolumes(
       }),
     resize: (id, sizeBytes, { running }) =>
       room.lock(id, async () => {
-        await finishBegun(room, keeper, id);
+        await finishRollback(room, keeper, id);
         const volume = await needed(id);
         if (volume.format === 'directory') throw resizeUnsupported(id);
         if (sizeBytes < volume.sizeBytes) throw cannotShrink(id, volume.sizeBytes, sizeBytes);
@@ -145,12 +155,11 @@ export function createVolumes(
     remove: (id, owner) =>
       room.lock(id, async () => {
         await room.checkPresent();
-        await finishBegun(room, keeper, id);
+        await finishRollback(room, keeper, id);
         const volume = await record(id);
         await removeArrival(room, id, owner);
         if (volume === undefined) return;
         if (volume.owner.guestUuid !== owner.guestUuid) throw ownedByOther(id, volume.owner);
-        await room.removeTree(room.layout.preparedFor(id));
         await keeper.forget(id);
         const away = room.partialPath(id);
         // Another host may have taken it away between.

@@ -67,6 +67,11 @@ export type Controller<T extends KubeObject> = {
    */
   finalizer?: string;
   stamp?(object: Stored<T>): Record<string, string>;
+  /**
+   * Called while the finalizer is being written, when it is not known yet whether it will be taken: what it begins must leave no trace by
+   * itself. The pass follows, or `gone` when there is none.
+   */
+  anticipate?(pass: Pass<T>): void;
   reconcile(pass: Pass<T>): Promise<PassResult<T>>;
   /** Without it (and without a finalizer) `reconcile` also sees objects that are being deleted. */
   remove?(pass: Pass<T>): Promise<PassResult<T>>;

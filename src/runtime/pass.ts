@@ -128,16 +128,19 @@ export function createReconciler<T extends KubeObject>(
     return result.outcome;
   };
 
+  const claimed = async (
+    key: string,
+    seen: Stored<T>,
+    claim: NonNullable<ReturnType<typeof claimPatch>>,
+  ): Promise<Stored<T>> => {
+    const written = attemptWrite(() => client.mergePatch(kind, seen.metadata, claim, { signal }));
+    controller.anticipate?.(passOver(key, seen));
+    return take(key, seen, await written);
+  };
+
   const reconcile = async (key: string, seen: Stored<T>): Promise<Outcome> => {
     const claim = claimPatch(seen, finalizer, controller.stamp?.(seen) ?? {});
-    const object =
-      claim === undefined
-        ? seen
-        : take(
-            key,
-            seen,
-            await attemptWrite(() => client.mergePatch(kind, seen.metadata, claim, { signal })),
-          );
+    const object = claim === undefined ? seen : await claimed(key, seen, claim);
     return commit(key, object, await controller.reconcile(passOver(key, object)));
   };
 

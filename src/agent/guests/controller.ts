@@ -5,11 +5,13 @@ import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer, InformerOptions, Informers } from '../../client/contract.ts';
 import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
+import { dropAhead, endAhead } from './ahead.ts';
 import { bringUp } from './bringUp.ts';
 import { departGuest } from './depart.ts';
 import { drivePower, STUCK_RECHECK_MS } from './drive.ts';
 import { departDeps, removeDeps } from './farewell.ts';
 import { gather, handleOf, identify } from './gather.ts';
+import { anticipate } from './intake.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
 import { moveStage } from './moving.ts';
 import { removeGuest } from './remove.ts';
@@ -43,6 +45,15 @@ export function guestController<T extends GuestObject, Request, Hardware>(
   informer: Informer<T>,
 ): Controller<T> {
   const memories = new Map<string, GuestMemory>();
+  let hasLooked = false;
+  void world.looked.then(() => {
+    hasLooked = true;
+  });
+  const forget = (id: string): void => {
+    const memory = memories.get(id);
+    if (memory !== undefined) dropAhead(world, memory);
+    memories.delete(id);
+  };
   const memoryOf = (id: string): GuestMemory => {
     const memory = memories.get(id) ?? emptyMemory();
     memories.set(id, memory);
@@ -65,10 +76,12 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,
   ): Promise<PassResult<T>> => {
     const scope = await gather(world, kind, memoryOf, handle, given);
-    const outcome = await work(scope).catch((error: unknown) => {
-      if (given.signal.aborted) throw error;
-      return fail(scope, error);
-    });
+    const outcome = await work(scope)
+      .catch((error: unknown) => {
+        if (given.signal.aborted) throw error;
+        return fail(scope, error);
+      })
+      .finally(() => endAhead(scope.memory));
     world.settled.tell(`${recordKind(kind)}/${scope.key}`);
     // Whose hand-over is asked for, or done, is its new host's to speak of.
     if (moveStage(scope.record) === 'Left') return { outcome };
@@ -84,6 +97,14 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     writes: GUEST_STATUS_PATHS,
     finalizer: GUEST_FINALIZER,
     stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    anticipate: (given) => {
+      const handle = identify(world, kind, given.object);
+      if (handle === undefined || !hasLooked) return;
+      const work = async () => anticipate(world, await gather(world, kind, memoryOf, handle, given));
+      void world.turns.take(handle.id, work).catch((error: unknown) => {
+        given.log.debug('nothing could begin before the guest was claimed', { error });
+      });
+    },
     concurrency: CONCURRENCY,
     triggers: [
       byIndex(informer, 'pool', world.pools.usability.listen),
@@ -97,7 +118,7 @@ export function guestController<T extends GuestObject, Request, Hardware>(
         if (outcome.type !== 'done' && scope.power.type !== 'Stopping') {
           scope.power = { type: 'Blocked', outcome };
         }
-        if (outcome.type === 'done') memories.delete(scope.handle.id);
+        if (outcome.type === 'done') forget(scope.handle.id);
         const isStuck = outcome.type === 'stalled' && scope.observation.state === 'Unmanageable';
         return isStuck ? waiting(outcome.reason, outcome.message, STUCK_RECHECK_MS) : outcome;
       }),
@@ -105,7 +126,8 @@ export function guestController<T extends GuestObject, Request, Hardware>(
       const record = world.records.byKey(recordKind(kind), key);
       // Also of a guest whose record went with its move before this: on its next stay here it is plugged in anew.
       const id = record?.id ?? identify(world, kind, last)?.id;
-      if (id !== undefined) memories.delete(id);
+      // In its turn: what was begun before the guest was claimed has begun by then.
+      if (id !== undefined) await world.turns.take(id, async () => forget(id));
       if (record === undefined) return done;
       const handle = handleOf(world.stateDirectory, record);
       const outcome = await world.turns.take(record.id, () =>

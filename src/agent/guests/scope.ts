@@ -10,6 +10,7 @@ import type {
 import type { NicAddresses, NicAttachment, NicWish } from '../../drivers/network/contract.ts';
 import type { VolumeAttachment } from '../../drivers/storage/contract.ts';
 import type { GuestRecord } from '../record.ts';
+import type { Ahead } from './ahead.ts';
 import type { GuestKind, GuestObject, VolumePlan } from './kind.ts';
 
 /** Why a step could not go on. */
@@ -30,6 +31,10 @@ export type GuestMemory = {
   pendingChanges: readonly PendingChange[];
   /** Wall clock: when a guest that its storage has stopped was seen so first, or was last let go on. */
   storageTriedAt?: number;
+  /** Volumes that are made before the guest is written down. */
+  ahead?: Ahead;
+  /** Taken for a record that is not written yet. */
+  idBase?: number;
 };
 
 /** Nothing is known yet. */

@@ -1,4 +1,4 @@
-/** Starts a guest: resolves its hardware from what is pinned, writes both down, then lets the driver prepare and pass the gate. */
+/** Starts a guest: resolves its hardware from what is pinned, writes both down while the driver prepares, and passes the gate. */
 import type { GuestRecord } from '../record.ts';
 import { type GateDeps, passGate } from './gate.ts';
 import type { GuestObject } from './kind.ts';
@@ -25,23 +25,27 @@ export async function startGuest<T extends GuestObject, Request, Hardware>(
   const request = requestFor(scope);
   const hardware = kind.driver.resolve(request, kind.hardware(record?.hardware), facts);
   if (record?.idBase !== undefined) await deps.grantIds();
-  const written = await deps.updateRecord((before) => ({
+  // Written down while the driver prepares: both have to be over before the guest's first instruction.
+  const recorded = deps.updateRecord((before) => ({
     ...before,
     hardware,
     run: beginRun(before.run, deps.restartToken, deps.now()),
   }));
-  scope.record = written;
   let closed: unknown;
-  const gate = () =>
-    passGate(deps.gate(written.epoch)).catch((error: unknown) => {
+  const gate = async () => {
+    const { epoch } = await recorded;
+    await passGate(deps.gate(epoch)).catch((error: unknown) => {
       closed = error;
       throw error;
     });
+  };
   try {
     await kind.driver.start(handle, request, hardware, gate);
   } catch (error) {
     // A driver may wrap what the gate threw; a forbidden start must not count as a failed one.
     throw closed ?? error;
+  } finally {
+    scope.record = await recorded;
   }
   memory.appliedRequest = JSON.stringify(request);
   memory.pendingChanges = [];

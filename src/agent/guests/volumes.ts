@@ -7,6 +7,7 @@ import type {
   VolumeRequest,
 } from '../../drivers/storage/contract.ts';
 import type { Jobs } from '../jobs.ts';
+import type { Ahead } from './ahead.ts';
 import type { VolumePlan } from './kind.ts';
 import { volumeId } from './remember.ts';
 import type { GuestScope } from './scope.ts';
@@ -36,22 +37,42 @@ export type VolumeDeps = {
 type Volume = { attachment: Awaited<ReturnType<StoragePool['attach']>>; sizeBytes: number };
 
 /**
- * Begins to make the volumes of a guest that is still being written down, hidden until `known` resolves: then nothing of it is shown before
- * this host and the cluster know of the guest, and its copies cost no time of their own.
+ * Begins to make the volumes of a guest that is still being claimed and written down, hidden until it is decided that they may be shown:
+ * then nothing of it is seen before this host and the cluster know of the guest, and its copies cost no time of their own.
  */
-export function beginVolumes(
-  deps: VolumeDeps,
-  scope: GuestScope,
-  { idBase, known }: { idBase: number | undefined; known: Promise<unknown> },
-): void {
+export function beginVolumes(deps: VolumeDeps, scope: GuestScope, idBase: number | undefined): Ahead {
+  let decide: Ahead['decide'] = () => {};
+  const permitted = new Promise<unknown>((resolve) => {
+    decide = (known) => {
+      known.catch(() => {});
+      resolve(known);
+    };
+  });
+  permitted.catch(() => {});
   for (const plan of scope.volumePlans) {
     const pool = deps.pool(plan.pool);
     if (pool === undefined) continue;
     const request = requestOf(deps, scope, plan, idBase);
     deps.jobs.begin(scope.handle.id, jobName(request), async (signal) =>
-      pool.create(await withArchive(deps, scope, plan, request, signal), signal, known),
+      pool.create(
+        await withArchive(deps, scope, plan, request, signal),
+        signal,
+        unlessAborted(permitted, signal),
+      ),
     );
   }
+  return { decide };
+}
+
+/** Rejects as soon as the signal fires. */
+function unlessAborted(work: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  const either = Promise.race([work, aborted]);
+  either.catch(() => {});
+  return either;
 }
 
 /** All volumes at the same time; the first that cannot be had decides. */

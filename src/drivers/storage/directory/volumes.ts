@@ -87,9 +87,12 @@ export function createVolumes(
   ): Promise<VolumeRecord> => {
     const made = room.partialPath(request.id);
     try {
-      await room.ground.makeVolume(made);
-      const result = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
-      await flush(made, result);
+      const result = await limit(async () => {
+        await room.ground.makeVolume(made);
+        const filled = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
+        await flush(made, filled);
+        return filled;
+      });
       await permitted;
       signal.throwIfAborted();
       return await show(request, made, result);
@@ -124,7 +127,7 @@ export function createVolumes(
         await room.checkPresent();
         await finishRollback(room, keeper, request.id);
         const existing = await record(request.id);
-        if (existing === undefined) return limit(() => make(request, signal, permitted));
+        if (existing === undefined) return make(request, signal, permitted);
         if (existing.owner.guestUuid !== request.owner.guestUuid)
           throw ownedByOther(request.id, existing.owner);
         return existing;

@@ -17,6 +17,7 @@ import { Restore } from '../api/kinds/restore.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
+import { Verify } from '../api/kinds/verify.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { BACKUP_STATUS_PATHS } from './backups/status.ts';
@@ -38,6 +39,7 @@ export const CONTROLLERS = {
   rollbacks: 'agent-rollbacks',
   backups: 'agent-backups',
   restores: 'agent-restores',
+  verifies: 'agent-verifies',
 } as const;
 
 /** What the controllers of an agent declare, without making them. */
@@ -74,6 +76,7 @@ export function agentDeclarations(): readonly Declaration[] {
       finalizer: BACKUP_FINALIZER,
     },
     { name: CONTROLLERS.restores, kind: Restore, writes: JOB_STATUS_PATHS, access: RESTORE_ACCESS },
+    { name: CONTROLLERS.verifies, kind: Verify, writes: JOB_STATUS_PATHS, access: VERIFY_ACCESS },
     {
       name: CONTROLLERS.departures,
       kind: Migration,
@@ -101,6 +104,7 @@ export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
 export const SNAPSHOT_ACCESS: readonly Access[] = [{ kind: Snapshot, verbs: ['get', 'patch'] }];
 export const ROLLBACK_ACCESS: readonly Access[] = [{ kind: Rollback, verbs: ['get', 'patch'] }];
 export const BACKUP_ACCESS: readonly Access[] = [{ kind: Backup, verbs: ['get', 'patch'] }];
+export const VERIFY_ACCESS: readonly Access[] = [{ kind: Verify, verbs: ['patch'] }];
 export const RESTORE_ACCESS: readonly Access[] = [{ kind: Restore, verbs: ['get', 'patch'] }];
 
 /** The stamp on an Operation is an annotation. */

@@ -41,6 +41,7 @@ import { releaseInterrupted, settleLock } from './snapshots/locks.ts';
 import { createHands, type SnapshotWorld } from './snapshots/world.ts';
 import { lookAfterStrays } from './strays.ts';
 import { createTurns } from './turns.ts';
+import { verifyController, verifyInformer } from './verifies/controller.ts';
 
 /** What the controllers are made from. */
 export type Parts = AgentOptions & {
@@ -115,7 +116,9 @@ export function connectControllers(parts: Parts): Connected {
   };
   manager.add(snapshotController(keeping));
   manager.add(rollbackController(keeping, rollbacks));
-  manager.add(backupController({ ...keeping, backups, working: new Map() }));
+  const verifies = verifyInformer(manager.informers, host);
+  manager.add(backupController({ ...keeping, backups, verifies, working: new Map() }));
+  manager.add(verifyController({ guests: world, backups }, verifies));
   manager.add(restoreController(keeping, restores));
   const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups, Restore: restores };
   const isAttended = ({ lock }: GuestRecord) =>

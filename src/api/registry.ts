@@ -16,6 +16,7 @@ import { Rollback } from './kinds/rollback.ts';
 import { Snapshot } from './kinds/snapshot.ts';
 import { SnapshotSchedule } from './kinds/snapshotSchedule.ts';
 import { StoragePool } from './kinds/storagePool.ts';
+import { Verify } from './kinds/verify.ts';
 import { VirtualMachine } from './kinds/virtualMachine.ts';
 
 export const kinds: readonly KindDefinition[] = [
@@ -32,6 +33,7 @@ export const kinds: readonly KindDefinition[] = [
   Backup,
   BackupSchedule,
   Restore,
+  Verify,
   FenceDevice,
   FenceAction,
   ClusterPolicy,

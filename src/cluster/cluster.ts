@@ -14,6 +14,7 @@ import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { SnapshotSchedule } from '../api/kinds/snapshotSchedule.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
+import { Verify } from '../api/kinds/verify.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { KindRef } from '../api/meta.ts';
 import type { Clock } from '../base/clock.ts';
@@ -60,6 +61,7 @@ import {
   rollbackController,
   snapshotController,
 } from './snapshots/snapshots.ts';
+import { verifyController, verifyIndexes } from './snapshots/verifies.ts';
 
 export type ClusterOptions = {
   manager: Manager;
@@ -170,6 +172,8 @@ export function addClusterControllers(options: ClusterOptions): void {
       keptOfHosts(hosts, rollbacks),
     ]),
   );
+  const verifies = informers.informer(Verify, { indexes: verifyIndexes });
+  manager.add(verifyController({ verifies, backups, hosts }));
   const restores = informers.informer(Restore, { indexes: keptIndexes });
   manager.add(
     restoreController(restores, kept, [

@@ -26,6 +26,7 @@ import { Operation } from '../api/kinds/operation.ts';
 import { Restore } from '../api/kinds/restore.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
+import { Verify } from '../api/kinds/verify.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { KindRef } from '../api/meta.ts';
 import { isSame, metadata, type Validation, type Variable } from './policyWords.ts';
@@ -91,14 +92,14 @@ const POLICIES: readonly Policy[] = [
   },
   {
     name: 'vireo-agent-operations',
-    kinds: [Operation, Rollback, Restore],
+    kinds: [Operation, Rollback, Restore, Verify],
     operations: ['CREATE', 'UPDATE', 'DELETE'],
     who: isAgent,
     variables: jobMetadata.variables,
     validations: [
       {
         expression: `request.operation == 'UPDATE' && ${of('host')} && ${isHost('oldObject.status.host')}`,
-        message: 'an agent writes only operations, rollbacks and restores that its host executes',
+        message: 'an agent writes only jobs that its host executes',
       },
       SPEC,
       ...jobMetadata.validations,

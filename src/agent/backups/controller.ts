@@ -6,6 +6,7 @@ import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import { trigger } from '../../runtime/trigger.ts';
 import { BACKUP_ACCESS, CONTROLLERS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
 import { handleOf } from '../guests/gather.ts';
@@ -13,10 +14,12 @@ import { locked, lockFor } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { guestOf, wakeGuest, whereGuestIs } from '../snapshots/world.ts';
+import { backupOf } from '../verifies/controller.ts';
 import { type BackupEnd, type BackupFacts, decideBackup } from './decide.ts';
 import { makeBackup } from './make.ts';
 import { BACKUP_STATUS_PATHS, backupStatus, progressText, wholeSaid } from './status.ts';
 import { undoBackup } from './undo.ts';
+import { withVerified } from './verified.ts';
 import { type BackupWorld, keyOfBackup } from './world.ts';
 
 /** How far it is is said again after this. */
@@ -47,6 +50,9 @@ export function backupController(world: BackupWorld): Controller<Backup> {
             for (const { metadata } of backups.byIndex('guest', guest)) enqueue(keyOf(metadata));
           }),
       },
+      trigger(world.verifies, ({ after }) =>
+        after?.status?.completedAt === undefined ? [] : [backupOf(after)],
+      ),
     ],
     concurrency: 8,
     reconcile: (pass) => inTurn(world, pass.object, () => settle(world, pass)),
@@ -113,8 +119,10 @@ async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<PassResul
   const decision = decideBackup(await factsOf(world, pass));
   const { object, now } = pass;
   switch (decision.type) {
-    case 'rest':
-      return { outcome: done };
+    case 'rest': {
+      const status = withVerified(object, world.verifies.byIndex('backup', keyOf(object.metadata)));
+      return status === undefined ? { outcome: done } : { outcome: done, status };
+    }
     case 'say':
       return say(world, pass, decision.manifest);
     case 'wait': {

@@ -16,6 +16,7 @@ export const BACKUP_STATUS_PATHS: readonly string[] = [
   'status.archive',
   'status.size',
   'status.parts',
+  'status.verified',
 ];
 
 /** `now`: wall clock, milliseconds. */

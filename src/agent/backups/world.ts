@@ -1,5 +1,6 @@
 /** What backups work with on one host: what snapshots do, and which of them this agent is at. */
 import type { Backup } from '../../api/kinds/backup.ts';
+import type { Verify } from '../../api/kinds/verify.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
@@ -13,6 +14,8 @@ export type Progress = { copiedBytes: number; totalBytes: number };
 export type BackupWorld = SnapshotWorld & {
   /** Backups given to this host. */
   backups: Informer<Backup>;
+  /** Verifies given to this host, with the index `backup`. */
+  verifies: Informer<Verify>;
   /** By uid: those whose archive this agent fills, and how far it is as far as that is known. */
   working: Map<string, Progress | undefined>;
 };

@@ -99,6 +99,13 @@ const status = object('How far it is, and what is in the archive.', {
       'Volumes it holds.',
     ),
   ),
+  verified: Type.Optional(
+    object('What the last Verify found.', {
+      at: time('When.'),
+      result: oneOf(['Whole', 'Damaged'], 'Damaged: use another backup.'),
+      message: text('What was found.', 1024),
+    }),
+  ),
   message: Type.Optional(text('What happened.', 1024)),
 });
 
@@ -126,6 +133,13 @@ export const Backup = defineKind<Backup>({
       description: 'What can be expected of it.',
     },
     { name: 'Size', type: 'string', jsonPath: '.status.size', description: 'Size of the archive.' },
+    {
+      name: 'Verified',
+      type: 'string',
+      jsonPath: '.status.verified.result',
+      description: 'What the last Verify found.',
+      priority: 1,
+    },
     {
       name: 'Message',
       type: 'string',

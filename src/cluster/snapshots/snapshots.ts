@@ -5,6 +5,7 @@ import type { Host } from '../../api/kinds/host.ts';
 import { Restore } from '../../api/kinds/restore.ts';
 import { Rollback } from '../../api/kinds/rollback.ts';
 import { isTaken, Snapshot } from '../../api/kinds/snapshot.ts';
+import type { Verify } from '../../api/kinds/verify.ts';
 import { type KindRef, keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
@@ -14,6 +15,8 @@ import type { Guest, StoredGuest } from '../guests.ts';
 import { guestKey } from '../placement/placement.ts';
 import { conditionsFor } from '../readiness.ts';
 import { decideKept, type Kept, type KeptDecision } from './decide.ts';
+
+type Job = Kept | Verify;
 
 export type KeptSources = {
   hosts: Informer<Host>;
@@ -130,8 +133,8 @@ function decide<T extends Kept>(
   });
 }
 
-/** `atEnd`: what else is written when it ends. */
-function say<T extends Kept>(
+/** What was decided, as outcome and status. `atEnd`: what else is written when it ends. */
+export function say<T extends Job>(
   { object, now }: Pass<T>,
   decision: KeptDecision,
   atEnd: Partial<NonNullable<T['status']>>,
@@ -174,7 +177,11 @@ async function release<T extends Kept>(
   );
 }
 
-async function expire<T extends Rollback | Restore>(kind: KindRef<T>, pass: Pass<T>): Promise<PassResult<T>> {
+/** Deletes a job that has ended, when its time has come. */
+export async function expire<T extends Rollback | Restore | Verify>(
+  kind: KindRef<T>,
+  pass: Pass<T>,
+): Promise<PassResult<T>> {
   const { spec, status, metadata } = pass.object;
   if (spec.ttlSecondsAfterFinished === undefined) return { outcome: done };
   const leftMs = Date.parse(status?.completedAt ?? '') + spec.ttlSecondsAfterFinished * 1_000 - pass.now;

@@ -196,7 +196,7 @@ export type Archives = {
   read(name: string): Promise<ArchiveManifest | undefined>;
   /** Reads one volume in it and compares. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
   open(name: string, volume: string, signal: AbortSignal): Promise<ArchivedVolume>;
-  /** Reads all of it and compares. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken. */
+  /** Reads all of it, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Removes it, whole or not; nothing there is no error. */
   remove(name: string): Promise<void>;

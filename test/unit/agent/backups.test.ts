@@ -224,6 +224,44 @@ describe('a backup', () => {
   });
 });
 
+describe('a Verify', () => {
+  const verify = async (lab: Lab, name: string, of = 'first') => {
+    lab.createVerify(name, of);
+    await lab.until(`${name} is over`, () => lab.verify(name)?.status?.completedAt !== undefined);
+    return lab.verify(name)?.status?.phase;
+  };
+  const found = (lab: Lab) => statusOf(lab, 'first')?.verified?.result;
+
+  it('says in the Backup what it found, and again when that has changed', async () => {
+    const { lab, agent } = await labWithWeb();
+    await backUp(lab, 'first');
+    expect(await verify(lab, 'one')).toBe('Succeeded');
+    await lab.until('the Backup says so', () => found(lab) === 'Whole');
+    expect(lab.conditionOf(lab.backup('first'), 'Verified')).toMatchObject({ status: 'True' });
+    const manifest = [...lab.disk.keys()].find((path) => path.includes('/archives/')) ?? '';
+    lab.disk.set(manifest, '{}');
+    await lab.clock.advance(1_000);
+    expect(await verify(lab, 'two')).toBe('Failed');
+    await lab.until('the Backup says so', () => found(lab) === 'Damaged');
+    expect(lab.conditionOf(lab.verify('two'), 'Stalled')?.reason).toBe('ArchiveBroken');
+    expect(statusOf(lab, 'first')).toMatchObject({ phase: 'Succeeded', verified: { result: 'Damaged' } });
+    expect(lab.conditionOf(lab.backup('first'), 'Verified')).toMatchObject({ status: 'False' });
+    await agent.stop();
+  });
+
+  it('of a Backup that failed or does not come fails, and says nothing of it', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.poolFaults.full = true;
+    await backUp(lab, 'first');
+    expect(await verify(lab, 'failed')).toBe('Failed');
+    lab.createVerify('waiting', 'second');
+    await lab.until('it has expired', () => lab.verify('waiting')?.status?.phase === 'Failed', 700_000);
+    expect(lab.conditionOf(lab.verify('waiting'), 'Stalled')?.reason).toBe('Expired');
+    expect(found(lab)).toBeUndefined();
+    await agent.stop();
+  });
+});
+
 describe('a guest made from a backup', () => {
   const restored = (lab: Lab) =>
     lab.createMachine('again', {

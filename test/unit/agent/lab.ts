@@ -16,6 +16,7 @@ import { Restore, type RestoreSpec } from '../../../src/api/kinds/restore.ts';
 import { Rollback, type RollbackSpec } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { StoragePool, type StoragePoolSpec } from '../../../src/api/kinds/storagePool.ts';
+import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
 import type { Files } from '../../../src/base/files.ts';
@@ -329,6 +330,9 @@ export function createLab(options: LabOptions = {}) {
     rollback: (name: string) => find(Rollback, name),
     backup: (name: string) => find(Backup, name),
     restore: (name: string) => find(Restore, name),
+    verify: (name: string) => find(Verify, name),
+    createVerify: (name: string, backup: string) =>
+      create(Verify, name, { backup }, { status: { host: HOST } }),
     createSnapshot: (
       name: string,
       guest: Snapshot['spec']['guest'],

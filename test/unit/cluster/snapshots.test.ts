@@ -5,6 +5,7 @@ import { Host } from '../../../src/api/kinds/host.ts';
 import { Restore } from '../../../src/api/kinds/restore.ts';
 import { Rollback } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot, type SnapshotStatus } from '../../../src/api/kinds/snapshot.ts';
+import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import { host, machine } from './builders.ts';
 import { createClusterLab } from './clusterLab.ts';
@@ -174,6 +175,29 @@ describe('a Backup', () => {
     await lab.api.delete(Host, { name: 'h1' });
     await lab.advance(10_000);
     expect(backupOf(lab)).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('is looked at by a Verify on the host where its archive lies, once it is made', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    const seed = (name: string) =>
+      lab.api.seed(Verify, {
+        apiVersion: 'vireo.dev/v1alpha1',
+        kind: 'Verify',
+        metadata: meta(lab, name),
+        spec: { backup: 'b', ttlSecondsAfterFinished: 60 },
+      } as Verify);
+    const verifyOf = (name: string) => lab.get(Verify, `default/${name}`);
+    seed('v');
+    await lab.advance(1_000);
+    expect(ready(verifyOf('v'))).toBe('BackupNotFound');
+    seedBackup(lab, { phase: 'Succeeded', host: 'h2', completedAt: '2026-01-01T00:00:00Z' });
+    await lab.advance(1_000);
+    expect(verifyOf('v')?.status?.host).toBe('h2');
+    await lab.api.delete(Host, { name: 'h2' });
+    seed('w');
+    await lab.advance(61_000);
+    expect(verifyOf('v')?.status?.phase).toBe('Pending');
     await lab.resign();
   });
 

@@ -101,6 +101,7 @@ describe('an archive', () => {
       await pool.archives.save('backup-1', { name: 'rootfs', attachment }, compression, signal);
       const { parts } = await pool.archives.finish('backup-1', about(compression), signal);
       expect(parts[0]?.storedBytes).toBeLessThan(MIB);
+      expect(await pool.archives.verify('backup-1', signal)).toMatchObject({ parts });
       expect(await readdir(join(shelf(), 'backup-1'))).toEqual(['manifest.json', parts[0]?.file]);
       const back = join(root, 'back');
       await mkdir(back);
@@ -172,6 +173,17 @@ describe('an archive', () => {
     const file = join(shelf(), 'backup-1', 'data.qcow2');
     await must(['mv', file, join(root, 'elsewhere')]);
     await symlink(join(root, 'elsewhere'), file);
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+  });
+
+  it('that was written badly is found out though all sums are right', async () => {
+    await archiveDisk('None');
+    const part = join(shelf(), 'backup-1', 'data.qcow2');
+    await must(['truncate', '-s', '100', part]);
+    const [sha256 = ''] = (await must(['sha256sum', part])).split(' ');
+    await changeManifest((manifest) => {
+      for (const each of manifest.parts) Object.assign(each, { sha256, storedBytes: 100 });
+    });
     await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'ArchiveBroken' });
   });
 

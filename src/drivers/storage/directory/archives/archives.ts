@@ -14,7 +14,7 @@ import { virtualSize } from '../disks.ts';
 import type { PoolRoom } from '../room.ts';
 import { doubtSince } from '../rsync.ts';
 import { measureTrees } from '../trees.ts';
-import { copyAgain, makeTarget, saveDisk, saveTree, sumOf, treeFormat } from './parts.ts';
+import { checkReadable, copyAgain, makeTarget, saveDisk, saveTree, sumOf, treeFormat } from './parts.ts';
 
 /** Directories beside the parts while an archive is filled: they are removed before it is shown. */
 const gathered = 'gathered';
@@ -133,8 +133,10 @@ export function createArchives(room: PoolRoom): Archives {
     verify: async (name, signal) => {
       const manifest = await readManifest(name);
       if (manifest === undefined) throw archiveMissing(name);
-      for (const part of manifest.parts)
+      for (const part of manifest.parts) {
         await checkPart(room, { name, directory: place(name) }, part, signal);
+        await checkReadable(tools, { name, path: `${place(name)}/${part.file}` }, part, signal);
+      }
       return manifest;
     },
     remove: async (name) => {

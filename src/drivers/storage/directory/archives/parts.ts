@@ -1,6 +1,8 @@
 /** Writes one volume into an archive: a disk as a qcow2 file, a tree as a tar, both readable by the tools that everybody has. */
 import { ReasonedError } from '../../../../base/outcome.ts';
 import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.ts';
+import { archiveBroken } from '../../manifest.ts';
+import { measureArchivedDisk } from '../disks.ts';
 import { whileItRuns } from '../rsync.ts';
 import type { Tools } from '../tools.ts';
 
@@ -108,6 +110,23 @@ export async function copyAgain(tools: Tools, path: string, to: string, signal: 
     input.end();
     for await (const _ of output);
   });
+}
+
+/** Lets the tool that would restore a part read its structure. Throws ReasonedError ArchiveBroken. */
+export async function checkReadable(
+  tools: Tools,
+  { name, path }: { name: string; path: string },
+  { kind, file }: Pick<ArchivePart, 'kind' | 'file'>,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (kind === 'Disk') await measureArchivedDisk(tools, path, signal);
+    else
+      await tools.run(['tar', '--list', '--verbose', '--index-file=/dev/null', '--file', path], { signal });
+  } catch (error) {
+    if (!(error instanceof ReasonedError) || error.reason !== 'StorageFailed') throw error;
+    throw archiveBroken(name, `the part ${file} cannot be read: ${error.message}`);
+  }
 }
 
 /** SHA-256 of a file, hexadecimal, by a program of its own: gigabytes are not read on the thread that looks after guests. */

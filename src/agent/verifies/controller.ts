@@ -1,0 +1,101 @@
+/** The controller of Verifies of archives on this host: each is read as a whole beside the passes, and what was found is said. */
+import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { Verify } from '../../api/kinds/verify.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
+import { done, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
+import type { Informer, Informers } from '../../client/contract.ts';
+import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import { CONTROLLERS, VERIFY_ACCESS } from '../access.ts';
+import { archivesIn, type BackupWorld, keyOfBackup } from '../backups/world.ts';
+import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
+import { decideVerify } from './decide.ts';
+
+/** It is called back at the end; this often it is looked whether that was missed. */
+const FOLLOW_MS = 30_000;
+
+/** The informer of Verifies given to this host, with the index of what they look at. */
+export function verifyInformer(informers: Informers, host: string): Informer<Verify> {
+  return informers.informer(Verify, {
+    fieldSelector: `status.host=${host}`,
+    indexes: { backup: (verify) => [backupOf(verify)] },
+  });
+}
+
+/** `namespace/name` of the Backup. */
+export function backupOf({ metadata, spec }: Verify): string {
+  return keyOf({ namespace: metadata.namespace ?? 'default', name: spec.backup });
+}
+
+export function verifyController(
+  world: Pick<BackupWorld, 'guests' | 'backups'>,
+  informer: Informer<Verify>,
+): Controller<Verify> {
+  return {
+    name: CONTROLLERS.verifies,
+    kind: Verify,
+    informer,
+    writes: JOB_STATUS_PATHS,
+    access: VERIFY_ACCESS,
+    selects: ({ status }) => status?.completedAt === undefined,
+    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    // Reading is the disk's work: more at once only take each other's time.
+    concurrency: 2,
+    reconcile: async (pass) => {
+      await world.guests.looked;
+      return execute(world, pass);
+    },
+    gone: async (_key, last) => {
+      await world.guests.jobs.cancel(groupOf(last));
+      return done;
+    },
+  };
+}
+
+function groupOf({ metadata }: Stored<Verify>): string {
+  return `verify/${metadata.uid}`;
+}
+
+async function execute(
+  { guests, backups }: Pick<BackupWorld, 'guests' | 'backups'>,
+  { object, now, signal, event }: Pass<Verify>,
+): Promise<PassResult<Verify>> {
+  const backup = backups.get(backupOf(object));
+  const decision = decideVerify({
+    verify: object,
+    backup: backup && { phase: backup.status?.phase, pool: backup.spec.pool },
+    isOpen: backup !== undefined && guests.pools.get(backup.spec.pool)?.type === 'Open',
+    now,
+  });
+  if (decision.type === 'rest') return { outcome: done };
+  if (decision.type === 'end') return { outcome: done, status: jobStatus(object, decision, now) };
+  if (decision.type === 'wait') {
+    const { reason, message, afterMs } = decision;
+    return { outcome: waiting(reason, message, afterMs), status: jobStatus(object, decision, now) };
+  }
+  if (backup === undefined) return { outcome: done };
+  try {
+    const read = await guests.jobs.run(
+      groupOf(object),
+      'read',
+      (until) => archivesIn(guests.pools, backup.spec.pool).verify(keyOfBackup(backup), until),
+      () => guests.enqueue(CONTROLLERS.verifies, keyOf(object.metadata)),
+    );
+    if (read === undefined) {
+      const status = jobStatus(object, { type: 'follow', message: 'the archive is being read' }, now);
+      return { outcome: waiting('Running', 'the archive is being read', FOLLOW_MS), status };
+    }
+    const message = `all ${read.value.parts.length} parts are as they were written`;
+    const said = { type: 'end', phase: 'Succeeded', reason: 'Verified', message } as const;
+    return { outcome: done, status: jobStatus(object, said, now) };
+  } catch (error) {
+    if (signal.aborted || !(error instanceof ReasonedError) || !error.stalled) throw error;
+    const outcome = outcomeOf(error, 'ArchiveBroken');
+    if (outcome.type === 'done') return { outcome };
+    const { reason, message } = outcome;
+    event('Warning', reason, message);
+    return {
+      outcome: done,
+      status: jobStatus(object, { type: 'end', phase: 'Failed', reason, message }, now),
+    };
+  }
+}

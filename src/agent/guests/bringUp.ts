@@ -1,5 +1,6 @@
 /** The steps of a guest in their order: admitted, recorded and listed, then volumes and networks together, changes, power, addresses. */
 import { done, type Outcome, waiting } from '../../base/outcome.ts';
+import type { GuestRecord } from '../record.ts';
 import { learnAddresses } from './addresses.ts';
 import { checkAllowList } from './admit.ts';
 import { applyChanges } from './changes.ts';
@@ -25,12 +26,7 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   if (admission.type !== 'done') return admission;
   await remember(world, scope);
   const stage = moveStage(scope.record);
-  if (isHeldOff(scope.record))
-    return holdOff(
-      world,
-      scope,
-      waiting('RollingBack', 'the guest is off while it is rolled back', MOVE_RECHECK_MS),
-    );
+  if (isHeldOff(scope.record)) return holdOff(world, scope, heldFor(scope.record));
   if (stage === 'HeldOff')
     return holdOff(
       world,
@@ -47,6 +43,17 @@ export async function bringUp<T extends GuestObject, Request, Hardware>(
   const recheckMs = await learnAddresses({ network: world.network, random: world.world.random }, scope);
   const asked = recheckMs === undefined ? done : waiting('AddressesUnknown', '', recheckMs);
   return mostUrgent([...blockages(scope), powered, asked]);
+}
+
+function heldFor(record: GuestRecord | undefined): Outcome {
+  const why = {
+    Snapshot: ['TakingSnapshot', 'the guest is off while a snapshot is taken'],
+    Rollback: ['RollingBack', 'the guest is off while it is rolled back'],
+    Backup: ['BackingUp', 'the guest is off while it is backed up'],
+    Restore: ['Restoring', 'the guest is off while it gets its disks back from a backup'],
+  } as const;
+  const [reason, message] = why[record?.lock?.operation ?? 'Rollback'];
+  return waiting(reason, message, MOVE_RECHECK_MS);
 }
 
 /** Stopped as a halted guest is, with what was asked of it kept for after that. */

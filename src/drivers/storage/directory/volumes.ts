@@ -6,7 +6,7 @@ import { createLimiter } from '../locks.ts';
 import { cannotShrink, ownedByOther, resizeUnsupported, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
 import { growDisk, virtualSize } from './disks.ts';
-import { fillVolume } from './filling.ts';
+import { fillVolume, flushVolume } from './filling.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
@@ -70,16 +70,6 @@ export function createVolumes(
     }
   };
 
-  /** A disk is one file; a tree is flushed with everything else that is being made, its record too. */
-  const flush = async (made: string, result: VolumeRecord): Promise<void> => {
-    const path = `${made}/${volumeRecordName}`;
-    if (result.format === 'directory') {
-      await writeRecord(files, path, result, { fleeting: true });
-      await room.flush();
-    } else
-      await Promise.all([writeRecord(files, path, result), files.sync(`${made}/${diskName(result.format)}`)]);
-  };
-
   const make = async (
     request: VolumeRequest,
     signal: AbortSignal,
@@ -90,7 +80,7 @@ export function createVolumes(
       const result = await limit(async () => {
         await room.ground.makeVolume(made);
         const filled = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
-        await flush(made, filled);
+        await flushVolume(room, made, filled);
         return filled;
       });
       await permitted;

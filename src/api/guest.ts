@@ -195,6 +195,14 @@ export const guestStatusFields = {
       reason: text('The object it is done for.', 320),
     }),
   ),
+  lastBackup: Type.Optional(
+    object('The newest Backup of this guest that is whole, as far as is known.', {
+      name: objectName('Name of the Backup.'),
+      takenAt: time('The moment it shows.'),
+      consistency: Type.Optional(oneOf(['Crash', 'Filesystem'], 'What can be expected of it.')),
+      verifiedAt: Type.Optional(time('When a Verify last found it whole.')),
+    }),
+  ),
   startFailure: Type.Optional(
     object('Starts that failed or ended in a crash, since the last that held.', {
       count: integer('How many in a row.', 0, 1_000_000),

@@ -16,7 +16,7 @@ import { SnapshotSchedule } from '../api/kinds/snapshotSchedule.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { Verify } from '../api/kinds/verify.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
-import type { KindRef } from '../api/meta.ts';
+import { type KindRef, keyOf } from '../api/meta.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Informer } from '../client/contract.ts';
 import type { Manager, Trigger } from '../runtime/contract.ts';
@@ -51,6 +51,7 @@ import { guestKey, type PlacementSources, placementController } from './placemen
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
+import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
 import {
   backupController,
@@ -199,6 +200,16 @@ export function addClusterControllers(options: ClusterOptions): void {
   manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
   const backupTimes = informers.informer(BackupSchedule);
   manager.add(backupSchedules({ schedules: backupTimes, children: backups, guestsIn, clusterId }));
+
+  const keysIn = (guests: Informer<Guest>) => (namespace: string) =>
+    guests.byIndex('namespace', namespace).map(({ metadata }) => keyOf(metadata));
+  const promised = { backups, schedules: backupTimes };
+  manager.add(
+    lastBackupController(VirtualMachine, { ...promised, guests: machines, keysIn: keysIn(machines) }),
+  );
+  manager.add(
+    lastBackupController(Container, { ...promised, guests: containers, keysIn: keysIn(containers) }),
+  );
 
   const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
   manager.add(fenceDeviceController({ devices, hosts, fence }));

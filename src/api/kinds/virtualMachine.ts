@@ -181,6 +181,13 @@ export const VirtualMachine = defineKind<VirtualMachine>({
       description: 'Why it is or is not ready.',
       priority: 1,
     },
+    {
+      name: 'Last Backup',
+      type: 'date',
+      jsonPath: '.status.lastBackup.takenAt',
+      description: 'Age of the newest whole backup.',
+      priority: 1,
+    },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
   ],
   selectable: ['.status.placement.host', '.status.phase'],

@@ -23,6 +23,9 @@ export const SNAPSHOT_FINALIZER = 'vireo.dev/snapshot';
 /** Holds a backup until its host has removed its archive, or knows that it stays. */
 export const BACKUP_FINALIZER = 'vireo.dev/backup';
 
+/** Holds the ClusterPolicy until nothing is stored any more of what was decided by it. */
+export const POLICY_FINALIZER = 'vireo.dev/high-availability';
+
 /** `<name>/<metadata.uid>`, written before the first side effect: the same name with another uid is a restored copy. */
 export const STARTED_ANNOTATION = 'vireo.dev/started';
 

@@ -41,15 +41,22 @@ export const guestHa = object(
   },
 );
 
-/** `status.ha` of guests, written by the manager. */
+/**
+ * `status.ha` of guests, written by the manager. While it stands, or while the guest is protected and there is a ClusterPolicy, its host starts it
+ * only if a consistent read shows `status.placement` with this host and its present life: also when `spec.ha` is gone already.
+ */
 export const guestHaStatus = object('What high availability makes of the guest.', {
   state: oneOf(
-    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Error', 'Ignored'],
+    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering'],
     'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen.',
   ),
+  epoch: Type.Integer({
+    description: 'Of the placement that this is about; another one was made by somebody else since.',
+    format: 'int64',
+    minimum: 1,
+  }),
   reason: Type.Optional(text('Why it waits, as a constant.', 64)),
   message: Type.Optional(text('The same for people.', 1024)),
-  unstarted: Type.Optional(flag('Its host was lost before the guest was known to run there.')),
 });
 
 /** `status.ha` of Hosts, written by the manager alone: a new leader goes on from it. */

@@ -23,7 +23,10 @@ export type KeeperStatement = {
   timings: StatedTimings;
   /** Names of hosts this one has heard within the last moments. */
   hears: readonly string[];
-  /** `status.votes.version` of the ClusterPolicy by which this host counts votes. */
+  /**
+   * `status.votes.version` of the ClusterPolicy by which this host counts votes. From when a later one is about to be stated until that is
+   * acknowledged, an excuse must hold by both: the manager asks for majorities under both for as long.
+   */
   votesVersion: number;
   /** What the host kills at its deadline, as `<uid>@<epoch>`: complete, or a self-fence proves nothing about what is missing. */
   guarded: readonly string[];

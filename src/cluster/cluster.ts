@@ -1,10 +1,10 @@
 /** Wires the cluster controllers of the manager role: informers with their indexes, triggers, and which controller sees what. */
 import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { Lease } from '../api/core.ts';
+import { isProtected } from '../api/ha.ts';
 import { Backup } from '../api/kinds/backup.ts';
 import { BackupSchedule } from '../api/kinds/backupSchedule.ts';
 import { Container } from '../api/kinds/container.ts';
-import { FenceDevice } from '../api/kinds/fenceDevice.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
@@ -21,8 +21,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Informer } from '../client/contract.ts';
 import type { Manager, Trigger } from '../runtime/contract.ts';
 import { trigger } from '../runtime/trigger.ts';
-import { fenceDeviceController, hostsOfDevice } from './fencing/devices.ts';
-import type { FenceProbe } from './fencing/probe.ts';
+import type { FenceProbe, FenceSwitch } from './fencing/probe.ts';
 import { demandOf, type Guest } from './guests.ts';
 import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
@@ -52,6 +51,7 @@ import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
 import { lastBackupController } from './schedules/lastBackup.ts';
+import { addRecovery } from './recovery/wiring.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
 import {
   backupController,
@@ -71,7 +71,7 @@ export type ClusterOptions = {
   /** Raises the incarnation above one that a host has seen. */
   raise(atLeast: number): Promise<void>;
   /** How fence devices are reached from where the manager runs. */
-  fence: FenceProbe;
+  fence: FenceProbe & FenceSwitch;
   /** Guests that may move at the same time; 5 when absent. */
   parallelMigrations?: number;
 };
@@ -213,6 +213,10 @@ export function addClusterControllers(options: ClusterOptions): void {
 
   const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
   manager.add(fenceDeviceController({ devices, hosts, fence }));
+  addRecovery(manager, {
+    ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger },
+    guest: guestOf,
+  });
 
   const guestsBy = (index: string) => (host: string) => [
     ...machines.byIndex(index, host),
@@ -281,6 +285,7 @@ const guestIndexes = {
   unplaced: (guest: Guest) => (guest.status?.placement === undefined ? ['yes'] : []),
   pool: (guest: Guest) => demandOf(guest).pools,
   image: (guest: Guest) => demandOf(guest).images,
+  ha: ({ spec, status }: Guest) => (isProtected(spec.ha) || status?.ha !== undefined ? ['yes'] : []),
   ...maintenanceIndexes,
 };
 

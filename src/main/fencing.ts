@@ -1,11 +1,11 @@
-/** The part of a fence driver that the manager is given: asking, never switching. */
+/** The part of a fence driver that the manager is given. */
 import { ReasonedError } from '../base/outcome.ts';
-import type { FenceProbe } from '../cluster/fencing/probe.ts';
+import type { FenceProbe, FenceSwitch } from '../cluster/fencing/probe.ts';
 import type { FenceDriver } from '../drivers/fence/contract.ts';
 import { givesEvidence } from '../drivers/fence/parameters.ts';
 
 /** `reach` throws ReasonedError FenceAgentUnfit for agents that succeed without having cut anything. */
-export function fenceProbe(driver: FenceDriver): FenceProbe {
+export function fenceProbe(driver: FenceDriver): FenceProbe & FenceSwitch {
   return {
     reach: async (agent) => {
       if (givesEvidence(agent)) return (await driver.describe(agent)).reach;
@@ -13,5 +13,7 @@ export function fenceProbe(driver: FenceDriver): FenceProbe {
       throw new ReasonedError('FenceAgentUnfit', message, { stalled: true });
     },
     state: driver.status,
+    off: driver.off,
+    on: driver.on,
   };
 }

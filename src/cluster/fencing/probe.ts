@@ -1,4 +1,4 @@
-/** How the manager asks fence devices; the room of the drivers stays out of sight. Nothing here can switch anything. */
+/** How the manager asks fence devices and has them switch; the room of the drivers stays out of sight. */
 export type ProbeTarget = {
   agent: string;
   parameters: Readonly<Record<string, string>>;
@@ -7,9 +7,17 @@ export type ProbeTarget = {
   plug?: string;
 };
 
-/** Both throw ReasonedError with what to do. */
+type ProbeOptions = { signal: AbortSignal; timeoutMs: number };
+
+/** All throw ReasonedError with what to do. */
 export type FenceProbe = {
   /** What the agent's devices cut; refuses agents that cut nothing. */
   reach(agent: string): Promise<'Power' | 'Fabric'>;
-  state(target: ProbeTarget, options: { signal: AbortSignal; timeoutMs: number }): Promise<'On' | 'Off'>;
+  state(target: ProbeTarget, options: ProbeOptions): Promise<'On' | 'Off'>;
+};
+
+/** Told by FenceActions alone. That it succeeded proves nothing: the state is asked for afterwards. */
+export type FenceSwitch = {
+  off(target: ProbeTarget, options: ProbeOptions): Promise<void>;
+  on(target: ProbeTarget, options: ProbeOptions): Promise<void>;
 };

@@ -12,6 +12,8 @@ import { beginRound, type Objection } from './round.ts';
 export type EngineOptions = {
   /** What only the caller knows of a guest and a host, such as missing storage: why it cannot run there. */
   objection?: Objection;
+  /** Guests that run are moved by nobody here: other controllers do that, or people. */
+  leavesRunning?: boolean;
   /** Breaks one of the engine's checks: for the tests that must notice. */
   flaw?: EngineFlaw;
 };
@@ -20,7 +22,7 @@ export type EngineOptions = {
  * What is to be written now, in this order; empty while there is nothing to do or this manager sees no majority. The caller holds the leader
  * lease, and has read all Leases consistently just before.
  */
-export function decide(view: View, { objection, flaw }: EngineOptions = {}): Decision[] {
+export function decide(view: View, { objection, leavesRunning, flaw }: EngineOptions = {}): Decision[] {
   if (!isQuorate(view, flaw)) return [];
   const round = beginRound(view, flaw, objection);
   const decisions = judgeHosts(view, round.guestsOn, flaw);
@@ -31,6 +33,7 @@ export function decide(view: View, { objection, flaw }: EngineOptions = {}): Dec
     decided.add(guest.id);
     decisions.push({ type: 'Guest', guest: guest.id, version: guest.version, ...next });
   }
+  if (leavesRunning === true) return decisions;
   for (const { guest, next } of planMoves(round, decided))
     decisions.push({ type: 'Guest', guest: guest.id, version: guest.version, ...next });
   return decisions;

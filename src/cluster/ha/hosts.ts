@@ -42,10 +42,12 @@ export function judgeHosts(
   let fencing = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing').length;
   const most = view.policy.maxConcurrentFences ?? Math.max(1, Math.ceil(view.hosts.size / 2) - 1);
   const quorate = isQuorate(view, flaw);
+  const alive = view.observer.alive(view.now);
   for (const host of view.hosts.values()) {
     const next = nextRecord(host, view, {
       quorate,
       mayFence: fencing < most,
+      isAlive: alive.has(host.name),
       isNeeded: (guestsOn.get(host.name) ?? []).some(isProtected),
       flaw,
     });
@@ -58,7 +60,14 @@ export function judgeHosts(
 }
 
 type Next = { record: HostRecord; reason: string };
-type Course = { quorate: boolean; mayFence: boolean; isNeeded: boolean; flaw: EngineFlaw | undefined };
+type Course = {
+  quorate: boolean;
+  mayFence: boolean;
+  /** This manager has itself seen it renew: to a new leader the last Lease of a host that is dead looks fresh. */
+  isAlive: boolean;
+  isNeeded: boolean;
+  flaw: EngineFlaw | undefined;
+};
 
 function nextRecord(host: HostView, view: View, course: Course): Next | undefined {
   const { record } = host;
@@ -72,7 +81,7 @@ function nextRecord(host: HostView, view: View, course: Course): Next | undefine
       return fromFencing(host, view, course);
     case 'Fenced':
     case 'Offline':
-      return fromGone(host, view);
+      return fromGone(host, view, course);
     default:
       return record.state satisfies never;
   }
@@ -110,25 +119,30 @@ function offline(host: HostView, life: Life | undefined): Next | undefined {
   return { record: moveHost(host.record, 'Offline', { life, proof }), reason: 'orderly stop' };
 }
 
-function fromSuspect(host: HostView, view: View, { quorate, mayFence, isNeeded }: Course): Next | undefined {
+function fromSuspect(
+  host: HostView,
+  view: View,
+  { quorate, mayFence, isAlive, isNeeded }: Course,
+): Next | undefined {
   const { record } = host;
   const { observer, now, policy } = view;
   const life = lifeOf(host, view);
   if (life === undefined) return undefined;
   if (isStopped(host, life)) return offline(host, life);
-  if (!observer.isSuspect(host.name, now))
-    return { record: moveHost(record, present(host), { life }), reason: 'renewed' };
+  if (isAlive) return { record: moveHost(record, present(host), { life }), reason: 'renewed' };
+  if (!observer.isSuspect(host.name, now)) return undefined;
   if (!quorate || !isNeeded || policy.haPaused !== undefined || !mayFence) return undefined;
   const incidents = (record.incidents ?? 0) + 1;
   const incident: Incident = {
     ...(record.life ?? life),
-    id: `${host.name}-${incidents}`,
+    // With its boot: a Host that was deleted and made anew counts from one again.
+    id: `${host.name}-${(record.life ?? life).bootID.slice(0, 8)}-${incidents}`,
     ...(observer.heardBy(host.name, now).length > 0 ? { reached: true as const } : {}),
   };
   return { record: moveHost(record, 'Fencing', { incident, incidents }), reason: 'its guests may be lost' };
 }
 
-function fromFencing(host: HostView, view: View, { quorate, flaw }: Course): Next | undefined {
+function fromFencing(host: HostView, view: View, { quorate, isAlive, flaw }: Course): Next | undefined {
   const { record } = host;
   const { incident } = record;
   const life = lifeOf(host, view);
@@ -138,18 +152,17 @@ function fromFencing(host: HostView, view: View, { quorate, flaw }: Course): Nex
   if (proof !== undefined)
     return { record: moveHost(record, 'Fenced', { proof }), reason: `proof ${proof.kind}` };
   const isOver = fences.every(({ result }) => result !== undefined);
-  const isBack = isSameLife(life, incident) && !view.observer.isSuspect(host.name, view.now);
+  const isBack = isSameLife(life, incident) && isAlive;
   if (isBack && isOver)
     return { record: moveHost(without(record, 'incident'), present(host), { life }), reason: 'renewed' };
   return undefined;
 }
 
 /** Only another life brings it back: what comes from the old one is a late waker. */
-function fromGone(host: HostView, view: View): Next | undefined {
+function fromGone(host: HostView, view: View, { isAlive }: Course): Next | undefined {
   const { record } = host;
   const life = lifeOf(host, view);
-  if (life === undefined || isSameLife(life, record.proof) || view.observer.isSuspect(host.name, view.now))
-    return undefined;
+  if (life === undefined || isSameLife(life, record.proof) || !isAlive) return undefined;
   const { state: _state, ...rest } = without(record, 'incident', 'proof');
   return {
     record: { ...moveHost({ ...rest, state: record.state }, present(host)), life },

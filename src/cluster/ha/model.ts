@@ -2,6 +2,9 @@
 import type { HaTimings } from '../../api/haTimings.ts';
 import type { Observer } from './observer.ts';
 
+/** Version of an object in the API: only whether two are the same means anything. */
+export type Version = number | string;
+
 export type HostState = 'Online' | 'Maintenance' | 'Suspect' | 'Fencing' | 'Fenced' | 'Offline';
 export type GuestState =
   | 'Started'
@@ -67,7 +70,7 @@ export type HostView = {
   name: string;
   votes: number;
   record: HostRecord;
-  version: number;
+  version: Version;
   /** Its agent works. */
   ready: boolean;
   maintenance: boolean;
@@ -135,7 +138,7 @@ export type Command = { id: string; do: 'Migrate' | 'Relocate'; to: string };
 export type GuestView = {
   id: string;
   uid: string;
-  version: number;
+  version: Version;
   record: GuestRecord;
   wanted: WantedState;
   command?: Command;
@@ -200,6 +203,8 @@ export type View = {
   observer: Observer;
   /** Votes of machines that hold a Lease and run no guests. */
   witnesses: ReadonlyMap<string, number>;
+  /** While some hosts may still count by the votes that were before: majorities must hold under these too. */
+  formerVotes?: ReadonlyMap<string, number>;
   /** Since when this manager has seen each thing hold, on its own clock: forgotten by its successor. */
   since: Since;
 };
@@ -208,8 +213,8 @@ export type View = {
 export type Since = (what: string, holds: boolean) => number;
 
 export type Decision =
-  | { type: 'Host'; host: string; version: number; record: HostRecord; reason: string }
-  | { type: 'Guest'; guest: string; version: number; record: GuestRecord; reason: string }
+  | { type: 'Host'; host: string; version: Version; record: HostRecord; reason: string }
+  | { type: 'Guest'; guest: string; version: Version; record: GuestRecord; reason: string }
   | { type: 'Fence'; fence: Fence; devices: readonly string[]; life: Life };
 
 /** Ways to break the engine that the random tests must notice. */

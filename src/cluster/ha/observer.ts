@@ -3,6 +3,7 @@
  * never taken over from anybody. A renewal counts as late as it can have been made where a host is suspected, as early where one vouches.
  */
 import type { HaTimings, StatedTimings } from '../../api/haTimings.ts';
+import type { Version } from './model.ts';
 
 /** A host's Lease as it stands in the API. */
 export type HostLease = {
@@ -26,7 +27,7 @@ export type HostLease = {
   /** Hosts this one has heard within the last moments. */
   hears: readonly string[];
   /** Version of the Lease in the API, for whoever must know whether it has changed. */
-  version: number;
+  version: Version;
 };
 
 type Renewal = { lease: HostLease; notBefore: number; notAfter: number };

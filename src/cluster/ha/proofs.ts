@@ -5,25 +5,30 @@
 import type { EngineFlaw, Fence, GuestView, HostView, Incident, Proof, View } from './model.ts';
 import { guardKey, isSameLife } from './model.ts';
 
-/** Votes of all, witness included. */
-export function votesOf(view: View): Map<string, number> {
-  return new Map([
+type Votes = ReadonlyMap<string, number>;
+
+/** Votes of all, witness included; of two tables while hosts change from one to the next. */
+function votesOf(view: View): Votes[] {
+  const present = new Map([
     ...view.witnesses,
     ...[...view.hosts.values()].map(({ name, votes }) => [name, votes] as const),
   ]);
+  return view.formerVotes === undefined ? [present] : [present, view.formerVotes];
 }
 
 /** This manager sees more than half of all votes renew. */
 export function isQuorate(view: View, flaw?: EngineFlaw): boolean {
   if (flaw === 'NoQuorum') return true;
   const alive = view.observer.alive(view.now);
-  let all = 0;
-  let held = 0;
-  for (const [name, votes] of votesOf(view)) {
-    all += votes;
-    if (alive.has(name)) held += votes;
-  }
-  return held > all / 2;
+  return votesOf(view).every((table) => {
+    let all = 0;
+    let held = 0;
+    for (const [name, votes] of table) {
+      all += votes;
+      if (alive.has(name)) held += votes;
+    }
+    return held > all / 2;
+  });
 }
 
 /** The strongest proof there is for the open incident now, or undefined. */
@@ -71,12 +76,13 @@ function hasFencedItself(host: HostView, view: View, flaw?: EngineFlaw): boolean
   const lease = observer.lease(host.name);
   if (lease === undefined || lease.pausable) return false;
   if (!lease.armed && policy.selfFenceWithoutWatchdog === 'Deny') return false;
-  const majoritySince = observer.majoritySince(votesOf(view), host.name, now);
+  const since = votesOf(view).map((votes) => observer.majoritySince(votes, host.name, now));
   const lastSign = observer.lastSign(host.name);
   if (lastSign === undefined) return false;
   if (flaw === 'WaitWithoutQuorum') return now - lastSign >= selfFenceWait(host, view, flaw);
-  if (majoritySince === undefined) return false;
-  return now - Math.max(majoritySince, lastSign) >= selfFenceWait(host, view, flaw);
+  const signs = since.filter((sign) => sign !== undefined);
+  if (signs.length < since.length) return false;
+  return now - Math.max(...signs, lastSign) >= selfFenceWait(host, view, flaw);
 }
 
 /** By the times the host states in its Lease, never by those of a policy that was changed since. */

@@ -93,17 +93,35 @@ function statusOf(
     now: facts.now,
     ...(host.metadata.generation === undefined ? {} : { generation: host.metadata.generation }),
   };
-  let conditions = setCondition([...(host.status?.conditions ?? [])], readiness(host, facts.online), at);
+  const lost = lossOf(host);
+  const ready = lost === undefined ? readiness(host, facts.online) : lossCondition(lost);
+  let conditions = setCondition([...(host.status?.conditions ?? [])], ready, at);
   conditions = setCondition(conditions, schedulable(host), at);
   const { sums } = facts;
   return {
     ...host.status,
     conditions,
-    state: facts.online ? 'Online' : 'Offline',
+    state: lost ?? (facts.online ? 'Online' : 'Offline'),
     ...(sums === undefined
       ? {}
       : { allocated: { cpu: Math.ceil(sums.cpus), memory: formatBytes(sums.memoryBytes) } }),
   };
+}
+
+/** What high availability makes of its silence, which is sooner known than a Lease has run out. */
+function lossOf({ status }: Stored<Host>): 'Suspect' | 'Fencing' | 'Fenced' | undefined {
+  const state = status?.ha?.state;
+  return state === 'Suspect' || state === 'Fencing' || state === 'Fenced' ? state : undefined;
+}
+
+const LOSSES = {
+  Suspect: 'it is silent',
+  Fencing: 'its guests may be lost: it is being cut off, or waited for until it has certainly killed them',
+  Fenced: 'it is proven that its guests are dead; it comes back by itself when it has been started anew',
+} as const;
+
+function lossCondition(lost: keyof typeof LOSSES): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+  return { type: 'Ready', status: 'False', reason: lost, message: LOSSES[lost] };
 }
 
 /** Whether the host can run guests, as seen from outside. Pure. */

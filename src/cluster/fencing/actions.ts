@@ -1,0 +1,173 @@
+/**
+ * Executes FenceActions: what is about to be done is stored before anything is switched, and just before it the Host and its Lease are read
+ * again. After a crash an action that was under way is looked at and done again while its incident is open; one that is over never is.
+ */
+import { hostLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { Lease } from '../../api/core.ts';
+import { FenceAction, type FenceActionSpec, type FenceActionStatus } from '../../api/kinds/fenceAction.ts';
+import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
+import { Host } from '../../api/kinds/host.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { Clock } from '../../base/clock.ts';
+import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
+import { readiness } from '../../runtime/conditions.ts';
+import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import { trigger } from '../../runtime/trigger.ts';
+import { isSameLife } from '../ha/model.ts';
+import { powerOff, powerOn } from './execute.ts';
+import type { FenceProbe, FenceSwitch } from './probe.ts';
+
+export type FenceActionSources = {
+  /** Has the index `host`. */
+  actions: Informer<FenceAction>;
+  devices: Informer<FenceDevice>;
+  hosts: Informer<Host>;
+  fence: FenceProbe & FenceSwitch;
+  clock: Clock;
+};
+
+/** A device that does not switch a host on again is told so that often. */
+const POWER_ON_AGAIN_MS = 60_000;
+
+export function fenceActionController(sources: FenceActionSources): Controller<FenceAction> {
+  const { actions, hosts } = sources;
+  return {
+    name: 'fence-actions',
+    kind: FenceAction,
+    informer: actions,
+    writes: ['status'],
+    access: [
+      { kind: Host, verbs: ['get'] },
+      { kind: Lease, verbs: ['get'], namespace: SYSTEM_NAMESPACE },
+    ],
+    concurrency: 16,
+    triggers: [
+      trigger(hosts, ({ before, after }) => {
+        const name = (after ?? before)?.metadata.name ?? '';
+        const isNews = JSON.stringify(before?.status?.ha) !== JSON.stringify(after?.status?.ha);
+        return isNews ? actions.byIndex('host', name).map(({ metadata }) => metadata.name) : [];
+      }),
+    ],
+    reconcile: (pass) => {
+      if (pass.object.metadata.deletionTimestamp !== undefined) return Promise.resolve({ outcome: done });
+      return pass.object.spec.method === 'Manual' ? confirm(pass, sources) : cutOff(pass, sources);
+    },
+  };
+}
+
+async function cutOff(
+  pass: Pass<FenceAction>,
+  sources: FenceActionSources,
+): Promise<PassResult<FenceAction>> {
+  const { object, now, client, signal } = pass;
+  const { spec, status } = object;
+  if (status?.completedAt !== undefined) return switchOnAgain(pass, sources);
+  const refusal = await refusalOf(pass);
+  if (status?.startedAt === undefined) {
+    if (refusal !== undefined) return over(pass, 'Refused', stalled('Refused', refusal));
+    const started = { phase: 'Running', startedAt: seconds(now) } as const;
+    const outcome = waiting('Switching', `${spec.devices?.join(', ')} switch the host off`, 0);
+    return { outcome, status: statusOf(object, started, outcome, now) };
+  }
+  // Begun by a leader that is no more; what it may have switched off is switched on again.
+  if (refusal !== undefined) return over(pass, 'Failed', stalled('IncidentOver', refusal));
+  const { device, clock, fence } = toolsOf(sources);
+  try {
+    await powerOff(spec.host, spec.devices ?? [], { device, clock, fence, client, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ReasonedError)) throw error;
+    pass.event('Warning', error.reason, error.message);
+    return over(pass, 'Failed', stalled(error.reason, error.message));
+  }
+  pass.event('Normal', 'PoweredOff', `${spec.host} is off, say ${spec.devices?.join(', ')}`);
+  return over(pass, 'PoweredOff', done);
+}
+
+function toolsOf({ devices, clock, fence }: FenceActionSources) {
+  return { clock, fence, device: (name: string) => devices.get(name) };
+}
+
+/** Why nothing may be switched, by consistent reads, or undefined. */
+async function refusalOf({ object, client, signal }: Pass<FenceAction>): Promise<string | undefined> {
+  const { host: name, leaseVersion } = object.spec;
+  const lease = { namespace: SYSTEM_NAMESPACE, name: hostLeaseName(name) };
+  // The Host first: who renews after it was found open is seen in the Lease.
+  const host = await client.find(Host, { name }, { signal });
+  const { metadata } = (await client.find(Lease, lease, { signal })) ?? {};
+  if (!isOpen(host, object.spec)) return 'the incident is over';
+  return metadata?.resourceVersion === leaseVersion ? undefined : 'the host has renewed its Lease since';
+}
+
+function isOpen(host: Stored<Host> | undefined, spec: FenceActionSpec): boolean {
+  const { state, incident } = host?.status?.ha ?? {};
+  return state === 'Fencing' && incident?.id === spec.incident && isSameLife(incident, spec);
+}
+
+/** When the incident is over: a proof stands, or the host lives. */
+async function switchOnAgain(
+  { object, now, client, signal }: Pass<FenceAction>,
+  sources: FenceActionSources,
+): Promise<PassResult<FenceAction>> {
+  const { spec, status } = object;
+  const isDue = status?.startedAt !== undefined && status.poweredOnAt === undefined;
+  const host = sources.hosts.get(spec.host);
+  if (!isDue || host === undefined || isOpen(host, spec)) return { outcome: done };
+  try {
+    await powerOn(spec.host, spec.devices ?? [], { ...toolsOf(sources), client, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ReasonedError)) throw error;
+    return { outcome: waiting(error.reason, error.message, POWER_ON_AGAIN_MS) };
+  }
+  return { outcome: done, status: { ...status, poweredOnAt: seconds(now) } };
+}
+
+/** A person's word counts for the incident that is open now, and is used up by it. */
+async function confirm(
+  pass: Pass<FenceAction>,
+  { hosts }: FenceActionSources,
+): Promise<PassResult<FenceAction>> {
+  const { spec, status } = pass.object;
+  if (status?.completedAt !== undefined) return { outcome: done };
+  const host = hosts.get(spec.host);
+  if (isOpen(host, spec)) {
+    const outcome = waiting('Pending', 'counts when no peer of the host hears it', 60_000);
+    return { outcome, status: statusOf(pass.object, {}, outcome, pass.now) };
+  }
+  const proof = host?.status?.ha?.proof;
+  const isUsed = proof?.kind === 'Manual' && proof.incident === spec.incident;
+  return isUsed
+    ? over(pass, 'Confirmed', done)
+    : over(pass, 'Refused', stalled('IncidentOver', 'the incident was over before this word was needed'));
+}
+
+function over(
+  { object, now }: Pass<FenceAction>,
+  phase: NonNullable<FenceActionStatus['phase']>,
+  outcome: Outcome,
+): PassResult<FenceAction> {
+  const status = statusOf(object, { phase, completedAt: seconds(now) }, outcome, now);
+  // Nothing is tried again: the engine asks for another one.
+  return { outcome: done, status };
+}
+
+function statusOf(
+  { metadata: { generation }, status }: Stored<FenceAction>,
+  change: FenceActionStatus,
+  outcome: Outcome,
+  now: number,
+): FenceActionStatus {
+  const after = { ...status, ...change };
+  const well = { status: 'True', reason: after.phase ?? 'Done', message: '' } as const;
+  return {
+    ...after,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: readiness(status?.conditions ?? [], outcome, well, { now, generation }),
+  };
+}
+
+function seconds(now: number): string {
+  return `${new Date(now).toISOString().slice(0, 19)}Z`;
+}

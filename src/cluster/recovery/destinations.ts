@@ -1,0 +1,52 @@
+/** Why a guest cannot be started on a host, beyond what the engine knows: its old host may live, its volumes stay behind, placement refuses. */
+import type { Host } from '../../api/kinds/host.ts';
+import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { Stored } from '../../api/meta.ts';
+import { demandOf, type StoredGuest } from '../guests.ts';
+import type { GuestView, HostView } from '../ha/model.ts';
+import type { Verdict } from '../placement/choose.ts';
+import { isCertainlyDead } from './evidence.ts';
+
+export type DestinationFacts = {
+  guest(id: string): StoredGuest | undefined;
+  host(name: string): Stored<Host> | undefined;
+  pool(name: string): Stored<StoragePool> | undefined;
+  judge(guest: StoredGuest): readonly Verdict[];
+};
+
+/** For one round: what placement says of a guest is asked once. */
+export function createObjection(facts: DestinationFacts) {
+  const verdicts = new Map<string, ReadonlyMap<string, Verdict>>();
+  const verdictOf = (guest: StoredGuest, id: string, host: string): Verdict | undefined => {
+    const known = verdicts.get(id) ?? new Map(facts.judge(guest).map((verdict) => [verdict.host, verdict]));
+    verdicts.set(id, known);
+    return known.get(host);
+  };
+
+  return ({ id, uid, record }: GuestView, { name }: HostView): string | undefined => {
+    const from = record.placement?.host;
+    if (from === undefined || from === name) return undefined;
+    const guest = facts.guest(id);
+    if (guest === undefined) return 'the guest is gone';
+    const old = facts.host(from);
+    const isFree = record.state === 'Recovering' || (old !== undefined && isCertainlyDead(record, uid, old));
+    if (!isFree) return `it is not proven that ${from} runs it no more`;
+    const left = volumesLeftBehind(guest, facts.pool);
+    if (left !== undefined) return `its volumes lie in ${left}, which is not shared`;
+    const verdict = verdictOf(guest, id, name);
+    return verdict === undefined
+      ? 'placement does not know the host'
+      : verdict.fits
+        ? undefined
+        : verdict.reason;
+  };
+}
+
+/** A pool of the guest that only its old host can read. */
+function volumesLeftBehind(guest: StoredGuest, pool: DestinationFacts['pool']): string | undefined {
+  const pools = new Set([
+    ...demandOf(guest).pools,
+    ...(guest.status?.volumes ?? []).map((volume) => volume.pool),
+  ]);
+  return [...pools].find((name) => pool(name)?.spec.shared !== true);
+}

@@ -1,0 +1,175 @@
+/**
+ * High availability while a ClusterPolicy exists: a pass over it is one round. Nothing that is decided stands in memory: what this manager has seen
+ * of the Leases itself, and since when, is all it forgets when another leads.
+ */
+import { POLICY_FINALIZER, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { Lease } from '../../api/core.ts';
+import { safeTimingsOf } from '../../api/haPolicy.ts';
+import { DEFAULT_HA_TIMINGS } from '../../api/haTimings.ts';
+import { ClusterPolicy, type ClusterPolicyStatus } from '../../api/kinds/clusterPolicy.ts';
+import { Container } from '../../api/kinds/container.ts';
+import { FenceAction } from '../../api/kinds/fenceAction.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import { Host as HostKind } from '../../api/kinds/host.ts';
+import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { Clock } from '../../base/clock.ts';
+import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
+import { ApiError, type Informer } from '../../client/contract.ts';
+import { readiness } from '../../runtime/conditions.ts';
+import type { Access, Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import type { StoredGuest } from '../guests.ts';
+import { createObserver, type Observer } from '../ha/observer.ts';
+import { readLeases } from './leases.ts';
+import { forgetAll, type RoundSources, runRound } from './round.ts';
+import { guestId } from './views.ts';
+import { nextVotes } from './votes.ts';
+
+export type RecoverySources = RoundSources & {
+  policies: Informer<ClusterPolicy>;
+  /** The object as the informers show it now. */
+  current(object: Stored<Host> | StoredGuest): Stored<Host> | StoredGuest | undefined;
+  clock: Clock;
+};
+
+/** A write that is not seen by then has been overtaken: its compare-and-swap, and that of whoever was first, keep things right. */
+const UNSEEN_LIMIT_MS = 2_000;
+const AGAIN_MS = 50;
+const REQUEST_TIMEOUT_MS = 2_000;
+
+const WATCHING = { status: 'True', reason: 'Watching', message: 'hosts are watched' } as const;
+const PAUSED = {
+  status: 'True',
+  reason: 'Paused',
+  message: 'spec.haPaused: nothing is fenced or started elsewhere until it is removed',
+} as const;
+
+const ACCESS: readonly Access[] = [
+  { kind: Lease, verbs: ['list'], namespace: SYSTEM_NAMESPACE },
+  { kind: HostKind, verbs: ['get'] },
+  { kind: HostKind, verbs: ['patch'], subresource: 'status' },
+  { kind: VirtualMachine, verbs: ['patch'], subresource: 'status' },
+  { kind: Container, verbs: ['patch'], subresource: 'status' },
+  { kind: FenceAction, verbs: ['create'] },
+];
+
+export function recoveryRounds(sources: RecoverySources): Controller<ClusterPolicy> {
+  const { clock } = sources;
+  let timings = DEFAULT_HA_TIMINGS;
+  let watched: { uid: string; observer: Observer; since: Map<string, number> } | undefined;
+  const unseen = new Map<string, { object: Stored<Host> | StoredGuest; at: number }>();
+
+  /** A policy made anew is watched anew. */
+  function watching(uid: string): { observer: Observer; since: Map<string, number> } {
+    if (watched?.uid !== uid) watched = { uid, observer: createObserver(() => timings), since: new Map() };
+    return watched;
+  }
+
+  /** Informers have not shown yet what was written in the last round. */
+  function isStale(): boolean {
+    for (const [key, { object, at }] of unseen) {
+      const isSeen = sources.current(object)?.metadata.resourceVersion !== object.metadata.resourceVersion;
+      if (isSeen || clock.monotonic() - at > UNSEEN_LIMIT_MS) unseen.delete(key);
+    }
+    return unseen.size > 0;
+  }
+
+  async function round(pass: Pass<ClusterPolicy>): Promise<PassResult<ClusterPolicy>> {
+    const { object: policy, client, signal, now } = pass;
+    const safe = safeTimingsOf(policy.spec);
+    if ('broken' in safe) {
+      const outcome = stalled(
+        'TimingsUnsafe',
+        `change spec.timings, nothing is done by these: ${safe.broken.join('; ')}`,
+      );
+      return { outcome, status: statusOf(policy, outcome, now) };
+    }
+    timings = safe.timings;
+    const { observer, since } = watching(policy.metadata.uid);
+    const { votes } = policy.status ?? {};
+    const known = new Set(
+      votes === undefined
+        ? []
+        : [votes.version, votes.former === undefined ? votes.version : votes.version - 1],
+    );
+    const read = await unlessAway(
+      signal,
+      readLeases(client, clock, {
+        ...{ signal, knownVotes: known },
+        timeoutMs: Math.min(REQUEST_TIMEOUT_MS, timings.leaseDuration / 2),
+      }),
+    );
+    const again = (ms: number) => waiting('Watching', '', ms);
+    if (read === undefined) return { outcome: again(timings.observation) };
+    observer.observe(read.leases, read);
+    const next = nextVotes(votes, { hosts: sources.hosts(), stated: read.stated });
+    if (votes === undefined || next !== votes)
+      return { outcome: again(AGAIN_MS), status: { ...policy.status, votes: next } };
+    if (isStale()) return { outcome: again(AGAIN_MS) };
+    const result = await unlessAway(
+      signal,
+      runRound(
+        { policy, timings, votes, observer, since: sinceOn(since), now: read.endedAt },
+        sources,
+        { client, signal, now, timeoutMs: REQUEST_TIMEOUT_MS },
+        (object) => void unseen.set(keyOf(object), { object, at: clock.monotonic() }),
+      ),
+    );
+    if (result === undefined) return { outcome: again(timings.observation) };
+    const outcome = result.quorate ? done : noQuorum(result.silent);
+    const soon = unseen.size > 0 ? AGAIN_MS : timings.observation;
+    return { outcome: again(soon), status: statusOf(policy, outcome, now) };
+  }
+
+  function sinceOn(map: Map<string, number>) {
+    return (what: string, holds: boolean): number => {
+      const at = clock.monotonic();
+      if (!holds) map.delete(what);
+      else if (!map.has(what)) map.set(what, at);
+      return at - (map.get(what) ?? at);
+    };
+  }
+
+  return {
+    name: 'recovery',
+    kind: ClusterPolicy,
+    informer: sources.policies,
+    writes: ['status'],
+    access: ACCESS,
+    finalizer: POLICY_FINALIZER,
+    reconcile: round,
+    remove: async ({ client, signal, now }) => {
+      const isForgotten = await forgetAll(sources, { client, signal, now, timeoutMs: REQUEST_TIMEOUT_MS });
+      return { outcome: isForgotten ? done : waiting('Forgetting', 'hosts and guests are let go', AGAIN_MS) };
+    },
+  };
+}
+
+/** The API does not answer, or not all of it: looked at again at the usual pace, because a back-off would be blind for too long. */
+async function unlessAway<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error: unknown) => {
+    if (error instanceof ApiError && !signal.aborted) return undefined;
+    throw error;
+  });
+}
+
+function noQuorum(silent: readonly string[]): Outcome {
+  return waiting(
+    'NoQuorum',
+    `too few hosts renew their Leases to judge others (not heard: ${silent.join(', ')}): see that vireo runs there`,
+  );
+}
+
+function statusOf(policy: Stored<ClusterPolicy>, outcome: Outcome, now: number): ClusterPolicyStatus {
+  const { generation } = policy.metadata;
+  const well = policy.spec.haPaused === undefined ? WATCHING : PAUSED;
+  return {
+    ...policy.status,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: readiness(policy.status?.conditions ?? [], outcome, well, { now, generation }),
+  };
+}
+
+function keyOf(object: Stored<Host> | StoredGuest): string {
+  return object.kind === 'Host' ? `Host/${object.metadata.name}` : guestId(object as StoredGuest);
+}

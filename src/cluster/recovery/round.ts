@@ -1,0 +1,186 @@
+/**
+ * One round of high availability on real objects: all Leases are read consistently, the engine decides, and what it decides is written in its
+ * order. A round that was cut off anywhere leaves objects from which the next one, of whatever leader, goes on.
+ */
+
+import { isProtected } from '../../api/ha.ts';
+import type { HaTimings } from '../../api/haTimings.ts';
+import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
+import type { FenceAction } from '../../api/kinds/fenceAction.ts';
+import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
+import type { HAGroup } from '../../api/kinds/haGroup.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { StoredGuest } from '../guests.ts';
+import { decide } from '../ha/engine.ts';
+import type { Decision, Since, View } from '../ha/model.ts';
+import type { Observer } from '../ha/observer.ts';
+import { isQuorate } from '../ha/proofs.ts';
+import type { Verdict } from '../placement/choose.ts';
+import { admit } from './admit.ts';
+import { createObjection } from './destinations.ts';
+import { fencesOf, groupsOf, guestId, guestView, hostView, isWatched, policyOf } from './views.ts';
+import type { Votes } from './votes.ts';
+import {
+  releaseGuest,
+  releaseHost,
+  type WriteContext,
+  type Written,
+  writeFence,
+  writeGuest,
+  writeHost,
+} from './write.ts';
+
+/** What a round reads, all of it from informers. */
+export type RoundSources = {
+  hosts(): readonly Stored<Host>[];
+  /** Those that are protected, and those of which something is stored. */
+  guests(): readonly StoredGuest[];
+  groups(): readonly Stored<HAGroup>[];
+  actions(): readonly Stored<FenceAction>[];
+  devicesOf(host: string): readonly Stored<FenceDevice>[];
+  pool(name: string): Stored<StoragePool> | undefined;
+  judge(guest: StoredGuest): readonly Verdict[];
+  allocatedBytes(host: string): number;
+};
+
+export type RoundFacts = {
+  policy: Stored<ClusterPolicy>;
+  timings: HaTimings;
+  votes: Votes;
+  observer: Observer;
+  since: Since;
+  /** This process's own clock, when the Leases had been read. */
+  now: number;
+};
+
+export type RoundResult = {
+  quorate: boolean;
+  /** Voters that are not heard, by name. */
+  silent: readonly string[];
+};
+
+/** Told of each object that was written, as it was before: nothing is decided from it again until it is seen to have changed. */
+export type Wrote = (object: Stored<Host> | StoredGuest) => void;
+
+export async function runRound(
+  facts: RoundFacts,
+  sources: RoundSources,
+  context: WriteContext,
+  wrote: Wrote,
+): Promise<RoundResult> {
+  const hosts = new Map(sources.hosts().map((host) => [host.metadata.name, host]));
+  const known = sources.guests();
+  for (const guest of known) {
+    // Also without a majority: it only binds this guest less, and its host waits for it.
+    if (guest.status?.ha !== undefined && !isProtected(guest.spec.ha))
+      note(await releaseGuest(guest, context), guest);
+  }
+  const guests = new Map(known.filter(isWatched).map((guest) => [guestId(guest), guest]));
+  const view = viewOf(facts, sources, { hosts, guests });
+  const { observer } = view;
+  const alive = observer.alive(view.now);
+  const silent = facts.votes.voters.map(({ name }) => name).filter((name) => !alive.has(name));
+  const quorate = isQuorate(view);
+  if (!quorate) return { quorate, silent };
+
+  const admitted = new Set<string>();
+  for (const [id, guest] of guests) {
+    const record = admit(guest, view.hosts.get(guest.status?.placement?.host ?? ''), view);
+    if (record === undefined) continue;
+    admitted.add(id);
+    note(await writeGuest(guest, record, context), guest);
+  }
+  const objection = createObjection({
+    guest: (id) => guests.get(id),
+    host: (name) => hosts.get(name),
+    ...{ pool: sources.pool, judge: sources.judge },
+  });
+  for (const decision of decide(view, { objection, leavesRunning: true })) {
+    context.signal.throwIfAborted();
+    await carryOut(decision);
+  }
+  return { quorate, silent };
+
+  async function carryOut(decision: Decision): Promise<void> {
+    switch (decision.type) {
+      case 'Host': {
+        const host = hosts.get(decision.host);
+        if (host !== undefined) note(await writeHost(host, decision, context), host);
+        return;
+      }
+      case 'Guest': {
+        const guest = guests.get(decision.guest);
+        if (guest === undefined || admitted.has(decision.guest)) return;
+        note(await writeGuest(guest, decision.record, context), guest);
+        return;
+      }
+      case 'Fence': {
+        const version = observer.lease(decision.fence.host)?.version;
+        if (version !== undefined) await writeFence(decision, String(version), context);
+        return;
+      }
+      default:
+        decision satisfies never;
+    }
+  }
+
+  function note(written: Written, object: Stored<Host> | StoredGuest): void {
+    if (written === 'Written') wrote(object);
+  }
+}
+
+type Objects = {
+  hosts: ReadonlyMap<string, Stored<Host>>;
+  guests: ReadonlyMap<string, StoredGuest>;
+};
+
+function viewOf(
+  { policy, timings, votes, observer, since, now }: RoundFacts,
+  sources: RoundSources,
+  { hosts, guests }: Objects,
+): View {
+  const count = (voters: Votes['voters']) => new Map(voters.map((voter) => [voter.name, voter.votes]));
+  const actions = sources.actions();
+  const facts = {
+    ...{ guests: [...guests.values()], votes: count(votes.voters), actions },
+    ...{ devicesOf: sources.devicesOf, allocatedBytes: sources.allocatedBytes },
+  };
+  // By name: of hosts that are equal the first is chosen, whoever leads.
+  const names = [...hosts.keys()].sort();
+  const hostViews = new Map(
+    names.flatMap((name) => {
+      const host = hosts.get(name);
+      return host === undefined ? [] : [[name, hostView(host, facts)] as const];
+    }),
+  );
+  const guestViews = [...guests.values()].flatMap((guest) => {
+    const view = guestView(guest);
+    // A Host that was deleted with a guest on it has left no proof: the guest stays as it is until a person decides.
+    return view === undefined || !hostViews.has(view.record.placement?.host ?? '') ? [] : [view];
+  });
+  return {
+    ...{ now, observer, since, rules: [] },
+    hosts: hostViews,
+    guests: new Map(guestViews.map((guest) => [guest.id, guest])),
+    groups: groupsOf(sources.groups()),
+    fences: fencesOf(actions, hostViews),
+    policy: policyOf(policy.spec, timings),
+    witnesses: new Map(),
+    ...(votes.former === undefined ? {} : { formerVotes: count(votes.former) }),
+  };
+}
+
+/** What is stored of guests and hosts goes before the policy does, so that a later one finds nothing it could mistake for its own. */
+export async function forgetAll(
+  sources: Pick<RoundSources, 'guests' | 'hosts'>,
+  context: WriteContext,
+): Promise<boolean> {
+  const written: Written[] = [];
+  for (const guest of sources.guests())
+    if (guest.status?.ha !== undefined) written.push(await releaseGuest(guest, context));
+  for (const host of sources.hosts())
+    if (host.status?.ha !== undefined) written.push(await releaseHost(host, context));
+  return written.length === 0;
+}

@@ -1,0 +1,104 @@
+/** Between the engine's records and the status of Hosts and guests they are stored in. Pure. */
+import type { GuestStatus } from '../../api/guest.ts';
+import type { HostHaStatus } from '../../api/ha.ts';
+import type { HostStatus } from '../../api/kinds/host.ts';
+import { type JsonObject, mergePatchOf } from '../../client/patch.ts';
+import type { GuestRecord, HostRecord, Life, Placement } from '../ha/model.ts';
+
+/** Of a guest whose host has never been told its life: it is that of no host. */
+const NO_LIFE: Life = { bootID: '', term: 0 };
+
+export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
+  if (ha === undefined) return { state: 'Online' };
+  const { state, life, incident, incidents, proof } = ha;
+  return {
+    state,
+    ...(life === undefined ? {} : { life }),
+    ...(incidents === undefined ? {} : { incidents }),
+    ...(incident === undefined
+      ? {}
+      : {
+          incident: {
+            ...{ id: incident.id, bootID: incident.bootID, term: incident.term },
+            ...(incident.reached === true ? { reached: true as const } : {}),
+          },
+        }),
+    ...(proof === undefined
+      ? {}
+      : {
+          proof: {
+            ...{ kind: proof.kind, incident: proof.incident, bootID: proof.bootID, term: proof.term },
+            ...(proof.covers === undefined ? {} : { covers: proof.covers }),
+          },
+        }),
+  };
+}
+
+/** The merge patch of a Host's status that stores the record. Times are for people and stay while what they are about does. */
+export function hostPatch(before: HostHaStatus | undefined, record: HostRecord, now: number): JsonObject {
+  const { incident, proof, ...rest } = record;
+  const at = isoSeconds(now);
+  const since = before?.incident?.id === incident?.id ? (before?.incident?.since ?? at) : at;
+  const found = before?.proof?.incident === proof?.incident ? (before?.proof?.at ?? at) : at;
+  const after = {
+    ...rest,
+    ...(incident === undefined ? {} : { incident: { ...incident, since } }),
+    ...(proof === undefined ? {} : { proof: { ...proof, at: found } }),
+  };
+  return { ha: mergePatchOf(before ?? {}, after) ?? {} };
+}
+
+type PlacedStatus = Pick<GuestStatus, 'placement' | 'ha'>;
+
+/** What is stored of a placed guest; undefined while it has no host, or nothing has been said of it since somebody placed it anew. */
+export function guestRecordOf({ placement, ha }: PlacedStatus = {}): GuestRecord | undefined {
+  if (placement === undefined || ha === undefined || ha.epoch !== placement.epoch) return undefined;
+  const { state, reason, message } = ha;
+  return {
+    state,
+    placement: placementOf(placement),
+    ...(reason === undefined ? {} : { reason: message === undefined ? reason : `${reason}: ${message}` }),
+  };
+}
+
+function placementOf({ host, epoch, bootID, term }: NonNullable<PlacedStatus['placement']>): Placement {
+  const life = bootID === undefined || term === undefined ? NO_LIFE : { bootID, term };
+  return { host, epoch, ...life };
+}
+
+/**
+ * The merge patch of a guest's status that stores the record, but not that the guest was never seen to run (`unstarted`): on a real host another
+ * than its keeper may have started it, before the guest was given `ha`. `now` becomes `since` where the placement is a new one. */
+export function guestPatch(before: PlacedStatus = {}, record: GuestRecord, now: number): JsonObject {
+  const { placement, state } = record;
+  if (placement === undefined) throw new Error('a guest without a placement has no record');
+  const isOld = before.placement?.host === placement.host && before.placement.epoch === placement.epoch;
+  const since = (isOld ? before.placement?.since : undefined) ?? isoSeconds(now);
+  const ha = {
+    ...{ state, epoch: placement.epoch },
+    ...spokenOf(record.reason),
+  };
+  return (
+    mergePatchOf(
+      { placement: before.placement, ha: before.ha },
+      { placement: { ...placement, since }, ha },
+    ) ?? {}
+  );
+}
+
+/** The merge patch of a guest's status after which high availability has never said anything of it. */
+export function releasePatch(): JsonObject {
+  return { ha: null, placement: { bootID: null, term: null } };
+}
+
+/** `Reason: what people read` in two fields. */
+function spokenOf(reason: string | undefined): { reason?: string; message?: string } {
+  if (reason === undefined) return {};
+  const colon = reason.indexOf(': ');
+  if (colon === -1) return { reason };
+  return { reason: reason.slice(0, colon), message: reason.slice(colon + 2).slice(0, 1_024) };
+}
+
+function isoSeconds(now: number): string {
+  return `${new Date(now).toISOString().slice(0, 19)}Z`;
+}

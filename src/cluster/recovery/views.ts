@@ -1,0 +1,203 @@
+/** The engine's view of the cluster, from the objects of the API as one round sees them. Pure. */
+import { isProtected } from '../../api/ha.ts';
+import type { HaTimings } from '../../api/haTimings.ts';
+import type { ClusterPolicySpec } from '../../api/kinds/clusterPolicy.ts';
+import type { FenceAction } from '../../api/kinds/fenceAction.ts';
+import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
+import type { HAGroup } from '../../api/kinds/haGroup.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { Stored } from '../../api/meta.ts';
+import { findCondition } from '../../runtime/conditions.ts';
+import { demandOf, nameOf, type StoredGuest } from '../guests.ts';
+import type { Fence, Group, GuestReport, GuestView, HostView, Policy } from '../ha/model.ts';
+import { isSameLife } from '../ha/model.ts';
+import { offerOf } from '../placement/offer.ts';
+import { guestRecordOf, hostRecordOf } from './stored.ts';
+
+/** Id of a guest, over both kinds. */
+export function guestId(guest: StoredGuest): string {
+  const { kind, namespace, name } = nameOf(guest);
+  return `${kind}/${namespace}/${name}`;
+}
+
+/** Guests that high availability answers for: declared so, placed, and not about to be removed. */
+export function isWatched({ metadata, spec, status }: StoredGuest): boolean {
+  return isProtected(spec.ha) && metadata.deletionTimestamp === undefined && status?.placement !== undefined;
+}
+
+/** Whether the guest is to run, by its run strategy and the last request. */
+export function isToRun({ spec, status }: StoredGuest): boolean {
+  const request = status?.runRequest?.action;
+  const strategy = spec.runStrategy ?? 'Always';
+  switch (strategy) {
+    case 'Always':
+      return true;
+    case 'RerunOnFailure':
+      return request !== 'Stop';
+    case 'Manual':
+      return request === 'Start';
+    case 'Halted':
+      return false;
+    default:
+      return strategy satisfies never;
+  }
+}
+
+/** The view of a guest of which something is stored; `undefined` until it has been given its host's life. */
+export function guestView(guest: StoredGuest): GuestView | undefined {
+  const record = guestRecordOf(guest.status);
+  if (record === undefined) return undefined;
+  const { group, priority } = guest.spec.ha ?? {};
+  const { cpus, memoryBytes } = demandOf(guest);
+  return {
+    id: guestId(guest),
+    uid: guest.metadata.uid,
+    version: guest.metadata.resourceVersion,
+    record,
+    wanted: isToRun(guest) ? 'Started' : 'Stopped',
+    ...(group === undefined ? {} : { group }),
+    // Its host starts it again for as long as it lives.
+    ...{ maxRestart: Number.POSITIVE_INFINITY, maxRelocate: 0, failback: false },
+    ...{ cpus, memoryBytes, liveMigratable: false, priority: priority ?? 0 },
+  };
+}
+
+export type HostFacts = {
+  guests: readonly StoredGuest[];
+  votes: ReadonlyMap<string, number>;
+  devicesOf(host: string): readonly Stored<FenceDevice>[];
+  actions: readonly Stored<FenceAction>[];
+  /** Memory promised on the host in all. */
+  allocatedBytes(host: string): number;
+};
+
+export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
+  const { name, resourceVersion } = host.metadata;
+  const { spec, status } = host;
+  const record = hostRecordOf(status);
+  const offer = offerOf(host);
+  const life =
+    status?.keeper === undefined ? undefined : { bootID: status.keeper.bootID, term: status.keeper.term };
+  const confirmed = confirmedIncident(record.incident, facts.actions);
+  return {
+    ...{ name, record, version: resourceVersion, votes: facts.votes.get(name) ?? 0 },
+    ready: findCondition(status?.conditions, 'AgentReady')?.status === 'True',
+    maintenance: spec.maintenance?.enabled === true,
+    ...(confirmed === undefined ? {} : { confirmed }),
+    fencing: levelsOf(host, facts.devicesOf(name)),
+    cpus: offer.cpus,
+    memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
+    reported: reportsOf(host, facts.guests),
+    ...(life === undefined ? {} : { reportedIn: life }),
+  };
+}
+
+const COUNTED = new Set(['Starting', 'Started', 'Stopping', 'Fencing']);
+
+/** The engine counts itself what it knows to be there. */
+function promisedToOthers(host: string, { guests, allocatedBytes }: HostFacts): number {
+  const watched = guests
+    .filter(({ status }) => status?.placement?.host === host && COUNTED.has(status.ha?.state ?? 'Stopped'))
+    .reduce((sum, guest) => sum + demandOf(guest).memoryBytes, 0);
+  return Math.max(0, allocatedBytes(host) - watched);
+}
+
+/** Levels as declared, else each device that can cut its power, by name. */
+function levelsOf(
+  { spec }: Stored<Host>,
+  devices: readonly Stored<FenceDevice>[],
+): readonly (readonly string[])[] {
+  if (spec.fencing !== undefined) return spec.fencing.levels.map(({ devices: names }) => names);
+  return devices
+    .filter(({ status }) => status?.reach !== 'Fabric')
+    .map(({ metadata }) => [metadata.name])
+    .sort();
+}
+
+/**
+ * What the host says of guests. One that does not run but is to, in the life it was placed in, is its agent's to start at any moment:
+ * it counts as there. Of an earlier life it is gone.
+ */
+function reportsOf(
+  { status }: Stored<Host>,
+  guests: readonly StoredGuest[],
+): ReadonlyMap<string, GuestReport> {
+  const byUid = new Map(guests.map((guest) => [guest.metadata.uid, guest]));
+  const reports = new Map<string, GuestReport>();
+  for (const { uid, epoch, running } of status?.guests ?? []) {
+    const guest = byUid.get(uid);
+    if (guest === undefined) continue;
+    const { placement } = guestRecordOf(guest.status) ?? {};
+    const mayStart = isToRun(guest) && isSameLife(status?.keeper, placement);
+    reports.set(guestId(guest), {
+      ...{ epoch, failures: 0 },
+      state: running ? 'Running' : mayStart ? 'Preparing' : 'Off',
+    });
+  }
+  return reports;
+}
+
+function confirmedIncident(
+  incident: { id: string; bootID: string; term: number } | undefined,
+  actions: readonly Stored<FenceAction>[],
+): string | undefined {
+  if (incident === undefined) return undefined;
+  const isIt = ({ spec, status }: Stored<FenceAction>) =>
+    spec.method === 'Manual' &&
+    spec.incident === incident.id &&
+    isSameLife(spec, incident) &&
+    status?.phase !== 'Refused';
+  return actions.some(isIt) ? incident.id : undefined;
+}
+
+const RESULTS = { PoweredOff: 'PoweredOff', Failed: 'Failed', Refused: 'Refused' } as const;
+
+/** Fences of open incidents: what was done for another life of the host says nothing. */
+export function fencesOf(
+  actions: readonly Stored<FenceAction>[],
+  hosts: ReadonlyMap<string, HostView>,
+): Fence[] {
+  return actions.flatMap(({ metadata, spec, status }) => {
+    const incident = hosts.get(spec.host)?.record.incident;
+    if (spec.method !== 'PowerOff' || incident?.id !== spec.incident || !isSameLife(incident, spec))
+      return [];
+    const phase = status?.phase;
+    const result =
+      phase === 'PoweredOff' || phase === 'Failed' || phase === 'Refused' ? RESULTS[phase] : undefined;
+    const { host, level = 0 } = spec;
+    return [
+      {
+        id: metadata.name,
+        host,
+        incident: spec.incident,
+        level,
+        ...(result === undefined ? {} : { result }),
+      },
+    ];
+  });
+}
+
+export function groupsOf(groups: readonly Stored<HAGroup>[]): Map<string, Group> {
+  return new Map(
+    groups.map(({ metadata: { name }, spec }) => [
+      name,
+      {
+        name,
+        restricted: spec.restricted === true,
+        hosts: spec.hosts.map((host) => ({ name: host.name, priority: host.priority ?? 0 })),
+      },
+    ]),
+  );
+}
+
+/** What real hosts do not follow yet has values that change nothing. */
+export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
+  const { maxConcurrentFences, selfFenceWithoutWatchdog = 'Deny', haPaused } = spec;
+  return {
+    ...{ timings, selfFenceWithoutWatchdog, memoryOvercommit: 1, shutdownPolicy: 'Conditional' },
+    ...(maxConcurrentFences === undefined ? {} : { maxConcurrentFences }),
+    ...(haPaused === undefined ? {} : { haPaused }),
+    ...{ rebootGraceMs: 10_000, freezeDeadlineMs: 600_000 },
+    rebalancing: { by: 'Count', onStart: false, automatic: false, threshold: 1, margin: 1, holdMs: 30_000 },
+  };
+}

@@ -1,0 +1,61 @@
+/** Adds fencing and high availability to the controllers of a leader, with the informers they read. */
+import { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
+import type { Container } from '../../api/kinds/container.ts';
+import { FenceAction } from '../../api/kinds/fenceAction.ts';
+import { FenceDevice } from '../../api/kinds/fenceDevice.ts';
+import { HAGroup } from '../../api/kinds/haGroup.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { StoragePool } from '../../api/kinds/storagePool.ts';
+import type { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Informer } from '../../client/contract.ts';
+import type { Manager } from '../../runtime/contract.ts';
+import { fenceActionController } from '../fencing/actions.ts';
+import { fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
+import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
+import type { StoredGuest } from '../guests.ts';
+import type { Ledger } from '../placement/ledger.ts';
+import type { Scheduler } from '../placement/scheduler.ts';
+import { recoveryRounds } from './recovery.ts';
+
+export type RecoveryWiring = {
+  clock: Clock;
+  fence: FenceProbe & FenceSwitch;
+  hosts: Informer<Host>;
+  pools: Informer<StoragePool>;
+  /** Both have the index `ha`. */
+  machines: Informer<VirtualMachine>;
+  containers: Informer<Container>;
+  scheduler: Pick<Scheduler, 'judge'>;
+  ledger: Pick<Ledger, 'allocated'>;
+  /** By `KIND/NAMESPACE/NAME`. */
+  guest(key: string): StoredGuest | undefined;
+};
+
+export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
+  const { informers } = manager;
+  const { clock, fence, hosts, pools, machines, containers, scheduler, ledger } = wiring;
+  const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
+  const actions = informers.informer(FenceAction, { indexes: { host: ({ spec }) => [spec.host] } });
+  const groups = informers.informer(HAGroup);
+  const policies = informers.informer(ClusterPolicy);
+  manager.add(fenceDeviceController({ devices, hosts, fence }));
+  manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
+  manager.add(
+    recoveryRounds({
+      ...{ policies, clock },
+      hosts: () => hosts.list(),
+      guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
+      groups: () => groups.list(),
+      actions: () => actions.list(),
+      devicesOf: (host) => devices.byIndex('host', host),
+      pool: (name) => pools.get(name),
+      judge: (guest) => scheduler.judge(guest),
+      allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
+      current: (object) => {
+        const { namespace, name } = object.metadata;
+        return object.kind === 'Host' ? hosts.get(name) : wiring.guest(`${object.kind}/${namespace}/${name}`);
+      },
+    }),
+  );
+}

@@ -1,0 +1,124 @@
+/**
+ * The one door through which decisions about hosts and guests reach the API: each by compare-and-swap on the object it was made from, and none that
+ * takes a guest from its host without a proof that is stored. What was refused is decided anew in a later round.
+ */
+
+import { Container } from '../../api/kinds/container.ts';
+import { FenceAction } from '../../api/kinds/fenceAction.ts';
+import { Host } from '../../api/kinds/host.ts';
+import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
+import type { KindRef, KubeObject, Stored } from '../../api/meta.ts';
+import { apiVersionOf } from '../../api/meta.ts';
+import { ApiError, type Client } from '../../client/contract.ts';
+import { isMachine, type StoredGuest } from '../guests.ts';
+import type { Decision, GuestRecord } from '../ha/model.ts';
+import { isCertainlyDead } from './evidence.ts';
+import { guestPatch, guestRecordOf, hostPatch, releasePatch } from './stored.ts';
+
+export type WriteContext = {
+  client: Client;
+  signal: AbortSignal;
+  timeoutMs: number;
+  /** Wall clock, for people. */
+  now: number;
+};
+
+/** Written: stored. Refused: the object has changed since, or no stored proof allows it; nothing was stored. */
+export type Written = 'Written' | 'Refused';
+
+export async function writeHost(
+  host: Stored<Host>,
+  { record }: Extract<Decision, { type: 'Host' }>,
+  context: WriteContext,
+): Promise<Written> {
+  return swap(Host, host, hostPatch(host.status?.ha, record, context.now), context);
+}
+
+/** Stores what was decided of a placed guest. */
+export async function writeGuest(
+  guest: StoredGuest,
+  record: GuestRecord,
+  context: WriteContext,
+): Promise<Written> {
+  const before = guestRecordOf(guest.status);
+  if (needsProof(before, record) && !(await isProven(before, guest.metadata.uid, context))) return 'Refused';
+  const patch = guestPatch(guest.status, record, context.now);
+  return swapGuest(guest, patch, context);
+}
+
+async function swapGuest(guest: StoredGuest, patch: unknown, context: WriteContext): Promise<Written> {
+  return isMachine(guest)
+    ? swap(VirtualMachine, guest, patch, context)
+    : swap(Container, guest, patch, context);
+}
+
+/** Lets a guest go that is not to be protected any more: where it is it stays, and its host may start it in any life. */
+export async function releaseGuest(guest: StoredGuest, context: WriteContext): Promise<Written> {
+  return swapGuest(guest, releasePatch(), context);
+}
+
+/** Forgets what is stored of a host. */
+export async function releaseHost(host: Stored<Host>, context: WriteContext): Promise<Written> {
+  return swap(Host, host, { ha: null }, context);
+}
+
+/** To be recovering is itself the stored word that the proof was there: from then on a host may be chosen. */
+function needsProof(before: GuestRecord | undefined, after: GuestRecord): boolean {
+  if (before === undefined || before.state === 'Recovering') return false;
+  return after.state === 'Recovering' || after.placement?.host !== before.placement?.host;
+}
+
+async function isProven(
+  record: GuestRecord | undefined,
+  uid: string,
+  { client, signal, timeoutMs }: WriteContext,
+): Promise<boolean> {
+  const name = record?.placement?.host;
+  if (record === undefined || name === undefined) return false;
+  const host = await client.find(Host, { name }, { signal, timeoutMs });
+  return host !== undefined && isCertainlyDead(record, uid, host);
+}
+
+async function swap<T extends KubeObject>(
+  kind: KindRef<T>,
+  { metadata: { name, namespace, uid, resourceVersion } }: Pick<Stored<T>, 'metadata'>,
+  status: unknown,
+  { client, signal, timeoutMs }: WriteContext,
+): Promise<Written> {
+  const ref = { name, ...(namespace === undefined ? {} : { namespace }) };
+  const patch = { metadata: { uid, resourceVersion }, status };
+  return unlessRefused(() =>
+    client.mergePatch(kind, ref, patch, { subresource: 'status', signal, timeoutMs }),
+  );
+}
+
+/** Asks for a fence, once: its name belongs to the incident. `leaseVersion`: of the Lease that shows the host silent. */
+export async function writeFence(
+  { fence, devices, life }: Extract<Decision, { type: 'Fence' }>,
+  leaseVersion: string,
+  { client, signal, timeoutMs }: WriteContext,
+): Promise<Written> {
+  const { id, host, incident, level } = fence;
+  const action: FenceAction = {
+    apiVersion: apiVersionOf(FenceAction),
+    kind: FenceAction.kind,
+    metadata: { name: id },
+    spec: {
+      ...{ host, incident, level, leaseVersion },
+      ...{ bootID: life.bootID, term: life.term },
+      method: 'PowerOff',
+      devices: [...devices],
+    },
+  };
+  return unlessRefused(() => client.create(FenceAction, action, { signal, timeoutMs }));
+}
+
+async function unlessRefused(write: () => Promise<unknown>): Promise<Written> {
+  try {
+    await write();
+    return 'Written';
+  } catch (error) {
+    if (error instanceof ApiError && (error.code === 409 || error.code === 404)) return 'Refused';
+    throw error;
+  }
+}

@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest';
+import { createHaLab, type HaLab } from './haLab.ts';
+
+/** Three hosts that are watched, a guest on `a`, and a device for each host's power. */
+async function cluster({ devices = true }: { devices?: boolean } = {}): Promise<HaLab> {
+  const lab = await createHaLab();
+  if (devices) for (const name of ['a', 'b', 'c']) lab.addDevice(`bmc-${name}`, { name, plug: name });
+  await lab.lead();
+  await lab.switchOn();
+  await lab.addGuest('db', 'a');
+  expect(lab.whereRuns('db')).toEqual(['a']);
+  return lab;
+}
+
+const elsewhere = (lab: HaLab) => () => lab.whereRuns('db').some((name) => name !== 'a');
+
+describe('a host whose power fails', () => {
+  it('is suspected, cut off by its device, proven dead, and its guest runs elsewhere, once', async () => {
+    const lab = await cluster();
+    lab.powerOff('a');
+    const tookMs = await lab.until('it runs elsewhere', elsewhere(lab));
+    expect(tookMs).toBeLessThanOrEqual(13_000);
+    expect(lab.ha('a')).toMatchObject({
+      state: 'Fenced',
+      proof: { kind: 'PowerOff', bootID: 'a1boot-0000' },
+    });
+    expect(lab.guest('db').status).toMatchObject({ placement: { epoch: 2 }, ha: { epoch: 2 } });
+    expect(lab.actions().map(({ status }) => status?.phase)).toEqual(['PoweredOff']);
+    await lab.advance(60_000);
+    expect(lab.guest('db').status?.placement?.epoch).toBe(2);
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('is switched on again after the proof, and is a host like others in its new life', async () => {
+    const lab = await cluster();
+    lab.powerOff('a');
+    await lab.until('it runs elsewhere', elsewhere(lab));
+    await lab.until('it is on again', () => lab.machine('a').isOn);
+    await lab.until('it is online', () => lab.ha('a')?.state === 'Online');
+    expect(lab.switched).toEqual(['a Off', 'a On']);
+    await lab.advance(30_000);
+    expect(lab.whereRuns('db')).not.toContain('a');
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('without a device is waited for until it has certainly killed its guests', async () => {
+    const lab = await cluster({ devices: false });
+    lab.cutOff('a');
+    const tookMs = await lab.until('it runs elsewhere', elsewhere(lab));
+    expect(tookMs).toBeGreaterThanOrEqual(16_000);
+    expect(tookMs).toBeLessThanOrEqual(25_000);
+    expect(lab.ha('a')?.proof).toMatchObject({ kind: 'SelfFence', covers: ['uid-db@1'] });
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('without a device and without a watchdog is never taken for dead', async () => {
+    const lab = await cluster({ devices: false });
+    lab.machine('a').watchdog = false;
+    await lab.advance(2_000);
+    lab.cutOff('a');
+    await lab.advance(600_000);
+    expect(lab.ha('a')).toMatchObject({ state: 'Fencing' });
+    expect(lab.ha('a')?.proof).toBeUndefined();
+    expect(lab.guest('db').status).toMatchObject({
+      placement: { host: 'a', epoch: 1 },
+      ha: { state: 'Fencing', reason: 'WaitingForProof' },
+    });
+    await lab.resign();
+  });
+});
+
+describe('a device that does not work', () => {
+  it('is followed by the next level', async () => {
+    const lab = await cluster({ devices: false });
+    lab.addDevice('first', { name: 'a', plug: 'a' });
+    lab.addDevice('second', { name: 'a', plug: 'a-second' });
+    lab.faults.set('a', { unreachable: true });
+    await lab.advance(1_000);
+    lab.powerOff('a');
+    await lab.until('it runs elsewhere', elsewhere(lab));
+    expect(lab.actions().map(({ spec, status }) => [spec.devices?.[0], status?.phase])).toEqual([
+      ['first', 'Failed'],
+      ['second', 'PoweredOff'],
+    ]);
+    expect(lab.ha('a')?.proof?.kind).toBe('PowerOff');
+    await lab.resign();
+  });
+
+  it('proves nothing, and a guest whose host has no watchdog stays where it is', async () => {
+    const lab = await cluster();
+    lab.machine('a').watchdog = false;
+    lab.faults.set('a', { unreachable: true });
+    await lab.advance(2_000);
+    lab.powerOff('a');
+    await lab.advance(120_000);
+    expect(lab.actions().length).toBeGreaterThan(1);
+    expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', epoch: 1 });
+    await lab.resign();
+  });
+
+  it('and lies is believed only when the host has killed its guests by itself', async () => {
+    const lab = await cluster();
+    lab.faults.set('a', { lies: true });
+    lab.cutOff('a');
+    const tookMs = await lab.until('the proof', () => lab.ha('a')?.proof !== undefined);
+    expect(tookMs).toBeGreaterThanOrEqual(7_000);
+    await lab.resign();
+  });
+});
+
+describe('a host that comes back', () => {
+  it('before it is suspected keeps its guest and its life', async () => {
+    const lab = await cluster();
+    lab.cutOff('a');
+    await lab.advance(3_000);
+    lab.mend('a');
+    await lab.advance(30_000);
+    expect(lab.actions()).toEqual([]);
+    expect(lab.whereRuns('db')).toEqual(['a']);
+    expect(lab.guest('db').status?.placement?.epoch).toBe(1);
+    await lab.resign();
+  });
+
+  it('before it is cut off is not cut off: the Lease is read again just before', async () => {
+    const lab = await cluster();
+    lab.faults.set('a', { takesMs: 30_000 });
+    lab.cutOff('a');
+    await lab.until('it is suspected', () => lab.ha('a')?.state === 'Fencing');
+    lab.mend('a');
+    await lab.until('it is online', () => lab.ha('a')?.state === 'Online');
+    await lab.advance(60_000);
+    expect(lab.switched).toEqual([]);
+    expect(lab.whereRuns('db')).toEqual(['a']);
+    await lab.resign();
+  });
+});
+
+describe('nobody is judged', () => {
+  it('without a ClusterPolicy: no Lease is listed, nothing is stored', async () => {
+    const lab = await createHaLab();
+    await lab.lead();
+    await lab.addGuest('db', 'a');
+    lab.powerOff('a');
+    await lab.advance(120_000);
+    expect(lab.ha('a')).toBeUndefined();
+    expect(lab.guest('db').status?.ha).toBeUndefined();
+    expect(lab.guest('db').status?.placement?.host).toBe('a');
+    await lab.resign();
+  });
+
+  it('while fewer than half of the hosts are heard', async () => {
+    const lab = await cluster();
+    lab.cutOff('b');
+    lab.cutOff('c');
+    await lab.advance(3_000);
+    lab.powerOff('a');
+    await lab.advance(120_000);
+    expect(lab.switched).toEqual([]);
+    expect(lab.guest('db').status?.placement?.host).toBe('a');
+    expect(lab.policy()?.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'NoQuorum',
+    });
+    await lab.resign();
+  });
+
+  it('when nothing of it needs a proof: a host without protected guests is left alone', async () => {
+    const lab = await cluster();
+    lab.powerOff('b');
+    await lab.advance(60_000);
+    expect(lab.ha('b')?.state).toBe('Suspect');
+    expect(lab.switched).toEqual([]);
+    await lab.resign();
+  });
+
+  it('while high availability is paused', async () => {
+    const lab = await createHaLab();
+    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+    await lab.lead();
+    await lab.switchOn({ haPaused: 'Freeze' });
+    await lab.addGuest('db', 'a');
+    lab.powerOff('a');
+    await lab.advance(60_000);
+    expect(lab.switched).toEqual([]);
+    expect(lab.guest('db').status?.placement?.host).toBe('a');
+    await lab.resign();
+  });
+
+  it('more than a minority at one time', async () => {
+    const lab = await createHaLab(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+    for (const name of ['a', 'b', 'c']) lab.addDevice(`bmc-${name}`, { name, plug: name });
+    await lab.lead();
+    await lab.switchOn({ maxConcurrentFences: 1 });
+    await lab.addGuest('db', 'a');
+    await lab.addGuest('web', 'b');
+    lab.faults.set('a', { unreachable: true });
+    lab.machine('a').watchdog = false;
+    await lab.advance(2_000);
+    lab.powerOff('a');
+    lab.powerOff('b');
+    await lab.advance(60_000);
+    expect([lab.ha('a')?.state, lab.ha('b')?.state]).toEqual(['Fencing', 'Suspect']);
+    await lab.resign();
+  });
+});

@@ -2,7 +2,7 @@
  * Executes FenceActions: what is about to be done is stored before anything is switched, and just before it the Host and its Lease are read
  * again. After a crash an action that was under way is looked at and done again while its incident is open; one that is over never is.
  */
-import { hostLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { keeperLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { Lease } from '../../api/core.ts';
 import { FenceAction, type FenceActionSpec, type FenceActionStatus } from '../../api/kinds/fenceAction.ts';
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
@@ -92,7 +92,7 @@ function toolsOf({ devices, clock, fence }: FenceActionSources) {
 /** Why nothing may be switched, by consistent reads, or undefined. */
 async function refusalOf({ object, client, signal }: Pass<FenceAction>): Promise<string | undefined> {
   const { host: name, leaseVersion } = object.spec;
-  const lease = { namespace: SYSTEM_NAMESPACE, name: hostLeaseName(name) };
+  const lease = { namespace: SYSTEM_NAMESPACE, name: keeperLeaseName(name) };
   // The Host first: who renews after it was found open is seen in the Lease.
   const host = await client.find(Host, { name }, { signal });
   const { metadata } = (await client.find(Lease, lease, { signal })) ?? {};

@@ -1,5 +1,5 @@
 /** Reads all hosts' Leases consistently, and says what their keepers state as the observer of the engine wants it. */
-import { hostLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { keeperLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { Lease } from '../../api/core.ts';
 import { readStatement } from '../../api/keeperLease.ts';
 import type { Stored } from '../../api/meta.ts';
@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../client/contract.ts';
 import type { HostLease } from '../ha/observer.ts';
 
-const PREFIX = hostLeaseName('');
+const PREFIX = keeperLeaseName('');
 
 /** One read of all Leases: when it began and ended on this process's clock, and the resourceVersion of each, by host. */
 export type LeaseRead = {

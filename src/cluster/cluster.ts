@@ -50,8 +50,8 @@ import { guestKey, type PlacementSources, placementController } from './placemen
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
-import { lastBackupController } from './schedules/lastBackup.ts';
 import { addRecovery } from './recovery/wiring.ts';
+import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
 import {
   backupController,
@@ -211,8 +211,6 @@ export function addClusterControllers(options: ClusterOptions): void {
     lastBackupController(Container, { ...promised, guests: containers, keysIn: keysIn(containers) }),
   );
 
-  const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
-  manager.add(fenceDeviceController({ devices, hosts, fence }));
   addRecovery(manager, {
     ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger },
     guest: guestOf,

@@ -20,6 +20,7 @@ import {
 import { CertificateSigningRequest, Event, Lease } from '../api/core.ts';
 import { Backup } from '../api/kinds/backup.ts';
 import { Container } from '../api/kinds/container.ts';
+import { FenceAction } from '../api/kinds/fenceAction.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
@@ -237,6 +238,17 @@ const POLICIES: readonly Policy[] = [
       {
         expression: `object.spec.signerName == '${SIGNERS.join}'`,
         message: `a join token is for requests to ${SIGNERS.join}`,
+      },
+    ],
+  },
+  {
+    name: 'vireo-fence-confirmation',
+    kinds: [FenceAction],
+    operations: ['CREATE'],
+    validations: [
+      {
+        expression: `object.spec.method != 'Manual' || (has(object.spec.confirmedBy) && object.spec.confirmedBy == ${USER})`,
+        message: 'spec.confirmedBy must be who you are: use vireo fence confirm HOST',
       },
     ],
   },

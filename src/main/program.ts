@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import type { World } from '../base/world.ts';
+import { addFence } from './fenceCommands.ts';
 import { addJoining } from './joining.ts';
 import { defaultDataDirectory, layoutOf } from './layout.ts';
 import { processLifetime } from './lifetime.ts';
@@ -217,20 +218,7 @@ function addCommands(program: Command, world: World, script: string): void {
       const { runValidate } = await import('./roles/validate.ts');
       process.exitCode = await runValidate(filename, world);
     });
-  program
-    .command('fence')
-    .description('fence devices of hosts')
-    .command('test')
-    .description('ask all fence devices of a host how it is, switching nothing')
-    .argument('<host>', 'name of the Host')
-    .option('--timeout <seconds>', 'give up waiting after so long (default: 120)', seconds)
-    .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
-    .option('--data-dir <dir>', 'what `vireo up` was given', defaultDataDirectory())
-    .action(async (host, { kubeconfig, dataDir, timeout }) => {
-      const { runFenceTest } = await import('./roles/fence.ts');
-      const access = { kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
-      process.exitCode = await runFenceTest({ host, timeout, ...access }, world);
-    });
+  addFence(program, { world, seconds });
   addSimulate(program, world);
   program
     .command('quickstart', { hidden: true })

@@ -1,7 +1,8 @@
-/** `kubectl vireo fence test HOST`: asks the manager to test the host's fence devices. */
+/** `kubectl vireo fence test HOST` asks the manager to test the host's fence devices, `fence confirm HOST` gives it a person's word. */
 import { randomUUID } from 'node:crypto';
 import process from 'node:process';
 import type { World } from '../../base/world.ts';
+import { confirmFence } from '../../cli/confirm.ts';
 import { testFencing } from '../../cli/fence.ts';
 import { connect } from '../connect.ts';
 
@@ -22,6 +23,30 @@ export async function runFenceTest(
     });
     process.stdout.write(text);
     return passed ? 0 : 1;
+  } finally {
+    await client.close();
+  }
+}
+
+const CONFIRM_TIMEOUT_SECONDS = 30;
+
+/** The exit code: 1 without `yes`, which says what the word means. */
+export async function runFenceConfirm(
+  { host, kubeconfig, yes }: { host: string; kubeconfig: string; yes?: boolean | undefined },
+  world: World,
+): Promise<number> {
+  if (yes !== true) {
+    process.stderr.write(
+      `This says that ${host} is off and stays off. If it is not, its guests will run twice and ruin their disks.\n` +
+        'Look at the machine, then say so with --yes.\n',
+    );
+    return 1;
+  }
+  const client = await connect(kubeconfig, 'vireo-fence', world);
+  try {
+    const timeoutMs = CONFIRM_TIMEOUT_SECONDS * 1_000;
+    process.stdout.write(await confirmFence(client, host, { clock: world.clock, timeoutMs }));
+    return 0;
   } finally {
     await client.close();
   }

@@ -2,7 +2,7 @@
  * The manager with all its controllers over an API in memory, and hosts whose keepers renew Leases, kill what they guard and start what they are
  * told, all on one fake clock. Whatever runs twice is written down.
  */
-import { keeperLeaseName, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
+import { hostLeaseName, keeperLeaseName, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
 import { Lease } from '../../../../src/api/core.ts';
 import { isProtected } from '../../../../src/api/ha.ts';
 import { DEFAULT_HA_TIMINGS } from '../../../../src/api/haTimings.ts';
@@ -170,12 +170,17 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
       ...{ timings: DEFAULT_HA_TIMINGS, guarded },
       votesVersion: policy()?.status?.votes?.version ?? 0,
     });
-    api.seed(Lease, {
-      apiVersion: 'coordination.k8s.io/v1',
-      kind: 'Lease',
-      metadata: { name: keeperLeaseName(one.name), namespace: SYSTEM_NAMESPACE, annotations },
-      spec: { holderIdentity: one.name, renewTime: new Date(clock.now()).toISOString() },
-    });
+    // The agent's beside the keeper's.
+    for (const metadata of [
+      { name: keeperLeaseName(one.name), annotations },
+      { name: hostLeaseName(one.name) },
+    ])
+      api.seed(Lease, {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { ...metadata, namespace: SYSTEM_NAMESPACE },
+        spec: { holderIdentity: one.name, renewTime: new Date(clock.now()).toISOString() },
+      });
     one.acknowledgedAt = now;
   }
 

@@ -16,6 +16,7 @@ import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
 import type { StoredGuest } from '../guests.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
+import { groupController } from './groups.ts';
 import { recoveryRounds } from './recovery.ts';
 
 export type RecoveryWiring = {
@@ -40,6 +41,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const groups = informers.informer(HAGroup);
   const policies = informers.informer(ClusterPolicy);
   manager.add(fenceDeviceController({ devices, hosts, fence }));
+  manager.add(groupController(groups, hosts));
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
   manager.add(
     recoveryRounds({

@@ -6,7 +6,7 @@ import {
   SNAPSHOT_FINALIZER,
   SYSTEM_NAMESPACE,
 } from '../api/cluster.ts';
-import { CertificateSigningRequest, ConfigMap, Lease } from '../api/core.ts';
+import { CertificateSigningRequest, ConfigMap, Lease, Namespace } from '../api/core.ts';
 import { Backup } from '../api/kinds/backup.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
@@ -103,7 +103,11 @@ export const TARGET_STATUS_PATHS: readonly string[] = ['status.target'];
 /** The stamps on Snapshots, Rollbacks, Backups and Restores are annotations; whether one is still there is asked of the server. */
 export const SNAPSHOT_ACCESS: readonly Access[] = [{ kind: Snapshot, verbs: ['get', 'patch'] }];
 export const ROLLBACK_ACCESS: readonly Access[] = [{ kind: Rollback, verbs: ['get', 'patch'] }];
-export const BACKUP_ACCESS: readonly Access[] = [{ kind: Backup, verbs: ['get', 'patch'] }];
+export const BACKUP_ACCESS: readonly Access[] = [
+  { kind: Backup, verbs: ['get', 'patch'] },
+  // Archives of a namespace that is deleted stay.
+  { kind: Namespace, verbs: ['get'] },
+];
 export const VERIFY_ACCESS: readonly Access[] = [{ kind: Verify, verbs: ['patch'] }];
 export const RESTORE_ACCESS: readonly Access[] = [{ kind: Restore, verbs: ['get', 'patch'] }];
 

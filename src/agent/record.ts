@@ -122,6 +122,12 @@ export type GuestLock = {
   disks?: readonly string[];
   /** Rollback, Backup, Restore: the guest is to be off until it is over. `wasOn`: it ran before that. */
   held?: { wasOn: boolean };
+  /** Backup by Stop: what is copied from the next start of the guest on, and when (wall clock) that has begun or why it has not. */
+  copies?: {
+    disks: readonly { name: string; path: string; compress: boolean }[];
+    begunAt?: number;
+    failed?: string;
+  };
   /** Rollback, Restore: volumes may have changed already; from here on it can only be finished. */
   changing?: true;
 };

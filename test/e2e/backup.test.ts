@@ -153,6 +153,21 @@ describe('a machine that writes all the time', () => {
     },
   );
 
+  it('by Stop is off for a moment only, and had back as it was when it went off', async () => {
+    const address = await addressOf();
+    const from = await until('it writes', () => writingAt(address), 120_000);
+    const status = await backUp(backup('vm-stop', 'VirtualMachine', 'writer', 'Stop'), 'vm-stop');
+    expect(status).toMatchObject({ mode: 'Stop', consistency: 'Filesystem' });
+    const last = await restored(status, 'vm-stop');
+    expect(last.boot).toBe(from.boot);
+    const now = await until('it writes on', async () => {
+      const seen = await writingAt(await addressOf());
+      return seen !== undefined && seen.boot !== from.boot && seen;
+    });
+    // It was copied before its first instruction, though it wrote while that went on.
+    expect(now.number).toBeGreaterThan(last.number);
+  });
+
   it('goes on when the agent is killed in the middle, and the backup is made in the end', async () => {
     const address = await addressOf();
     const from = await until('it writes', () => writingAt(address), 120_000);

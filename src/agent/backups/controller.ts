@@ -1,5 +1,6 @@
 /** The controller of Backups of guests on this host: locks the guest, fills the archive beside the passes, removes it with its object. */
 import { BACKUP_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { Namespace } from '../../api/core.ts';
 import { Backup } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
@@ -11,6 +12,7 @@ import { BACKUP_ACCESS, CONTROLLERS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
 import { handleOf } from '../guests/gather.ts';
 import { locked, lockFor } from '../guests/locks.ts';
+import { read } from '../guests/read.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { guestOf, wakeGuest, whereGuestIs } from '../snapshots/world.ts';
@@ -245,12 +247,22 @@ async function undoOwn(world: BackupWorld, backup: Stored<Backup>): Promise<void
   if (record?.lock?.by.uid === backup.metadata.uid) await undoBackup(world, record, record.lock);
 }
 
+/** Whoever deletes a namespace has hardly thought of what was to outlive its guests. */
+async function goesWithNamespace(
+  { guests }: BackupWorld,
+  { metadata }: Stored<Backup>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = await guests.client.find(Namespace, { name: metadata.namespace ?? 'default' }, read(signal));
+  return found?.metadata.deletionTimestamp !== undefined;
+}
+
 /** `done` when nothing of it is left here, or what is left is to stay. */
-async function remove(world: BackupWorld, { object, event }: Pass<Backup>): Promise<Outcome> {
+async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup>): Promise<Outcome> {
   try {
     await undoOwn(world, object);
     const { pool: name, deletionPolicy } = object.spec;
-    if (deletionPolicy === 'Retain') return done;
+    if (deletionPolicy === 'Retain' || (await goesWithNamespace(world, object, signal))) return done;
     const pool = world.guests.pools.get(name);
     if (pool?.type === 'Open') {
       await pool.driver.archives.remove(keyOfBackup(object));

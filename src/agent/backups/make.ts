@@ -5,32 +5,14 @@
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type {
-  ArchiveAbout,
-  ArchiveManifest,
-  ArchiveSource,
-  Archives,
-} from '../../drivers/storage/contract.ts';
+import type { ArchiveManifest, ArchiveSource } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
-import type { GuestLock, GuestRecord } from '../record.ts';
-import { consistencyOf, FREEZE_MS, letGo } from '../snapshots/take.ts';
-import { isOpen, type KeptVolume, takeVolumes, volumesOf } from '../snapshots/volumes.ts';
+import type { GuestRecord } from '../record.ts';
+import { consistencyOf } from '../snapshots/take.ts';
+import { takeVolumes, volumesOf } from '../snapshots/volumes.ts';
+import { copyFromStart, copyMachine } from './machine.ts';
+import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
 import { archivesIn, type BackupWorld } from './world.ts';
-
-/** How often a hypervisor is asked how far its copies are. */
-const POLL_MS = 500;
-
-type Work = {
-  world: BackupWorld;
-  backup: Stored<Backup>;
-  record: GuestRecord;
-  lock: GuestLock;
-  archives: Archives;
-  volumes: readonly KeptVolume[];
-  compression: ArchiveAbout['compression'];
-  signal: AbortSignal;
-};
-type Taken = Pick<ArchiveAbout, 'mode' | 'consistency' | 'stillMilliseconds'> & { takenAt: number };
 
 /** Resolves with the archive whole and shown. Throws ReasonedError, GateClosed included; then the lock stands and is to be undone. */
 export async function makeBackup(
@@ -72,8 +54,13 @@ export async function makeBackup(
 }
 
 function takeAll(work: Work): Promise<Taken> {
-  if (work.lock.held !== undefined) return saveStill(work);
-  return work.record.kind === 'VirtualMachine' ? copyMachine(work) : copyContainer(work);
+  const { lock, record, world } = work;
+  const isMachine = record.kind === 'VirtualMachine';
+  if (lock.held !== undefined) {
+    const copies = isMachine && lock.held.wasOn && world.hands(record.kind).inGuest !== undefined;
+    return copies ? copyFromStart(work) : saveStill(work);
+  }
+  return isMachine ? copyMachine(work) : copyContainer(work);
 }
 
 /** The guest is off and held there. */
@@ -89,39 +76,6 @@ async function saveStill(work: Work): Promise<Taken> {
     stillMilliseconds: lock.held?.wasOn === true ? Math.round(clock.monotonic() - began) : 0,
     takenAt,
   };
-}
-
-/** Its QEMU copies all disks as they are at one moment, which is all the guest stands still for. */
-async function copyMachine(work: Work): Promise<Taken> {
-  const { world, record, archives, lock, volumes, backup, signal, compression } = work;
-  const { inGuest, observe } = world.hands(record.kind);
-  if (inGuest === undefined)
-    throw new ReasonedError('BackupUnsupported', 'this host cannot back up a running guest: use mode Stop', {
-      stalled: true,
-    });
-  const handle = handleOf(world.guests.stateDirectory, record);
-  const compress = compression !== 'None';
-  const disks = await Promise.all(
-    volumes.map(async ({ name, sizeBytes }) => {
-      const path = await archives.target(lock.key, { name, sizeBytes, compression });
-      return { name, path, compress };
-    }),
-  );
-  const mode = backup.spec.mode === 'Suspend' ? 'Suspend' : 'Snapshot';
-  const moment = await inTurn(work, () =>
-    atOneMoment(work, mode === 'Suspend', () => inGuest.copies.begin(handle, disks)),
-  );
-  for (;;) {
-    const progress = await inGuest.copies.progress(handle);
-    world.working.set(backup.metadata.uid, progress);
-    if (progress.done) break;
-    await world.guests.world.clock.sleep(POLL_MS, signal);
-  }
-  await inGuest.copies.end(handle);
-  // Until here the guest's process was the only one that knew; what it says of a guest that has just gone is nothing.
-  if (!isOpen(await observe(handle)))
-    throw new ReasonedError('CopyFailed', 'the guest went off just before its copy was closed');
-  return { mode, ...moment };
 }
 
 /** From snapshots in its pools where they can; else by a copy in two passes, of which only the second is without writes. */
@@ -152,43 +106,6 @@ async function copyContainer(work: Work): Promise<Taken> {
 
 function save({ archives, lock, compression, signal }: Work, source: ArchiveSource): Promise<void> {
   return archives.save(lock.key, source, compression, signal);
-}
-
-/** Others that work on the guest wait, and so does its own controller: a moment, not the length of a copy. */
-function inTurn<T>({ world, record, signal }: Work, deed: () => Promise<T>): Promise<T> {
-  return world.guests.turns.take(record.id, async () => {
-    signal.throwIfAborted();
-    return deed();
-  });
-}
-
-/** Freezes file systems where an agent can, lets the guest stand still where `pauses`, and lets it go on in any case. */
-async function atOneMoment(
-  { world, record, lock }: Work,
-  pauses: boolean,
-  deed: () => Promise<void>,
-): Promise<Omit<Taken, 'mode'>> {
-  const { clock } = world.guests.world;
-  const { observe, pause, inGuest } = world.hands(record.kind);
-  const handle = handleOf(world.guests.stateDirectory, record);
-  const observation = await observe(handle);
-  if (!isOpen(observation))
-    throw new ReasonedError('CopyFailed', 'the guest went off before its backup began');
-  const frozen = lock.freezes === true && (await inGuest?.freeze(handle, { timeoutMs: FREEZE_MS })) === true;
-  const began = clock.monotonic();
-  const takenAt = clock.now();
-  try {
-    if (pauses && lock.pauses === true) await pause(handle);
-    await deed();
-  } finally {
-    await letGo(world, record, lock);
-  }
-  const stood = frozen || (pauses && lock.pauses === true);
-  return {
-    takenAt,
-    consistency: consistencyOf(record, observation, frozen),
-    stillMilliseconds: stood ? Math.round(clock.monotonic() - began) : 0,
-  };
 }
 
 /** A guest that is removed meanwhile takes its volumes along, and a copy of half of a tree looks like a whole one. */

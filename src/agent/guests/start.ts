@@ -14,6 +14,8 @@ export type StartDeps = {
   /** Lets containers use this agent's block of ids. */
   grantIds(): Promise<void>;
   gate(epoch: number): GateDeps;
+  /** Begins copies that wait for the guest to be there and not to have run; false when none do. */
+  beginCopies(): Promise<boolean>;
 };
 
 /** Throws GateClosed when it was forbidden, ReasonedError when it failed; then nothing runs. */
@@ -34,10 +36,14 @@ export async function startGuest<T extends GuestObject, Request, Hardware>(
   let closed: unknown;
   const gate = async () => {
     const { epoch } = await recorded;
-    await passGate(deps.gate(epoch)).catch((error: unknown) => {
-      closed = error;
-      throw error;
-    });
+    const pass = () =>
+      passGate(deps.gate(epoch)).catch((error: unknown) => {
+        closed = error;
+        throw error;
+      });
+    await pass();
+    // They took time: the gate is asked again.
+    if (await deps.beginCopies()) await pass();
   };
   try {
     await kind.driver.start(handle, request, hardware, gate);

@@ -4,6 +4,7 @@ import { ConfigMap } from '../../api/core.ts';
 import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
+import { beginCopies } from '../backups/atStart.ts';
 import { archivesIn, keyOfBackup } from '../backups/world.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
@@ -192,6 +193,14 @@ function startDeps<T extends GuestObject, Request, Hardware>(
     updateRecord: (change) => updateRecord(world, scope.handle.id, change),
     grantIds: () => world.grantIds(),
     gate: (epoch) => gateDeps(world, scope.kind, scope.object, epoch, scope.signal),
+    beginCopies: async () => {
+      const { handle, kind } = scope;
+      if (kind.snapshots === undefined) return false;
+      const { copies } = kind.snapshots;
+      const record = () => world.records.get(handle.id);
+      const update = (change: (record: GuestRecord) => GuestRecord) => updateRecord(world, handle.id, change);
+      return beginCopies({ record, copies, update, now: () => world.world.clock.now() }, handle);
+    },
   };
 }
 

@@ -35,7 +35,7 @@ const spec = object(
     mode: Type.Optional(
       oneOf(
         ['Snapshot', 'Suspend', 'Stop'],
-        'What becomes of a guest that runs. Snapshot: it runs on, its file systems frozen for a moment. Suspend: it stands still for that moment. Stop: it is shut down, backed up, and started again.',
+        'What becomes of a guest that runs. Snapshot: it runs on, its file systems frozen for a moment. Suspend: it stands still for that moment. Stop: it is shut down in order and started again, a machine as soon as the copy has begun.',
         'Snapshot',
       ),
     ),
@@ -43,7 +43,7 @@ const spec = object(
     deletionPolicy: Type.Optional(
       oneOf(
         ['Delete', 'Retain'],
-        'What becomes of the archive when this object is deleted. Retain: it stays in the pool.',
+        'What becomes of the archive when this object is deleted. Retain: it stays in the pool, as it does when the whole namespace is deleted.',
         'Delete',
       ),
     ),

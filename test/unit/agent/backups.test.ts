@@ -1,5 +1,6 @@
 /** Backups of guests on a simulated host: what becomes of the guest meanwhile, and of the backup when anything dies. */
 import { describe, expect, it } from 'vitest';
+import { Namespace } from '../../../src/api/core.ts';
 import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
 import { Container } from '../../../src/api/kinds/container.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
@@ -131,6 +132,32 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it('by Stop starts the machine again before its disks are copied, as they were', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 30_000 } });
+    lab.createBackup('stop', WEB, { mode: 'Stop' });
+    await lab.until('it was stopped', () => life(lab)?.state === 'Off');
+    await lab.until('it runs again', () => life(lab)?.state === 'Running');
+    expect(life(lab)).toHaveProperty('copiedAtMs');
+    expect(archives(lab)).toEqual([]);
+    await lab.until('it is Ready', () => isReady(lab));
+    await lab.until('it is over', () => isOver(lab, 'stop'));
+    expect(statusOf(lab, 'stop')).toMatchObject({ phase: 'Succeeded', consistency: 'Filesystem' });
+    expect(statusOf(lab, 'stop')?.stillMilliseconds).toBeLessThan(5_000);
+    checkUntouched(lab, 2);
+    await agent.stop();
+  });
+
+  it('by Stop of a machine that comes up at the third try is made from there on', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 30_000 } });
+    lab.faults['default/web'] = { failStarts: 3 };
+    lab.createBackup('stop', WEB, { mode: 'Stop' });
+    await lab.until('it is over', () => isOver(lab, 'stop'), 900_000);
+    await lab.until('it runs', () => isReady(lab), 900_000);
+    expect(statusOf(lab, 'stop')?.phase).toBe('Succeeded');
+    expect(lab.record(webId(lab))).not.toHaveProperty('lock');
+    await agent.stop();
+  });
+
   it('of a container reads a snapshot of its pool, and leaves none; by Suspend it reads a copy', async () => {
     const lab = createLab();
     lab.createPool('local');
@@ -198,6 +225,21 @@ describe('a backup', () => {
       await lab.remove(Backup, name);
       await lab.until(`${name} is gone`, () => lab.backup(name) === undefined);
     }
+    expect(archives(lab)).toHaveLength(1);
+    await agent.stop();
+  });
+
+  it('leaves its archive when its whole namespace is deleted', async () => {
+    const { lab, agent } = await labWithWeb();
+    await backUp(lab, 'first');
+    const metadata = {
+      name: 'default',
+      deletionTimestamp: '2026-01-01T00:00:00Z',
+      finalizers: ['kubernetes'],
+    };
+    lab.user.seed(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata } as Namespace);
+    await lab.remove(Backup, 'first');
+    await lab.until('it is gone', () => lab.backup('first') === undefined);
     expect(archives(lab)).toHaveLength(1);
     await agent.stop();
   });

@@ -9,15 +9,26 @@ export type SimulatedCopiesOptions = {
   lives: Pick<SimulatedLives, 'living' | 'change'>;
   /** How long a copy takes, milliseconds. */
   disksMs: number;
+  /** It is there and has not run yet. */
+  starting(id: string): boolean;
+  /** Of those: when the copies are done, for whoever lets it run. */
+  early: Map<string, number>;
 };
 
 /** The copies of one simulated host. */
-export function createSimulatedCopies({ clock, lives, disksMs }: SimulatedCopiesOptions): GuestCopies {
+export function createSimulatedCopies({
+  clock,
+  lives,
+  disksMs,
+  starting,
+  early,
+}: SimulatedCopiesOptions): GuestCopies {
   return {
     begin: async (guest) => {
       const known = await lives.living(guest.id);
-      if (known === undefined) throw copyFailed(`${guest.name} does not run`);
-      await lives.change({ ...known, copiedAtMs: clock.now() + disksMs });
+      if (known === undefined && starting(guest.id)) early.set(guest.id, clock.now() + disksMs);
+      else if (known === undefined) throw copyFailed(`${guest.name} does not run`);
+      else await lives.change({ ...known, copiedAtMs: clock.now() + disksMs });
     },
     progress: async (guest) => {
       const known = await lives.living(guest.id);

@@ -84,6 +84,8 @@ export function createSimulatedHypervisor<Request, Hardware>(
   };
   const starting = new Map<string, Promise<void>>();
   const failures = new Map<string, number>();
+  /** Of guests that start: when copies will be whole that were begun before they ran. */
+  const early = new Map<string, number>();
   const faultOf = (guest: GuestHandle) => faults[guest.id] ?? faults[guest.name] ?? faults['*'] ?? {};
   const take = async (ms: number | undefined) => {
     if (ms !== undefined && ms > 0) await clock.sleep(ms);
@@ -105,8 +107,13 @@ export function createSimulatedHypervisor<Request, Hardware>(
       failures.set(guest.id, failed + 1);
       throw new ReasonedError('SimulatedStartFailure', 'the start of this simulated guest was told to fail');
     }
+    early.delete(guest.id);
     await gate();
-    const begun = await lives.begin({ id: guest.id, uuid: guest.uuid, request, hardware });
+    const copiedAtMs = early.get(guest.id);
+    const begun = await lives.begin({
+      ...{ id: guest.id, uuid: guest.uuid, request, hardware },
+      ...(copiedAtMs === undefined ? {} : { copiedAtMs }),
+    });
     if (fault.crashAfterMs !== undefined) lives.endLater(begun, fault.crashAfterMs, 'Crashed');
   };
 
@@ -190,7 +197,10 @@ export function createSimulatedHypervisor<Request, Hardware>(
     ...(transfer === undefined ? {} : { transfer: transfer.offer }),
     // Disks of simulated pools are snapshotted by their pools, whoever has them open.
     snapshots: {
-      copies: createSimulatedCopies({ clock, lives, disksMs: latency.disksMs ?? 0 }),
+      copies: createSimulatedCopies({
+        ...{ clock, lives, early, disksMs: latency.disksMs ?? 0 },
+        starting: (id) => starting.has(id),
+      }),
       freeze: async (guest) => {
         const known = await lives.living(guest.id);
         if (known?.state !== 'Running' || kind.agentConnected(known.request as Request) !== true)

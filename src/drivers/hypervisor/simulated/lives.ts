@@ -14,7 +14,7 @@ export type SimulatedLives = {
   /** Ids of all living guests. */
   all(): Promise<string[]>;
   begin(
-    guest: Pick<SimulatedGuest, 'id' | 'uuid' | 'request' | 'hardware' | 'receiving'> & {
+    guest: Pick<SimulatedGuest, 'id' | 'uuid' | 'request' | 'hardware' | 'receiving' | 'copiedAtMs'> & {
       state?: 'Incoming';
     },
   ): Promise<SimulatedGuest>;

@@ -1,0 +1,88 @@
+/** Copies of a machine's disks by its QEMU: while it runs, or from the first instruction after it was shut down for its backup. */
+import { ReasonedError } from '../../base/outcome.ts';
+import { handleOf } from '../guests/gather.ts';
+import { unlocked } from '../guests/locks.ts';
+import { updateRecord } from '../guests/wiring.ts';
+import { consistencyOf } from '../snapshots/take.ts';
+import { isOpen } from '../snapshots/volumes.ts';
+import { wakeGuest } from '../snapshots/world.ts';
+import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
+
+/** How often a hypervisor is asked how far its copies are. */
+const POLL_MS = 500;
+/** A machine that was stopped for its backup has so long to be there again. */
+const START_MS = 600_000;
+const START_POLL_MS = 100;
+
+/** Its QEMU copies all disks as they are at one moment, which is all the guest stands still for. */
+export async function copyMachine(work: Work): Promise<Taken> {
+  const { world, record, backup } = work;
+  const { inGuest } = world.hands(record.kind);
+  if (inGuest === undefined)
+    throw new ReasonedError('BackupUnsupported', 'this host cannot back up a running guest: use mode Stop', {
+      stalled: true,
+    });
+  const handle = handleOf(world.guests.stateDirectory, record);
+  const disks = await makeTargets(work);
+  const mode = backup.spec.mode === 'Suspend' ? 'Suspend' : 'Snapshot';
+  const moment = await inTurn(work, () =>
+    atOneMoment(work, mode === 'Suspend', () => inGuest.copies.begin(handle, disks)),
+  );
+  await copied(work);
+  return { mode, ...moment };
+}
+
+function makeTargets({ archives, lock, volumes, compression }: Work) {
+  return Promise.all(
+    volumes.map(async ({ name, sizeBytes }) => {
+      const path = await archives.target(lock.key, { name, sizeBytes, compression });
+      return { name, path, compress: compression !== 'None' };
+    }),
+  );
+}
+
+/** Follows the copies of a running machine to their end. */
+async function copied({ world, record, backup, signal }: Work): Promise<void> {
+  const { inGuest, observe } = world.hands(record.kind);
+  const handle = handleOf(world.guests.stateDirectory, record);
+  for (;;) {
+    const progress = await inGuest?.copies.progress(handle);
+    world.working.set(backup.metadata.uid, progress);
+    if (progress === undefined || progress.done) break;
+    await world.guests.world.clock.sleep(POLL_MS, signal);
+  }
+  await inGuest?.copies.end(handle);
+  // Until here the guest's process was the only one that knew; what it says of a guest that has just gone is nothing.
+  if (!isOpen(await observe(handle)))
+    throw new ReasonedError('CopyFailed', 'the guest went off just before its copy was closed');
+}
+
+/** The machine is off in order and held there: it is started again at once, and copied as it was before its first instruction. */
+export async function copyFromStart(work: Work): Promise<Taken> {
+  const { world, record, lock, signal } = work;
+  const { clock } = world.guests.world;
+  const stoodSince = clock.monotonic();
+  const consistency = consistencyOf(record, { state: 'Off' }, false);
+  const disks = await makeTargets(work);
+  const { held: _, ...rest } = lock;
+  await inTurn(work, () =>
+    updateRecord(world.guests, record.id, (before) => ({
+      ...unlocked(before),
+      lock: { ...rest, copies: { disks } },
+    })),
+  );
+  wakeGuest(world, record);
+  const until = clock.monotonic() + START_MS;
+  for (;;) {
+    const { begunAt, failed } = world.guests.records.get(record.id)?.lock?.copies ?? {};
+    if (failed !== undefined) throw new ReasonedError('CopyFailed', failed);
+    if (begunAt !== undefined) {
+      const stillMilliseconds = Math.round(clock.monotonic() - stoodSince);
+      await copied(work);
+      return { mode: 'Stop', consistency, stillMilliseconds, takenAt: begunAt };
+    }
+    if (clock.monotonic() > until)
+      throw new ReasonedError('CopyFailed', 'the guest was not started again: see its condition Ready');
+    await clock.sleep(START_POLL_MS, signal);
+  }
+}

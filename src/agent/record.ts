@@ -2,7 +2,7 @@
  * What this host remembers of a guest: written and fsynced before the first side effect, loaded when the agent starts, gone only when
  * nothing of the guest is left here. It outlives the API object's status and the agent.
  */
-import type { GuestEnd } from '../drivers/hypervisor/contract.ts';
+import type { DiskCopy, GuestEnd } from '../drivers/hypervisor/contract.ts';
 
 export type RecordedVolume = {
   /** Name of the disk or of the root file system in the spec. */
@@ -124,7 +124,7 @@ export type GuestLock = {
   held?: { wasOn: boolean };
   /** Backup by Stop: what is copied from the next start of the guest on, and when (wall clock) that has begun or why it has not. */
   copies?: {
-    disks: readonly { name: string; path: string; compress: boolean }[];
+    disks: readonly DiskCopy[];
     begunAt?: number;
     failed?: string;
   };

@@ -32,11 +32,14 @@ export async function copyMachine(work: Work): Promise<Taken> {
   return { mode, ...moment };
 }
 
-function makeTargets({ archives, lock, volumes, compression }: Work) {
+function makeTargets({ archives, lock, volumes, compression, bytesPerSecond }: Work) {
   return Promise.all(
     volumes.map(async ({ name, sizeBytes }) => {
       const path = await archives.target(lock.key, { name, sizeBytes, compression });
-      return { name, path, compress: compression !== 'None' };
+      // All are read at the same time.
+      const share =
+        bytesPerSecond === undefined ? {} : { bytesPerSecond: Math.ceil(bytesPerSecond / volumes.length) };
+      return { name, path, compress: compression !== 'None', ...share };
     }),
   );
 }

@@ -5,6 +5,7 @@
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
+import { parseBytes } from '../../base/quantity.ts';
 import type { ArchiveManifest, ArchiveSource } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
 import type { GuestRecord } from '../record.ts';
@@ -32,7 +33,9 @@ export async function makeBackup(
   const hands = world.hands(record.kind);
   await hands.gate(record, signal);
   const compression = backup.spec.compression ?? 'Zstd';
-  const work: Work = { world, backup, record, lock, archives, volumes, compression, signal };
+  const { bandwidth } = backup.spec;
+  const bytesPerSecond = bandwidth === undefined ? undefined : parseBytes(bandwidth);
+  const work: Work = { bytesPerSecond, world, backup, record, lock, archives, volumes, compression, signal };
   await archives.begin(lock.key);
   const taken = await takeAll(work);
   const guest = await hands.read(record, signal);
@@ -95,17 +98,23 @@ async function copyContainer(work: Work): Promise<Taken> {
   const sources = await Promise.all(
     volumes.map(async ({ name, driver, id }) => ({ name, attachment: await driver.attach(id) })),
   );
-  const gather = async () => {
-    for (const source of sources) await archives.gather(lock.key, source, signal);
+  const gather = async (of: readonly ArchiveSource[]) => {
+    for (const source of of) await archives.gather(lock.key, source, signal);
   };
-  await gather();
-  const moment = await inTurn(work, () => atOneMoment(work, true, gather));
+  await gather(sources.map((source) => limited(work, source)));
+  // While the guest stands still nothing is slowed down.
+  const moment = await inTurn(work, () => atOneMoment(work, true, () => gather(sources)));
   for (const source of sources) await save(work, source);
   return { mode: 'Suspend', ...moment };
 }
 
-function save({ archives, lock, compression, signal }: Work, source: ArchiveSource): Promise<void> {
-  return archives.save(lock.key, source, compression, signal);
+function save(work: Work, source: ArchiveSource): Promise<void> {
+  const { archives, lock, compression, signal } = work;
+  return archives.save(lock.key, limited(work, source), compression, signal);
+}
+
+function limited({ bytesPerSecond }: Work, source: ArchiveSource): ArchiveSource {
+  return bytesPerSecond === undefined ? source : { ...source, bytesPerSecond };
 }
 
 /** A guest that is removed meanwhile takes its volumes along, and a copy of half of a tree looks like a whole one. */

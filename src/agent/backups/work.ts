@@ -18,6 +18,8 @@ export type Work = {
   archives: Archives;
   volumes: readonly KeptVolume[];
   compression: ArchiveAbout['compression'];
+  /** How fast the guest's volumes may be read. */
+  bytesPerSecond: number | undefined;
   signal: AbortSignal;
 };
 

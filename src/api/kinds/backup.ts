@@ -18,7 +18,7 @@ import {
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
-const fixed = ['mode', 'compression'].map((field) => ({
+const fixed = ['mode', 'compression', 'bandwidth'].map((field) => ({
   rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
   message: 'cannot be changed',
   fieldPath: `.${field}`,
@@ -40,6 +40,11 @@ const spec = object(
       ),
     ),
     compression: Type.Optional(oneOf(['None', 'Gzip', 'Zstd'], 'How it is compressed.', 'Zstd')),
+    bandwidth: Type.Optional(
+      bytes(
+        'Most bytes a second that are read of the disks, such as 50Mi; as fast as can be when absent. Not while a container stands still.',
+      ),
+    ),
     deletionPolicy: Type.Optional(
       oneOf(
         ['Delete', 'Retain'],

@@ -192,16 +192,16 @@ export type GuestSnapshots = {
   readonly copies: GuestCopies;
 };
 
+/** One disk to be copied into the file at `path`; `bytesPerSecond`: as fast as can be when absent. */
+export type DiskCopy = { name: string; path: string; compress: boolean; bytesPerSecond?: number };
+
 /** Copies of the disks of a running machine into files, as they were at one moment; one set of copies for each machine at a time. */
 export type GuestCopies = {
   /**
    * Begins to copy these disks as they are now, all at one moment or none, into the empty qcow2 files at `path`; the guest writes on. Throws
    * ReasonedError CopyFailed; then `end` is to be called.
    */
-  begin(
-    guest: GuestHandle,
-    disks: readonly { name: string; path: string; compress: boolean }[],
-  ): Promise<void>;
+  begin(guest: GuestHandle, disks: readonly DiskCopy[]): Promise<void>;
   /** How far they are. Throws ReasonedError CopyFailed once they cannot become whole: the guest has gone off, the files are full. */
   progress(guest: GuestHandle): Promise<{ done: boolean; copiedBytes: number; totalBytes: number }>;
   /** Ends them, whole or not, and closes the files. Nothing under way, or a guest that is off, is no error. */

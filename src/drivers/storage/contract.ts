@@ -174,8 +174,8 @@ export type ArchiveManifest = ArchiveAbout & {
   parts: readonly ArchivePart[];
 };
 
-/** A volume to be put into an archive, and where what is to be read of it lies. */
-export type ArchiveSource = { name: string; attachment: VolumeAttachment };
+/** A volume to be put into an archive, where what is to be read of it lies, and how fast it may be read; as fast as can be when absent. */
+export type ArchiveSource = { name: string; attachment: VolumeAttachment; bytesPerSecond?: number };
 
 /**
  * Archives of guests: a plain directory each, seen under its name only once it is whole and flushed. Names are the caller's, unique. Of one

@@ -3,7 +3,7 @@
  * https://www.qemu.org/docs/master/interop/live-block-operations.html
  */
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { GuestCopies } from '../contract.ts';
+import type { DiskCopy, GuestCopies } from '../contract.ts';
 import type { QemuContext } from './context.ts';
 import { lookStanding } from './look.ts';
 import { formatNode, throttleNode } from './plan/ids.ts';
@@ -74,13 +74,14 @@ function target(disk: string, filename: string): Record<string, unknown> {
 }
 
 /** The node on top of the disk: only there every write of the guest comes by. Errors of the target end the job, never the guest's writes. */
-function job({ name, compress }: { name: string; compress: boolean }): Record<string, unknown> {
+function job({ name, compress, bytesPerSecond }: DiskCopy): Record<string, unknown> {
   return {
     'job-id': `${jobPrefix}${name}`,
     device: throttleNode(name),
     target: targetNode(name),
     sync: 'full',
     compress,
+    ...(bytesPerSecond === undefined ? {} : { speed: bytesPerSecond }),
     'on-target-error': 'report',
     // Its end and its error are kept until we have seen them.
     'auto-dismiss': false,

@@ -120,6 +120,24 @@ describe('an archive', () => {
     },
   );
 
+  it('is read no faster than it may be', async () => {
+    const tree = join(root, 'tree');
+    await mkdir(tree);
+    await writeFile(join(tree, 'file'), Buffer.alloc(2 * MIB, 'much'));
+    const sources = [
+      { name: 'data', attachment: { type: 'File', path: await makeDisk('raw'), format: 'raw' } },
+      { name: 'rootfs', attachment: { type: 'Directory', path: tree, shift: 'Idmapped' } },
+    ] as const;
+    await pool.archives.begin('backup-1');
+    for (const source of sources) {
+      const began = performance.now();
+      await pool.archives.save('backup-1', { ...source, bytesPerSecond: MIB }, 'Zstd', signal);
+      expect(performance.now() - began).toBeGreaterThan(900);
+    }
+    await pool.archives.finish('backup-1', about('Zstd'), signal);
+    expect((await pool.archives.verify('backup-1', signal)).parts).toHaveLength(2);
+  });
+
   it('that is half-made is not seen, and goes when the pool is opened again', async () => {
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
     await pool.archives.begin('backup-1');

@@ -59,16 +59,17 @@ export function createArchives(room: PoolRoom): Archives {
       await makeTarget(tools, path, { sizeBytes, compression });
       return path;
     },
-    gather: async (name, { name: volume, attachment }, signal) => {
+    gather: async (name, { name: volume, attachment, bytesPerSecond }, signal) => {
       const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
       const since = gatheredAt.get(to);
       gatheredAt.set(to, clock.now());
       await files.makeDirectory(to, { mode: 0o700, fleeting: true });
       if (since !== undefined) await doubtSince(room, to, since);
-      await copyAgain(tools, attachment.path, to, signal);
+      await copyAgain(tools, attachment.path, to, { signal, bytesPerSecond });
     },
     save: async (name, source, compression, signal) => {
       const volume = checkedName(source.name);
+      const { bytesPerSecond } = source;
       const { attachment } = await gatheredOr(room, source, `${hidden(name)}/${gathered}/${volume}`);
       if (attachment.type === 'File') {
         const sizeBytes = await virtualSize(tools, files, attachment);
@@ -79,7 +80,7 @@ export function createArchives(room: PoolRoom): Archives {
           format: 'qcow2',
           sizeBytes,
         };
-        await saveDisk(tools, attachment, add(name, part), compression, signal);
+        await saveDisk(tools, attachment, add(name, part), { compression, bytesPerSecond, signal });
         return;
       }
       const format = treeFormat(compression);
@@ -99,8 +100,7 @@ export function createArchives(room: PoolRoom): Archives {
         tools,
         attachment,
         { file, maps: `${hidden(name)}/${maps}/${volume}` },
-        compression,
-        signal,
+        { compression, bytesPerSecond, signal },
       );
     },
     finish: async (name, about, signal) => {

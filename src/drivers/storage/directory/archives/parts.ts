@@ -9,6 +9,12 @@ import type { Tools } from '../tools.ts';
 type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
 type Disk = Extract<VolumeAttachment, { type: 'File' }>;
 
+/** How a volume is saved; `bytesPerSecond`: most that is read of it. */
+type Pace = { compression: Compression; bytesPerSecond: number | undefined; signal: AbortSignal };
+
+/** Of tar, twenty blocks. */
+const RECORD_BYTES = 10_240;
+
 /** Options of qemu-img for a qcow2 file whose clusters are, or will be, compressed; zlib is what it does without being told. */
 function qcow2Options(compression: Compression): string[] {
   return compression === 'Zstd' ? ['-o', 'compression_type=zstd'] : [];
@@ -41,13 +47,16 @@ export async function saveDisk(
   tools: Tools,
   { path, format }: Disk,
   to: string,
-  compression: Compression,
-  signal: AbortSignal,
+  { compression, bytesPerSecond, signal }: Pace,
 ): Promise<void> {
+  const rate = bytesPerSecond === undefined ? [] : ['-r', String(bytesPerSecond)];
   const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression)];
-  await tools.run(['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...compress, path, to], {
-    signal,
-  });
+  await tools.run(
+    ['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...rate, ...compress, path, to],
+    {
+      signal,
+    },
+  );
 }
 
 /**
@@ -58,17 +67,24 @@ export async function saveTree(
   tools: Tools,
   tree: Tree,
   to: { file: string; maps: string },
-  compression: Compression,
-  signal: AbortSignal,
+  { compression, bytesPerSecond, signal }: Pace,
 ): Promise<void> {
   const packer = { None: [], Gzip: ['--gzip'], Zstd: ['--zstd'] }[compression];
   const argv = [
     ...['tar', '--create', '--format=posix', '--numeric-owner', '--sparse', '--acls', '--xattrs'],
     ...['--xattrs-include=*', '--one-file-system', '--warning=no-file-ignored', ...packer],
+    ...pauses(bytesPerSecond),
     ...(await ownersAsInside(tools, tree, to.maps, signal)),
     ...['--file', to.file, '--directory', tree.path, '.'],
   ];
   await tools.run(argv, { signal });
+}
+
+/** A second of rest after as many bytes as a second may have: tar has no better way (tar(1), checkpoints count records). */
+function pauses(bytesPerSecond: number | undefined): string[] {
+  if (bytesPerSecond === undefined) return [];
+  const records = Math.max(1, Math.floor(bytesPerSecond / RECORD_BYTES));
+  return [`--checkpoint=${records}`, '--checkpoint-action=sleep=1'];
 }
 
 /** Owners that are shifted on disk are written as the container sees them. Its ids are 0 to 65535 wherever they lie. */
@@ -101,10 +117,16 @@ async function ownersAsInside(
  * Makes `to` equal to the tree, with everything that belongs to a file; what vanishes while the guest runs is no wonder. Only paths of this
  * program's own are told to rsync, and links are copied, never followed. rsync(1).
  */
-export async function copyAgain(tools: Tools, path: string, to: string, signal: AbortSignal): Promise<void> {
+export async function copyAgain(
+  tools: Tools,
+  path: string,
+  to: string,
+  { signal, bytesPerSecond }: Omit<Pace, 'compression'>,
+): Promise<void> {
+  const rate = bytesPerSecond === undefined ? [] : [`--bwlimit=${Math.ceil(bytesPerSecond / 1024)}`];
   const argv = [
     ...['rsync', '-aHAX', '--numeric-ids', '--sparse', '--delete', '--one-file-system'],
-    ...['--modify-window=-1', `${path}/`, `${to}/`],
+    ...['--modify-window=-1', ...rate, `${path}/`, `${to}/`],
   ];
   await tools.pipe(argv, { signal, harmless: whileItRuns }, async ({ input, output }) => {
     input.end();

@@ -22,6 +22,8 @@ export type AgentConfig = {
   readonly peerPort: number;
   /** TCP ports on which running machines are received: two for each that arrives with disks of its own. */
   readonly migrationPorts: { readonly first: number; readonly count: number };
+  /** Guests of this host that are backed up at the same time. */
+  readonly parallelBackups: number;
 };
 
 /** What holds without an `agent.yaml`. */
@@ -34,6 +36,7 @@ export const defaultAgentConfig: AgentConfig = {
   reserved: { cpus: 0, memoryBytes: 256 * 1024 * 1024 },
   peerPort: 0,
   migrationPorts: { first: 60_000, count: 1_000 },
+  parallelBackups: 2,
 };
 
 /** Reads the text of an `agent.yaml`; `source` names it in errors. Throws ReasonedError ConfigInvalid with the field's path. */
@@ -77,12 +80,19 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
       'a range of ports such as 60000-60999',
       fallback.migrationPorts,
     ),
+    parallelBackups: reader.parsed(
+      root.parallelBackups,
+      'parallelBackups',
+      readCount,
+      'a number from 1 to 64',
+      fallback.parallelBackups,
+    ),
   };
 }
 
 const KEYS = [
   ...['bridges', 'poolPaths', 'imagePaths', 'allowPrivilegedContainers', 'natSubnet', 'reserved'],
-  ...['peerPort', 'migrationPorts'],
+  ...['peerPort', 'migrationPorts', 'parallelBackups'],
 ];
 const ABSOLUTE = /^\/(?!.*(^|\/)\.\.(\/|$))/;
 const SUBNET = /^(\d{1,3}\.){3}0\/24$/;
@@ -93,6 +103,12 @@ function readPort(text: string): number {
   const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port <= LAST_PORT)) throw new Error('no port');
   return port;
+}
+
+function readCount(text: string): number {
+  const count = /^[1-9]\d?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count <= 64)) throw new Error('no count');
+  return count;
 }
 
 /** From the first to the last port, both included. */

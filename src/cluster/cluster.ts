@@ -53,6 +53,7 @@ import { poolController } from './pools/pools.ts';
 import { addRecovery } from './recovery/wiring.ts';
 import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
+import { createQueue } from './snapshots/queue.ts';
 import {
   backupController,
   keptIndexes,
@@ -173,6 +174,7 @@ export function addClusterControllers(options: ClusterOptions): void {
       keptOfHosts(hosts, rollbacks),
     ]),
   );
+  const backupTimes = informers.informer(BackupSchedule);
   const verifies = informers.informer(Verify, { indexes: verifyIndexes });
   manager.add(verifyController({ verifies, backups, hosts }));
   const restores = informers.informer(Restore, { indexes: keptIndexes });
@@ -184,7 +186,7 @@ export function addClusterControllers(options: ClusterOptions): void {
     ]),
   );
   manager.add(
-    backupController(backups, kept, [
+    backupController(backups, { ...kept, queue: createQueue(backups, backupTimes) }, [
       keptOfGuests(machines, backups),
       keptOfGuests(containers, backups),
       keptOfHosts(hosts, backups),
@@ -198,7 +200,6 @@ export function addClusterControllers(options: ClusterOptions): void {
   const clusterId = () => cluster().id;
   const snapshotTimes = informers.informer(SnapshotSchedule);
   manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
-  const backupTimes = informers.informer(BackupSchedule);
   manager.add(backupSchedules({ schedules: backupTimes, children: backups, guestsIn, clusterId }));
 
   const keysIn = (guests: Informer<Guest>) => (namespace: string) =>

@@ -26,6 +26,8 @@ import { type BackupWorld, keyOfBackup } from './world.ts';
 
 /** How far it is is said again after this. */
 const FOLLOW_MS = 5_000;
+/** A host that is busy with other backups is asked again after this. */
+const BUSY_MS = 5_000;
 
 /** The informer of backups given to this host, with the index its trigger uses. */
 export function backupInformer(informers: Informers, host: string): Informer<Backup> {
@@ -173,11 +175,25 @@ async function begin(world: BackupWorld, pass: Pass<Backup>, hold: boolean): Pro
     ...(!hold && isRunning ? { pauses: true } : {}),
     ...(!hold && isRunning && observation.agentConnected === true ? { freezes: true } : {}),
   };
-  await updateRecord(world.guests, record.id, (before) => locked(before, lock));
+  if (!(await takeSlot(world, record, lock))) {
+    const message = 'as many backups are made on this host as parallelBackups in its agent.yaml allows';
+    const said = { type: 'wait', reason: 'HostBusy', message } as const;
+    return { outcome: waiting('HostBusy', message, BUSY_MS), status: backupStatus(object, said, now) };
+  }
   wakeGuest(world, record);
   // The guest is held off by its own controller first, in a turn of its own.
   if (hold) return follow(pass, 'the guest is held off', 50);
   return work(world, pass);
+}
+
+/** Locks the guest unless as many guests of this host are locked for backups as may be. One after the other, so that none slips in between. */
+function takeSlot({ guests }: BackupWorld, { id }: GuestRecord, lock: GuestLock): Promise<boolean> {
+  return guests.turns.take('backups', async () => {
+    const atWork = guests.records.all().filter((record) => record.lock?.operation === 'Backup').length;
+    if (atWork >= guests.config.parallelBackups) return false;
+    await updateRecord(guests, id, (before) => locked(before, lock));
+    return true;
+  });
 }
 
 async function work(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {

@@ -71,7 +71,7 @@ function decideNew(facts: BackupFacts): BackupDecision {
   const isAgain = status?.phase === 'Running';
   const leftMs = isAgain
     ? Number.POSITIVE_INFINITY
-    : deadlineOf(metadata.creationTimestamp, spec.startDeadlineSeconds) - now;
+    : deadlineOf(later(metadata.creationTimestamp, spec.notBefore), spec.startDeadlineSeconds) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   if (guest === 'Deleting') return end('Failed', 'GuestDeleted', 'the guest is being deleted');
   const wait = (reason: string, message: string, afterMs = 2_000): BackupDecision => ({
@@ -80,6 +80,8 @@ function decideNew(facts: BackupFacts): BackupDecision {
     message,
     afterMs: Math.min(leftMs, afterMs),
   });
+  const earlyMs = isAgain ? 0 : Date.parse(spec.notBefore ?? '') - now;
+  if (earlyMs > 0) return wait('NotYet', 'it is not to begin before notBefore', earlyMs);
   if (record === undefined || guest === 'Away' || observation === undefined)
     return wait('GuestNotHere', 'the guest is not looked after by this host yet', 10_000);
   const pool = judgePool(facts);
@@ -93,6 +95,11 @@ function decideNew(facts: BackupFacts): BackupDecision {
   if (observation !== 'Running' && observation !== 'Paused')
     return wait('GuestStarting', 'the guest is being started');
   return { type: 'begin', hold: spec.mode === 'Stop' };
+}
+
+/** RFC 3339 in UTC. */
+function later(a: string | undefined, b: string | undefined): string | undefined {
+  return b === undefined || (a !== undefined && Date.parse(a) > Date.parse(b)) ? a : b;
 }
 
 function judgePool({

@@ -18,7 +18,7 @@ import {
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
-const fixed = ['mode', 'compression', 'bandwidth'].map((field) => ({
+const fixed = ['mode', 'compression', 'bandwidth', 'notBefore'].map((field) => ({
   rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
   message: 'cannot be changed',
   fieldPath: `.${field}`,
@@ -53,8 +53,14 @@ const spec = object(
       ),
     ),
     protected: Type.Optional(flag('A schedule neither deletes it nor counts it. May be changed.')),
+    notBefore: Type.Optional(time('Not begun before.')),
     startDeadlineSeconds: Type.Optional(
-      integer('Not begun within this many seconds it fails and is never made.', 1, 86_400, 600),
+      integer(
+        'Not begun within this many seconds, from notBefore on if that is later, it fails and is never made.',
+        1,
+        86_400,
+        600,
+      ),
     ),
   },
   [

@@ -1,5 +1,5 @@
 /** BackupSchedule: Backups of guests at regular times, of which some are kept for longer than others. */
-import { integer, object, objectName, oneOf, type Static, Type } from '../fields.ts';
+import { bytes, integer, object, objectName, oneOf, type Static, Type } from '../fields.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 import { scheduleColumns, scheduleFields, scheduleStatus } from '../schedule.ts';
@@ -11,6 +11,28 @@ const spec = object('When, of which guests, and which are kept.', {
   pool: objectName('StoragePool of the hosts of the guests that takes the archives.'),
   mode: Type.Optional(oneOf(['Snapshot', 'Suspend', 'Stop'], 'As in Backup; Snapshot when absent.')),
   compression: Type.Optional(oneOf(['None', 'Gzip', 'Zstd'], 'As in Backup; Zstd when absent.')),
+  bandwidth: Type.Optional(bytes('As in Backup.')),
+  jitterSeconds: Type.Optional(
+    integer('Backups of one time begin at times of their own within so many seconds.', 1, 86_400),
+  ),
+  windowSeconds: Type.Optional(
+    integer(
+      'A backup that could not begin within so many seconds of its own time fails and is never made.',
+      60,
+      86_400,
+      600,
+    ),
+  ),
+  parallel: Type.Optional(
+    integer('Backups of this schedule that are made at the same time; no limit when absent.', 1, 1_000),
+  ),
+  maxFailures: Type.Optional(
+    integer(
+      'A guest whose last so many backups of this schedule all failed is left out until one of them is deleted; never when absent.',
+      1,
+      100,
+    ),
+  ),
   retention: Type.Optional(
     object(
       'Of each guest these are kept, and all when nothing is said. Each rule goes on where the one before it ended.',

@@ -11,6 +11,7 @@ import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { nameOf, type StoredGuest } from '../guests.ts';
 import { conditionsFor } from '../readiness.ts';
+import { backupSpec, isExhausted } from './backups.ts';
 import { latestTick, nextTick, parseCron, zoneNamed } from './cron.ts';
 import { childName, isSelected, SCHEDULE_LABEL, surplus } from './plan.ts';
 import { surplusBackups } from './retention.ts';
@@ -32,7 +33,9 @@ type Rules<S extends AnySchedule, C extends Child> = {
   name: string;
   kind: KindDefinition<S>;
   child: KindDefinition<C>;
-  specFor(schedule: S, guest: Child['spec']['guest']): C['spec'];
+  specFor(schedule: S, guest: Child['spec']['guest'], tick: number): C['spec'];
+  /** Of these children of one guest so many failed, one after the other, that no more are to be made. */
+  isExhausted(children: readonly Stored<C>[], schedule: S): boolean;
   /** Of the children of one guest those that go. */
   surplus(children: readonly Stored<C>[], schedule: S, zone: Intl.DateTimeFormat): readonly Stored<C>[];
 };
@@ -51,6 +54,7 @@ export function snapshotSchedules(
     kind: SnapshotSchedule,
     child: Snapshot,
     specFor: (_schedule, guest) => ({ guest }),
+    isExhausted: () => false,
     surplus: (children, { spec }) => surplus(children, spec.keep),
   });
 }
@@ -62,12 +66,8 @@ export function backupSchedules(
     name: 'backup-schedules',
     kind: BackupSchedule,
     child: Backup,
-    specFor: ({ spec: { pool, mode, compression } }, guest) => ({
-      guest,
-      pool,
-      ...(mode === undefined ? {} : { mode }),
-      ...(compression === undefined ? {} : { compression }),
-    }),
+    specFor: backupSpec,
+    isExhausted: (children, { spec }) => isExhausted(children, spec.maxFailures),
     surplus: (children, { spec }, zone) => surplusBackups(children, spec.retention ?? {}, zone),
   });
 }
@@ -100,6 +100,7 @@ async function look<S extends AnySchedule, C extends Child>(
   const { object, now } = pass;
   if (object.metadata.deletionTimestamp !== undefined) return { outcome: done };
   try {
+    const tired = exhausted(pass, sources, rules);
     const cron = parseCron(object.spec.schedule);
     const zone = zoneNamed(object.spec.timeZone ?? 'UTC');
     const seen = Date.parse(object.status?.lastTick ?? object.metadata.creationTimestamp ?? '');
@@ -107,13 +108,14 @@ async function look<S extends AnySchedule, C extends Child>(
     const deadline = now - (object.spec.startDeadlineSeconds ?? 600) * 1_000 - 1;
     const tick = latestTick(cron, zone, { after: Math.max(seen, deadline), until: now });
     if (object.spec.suspend !== true) {
-      if (tick !== undefined) await makeAll(pass, sources, rules, tick);
+      if (tick !== undefined) await makeAll(pass, sources, rules, tick, tired);
       await prune(pass, sources, rules, zone);
     }
     const next = nextTick(cron, zone, now);
     if (next === undefined) return say(pass, stalled('ScheduleInvalid', 'there is no such day'), {});
     const times = { ...(tick === undefined ? {} : { lastTick: iso(tick) }), nextTick: iso(next) };
-    return { ...say(pass, done, times), outcome: waiting('Scheduled', '', next - now) };
+    const state = tired.size === 0 ? done : stalled('TooManyFailures', tooManyFailures(tired));
+    return { ...say(pass, state, times), outcome: waiting('Scheduled', '', next - now) };
   } catch (error) {
     const outcome = outcomeOf(error, 'ScheduleFailed');
     if (outcome.type !== 'stalled') throw error;
@@ -142,11 +144,12 @@ async function makeAll<S extends AnySchedule, C extends Child>(
   { guestsIn, clusterId }: ScheduleSources<S, C>,
   { child: made, specFor }: Rules<S, C>,
   tick: number,
+  tired: ReadonlySet<string>,
 ): Promise<void> {
   const { name: schedule, namespace = 'default' } = object.metadata;
   for (const guest of guestsIn(namespace)) {
     const { kind, name } = nameOf(guest);
-    if (!isSelected(object, kind, guest)) continue;
+    if (!isSelected(object, kind, guest) || tired.has(`${kind}/${name}`)) continue;
     const child = {
       apiVersion: `${made.group}/${made.version}`,
       kind: made.kind,
@@ -155,7 +158,7 @@ async function makeAll<S extends AnySchedule, C extends Child>(
         namespace,
         labels: { [SCHEDULE_LABEL]: schedule },
       },
-      spec: specFor(object, { kind, name }),
+      spec: specFor(object, { kind, name }, tick),
     } as KubeObject as C;
     await client.create(made, child, { signal }).catch(unless(409));
   }
@@ -168,16 +171,36 @@ async function prune<S extends AnySchedule, C extends Child>(
   { child: kind, surplus: surplusOf }: Rules<S, C>,
   zone: Intl.DateTimeFormat,
 ): Promise<void> {
-  const byGuest = new Map<string, Stored<C>[]>();
-  for (const child of all.byIndex('schedule', key)) {
-    const guest = `${child.spec.guest.kind}/${child.spec.guest.name}`;
-    byGuest.set(guest, [...(byGuest.get(guest) ?? []), child]);
-  }
-  for (const children of byGuest.values()) {
+  for (const children of byGuest(all.byIndex('schedule', key)).values()) {
     for (const { metadata } of surplusOf(children, object, zone)) {
       await client.delete(kind, metadata, { uid: metadata.uid, signal }).catch(unless(404, 409));
     }
   }
+}
+
+/** Names of guests of which no more are made: `<kind>/<name>`. */
+function exhausted<S extends AnySchedule, C extends Child>(
+  { object, key }: Pass<S>,
+  { children }: ScheduleSources<S, C>,
+  { isExhausted: is }: Rules<S, C>,
+): ReadonlySet<string> {
+  const all = byGuest(children.byIndex('schedule', key));
+  return new Set([...all].filter(([, of]) => is(of, object)).map(([guest]) => guest));
+}
+
+function tooManyFailures(guests: ReadonlySet<string>): string {
+  const names = [...guests].sort();
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return `left out after maxFailures failures, until one of their failed Backups is deleted: ${names.slice(0, 5).join(', ')}${more}`;
+}
+
+function byGuest<C extends Child>(children: readonly Stored<C>[]): Map<string, Stored<C>[]> {
+  const found = new Map<string, Stored<C>[]>();
+  for (const child of children) {
+    const guest = `${child.spec.guest.kind}/${child.spec.guest.name}`;
+    found.set(guest, [...(found.get(guest) ?? []), child]);
+  }
+  return found;
 }
 
 function unless(...codes: number[]): (error: unknown) => void {

@@ -52,8 +52,9 @@ function begin({ job, guest, now }: KeptFacts): KeptDecision {
   const stamp = metadata.annotations?.[STARTED_ANNOTATION];
   if (stamp !== undefined && stamp !== `${metadata.name}/${metadata.uid}`)
     return end('Skipped', 'RestoredCopy', 'this is a restored copy: it is never executed');
-  const afterMs =
-    Date.parse(metadata.creationTimestamp ?? '') + (spec.startDeadlineSeconds ?? 600) * 1_000 - now;
+  const notBefore = 'notBefore' in spec ? Date.parse(spec.notBefore ?? '') || 0 : 0;
+  const from = Math.max(Date.parse(metadata.creationTimestamp ?? ''), notBefore);
+  const afterMs = from + (spec.startDeadlineSeconds ?? 600) * 1_000 - now;
   const placed = guest?.status?.placement?.host;
   // Its host ends it itself; one that does not answer is waited for until its guest is elsewhere.
   if (status?.host !== undefined && (placed === undefined || placed === status.host)) return { type: 'rest' };

@@ -15,6 +15,7 @@ import type { Guest, StoredGuest } from '../guests.ts';
 import { guestKey } from '../placement/placement.ts';
 import { conditionsFor } from '../readiness.ts';
 import { decideKept, type Kept, type KeptDecision } from './decide.ts';
+import type { Queue } from './queue.ts';
 
 type Job = Kept | Verify;
 
@@ -56,7 +57,7 @@ export function snapshotController(
 
 export function backupController(
   backups: Informer<Backup>,
-  sources: KeptSources,
+  sources: KeptSources & { queue: Queue },
   triggers: readonly Trigger[],
 ): Controller<Backup> {
   return {
@@ -67,7 +68,9 @@ export function backupController(
     access: [{ kind: Backup, verbs: ['patch'] }],
     triggers,
     reconcile: async (pass) => {
-      const decision = decide(pass, pass.object.status?.completedAt !== undefined, sources);
+      const { object } = pass;
+      const { queue } = sources;
+      const decision = queue.admit(object, decide(pass, object.status?.completedAt !== undefined, sources));
       if (decision.type === 'release') await release(pass, Backup, BACKUP_FINALIZER);
       return say(pass, decision, { completedAt: `${new Date(pass.now).toISOString().slice(0, 19)}Z` });
     },

@@ -229,6 +229,29 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it('waits for its time, and while the host makes as many others as it may', async () => {
+    const lab = createLab({ config: { parallelBackups: 1 }, latency: { disksMs: 5_000 } });
+    createWeb(lab);
+    lab.createMachine('db', { disks: [{ name: 'data', pool: 'local', size: '1Gi' }] });
+    const agent = await lab.start();
+    await lab.until('web is Ready', () => isReady(lab));
+    await lab.until('db is Ready', () => lab.conditionOf(lab.machine('db'), 'Ready')?.status === 'True');
+    const notBefore = new Date(lab.clock.now() + 60_000).toISOString();
+    lab.createBackup('later', WEB, { notBefore, startDeadlineSeconds: 30 });
+    lab.createBackup('first', WEB);
+    await lab.until('it waits', () => reasonOf(lab, 'later') === 'NotYet');
+    await lab.until('the first is under way', () => statusOf(lab, 'first')?.phase === 'Running');
+    lab.createBackup('second', { ...WEB, name: 'db' });
+    await lab.until('the second waits', () => reasonOf(lab, 'second') === 'HostBusy');
+    expect(lab.record(lab.idOf('VirtualMachine', 'db'))).not.toHaveProperty('lock');
+    await lab.until('all are over', () => ['first', 'second', 'later'].every((name) => isOver(lab, name)));
+    expect(Date.parse(statusOf(lab, 'later')?.startedAt ?? '')).toBeGreaterThan(
+      Date.parse(notBefore) - 1_000,
+    );
+    expect(statusOf(lab, 'later')?.phase).toBe('Succeeded');
+    await agent.stop();
+  });
+
   it('leaves its archive when its whole namespace is deleted', async () => {
     const { lab, agent } = await labWithWeb();
     await backUp(lab, 'first');

@@ -46,6 +46,7 @@ describe('the allow-list', () => {
     ['reserved: {disk: 1}', 'agent.yaml: reserved.disk is not known'],
     ['peerPort: 0', 'agent.yaml: peerPort must be a port'],
     ['peerPort: 65536', 'agent.yaml: peerPort must be a port'],
+    ['parallelBackups: 0', 'agent.yaml: parallelBackups must be a number from 1 to 64'],
     ['migrationPorts: 60000', 'agent.yaml: migrationPorts must be a range'],
     ['migrationPorts: 60999-60000', 'agent.yaml: migrationPorts must be a range'],
     ['migrationPorts: 1-2-3', 'agent.yaml: migrationPorts must be a range'],

@@ -8,7 +8,7 @@ import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
 import { nextTick, parseCron, zoneNamed } from '../../../src/cluster/schedules/cron.ts';
 import { pruned, type Retention } from '../../../src/cluster/schedules/retention.ts';
-import { machine } from './builders.ts';
+import { host, machine } from './builders.ts';
 import { createClusterLab } from './clusterLab.ts';
 
 describe('the next time of a schedule', () => {
@@ -316,6 +316,67 @@ describe('a BackupSchedule', () => {
     await lab.advance(1_000);
     expect(backups(lab)).toHaveLength(2);
     expect(backups(lab).map(({ metadata }) => metadata.name)).toContain(first.metadata.name);
+    await lab.resign();
+  });
+
+  it('spreads the times at which they begin, and tells each how long it may wait', async () => {
+    const lab = await labWithSchedule({ jitterSeconds: 300, windowSeconds: 3_600 });
+    for (const name of ['b', 'c', 'd', 'e']) lab.api.seed(VirtualMachine, machine(name));
+    await lab.advance(10 * MINUTE);
+    const late = backups(lab).map(({ metadata, spec }) => {
+      expect(spec.startDeadlineSeconds).toBe(3_600);
+      const tick = 60_000 * Number(metadata.name.split('-').at(-1));
+      return spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore) - tick;
+    });
+    expect(late).toHaveLength(5);
+    expect(new Set(late).size).toBeGreaterThan(2);
+    for (const ms of late) expect(ms).toBeLessThanOrEqual(300_000);
+    await lab.resign();
+  });
+
+  it('lets so many be under way as parallel allows, through new leaders, and all be made in the end', async () => {
+    const lab = await labWithSchedule({ parallel: 2, schedule: '0 * * * *', windowSeconds: 3_600 });
+    lab.addHosts(host('h1'));
+    for (const name of ['b', 'c', 'd', 'e'])
+      lab.api.seed(VirtualMachine, machine(name, { placement: { host: 'h1' } }));
+    await lab.advance(61 * MINUTE);
+    const atHosts = () => backups(lab).filter(({ status }) => status?.host !== undefined);
+    const underWay = () => atHosts().filter(({ status }) => status?.completedAt === undefined);
+    for (let round = 0; round < 3 && atHosts().length < 5; round += 1) {
+      expect(underWay().length).toBeLessThanOrEqual(2);
+      if (round === 1) await lab.lead();
+      for (const { metadata } of underWay()) {
+        const patch = {
+          status: { phase: 'Succeeded', completedAt: new Date(lab.clock.now()).toISOString() },
+        };
+        await lab.api.mergePatch(Backup, metadata, patch, { subresource: 'status' });
+      }
+      await lab.advance(10_000);
+    }
+    expect(atHosts()).toHaveLength(5);
+    await lab.resign();
+  });
+
+  it('leaves a guest out whose last backups all failed, and says so, until one of them is deleted', async () => {
+    const lab = await labWithSchedule({ maxFailures: 2 });
+    for (let time = 0; time < 4; time += 1) {
+      await lab.advance(10 * MINUTE);
+      await finishAll(lab, 'Failed');
+      await lab.advance(1_000);
+    }
+    expect(backups(lab)).toHaveLength(2);
+    const stalled = () =>
+      lab.get(BackupSchedule, 'default/often')?.status?.conditions?.find(({ type }) => type === 'Stalled');
+    expect(stalled()).toMatchObject({
+      reason: 'TooManyFailures',
+      message: expect.stringContaining('VirtualMachine/a'),
+    });
+    const [first] = backups(lab);
+    await lab.api.delete(Backup, first?.metadata ?? { name: '' });
+    await lab.advance(1_000);
+    expect(stalled()).toBeUndefined();
+    await lab.advance(10 * MINUTE);
+    expect(backups(lab)).toHaveLength(2);
     await lab.resign();
   });
 });

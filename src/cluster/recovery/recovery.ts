@@ -112,7 +112,10 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
         { policy, timings, votes, observer, since: sinceOn(since), now: read.endedAt },
         sources,
         { client, signal, now, timeoutMs: REQUEST_TIMEOUT_MS },
-        (object) => void unseen.set(keyOf(object), { object, at: clock.monotonic() }),
+        {
+          wrote: (object) => void unseen.set(keyOf(object), { object, at: clock.monotonic() }),
+          event: pass.event,
+        },
       ),
     );
     if (result === undefined) return { outcome: again(timings.observation) };

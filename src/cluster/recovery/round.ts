@@ -42,6 +42,8 @@ export type RoundSources = {
   devicesOf(host: string): readonly Stored<FenceDevice>[];
   pool(name: string): Stored<StoragePool> | undefined;
   judge(guest: StoredGuest): readonly Verdict[];
+  /** Books the guest there at once: who is placed after it in the same round must know of it. */
+  book(guest: StoredGuest, host: string): void;
   allocatedBytes(host: string): number;
 };
 
@@ -61,14 +63,18 @@ export type RoundResult = {
   silent: readonly string[];
 };
 
-/** Told of each object that was written, as it was before: nothing is decided from it again until it is seen to have changed. */
-export type Wrote = (object: Stored<Host> | StoredGuest) => void;
+export type RoundEars = {
+  /** Told of each object that was written, as it was before: nothing is decided from it again until it is seen to have changed. */
+  wrote(object: Stored<Host> | StoredGuest): void;
+  /** What a person would ask about. */
+  event(type: 'Normal' | 'Warning', reason: string, message: string): void;
+};
 
 export async function runRound(
   facts: RoundFacts,
   sources: RoundSources,
   context: WriteContext,
-  wrote: Wrote,
+  ears: RoundEars,
 ): Promise<RoundResult> {
   const hosts = new Map(sources.hosts().map((host) => [host.metadata.name, host]));
   const known = sources.guests();
@@ -107,13 +113,15 @@ export async function runRound(
     switch (decision.type) {
       case 'Host': {
         const host = hosts.get(decision.host);
-        if (host !== undefined) note(await writeHost(host, decision, context), host);
+        if (host === undefined || !note(await writeHost(host, decision, context), host)) return;
+        const { state } = decision.record;
+        const isBad = state === 'Fencing' || state === 'Fenced';
+        ears.event(isBad ? 'Warning' : 'Normal', `Host${state}`, `${decision.host}: ${decision.reason}`);
         return;
       }
       case 'Guest': {
         const guest = guests.get(decision.guest);
-        if (guest === undefined || admitted.has(decision.guest)) return;
-        note(await writeGuest(guest, decision.record, context), guest);
+        if (guest !== undefined && !admitted.has(decision.guest)) await moveOn(guest, decision);
         return;
       }
       case 'Fence': {
@@ -126,8 +134,26 @@ export async function runRound(
     }
   }
 
-  function note(written: Written, object: Stored<Host> | StoredGuest): void {
-    if (written === 'Written') wrote(object);
+  async function moveOn(
+    guest: StoredGuest,
+    { guest: id, record }: Extract<Decision, { type: 'Guest' }>,
+  ): Promise<void> {
+    const from = guest.status?.placement?.host;
+    const to = record.placement?.host;
+    if (to === undefined || to === from) {
+      note(await writeGuest(guest, record, context), guest);
+      return;
+    }
+    // Guests placed before it in this round may have taken its room, or must not be its neighbours: then it is chosen for again.
+    const isFit = sources.judge(guest).some(({ host, fits }) => host === to && fits);
+    if (!isFit || !note(await writeGuest(guest, record, context), guest)) return;
+    sources.book(guest, to);
+    ears.event('Warning', 'GuestRecovered', `${id}: from ${from} to ${to}`);
+  }
+
+  function note(written: Written, object: Stored<Host> | StoredGuest): boolean {
+    if (written === 'Written') ears.wrote(object);
+    return written === 'Written';
   }
 }
 

@@ -18,6 +18,7 @@ import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { groupController } from './groups.ts';
 import { recoveryRounds } from './recovery.ts';
+import { guestId } from './views.ts';
 
 export type RecoveryWiring = {
   clock: Clock;
@@ -28,7 +29,7 @@ export type RecoveryWiring = {
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
   scheduler: Pick<Scheduler, 'judge'>;
-  ledger: Pick<Ledger, 'allocated'>;
+  ledger: Pick<Ledger, 'allocated' | 'observe'>;
   /** By `KIND/NAMESPACE/NAME`. */
   guest(key: string): StoredGuest | undefined;
 };
@@ -53,6 +54,13 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       devicesOf: (host) => devices.byIndex('host', host),
       pool: (name) => pools.get(name),
       judge: (guest) => scheduler.judge(guest),
+      book: (guest, host) => {
+        const { placement } = guest.status ?? {};
+        if (placement === undefined) return;
+        const status = { ...guest.status, placement: { ...placement, host } };
+        const key = guestId(guest);
+        ledger.observe(key, { key, after: { ...guest, status } as StoredGuest });
+      },
       allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
       current: (object) => {
         const { namespace, name } = object.metadata;

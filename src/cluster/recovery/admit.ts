@@ -5,8 +5,7 @@
 import type { StoredGuest } from '../guests.ts';
 import { type GuestRecord, type HostView, isSameLife, type View } from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
-import { guestRecordOf } from './stored.ts';
-import { guestId, isToRun } from './views.ts';
+import { guestId, guestView, isToRun } from './guestViews.ts';
 
 /** The record to store, or undefined when nothing is to be said or the host is not there to be told. */
 export function admit(
@@ -20,7 +19,7 @@ export function admit(
   if (life === undefined || observer.isSuspect(host.name, now)) return undefined;
   const { host: name, epoch } = placement;
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
-  const record = guestRecordOf(guest.status);
+  const record = guestView(guest)?.record;
   if (record === undefined) return { state, placement: { host: name, epoch, ...life } };
   if (isSameLife(record.placement, life))
     return record.state === 'Stopped' && state === 'Starting'

@@ -20,9 +20,9 @@ import { readiness } from '../../runtime/conditions.ts';
 import type { Access, Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import type { StoredGuest } from '../guests.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
+import { guestId } from './guestViews.ts';
 import { readLeases } from './leases.ts';
 import { forgetAll, type RoundSources, runRound } from './round.ts';
-import { guestId } from './views.ts';
 import { nextVotes } from './votes.ts';
 
 export type RecoverySources = RoundSources & {

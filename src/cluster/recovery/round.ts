@@ -20,7 +20,8 @@ import { isQuorate } from '../ha/proofs.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
 import { createObjection } from './destinations.ts';
-import { fencesOf, groupsOf, guestId, guestView, hostView, isWatched, policyOf } from './views.ts';
+import { guestId, guestView, indexGuests, isWatched } from './guestViews.ts';
+import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
 import {
   releaseGuest,
@@ -170,7 +171,7 @@ function viewOf(
   const count = (voters: Votes['voters']) => new Map(voters.map((voter) => [voter.name, voter.votes]));
   const actions = sources.actions();
   const facts = {
-    ...{ guests: [...guests.values()], votes: count(votes.voters), actions },
+    ...{ guests: indexGuests(guests.values()), votes: count(votes.voters), actions },
     ...{ devicesOf: sources.devicesOf, allocatedBytes: sources.allocatedBytes },
   };
   // By name: of hosts that are equal the first is chosen, whoever leads.

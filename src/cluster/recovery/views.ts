@@ -1,5 +1,4 @@
-/** The engine's view of the cluster, from the objects of the API as one round sees them. Pure. */
-import { isProtected } from '../../api/ha.ts';
+/** The engine's view of hosts, fences, groups and the policy, from the objects of the API as one round sees them. Pure. */
 import type { HaTimings } from '../../api/haTimings.ts';
 import type { ClusterPolicySpec } from '../../api/kinds/clusterPolicy.ts';
 import type { FenceAction } from '../../api/kinds/fenceAction.ts';
@@ -8,62 +7,14 @@ import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-import { demandOf, nameOf, type StoredGuest } from '../guests.ts';
-import type { Fence, Group, GuestReport, GuestView, HostView, Policy } from '../ha/model.ts';
+import type { Fence, Group, GuestReport, HostView, Policy } from '../ha/model.ts';
 import { isSameLife } from '../ha/model.ts';
 import { offerOf } from '../placement/offer.ts';
-import { guestRecordOf, hostRecordOf } from './stored.ts';
-
-/** Id of a guest, over both kinds. */
-export function guestId(guest: StoredGuest): string {
-  const { kind, namespace, name } = nameOf(guest);
-  return `${kind}/${namespace}/${name}`;
-}
-
-/** Guests that high availability answers for: declared so, placed, and not about to be removed. */
-export function isWatched({ metadata, spec, status }: StoredGuest): boolean {
-  return isProtected(spec.ha) && metadata.deletionTimestamp === undefined && status?.placement !== undefined;
-}
-
-/** Whether the guest is to run, by its run strategy and the last request. */
-export function isToRun({ spec, status }: StoredGuest): boolean {
-  const request = status?.runRequest?.action;
-  const strategy = spec.runStrategy ?? 'Always';
-  switch (strategy) {
-    case 'Always':
-      return true;
-    case 'RerunOnFailure':
-      return request !== 'Stop';
-    case 'Manual':
-      return request === 'Start';
-    case 'Halted':
-      return false;
-    default:
-      return strategy satisfies never;
-  }
-}
-
-/** The view of a guest of which something is stored; `undefined` until it has been given its host's life. */
-export function guestView(guest: StoredGuest): GuestView | undefined {
-  const record = guestRecordOf(guest.status);
-  if (record === undefined) return undefined;
-  const { group, priority } = guest.spec.ha ?? {};
-  const { cpus, memoryBytes } = demandOf(guest);
-  return {
-    id: guestId(guest),
-    uid: guest.metadata.uid,
-    version: guest.metadata.resourceVersion,
-    record,
-    wanted: isToRun(guest) ? 'Started' : 'Stopped',
-    ...(group === undefined ? {} : { group }),
-    // Its host starts it again for as long as it lives.
-    ...{ maxRestart: Number.POSITIVE_INFINITY, maxRelocate: 0, failback: false },
-    ...{ cpus, memoryBytes, liveMigratable: false, priority: priority ?? 0 },
-  };
-}
+import { type GuestIndex, guestId, guestView } from './guestViews.ts';
+import { hostRecordOf } from './stored.ts';
 
 export type HostFacts = {
-  guests: readonly StoredGuest[];
+  guests: GuestIndex;
   votes: ReadonlyMap<string, number>;
   devicesOf(host: string): readonly Stored<FenceDevice>[];
   actions: readonly Stored<FenceAction>[];
@@ -92,14 +43,9 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
   };
 }
 
-const COUNTED = new Set(['Starting', 'Started', 'Stopping', 'Fencing']);
-
 /** The engine counts itself what it knows to be there. */
 function promisedToOthers(host: string, { guests, allocatedBytes }: HostFacts): number {
-  const watched = guests
-    .filter(({ status }) => status?.placement?.host === host && COUNTED.has(status.ha?.state ?? 'Stopped'))
-    .reduce((sum, guest) => sum + demandOf(guest).memoryBytes, 0);
-  return Math.max(0, allocatedBytes(host) - watched);
+  return Math.max(0, allocatedBytes(host) - (guests.countedBytes.get(host) ?? 0));
 }
 
 /** Levels as declared, else each device that can cut its power, by name. */
@@ -118,18 +64,14 @@ function levelsOf(
  * What the host says of guests. One that does not run but is to, in the life it was placed in, is its agent's to start at any moment:
  * it counts as there. Of an earlier life it is gone.
  */
-function reportsOf(
-  { status }: Stored<Host>,
-  guests: readonly StoredGuest[],
-): ReadonlyMap<string, GuestReport> {
-  const byUid = new Map(guests.map((guest) => [guest.metadata.uid, guest]));
+function reportsOf({ status }: Stored<Host>, { byUid }: GuestIndex): ReadonlyMap<string, GuestReport> {
   const reports = new Map<string, GuestReport>();
   for (const { uid, epoch, running } of status?.guests ?? []) {
     const guest = byUid.get(uid);
     if (guest === undefined) continue;
-    const { placement } = guestRecordOf(guest.status) ?? {};
-    const mayStart = isToRun(guest) && isSameLife(status?.keeper, placement);
-    reports.set(guestId(guest), {
+    const view = guestView(guest);
+    const mayStart = view?.wanted === 'Started' && isSameLife(status?.keeper, view.record.placement);
+    reports.set(view?.id ?? guestId(guest), {
       ...{ epoch, failures: 0 },
       state: running ? 'Running' : mayStart ? 'Preparing' : 'Off',
     });

@@ -17,8 +17,8 @@ import type { StoredGuest } from '../guests.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { groupController } from './groups.ts';
+import { guestId } from './guestViews.ts';
 import { recoveryRounds } from './recovery.ts';
-import { guestId } from './views.ts';
 
 export type RecoveryWiring = {
   clock: Clock;

@@ -64,11 +64,12 @@ export async function confirmFence(
   }
 }
 
+/** The name says nothing: a review is stored nowhere. */
 async function whoAmI(client: Client): Promise<string> {
   const asked = { apiVersion: apiVersionOf(SelfSubjectReview), kind: SelfSubjectReview.kind };
   const review = await client.create(SelfSubjectReview, {
     ...asked,
-    metadata: { name: '' },
+    metadata: { name: 'me' },
     spec: undefined,
   });
   const username = review.status?.userInfo?.username;

@@ -93,7 +93,7 @@ function statusOf(
     now: facts.now,
     ...(host.metadata.generation === undefined ? {} : { generation: host.metadata.generation }),
   };
-  const lost = lossOf(host);
+  const lost = lossOf(host, facts.online);
   const ready = lost === undefined ? readiness(host, facts.online) : lossCondition(lost);
   let conditions = setCondition([...(host.status?.conditions ?? [])], ready, at);
   conditions = setCondition(conditions, schedulable(host), at);
@@ -108,10 +108,11 @@ function statusOf(
   };
 }
 
-/** What high availability makes of its silence, which is sooner known than a Lease has run out. */
-function lossOf({ status }: Stored<Host>): 'Suspect' | 'Fencing' | 'Fenced' | undefined {
+/** What high availability makes of its silence, sooner than a Lease runs out; a host that nothing depends on is just Offline then. */
+function lossOf({ status }: Stored<Host>, online: boolean): keyof typeof LOSSES | undefined {
   const state = status?.ha?.state;
-  return state === 'Suspect' || state === 'Fencing' || state === 'Fenced' ? state : undefined;
+  if (state === 'Suspect') return online ? state : undefined;
+  return state === 'Fencing' || state === 'Fenced' ? state : undefined;
 }
 
 const LOSSES = {

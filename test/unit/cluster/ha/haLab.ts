@@ -226,8 +226,11 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
 
   /** Passes under way are waited for, and those wait for devices. */
   const resign = async () => {
-    const resigned = lab.resign();
-    await clock.advance(1_000);
+    let isOver = false;
+    const resigned = lab.resign().finally(() => {
+      isOver = true;
+    });
+    while (!isOver) await clock.advance(500);
     await resigned;
   };
   const guest = (name: string) => api.state.get(VirtualMachine, `default/${name}`) as Stored<VirtualMachine>;

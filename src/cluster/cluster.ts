@@ -25,6 +25,7 @@ import type { FenceProbe, FenceSwitch } from './fencing/probe.ts';
 import { demandOf, type Guest } from './guests.ts';
 import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
+import { archivesOf, importController } from './imports/imports.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
 import { recoveryController } from './incarnation/recovery.ts';
 import { addJoining } from './joining/joining.ts';
@@ -101,8 +102,9 @@ export function addClusterControllers(options: ClusterOptions): void {
     },
   });
   const backups = informers.informer(Backup, {
-    indexes: { ...keptIndexes, schedule: scheduleOf },
+    indexes: { ...keptIndexes, schedule: scheduleOf, archive: archivesOf },
   });
+  manager.add(importController({ hosts, backups }));
   const snapshots = informers.informer(Snapshot, {
     indexes: { ...keptIndexes, schedule: scheduleOf },
   });

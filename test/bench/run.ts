@@ -1,5 +1,6 @@
 /** `npm run bench`: every figure beside what it is compared with, measured in the same run. Needs root, QEMU, LXC and kubectl. */
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Container } from '../../src/api/kinds/container.ts';
@@ -8,6 +9,7 @@ import { connect } from '../../src/main/connect.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { type Lab, startLab } from '../e2e/harness/lab.ts';
 import { benchApiserver } from './apiserver.ts';
+import { benchBackup } from './backup.ts';
 import { BASE, benchContainer, benchHundred, benchMachine, container } from './guests.ts';
 import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
 import { benchMigration } from './migration.ts';
@@ -124,6 +126,16 @@ if (only.length === 0 || only.includes('apiserver')) {
       ...(objects === undefined ? {} : { objects: Number(objects) }),
     }),
   );
+}
+if (only.length === 0 || only.includes('backup')) {
+  const images = await mkdtemp(join(tmpdir(), 'vireo-bench-backup-'));
+  const config = join(images, 'agent.yaml');
+  await writeFile(config, `imagePaths: [${images}]\n`);
+  try {
+    await withLab(['--config', config], (lab) => benchBackup(lab, images));
+  } finally {
+    await rm(images, { recursive: true, force: true });
+  }
 }
 if (only.length === 0 || only.includes('real')) await withLab([], real);
 if (only.length === 0 || only.includes('simulated')) await withLab(['--simulate', '3'], simulated);

@@ -3,7 +3,7 @@ import { BACKUP_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
 import { Namespace } from '../../api/core.ts';
 import { Backup } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
-import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
@@ -22,7 +22,7 @@ import { makeBackup } from './make.ts';
 import { BACKUP_STATUS_PATHS, backupStatus, progressText, wholeSaid } from './status.ts';
 import { undoBackup } from './undo.ts';
 import { withVerified } from './verified.ts';
-import { type BackupWorld, keyOfBackup } from './world.ts';
+import { archiveOf, type BackupWorld, keyOfBackup } from './world.ts';
 
 /** How far it is is said again after this. */
 const FOLLOW_MS = 5_000;
@@ -120,6 +120,8 @@ async function factsOf(world: BackupWorld, { object: backup, now }: Pass<Backup>
 }
 
 async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {
+  if (pass.object.spec.import !== undefined && pass.object.status?.completedAt === undefined)
+    return takeIn(world, pass);
   const decision = decideBackup(await factsOf(world, pass));
   const { object, now } = pass;
   switch (decision.type) {
@@ -144,6 +146,23 @@ async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<PassResul
       return { outcome: waiting('Again', 'it was interrupted and is begun anew', 0) };
     case 'end':
       return end(pass, decision);
+  }
+}
+
+/** What is there already is only told of. */
+async function takeIn(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {
+  const { object, now, signal } = pass;
+  try {
+    const { archives, name } = await archiveOf(world.guests.pools, object);
+    const manifest = await archives.verify(name, signal);
+    const said = { ...wholeSaid(manifest, undefined), reason: 'Imported' };
+    return { outcome: done, status: backupStatus(object, said, now, manifest) };
+  } catch (error) {
+    if (signal.aborted || !(error instanceof ReasonedError)) throw error;
+    const { reason, message } = error;
+    if (error.stalled) return end(pass, { type: 'end', phase: 'Failed', reason, message });
+    const said = { type: 'wait', reason, message } as const;
+    return { outcome: waiting(reason, message, BUSY_MS), status: backupStatus(object, said, now) };
   }
 }
 
@@ -281,7 +300,12 @@ async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup
     if (deletionPolicy === 'Retain' || (await goesWithNamespace(world, object, signal))) return done;
     const pool = world.guests.pools.get(name);
     if (pool?.type === 'Open') {
-      await pool.driver.archives.remove(keyOfBackup(object));
+      const archive = await archiveOf(world.guests.pools, object).catch((error: unknown) => {
+        // An import that names another's archive, or one that has gone, has nothing of its own.
+        if (error instanceof ReasonedError && error.stalled) return undefined;
+        throw error;
+      });
+      await archive?.archives.remove(archive.name);
       world.guests.pools.used.tell(name);
       return done;
     }

@@ -55,7 +55,7 @@ function fields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<Back
     mode,
     consistency,
     stillMilliseconds,
-    archive: keyOfBackup(backup),
+    archive: backup.spec.import?.archive ?? keyOfBackup(backup),
     ...(size > 0 ? { size: formatBytes(size) } : {}),
     parts: parts.map(({ name, file, sha256, sizeBytes }) => ({
       name,

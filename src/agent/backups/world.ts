@@ -5,6 +5,7 @@ import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Archives } from '../../drivers/storage/contract.ts';
+import { archiveMissing } from '../../drivers/storage/manifest.ts';
 import type { PoolTable } from '../pools/table.ts';
 import type { GuestLock } from '../record.ts';
 import type { SnapshotWorld } from '../snapshots/world.ts';
@@ -23,6 +24,30 @@ export type BackupWorld = SnapshotWorld & {
 /** Name of an archive, and of a snapshot it is read from: by the object's uid, so that no later object of its name is taken for it. */
 export function keyOfBackup({ metadata }: Stored<Backup>): string {
   return `backup-${metadata.uid}`;
+}
+
+/**
+ * Where the archive of a Backup is. What an import names is believed only when the archive says so itself. Throws ReasonedError
+ * StoragePoolNotReady, ArchiveMissing, ArchiveOfOther, ArchiveBroken.
+ */
+export async function archiveOf(
+  pools: Pick<PoolTable, 'get'>,
+  backup: Stored<Backup>,
+): Promise<{ archives: Archives; name: string }> {
+  const { metadata, spec } = backup;
+  const archives = archivesIn(pools, spec.pool);
+  if (spec.import === undefined) return { archives, name: keyOfBackup(backup) };
+  const name = spec.import.archive;
+  const manifest = await archives.read(name);
+  if (manifest === undefined) throw archiveMissing(name);
+  const { guest } = manifest;
+  const isOwn =
+    guest.kind === spec.guest.kind &&
+    guest.name === spec.guest.name &&
+    guest.namespace === (metadata.namespace ?? 'default');
+  if (isOwn) return { archives, name };
+  const message = `the archive ${name} is not one of ${spec.guest.kind} ${spec.guest.name} of this namespace`;
+  throw new ReasonedError('ArchiveOfOther', message, { stalled: true });
 }
 
 /** Throws ReasonedError StoragePoolNotReady. */

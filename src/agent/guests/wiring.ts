@@ -5,7 +5,7 @@ import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
 import { beginCopies } from '../backups/atStart.ts';
-import { archivesIn, keyOfBackup } from '../backups/world.ts';
+import { archiveOf } from '../backups/world.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
 import { type GateDeps, passGate } from './gate.ts';
@@ -73,7 +73,8 @@ async function archivedVolume(
   const found = backup(`${namespace}/${restore.backup}`);
   if (found === undefined)
     throw new ReasonedError('BackupNotReady', `no Backup ${restore.backup} stands on this host`);
-  return archivesIn(pools, found.spec.pool).open(keyOfBackup(found), restore.disk, signal);
+  const { archives, name } = await archiveOf(pools, found);
+  return archives.open(name, restore.disk, signal);
 }
 
 export function volumeDeps<T extends GuestObject, Request, Hardware>(

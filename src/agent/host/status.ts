@@ -51,6 +51,7 @@ export function hostStatus(before: HostStatus, view: HostView): HostStatus {
     ...amounts(view),
     pools: withUnseen(poolFields(view.pools), before.pools, view),
     images: withUnseen(imageFields(view.images), before.images, view),
+    ...archiveFields(before, view),
     guests: [...view.guests],
     networks: {
       bridges: network.bridges.slice(0, 64),
@@ -115,6 +116,18 @@ function poolFields(pools: ReadonlyMap<string, PoolState>): NonNullable<HostStat
     .flatMap(([name, pool]) => (pool.type === 'Elsewhere' ? [] : [poolField(name, pool)]))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .slice(0, 64);
+}
+
+/** Only where somebody has asked for them; before the pools are open what was said stands. */
+function archiveFields(before: HostStatus, { pools, beginning }: HostView): Pick<HostStatus, 'archives'> {
+  const found = [...pools].flatMap(([pool, state]) =>
+    state.type === 'Open' ? (state.archives ?? []).map((archive) => ({ ...archive, pool })) : [],
+  );
+  if (beginning && found.length === 0)
+    return before.archives === undefined ? {} : { archives: before.archives };
+  if (found.length === 0) return before.archives === undefined ? {} : { archives: [] };
+  const newest = found.toSorted((a, b) => b.takenAt.localeCompare(a.takenAt)).slice(0, 256);
+  return { archives: newest.toSorted((a, b) => (a.archive < b.archive ? -1 : 1)) };
 }
 
 function poolField(

@@ -13,6 +13,7 @@ import type { StoragePool as PoolDriver } from '../../drivers/storage/contract.t
 import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { CONTROLLERS } from '../access.ts';
 import { isAllowedPath } from '../allowlist.ts';
+import { findArchives } from './archives.ts';
 import type { PoolTable } from './table.ts';
 
 /** How often fill and health are read. */
@@ -110,7 +111,8 @@ async function settlePool(
   try {
     const driver = await open({ type: spec.type, name, path }, spec.shared === true);
     const facts = await driver.facts();
-    pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces });
+    const archives = spec.importArchives === true ? { archives: await findArchives(driver.archives) } : {};
+    pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces, ...archives });
     return waiting('Watching', 'fill and health are read again', POOL_POLL_MS);
   } catch (error) {
     const outcome = outcomeOf(error, 'PoolUnusable');

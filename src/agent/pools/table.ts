@@ -1,6 +1,7 @@
 /** The storage pools this host has open: written by the pools' controller, read by guests, images and the Host's status. */
 import type { PoolFacts, StoragePool } from '../../drivers/storage/contract.ts';
 import { type Announcement, createAnnouncement } from '../announcement.ts';
+import type { FoundArchive } from './archives.ts';
 
 export type PoolState =
   | {
@@ -8,6 +9,8 @@ export type PoolState =
       driver: StoragePool;
       facts: PoolFacts;
       allowedNamespaces: readonly string[] | undefined;
+      /** What Backups are to be made of again; absent: nobody asked. */
+      archives?: readonly FoundArchive[];
     }
   /** Wanted here but not usable. */
   | { type: 'Broken'; reason: string; message: string }

@@ -6,7 +6,7 @@ import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { StoragePool } from '../../drivers/storage/contract.ts';
-import { archivesIn, keyOfBackup } from '../backups/world.ts';
+import { archiveOf } from '../backups/world.ts';
 import { isHeldOff, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
@@ -22,7 +22,8 @@ export async function prepareDisks(
   for (const { name, id, driver, key } of disksOf({ guests }, record)) {
     const open = async (until: AbortSignal) => {
       const backup = await findBackup(until);
-      return archivesIn(guests.pools, backup.spec.pool).open(keyOfBackup(backup), name, until);
+      const found = await archiveOf(guests.pools, backup);
+      return found.archives.open(found.name, name, until);
     };
     const shift = record.idBase === undefined ? {} : { idBase: record.idBase };
     await driver.replacements.prepare({ id, name: key, open, ...shift }, signal);

@@ -5,7 +5,7 @@ import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { Pass } from '../../runtime/contract.ts';
 import { isAllowedNamespace } from '../allowlist.ts';
-import { keyOfBackup } from '../backups/world.ts';
+import { archiveOf } from '../backups/world.ts';
 import { handleOf } from '../guests/gather.ts';
 import { lockFor } from '../guests/locks.ts';
 import { read } from '../guests/read.ts';
@@ -58,7 +58,8 @@ async function lookAtArchive(
   try {
     const pool = backup && pools.get(backup.spec.pool);
     const isOpen = pool?.type === 'Open';
-    const manifest = backup && isOpen ? await pool.driver.archives.read(keyOfBackup(backup)) : undefined;
+    const found = backup && isOpen ? await archiveOf(pools, backup) : undefined;
+    const manifest = await found?.archives.read(found.name);
     const isAllowed = isOpen && isAllowedNamespace(pool.allowedNamespaces, namespace);
     return judgeArchive({
       spec: restore.spec,

@@ -6,7 +6,7 @@ import { done, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { CONTROLLERS, VERIFY_ACCESS } from '../access.ts';
-import { archivesIn, type BackupWorld, keyOfBackup } from '../backups/world.ts';
+import { archiveOf, type BackupWorld } from '../backups/world.ts';
 import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
 import { decideVerify } from './decide.ts';
 
@@ -77,7 +77,10 @@ async function execute(
     const read = await guests.jobs.run(
       groupOf(object),
       'read',
-      (until) => archivesIn(guests.pools, backup.spec.pool).verify(keyOfBackup(backup), until),
+      async (until) => {
+        const { archives, name } = await archiveOf(guests.pools, backup);
+        return archives.verify(name, until);
+      },
       () => guests.enqueue(CONTROLLERS.verifies, keyOf(object.metadata)),
     );
     if (read === undefined) {

@@ -18,10 +18,11 @@ import {
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
-const fixed = ['mode', 'compression', 'bandwidth', 'notBefore'].map((field) => ({
+/** In CEL a word of its language is written with underscores around it. */
+const fixed = ['mode', 'compression', 'bandwidth', 'notBefore', '__import__'].map((field) => ({
   rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
   message: 'cannot be changed',
-  fieldPath: `.${field}`,
+  fieldPath: `.${field.replaceAll('__', '')}`,
 }));
 
 const spec = object(
@@ -53,6 +54,17 @@ const spec = object(
       ),
     ),
     protected: Type.Optional(flag('A schedule neither deletes it nor counts it. May be changed.')),
+    import: Type.Optional(
+      object(
+        'An archive that is there already: nothing is made. It must be one of this guest, by namespace, kind and name.',
+        {
+          archive: text('Name of the directory in `archives/` of the pool.', 43, {
+            pattern: '^backup-[0-9a-f-]{36}$',
+          }),
+          host: objectName('Host where it lies.'),
+        },
+      ),
+    ),
     notBefore: Type.Optional(time('Not begun before.')),
     startDeadlineSeconds: Type.Optional(
       integer(

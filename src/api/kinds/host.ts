@@ -3,6 +3,7 @@ import {
   atomicList,
   bytes,
   conditions,
+  dnsLabel,
   flag,
   integer,
   mapList,
@@ -108,6 +109,23 @@ const status = object('What the host is and has.', {
       ['name'],
       64,
       'Pools this host has.',
+    ),
+  ),
+  archives: Type.Optional(
+    mapList(
+      object('An archive in a pool with importArchives.', {
+        archive: text('Name of its directory in the pool.', 128),
+        pool: objectName('StoragePool.'),
+        guest: object('The guest that was backed up.', {
+          kind: oneOf(['VirtualMachine', 'Container'], 'Kind.'),
+          namespace: dnsLabel('Namespace.'),
+          name: dnsLabel('Name.'),
+        }),
+        takenAt: time('The moment it shows.'),
+      }),
+      ['archive'],
+      256,
+      'The newest.',
     ),
   ),
   images: Type.Optional(

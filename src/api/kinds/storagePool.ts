@@ -39,6 +39,11 @@ const spec = object(
     hosts: Type.Optional(
       setList(objectName('Name of a Host.'), 512, 'Hosts that have the pool; all when absent.'),
     ),
+    importArchives: Type.Optional(
+      flag(
+        'Archives in the pool that no Backup stands for become Backups again, in the namespaces of their guests: after the state of the cluster was lost.',
+      ),
+    ),
     allowedNamespaces: Type.Optional(
       setList(
         objectName('Name of a namespace.'),

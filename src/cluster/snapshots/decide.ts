@@ -35,6 +35,8 @@ export function decideKept(facts: KeptFacts): KeptDecision {
   if (isLost && job.status?.phase === 'Ready')
     return end('Lost', 'HostGone', `it lay on the host ${host}, which has been removed`);
   if (isOver) return { type: 'rest' };
+  if ('import' in job.spec && job.spec.import !== undefined)
+    return host === undefined ? { type: 'assign', host: job.spec.import.host } : { type: 'rest' };
   if (isLost && hasBegun(job)) return end('Failed', 'HostGone', `the host ${host} has been removed`);
   return hasBegun(job) ? { type: 'rest' } : begin(facts);
 }

@@ -192,6 +192,8 @@ export type Archives = {
   save(name: string, volume: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<void>;
   /** Takes sums, flushes everything, and shows it. Throws ReasonedError PoolFull. */
   finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;
+  /** Names of all that are there, damaged ones too, in order. */
+  list(): Promise<string[]>;
   /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
   read(name: string): Promise<ArchiveManifest | undefined>;
   /** Reads one volume in it and compares. Throws as `verify` does, ArchiveMissing also when it has no such volume. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Namespace } from '../../../src/api/core.ts';
 import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
 import { Container } from '../../../src/api/kinds/container.ts';
+import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { ArchiveManifest } from '../../../src/drivers/storage/contract.ts';
 import { crashEverywhere } from './crashEverywhere.ts';
@@ -323,6 +324,66 @@ describe('a Verify', () => {
     await lab.until('it has expired', () => lab.verify('waiting')?.status?.phase === 'Failed', 700_000);
     expect(lab.conditionOf(lab.verify('waiting'), 'Stalled')?.reason).toBe('Expired');
     expect(found(lab)).toBeUndefined();
+    await agent.stop();
+  });
+});
+
+describe('an archive whose Backup was lost', () => {
+  /** As after the loss of the cluster's state: the guest and its pool are declared anew. */
+  const labWithArchive = async () => {
+    const { lab, agent } = await labWithWeb();
+    await backUp(lab, 'first', { deletionPolicy: 'Retain' });
+    const archive = statusOf(lab, 'first')?.archive ?? '';
+    await lab.remove(Backup, 'first');
+    await lab.until('it is gone', () => lab.backup('first') === undefined);
+    return { lab, agent, archive };
+  };
+  const imported = (lab: Lab, name: string, archive: string, guest: BackupSpec['guest'] = WEB) => {
+    lab.createBackup(name, guest, { import: { archive, host: 'h1' } });
+    return lab.until(`${name} is over`, () => isOver(lab, name));
+  };
+
+  it('is told of by the host when the pool asks for it', async () => {
+    const { lab, agent, archive } = await labWithArchive();
+    expect(lab.host()?.status).not.toHaveProperty('archives');
+    await lab.user.mergePatch(StoragePool, { name: 'local' }, { spec: { importArchives: true } });
+    await lab.until('it is told of', () => lab.host()?.status?.archives?.length === 1);
+    expect(lab.host()?.status?.archives).toMatchObject([
+      { archive, pool: 'local', guest: { kind: 'VirtualMachine', namespace: 'default', name: 'web' } },
+    ]);
+    await lab.user.mergePatch(StoragePool, { name: 'local' }, { spec: { importArchives: false } });
+    await lab.until('it is told of no more', () => lab.host()?.status?.archives?.length === 0);
+    await agent.stop();
+  });
+
+  it('is a Backup again by import, from which guests are made and restored, and goes with it', async () => {
+    const { lab, agent, archive } = await labWithArchive();
+    await imported(lab, 'again', archive);
+    expect(statusOf(lab, 'again')).toMatchObject({ phase: 'Succeeded', archive, parts: [{ name: 'data' }] });
+    expect(reasonOf(lab, 'again')).toBe('Imported');
+    lab.createMachine('copy', {
+      disks: [{ name: 'data', pool: 'local', source: { backup: { name: 'again' } } }],
+    });
+    await lab.until('it is Ready', () => lab.conditionOf(lab.machine('copy'), 'Ready')?.status === 'True');
+    lab.createRestore('back', 'again', WEB, { ifRunning: 'Stop' });
+    await lab.until('it is restored', () => lab.restore('back')?.status?.phase === 'Succeeded');
+    await lab.remove(Backup, 'again');
+    await lab.until('it is gone', () => lab.backup('again') === undefined);
+    expect(archives(lab)).toEqual([]);
+    await agent.stop();
+  });
+
+  it('of another guest is not had by its name, nor removed by it', async () => {
+    const { lab, agent, archive } = await labWithArchive();
+    await imported(lab, 'theft', archive, { ...WEB, name: 'other' });
+    expect(reasonOf(lab, 'theft')).toBe('ArchiveOfOther');
+    await imported(lab, 'none', 'backup-00000000-0000-4000-8000-000000000099');
+    expect(reasonOf(lab, 'none')).toBe('ArchiveMissing');
+    for (const name of ['theft', 'none']) {
+      await lab.remove(Backup, name);
+      await lab.until(`${name} is gone`, () => lab.backup(name) === undefined);
+    }
+    expect(archives(lab)).toHaveLength(1);
     await agent.stop();
   });
 });

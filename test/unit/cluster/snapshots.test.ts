@@ -178,6 +178,33 @@ describe('a Backup', () => {
     await lab.resign();
   });
 
+  it('is made again of an archive that a host has found, once, where its object is lost', async () => {
+    const lab = await labWithHosts('h1');
+    seedBackup(lab, { phase: 'Succeeded', host: 'h1', completedAt: '2026-01-01T00:00:00Z' });
+    await lab.advance(1_000);
+    const known = `backup-${backupOf(lab)?.metadata.uid}`;
+    const lost = 'backup-00000000-0000-4000-8000-0000000000ab';
+    const guest = { kind: 'VirtualMachine', namespace: 'default', name: 'web' } as const;
+    const archives = [known, lost].map((archive) => ({
+      archive,
+      pool: 'local',
+      guest,
+      takenAt: '2026-01-02T00:00:00Z',
+    }));
+    await lab.api.mergePatch(Host, { name: 'h1' }, { status: { archives } }, { subresource: 'status' });
+    await lab.advance(1_000);
+    const again = lab.get(Backup, 'default/web-20260102-000000ab');
+    expect(again).toMatchObject({
+      spec: { guest: GUEST, pool: 'local', import: { archive: lost, host: 'h1' } },
+      status: { host: 'h1' },
+    });
+    expect(lab.api.state.list(Backup)).toHaveLength(2);
+    await lab.lead();
+    await lab.advance(61_000);
+    expect(lab.api.state.list(Backup)).toHaveLength(2);
+    await lab.resign();
+  });
+
   it('is looked at by a Verify on the host where its archive lies, once it is made', async () => {
     const lab = await labWithHosts('h1', 'h2');
     const seed = (name: string) =>

@@ -64,6 +64,7 @@ export function createSimulatedArchives({
       filled.delete(name);
       return manifest;
     },
+    list: () => files.list(`${path}/archives`),
     read,
     open: async (name, volume, signal) => {
       await clock.sleep(latencyMs, signal);
@@ -79,7 +80,7 @@ export function createSimulatedArchives({
     },
     remove: async (name) => {
       filled.delete(name);
-      await files.remove(`${place(name)}/${manifestName}`);
+      await files.removeTree(place(name));
     },
   };
 }

@@ -122,6 +122,7 @@ export function createArchives(room: PoolRoom): Archives {
       forget(name);
       return manifest;
     },
+    list: () => files.directories(layout.archives),
     read: readManifest,
     open: async (name, volume, signal) => {
       const manifest = await readManifest(name);

@@ -151,8 +151,17 @@ export async function checkReadable(
   }
 }
 
-/** SHA-256 of a file, hexadecimal, by a program of its own: gigabytes are not read on the thread that looks after guests. */
+/**
+ * SHA-256 of a file, hexadecimal, by a program of its own: gigabytes are not read on the thread that looks after guests. OpenSSL knows the
+ * instructions that processors have for it, and is several times as fast as sha256sum where it is there.
+ */
 export async function sumOf(tools: Tools, path: string, signal: AbortSignal): Promise<string> {
+  try {
+    const { stdout } = await tools.run(['openssl', 'dgst', '-sha256', '-r', path], { signal });
+    if (/^[0-9a-f]{64} /.test(stdout)) return stdout.slice(0, 64);
+  } catch (error) {
+    if (!(error instanceof ReasonedError)) throw error;
+  }
   const { stdout } = await tools.run(['sha256sum', '--binary', '--', path], { signal });
   return stdout.replace(/^\\/, '').slice(0, 64);
 }

@@ -1,0 +1,26 @@
+/** The archives that lie in a pool whose objects may be lost: what their manifests say of themselves, newest first. */
+import type { Archives } from '../../drivers/storage/contract.ts';
+
+export type FoundArchive = {
+  archive: string;
+  guest: { kind: 'VirtualMachine' | 'Container'; namespace: string; name: string };
+  takenAt: string;
+};
+
+/** Most that a host tells of in one pool. */
+const MOST = 128;
+/** Names that this program gives. */
+const OURS = /^backup-[0-9a-f-]{36}$/;
+
+/** Those that can be read; a damaged one is passed over. */
+export async function findArchives(archives: Pick<Archives, 'list' | 'read'>): Promise<FoundArchive[]> {
+  const found: FoundArchive[] = [];
+  for (const archive of await archives.list()) {
+    const manifest = OURS.test(archive) ? await archives.read(archive).catch(() => undefined) : undefined;
+    if (manifest === undefined) continue;
+    const { kind, namespace, name } = manifest.guest;
+    if (kind !== 'VirtualMachine' && kind !== 'Container') continue;
+    found.push({ archive, guest: { kind, namespace, name }, takenAt: manifest.takenAt });
+  }
+  return found.toSorted((a, b) => b.takenAt.localeCompare(a.takenAt)).slice(0, MOST);
+}

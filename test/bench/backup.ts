@@ -165,7 +165,6 @@ const meta = (kind: string, name: string) => ({
 async function backUp({ client }: Bench, name: string, guest: BackupSpec['guest']): Promise<void> {
   await client.create(Backup, { ...meta('Backup', name), spec: { guest, pool: 'local' } });
   await succeeded(client, Backup, name);
-  console.log(JSON.stringify((await client.get(Backup, ref(name))).status), Date.now());
 }
 
 async function restore({ client }: Bench, name: string, guest: BackupSpec['guest']): Promise<void> {

@@ -1,7 +1,7 @@
 /** Makes and grows disk files with qemu-img. Nothing here decides; the pool has checked owner, size and space. */
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { Tools } from './tools.ts';
+import { type Tools, wholeVolumeMs } from './tools.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
 
@@ -123,5 +123,6 @@ export async function restoreDisk(
 ): Promise<void> {
   await tools.run(['qemu-img', 'convert', '-q', '-f', 'qcow2', '-O', disk.format, from, disk.path], {
     signal,
+    timeoutMs: wholeVolumeMs,
   });
 }

@@ -10,6 +10,8 @@ import type { World } from '../../../base/world.ts';
 import { poolFull } from '../refusals.ts';
 
 const longTimeoutMs = 3_600_000;
+/** For what goes over a whole volume, perhaps slowed down on purpose: there is a signal to end it. */
+export const wholeVolumeMs = 7 * 24 * 3_600_000;
 /** How long a program has to say why its pipe broke. */
 const graceMs = 2_000;
 

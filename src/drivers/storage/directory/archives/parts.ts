@@ -4,7 +4,7 @@ import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.
 import { archiveBroken } from '../../manifest.ts';
 import { measureArchivedDisk } from '../disks.ts';
 import { whileItRuns } from '../rsync.ts';
-import type { Tools } from '../tools.ts';
+import { type Tools, wholeVolumeMs } from '../tools.ts';
 
 type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
 type Disk = Extract<VolumeAttachment, { type: 'File' }>;
@@ -53,9 +53,7 @@ export async function saveDisk(
   const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression)];
   await tools.run(
     ['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...rate, ...compress, path, to],
-    {
-      signal,
-    },
+    { signal, timeoutMs: wholeVolumeMs },
   );
 }
 
@@ -77,7 +75,7 @@ export async function saveTree(
     ...(await ownersAsInside(tools, tree, to.maps, signal)),
     ...['--file', to.file, '--directory', tree.path, '.'],
   ];
-  await tools.run(argv, { signal });
+  await tools.run(argv, { signal, timeoutMs: wholeVolumeMs });
 }
 
 /** A second of rest after as many bytes as a second may have: tar has no better way (tar(1), checkpoints count records). */
@@ -144,7 +142,10 @@ export async function checkReadable(
   try {
     if (kind === 'Disk') await measureArchivedDisk(tools, path, signal);
     else
-      await tools.run(['tar', '--list', '--verbose', '--index-file=/dev/null', '--file', path], { signal });
+      await tools.run(['tar', '--list', '--verbose', '--index-file=/dev/null', '--file', path], {
+        signal,
+        timeoutMs: wholeVolumeMs,
+      });
   } catch (error) {
     if (!(error instanceof ReasonedError) || error.reason !== 'StorageFailed') throw error;
     throw archiveBroken(name, `the part ${file} cannot be read: ${error.message}`);
@@ -157,11 +158,17 @@ export async function checkReadable(
  */
 export async function sumOf(tools: Tools, path: string, signal: AbortSignal): Promise<string> {
   try {
-    const { stdout } = await tools.run(['openssl', 'dgst', '-sha256', '-r', path], { signal });
+    const { stdout } = await tools.run(['openssl', 'dgst', '-sha256', '-r', path], {
+      signal,
+      timeoutMs: wholeVolumeMs,
+    });
     if (/^[0-9a-f]{64} /.test(stdout)) return stdout.slice(0, 64);
   } catch (error) {
     if (!(error instanceof ReasonedError)) throw error;
   }
-  const { stdout } = await tools.run(['sha256sum', '--binary', '--', path], { signal });
+  const { stdout } = await tools.run(['sha256sum', '--binary', '--', path], {
+    signal,
+    timeoutMs: wholeVolumeMs,
+  });
   return stdout.replace(/^\\/, '').slice(0, 64);
 }

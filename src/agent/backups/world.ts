@@ -5,7 +5,6 @@ import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Archives } from '../../drivers/storage/contract.ts';
-import { archiveMissing } from '../../drivers/storage/manifest.ts';
 import type { PoolTable } from '../pools/table.ts';
 import type { GuestLock } from '../record.ts';
 import type { SnapshotWorld } from '../snapshots/world.ts';
@@ -39,7 +38,10 @@ export async function archiveOf(
   if (spec.import === undefined) return { archives, name: keyOfBackup(backup) };
   const name = spec.import.archive;
   const manifest = await archives.read(name);
-  if (manifest === undefined) throw archiveMissing(name);
+  if (manifest === undefined)
+    throw new ReasonedError('ArchiveMissing', `the pool ${spec.pool} holds no archive ${name}`, {
+      stalled: true,
+    });
   const { guest } = manifest;
   const isOwn =
     guest.kind === spec.guest.kind &&

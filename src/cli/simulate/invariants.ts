@@ -91,6 +91,7 @@ export function createInvariants(cluster: Cluster): Invariants {
         violate('S10', `${guest} is started while it is to be ${before.spec.state}`);
       recoveredByProof(guest, before, reason);
       fits(guest, placement.host, before);
+      hasRoom(guest, placement.host, before);
     },
     atEnd: () => endState(cluster, violate),
   };
@@ -112,6 +113,19 @@ export function createInvariants(cluster: Cluster): Invariants {
     const isProven =
       isSameLife(host?.proof, from) || (host?.life !== undefined && !isSameLife(host.life, from));
     if (!isProven) violate('S2', `${guest} is recovered from ${from.host} without a proof (${reason})`);
+  }
+
+  /** No memory is promised twice: what others on that host have been given, and this guest, are no more than it has. */
+  function hasRoom(guest: string, name: string, { spec }: StoredGuest): void {
+    const { hostSpecs, guests, policy } = cluster.api.objects;
+    let promised = spec.memoryBytes;
+    for (const [other, { value }] of guests) {
+      const { placement, state, target } = value.record;
+      const isThere = (placement?.host === name && !LEFT_ALONE.has(state)) || target === name;
+      if (other !== guest && isThere) promised += value.spec.memoryBytes;
+    }
+    const has = (hostSpecs.get(name)?.memoryBytes ?? 0) * (policy.memoryOvercommit ?? 1);
+    if (promised > has) violate('S13', `${guest} is placed on ${name}, which has promised its memory`);
   }
 
   function fits(guest: string, name: string, { spec }: StoredGuest): void {

@@ -95,6 +95,10 @@ function byFate(guest: GuestView, host: HostView | undefined, round: Round): Nex
   switch (host?.record.state) {
     case undefined:
       return undefined;
+    case 'Suspect':
+      return round.view.policy.haPaused === undefined
+        ? undefined
+        : waitFor(guest, 'Paused: its host is silent');
     case 'Fencing':
     case 'Fenced':
       return to(settled(record), 'Fencing', `${host?.name} is ${host?.record.state}`, {
@@ -188,7 +192,10 @@ function fromStarted(guest: GuestView, round: Round): Next {
   if (isGoneWithItsLife(guest, host)) return again(guest, host, round, 'its host lives anew');
   const report = reportOf(guest, host);
   if (report?.state === 'Off' && !isShuttingDown(host)) return again(guest, host, round, 'it ended');
-  return undefined;
+  // What it waited for has passed.
+  return record.reason === undefined || !isPresent(host)
+    ? undefined
+    : { record: without(record, 'reason'), reason: 'its host is back' };
 }
 
 function fromStopping(guest: GuestView, round: Round): Next {

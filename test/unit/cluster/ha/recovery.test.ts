@@ -186,6 +186,7 @@ describe('nobody is judged', () => {
     await lab.advance(60_000);
     expect(lab.switched).toEqual([]);
     expect(lab.guest('db').status?.placement?.host).toBe('a');
+    expect(lab.guest('db').status?.ha).toMatchObject({ state: 'Started', reason: 'Paused' });
     await lab.resign();
   });
 

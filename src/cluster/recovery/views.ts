@@ -7,6 +7,7 @@ import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
+import { levelsOf } from '../fencing/levels.ts';
 import type { Fence, Group, GuestReport, HostView, Policy } from '../ha/model.ts';
 import { isSameLife } from '../ha/model.ts';
 import { offerOf } from '../placement/offer.ts';
@@ -46,18 +47,6 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
 /** The engine counts itself what it knows to be there. */
 function promisedToOthers(host: string, { guests, allocatedBytes }: HostFacts): number {
   return Math.max(0, allocatedBytes(host) - (guests.countedBytes.get(host) ?? 0));
-}
-
-/** Levels as declared, else each device that can cut its power, by name. */
-function levelsOf(
-  { spec }: Stored<Host>,
-  devices: readonly Stored<FenceDevice>[],
-): readonly (readonly string[])[] {
-  if (spec.fencing !== undefined) return spec.fencing.levels.map(({ devices: names }) => names);
-  return devices
-    .filter(({ status }) => status?.reach !== 'Fabric')
-    .map(({ metadata }) => [metadata.name])
-    .sort();
 }
 
 /**

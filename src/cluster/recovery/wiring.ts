@@ -13,6 +13,7 @@ import type { Manager } from '../../runtime/contract.ts';
 import { fenceActionController } from '../fencing/actions.ts';
 import { fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
+import { fencingReadinessController } from '../fencing/readiness.ts';
 import type { StoredGuest } from '../guests.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
@@ -42,6 +43,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const groups = informers.informer(HAGroup);
   const policies = informers.informer(ClusterPolicy);
   manager.add(fenceDeviceController({ devices, hosts, fence }));
+  manager.add(fencingReadinessController({ hosts, devices, policies }));
   manager.add(groupController(groups, hosts));
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
   manager.add(

@@ -1,0 +1,96 @@
+/** Says of each host, before it is lost, what would prove that it is dead: its condition FencingReady, while high availability is on. */
+import { CLUSTER_POLICY, type ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
+import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
+import { Host } from '../../api/kinds/host.ts';
+import type { Condition, Stored } from '../../api/meta.ts';
+import { done } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
+import { findCondition, removeCondition, setCondition } from '../../runtime/conditions.ts';
+import type { Controller } from '../../runtime/contract.ts';
+import { trigger } from '../../runtime/trigger.ts';
+import { hostsOfDevice } from './devices.ts';
+import { levelsOf } from './levels.ts';
+
+const TYPE = 'FencingReady';
+
+export type ReadinessSources = {
+  hosts: Informer<Host>;
+  /** Has the index `host`. */
+  devices: Informer<FenceDevice>;
+  policies: Informer<ClusterPolicy>;
+};
+
+export function fencingReadinessController({ hosts, devices, policies }: ReadinessSources): Controller<Host> {
+  return {
+    name: 'fencing-readiness',
+    kind: Host,
+    informer: hosts,
+    writes: [`status.conditions.${TYPE}`],
+    triggers: [
+      trigger(devices, ({ before, after }) => {
+        const named = [before, after].flatMap((device) =>
+          device === undefined ? [] : hostsOfDevice(device),
+        );
+        return [...new Set(named)];
+      }),
+      trigger(policies, () => hosts.list().map(({ metadata }) => metadata.name)),
+    ],
+    reconcile: async ({ object: host, now }) => {
+      const { generation, name } = host.metadata;
+      const { conditions = [] } = host.status ?? {};
+      const policy = policies.get(CLUSTER_POLICY);
+      const judged = judgeFencing(host, {
+        policy,
+        named: devices.byIndex('host', name),
+        device: (one) => devices.get(one),
+      });
+      if (judged === undefined && findCondition(conditions, TYPE) === undefined) return { outcome: done };
+      const next =
+        judged === undefined
+          ? removeCondition(conditions, TYPE)
+          : setCondition(conditions, { type: TYPE, ...judged }, { now, generation });
+      return { outcome: done, status: { ...host.status, conditions: next } };
+    },
+  };
+}
+
+type Judged = Pick<Condition, 'status' | 'reason' | 'message'>;
+
+/** What would prove that the host is dead; undefined while high availability is off. Pure. */
+export function judgeFencing(
+  host: Stored<Host>,
+  facts: {
+    policy: ClusterPolicy | undefined;
+    named: readonly Stored<FenceDevice>[];
+    device(name: string): Stored<FenceDevice> | undefined;
+  },
+): Judged | undefined {
+  if (facts.policy === undefined) return undefined;
+  const { name } = host.metadata;
+  const levels = levelsOf(host, facts.named);
+  const problems = levels.map((level) =>
+    level.flatMap((device) => problemOf(device, name, facts.device(device))),
+  );
+  if (problems.some((level) => level.length === 0))
+    return { status: 'True', reason: 'DeviceReady', message: '' };
+  const broken = problems.flat();
+  const isBelieved =
+    host.status?.keeper?.watchdog === 'Armed' || facts.policy.spec.selfFenceWithoutWatchdog === 'Allow';
+  if (host.status?.keeper !== undefined && isBelieved)
+    return {
+      status: 'True',
+      reason: 'SelfFencing',
+      message: ['its guests wait until it has certainly killed them', ...broken].join('; '),
+    };
+  const remedy = `when ${name} is lost nothing proves it and its guests wait for a person: add a FenceDevice that cuts its power, or a watchdog`;
+  return { status: 'False', reason: 'NothingProves', message: [remedy, ...broken].join('; ') };
+}
+
+function problemOf(name: string, host: string, device: Stored<FenceDevice> | undefined): string[] {
+  if (device === undefined) return [`there is no FenceDevice ${name}`];
+  if (!hostsOfDevice(device).includes(host)) return [`FenceDevice ${name} does not name ${host}`];
+  if (device.status?.reach === 'Fabric') return [`FenceDevice ${name} cuts only the network`];
+  const row = device.status?.hosts?.find((one) => one.name === host);
+  if (row === undefined) return [`FenceDevice ${name} has not answered yet`];
+  return row.reason === undefined ? [] : [`FenceDevice ${name}: ${row.reason}`];
+}

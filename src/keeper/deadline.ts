@@ -7,6 +7,19 @@ import type { HaTimings, StatedTimings } from '../api/haTimings.ts';
 /** What one voter says when it is asked: how long ago its last acknowledged renewal was sent; undefined: it has too little history. */
 export type PeerAnswer = { votes: number; ageMs: number | undefined };
 
+/** What one table of votes makes of a round of questions: the answers, this host's own votes, and those of all. */
+export type Ballot = { answers: readonly PeerAnswer[]; self: number; total: number };
+
+/** All that a deadline rests on, for a keeper that goes on where another of the same term has ended. Times of the boot clock. */
+export type DeadlineState = {
+  stated: StatedTimings;
+  pending: StatedTimings;
+  acknowledgedAt: number;
+  historySince?: number;
+  heardAt: number;
+  base: number;
+};
+
 /** `Excuse age ignored` is one of the broken keepers the tests must catch. */
 export type KeeperFlaw = 'ExcuseAgeIgnored';
 
@@ -15,8 +28,8 @@ export type Deadline = {
   acknowledged(sentAt: number): void;
   /** A renewal that states these times is about to be sent: shorter ones hold from now on, longer ones when it is acknowledged. */
   stating(timings: StatedTimings): void;
-  /** A round of questions begun at `startedAt` is over; `self` is this host's own votes, `total` those of all. */
-  asked(startedAt: number, answers: readonly PeerAnswer[], voters: { self: number; total: number }): void;
+  /** A round of questions begun at `startedAt` is over. Of more than one ballot, while tables of votes change, all must say the same. */
+  asked(startedAt: number, ballots: readonly Ballot[]): void;
   /** Age of the last acknowledged renewal, for peers that ask; undefined before there is enough history to say so. */
   age(now: number): number | undefined;
   /** Renewing fails: peers are to be asked. */
@@ -26,6 +39,7 @@ export type Deadline = {
   killAt(): number;
   /** The watchdog may be fed: even if this was the last time, the host is reset before it must be dead. */
   mayFeed(now: number): boolean;
+  state(): DeadlineState;
 };
 
 /** A term begins: from now on the host has guests to answer for. */
@@ -35,12 +49,17 @@ export function createDeadline(
   intervals: Pick<HaTimings, 'renewInterval'>,
   flaw?: KeeperFlaw,
 ): Deadline {
-  let stated = initial;
-  let pending = initial;
-  let acknowledgedAt = begunAt;
-  let historySince: number | undefined;
-  let heardAt = begunAt;
-  let base = begunAt;
+  const heard = { acknowledgedAt: begunAt, heardAt: begunAt, base: begunAt };
+  return resumeDeadline({ stated: initial, pending: initial, ...heard }, intervals, flaw);
+}
+
+/** The deadline of a term that goes on. */
+export function resumeDeadline(
+  from: DeadlineState,
+  intervals: Pick<HaTimings, 'renewInterval'>,
+  flaw?: KeeperFlaw,
+): Deadline {
+  let { stated, pending, acknowledgedAt, historySince, heardAt, base } = from;
 
   const shortest = (name: keyof StatedTimings): number => Math.min(stated[name], pending[name]);
 
@@ -55,15 +74,17 @@ export function createDeadline(
       heardAt = Math.max(heardAt, sentAt);
       base = Math.max(base, sentAt);
     },
-    asked: (startedAt, answers, { self, total }) => {
-      const votesOf = (those: readonly PeerAnswer[]) => those.reduce((sum, { votes }) => sum + votes, 0);
-      if (self + votesOf(answers) >= total / 2) heardAt = Math.max(heardAt, startedAt);
+    asked: (startedAt, ballots) => {
       const isOld = (ageMs: number | undefined) =>
         flaw === 'ExcuseAgeIgnored' ||
         (ageMs !== undefined && ageMs >= Math.max(stated.excuseAge, pending.excuseAge));
-      const own = isOld(historySince === undefined ? undefined : startedAt - acknowledgedAt) ? self : 0;
-      if (own + votesOf(answers.filter(({ ageMs }) => isOld(ageMs))) >= total / 2)
-        base = Math.max(base, startedAt);
+      const isSelfOld = isOld(historySince === undefined ? undefined : startedAt - acknowledgedAt);
+      const answered = ({ self, answers, total }: Ballot) => self + votesOf(answers) >= total / 2;
+      const excused = ({ self, answers, total }: Ballot) =>
+        (isSelfOld ? self : 0) + votesOf(answers.filter(({ ageMs }) => isOld(ageMs))) >= total / 2;
+      if (ballots.length === 0) return;
+      if (ballots.every(answered)) heardAt = Math.max(heardAt, startedAt);
+      if (ballots.every(excused)) base = Math.max(base, startedAt);
     },
     age: (now) =>
       historySince === undefined || now - historySince < Math.max(stated.excuseAge, pending.excuseAge)
@@ -75,5 +96,13 @@ export function createDeadline(
     mayFeed: (now) =>
       now + Math.max(stated.watchdogTimeout, pending.watchdogTimeout) <=
       base + shortest('selfFenceAfter') + shortest('killTime'),
+    state: () => ({
+      ...{ stated, pending, acknowledgedAt, heardAt, base },
+      ...(historySince === undefined ? {} : { historySince }),
+    }),
   };
+}
+
+function votesOf(answers: readonly PeerAnswer[]): number {
+  return answers.reduce((sum, { votes }) => sum + votes, 0);
 }

@@ -200,7 +200,7 @@ export function createKeeper(
     };
     after(timings().answerTimeout, () => {
       open = false;
-      deadline.asked(startedAt, answers, voters());
+      deadline.asked(startedAt, [{ answers, ...voters() }]);
     });
     after(timings().askInterval, () => {
       isAsking = false;

@@ -1,0 +1,319 @@
+/**
+ * The keeper of a host: renews its Lease, asks peers while it cannot, freezes and kills the guests it guards when nobody hears the host. The
+ * rules are those of `deadline.ts`; why they are safe stands in docs/safety.md. It starts nothing, ever.
+ */
+import { DEFAULT_HA_TIMINGS, type HaTimings } from '../api/haTimings.ts';
+import type { KeeperStatement } from '../api/keeperLease.ts';
+import type { Keeper, KeeperMemory, KeeperPorts, KeeperState, Life, VoteTable } from './contract.ts';
+import { createDeadline, type Deadline, resumeDeadline } from './deadline.ts';
+import { createGuards, type Guards } from './guards.ts';
+import { askPeers, type Hearing } from './questions.ts';
+
+export type KeeperOptions = {
+  host: string;
+  bootID: string;
+  /** The host may be paused from outside: its self-fence proves nothing. */
+  pausable: boolean;
+};
+
+/** From one look at the deadline to the next. */
+const CHECK_MS = 250;
+/** From one look at the policy to the next. */
+const POLICY_MS = 5_000;
+/** Guests that wait to be listed do not make renewals come faster than this. */
+const LEAST_PAUSE_MS = 20;
+const KILL_AGAIN_MS = 100;
+
+export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: KeeperOptions): Keeper {
+  const { clock, log } = ports;
+  const now = () => clock.monotonic();
+  let timings: HaTimings = DEFAULT_HA_TIMINGS;
+  let table: VoteTable | undefined;
+  /** By which the last acknowledged renewal said that this host counts. */
+  let statedTable: VoteTable | undefined;
+  let term: number | undefined;
+  let selfFencedAt: string | undefined;
+  let guards: Guards = createGuards([]);
+  let deadline: Deadline = createDeadline(now(), stated(), timings);
+  let phase: 'Open' | 'Frozen' | 'Killing' = 'Open';
+  let version: string | undefined;
+  /** In this term, and in this boot. */
+  let hasRenewed = false;
+  let hasHeld = false;
+  let sequence = 0;
+  let acknowledgedAt = now();
+  let complaint = '';
+  let wakeRenewal = () => {};
+  const hearing: Hearing = new Map();
+  const listeners = new Set<() => void>();
+
+  function stated() {
+    const { selfFenceAfter, killTime, freezeAfter, excuseAge } = timings;
+    // No device is fed: a wait for one is a wait for nothing.
+    return { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout: 0 };
+  }
+  const life = (): Life | undefined => (term === undefined ? undefined : { bootID, term });
+  const isKilling = () => phase === 'Killing';
+  const isOpen = () =>
+    phase === 'Open' && hasRenewed && now() < Math.min(deadline.freezeAt(), deadline.killAt());
+  const state = (): KeeperState => {
+    const present = life();
+    return {
+      isOpen: isOpen(),
+      guarded: guards.entries(),
+      ...(present === undefined ? {} : { life: present }),
+      ...(selfFencedAt === undefined ? {} : { selfFencedAt }),
+    };
+  };
+  const tell = () => {
+    for (const listener of [...listeners]) listener();
+  };
+
+  const save = async (): Promise<void> => {
+    if (term === undefined) return;
+    const memory: KeeperMemory = {
+      ...{ bootID, term, guarded: guards.entries(), deadline: deadline.state() },
+      ...(selfFencedAt === undefined ? {} : { selfFencedAt }),
+    };
+    await ports.memory.save(memory);
+  };
+
+  /** A keeper before this one, of the same boot: its deadline holds on. */
+  const remember = async (): Promise<void> => {
+    const memory = await ports.memory.load().catch(() => undefined);
+    if (memory?.bootID !== bootID) return;
+    ({ term, selfFencedAt } = memory);
+    guards = createGuards(memory.guarded);
+    deadline = resumeDeadline(memory.deadline, timings);
+    acknowledgedAt = memory.deadline.acknowledgedAt;
+    hasRenewed = memory.deadline.historySince !== undefined;
+    hasHeld = true;
+  };
+
+  /** Learns what stands in the API: in the beginning, after a conflict, after an answer that never came. */
+  const learn = async (): Promise<void> => {
+    const stored = await ports.lease.read(timings.renewInterval);
+    const before = stored?.statement;
+    const isSameBoot = before?.bootID === bootID;
+    if (before !== undefined && !isSameBoot && hasHeld)
+      throw new Error(`another machine renews the Lease of ${host}: give one of them another name`);
+    if (term === undefined && before !== undefined && isSameBoot) {
+      // What the keeper before this one had in memory is lost: what it was last heard to say is taken up.
+      const { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout } = before.timings;
+      const then = { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout };
+      term = before.term;
+      hasHeld = true;
+      guards = createGuards(Object.entries(stored?.groups ?? {}));
+      deadline = createDeadline(before.acknowledgedAt, then, timings);
+      await save();
+    } else if (!isSameBoot) {
+      // Nothing of this boot has been acknowledged yet: its term follows what was there before it.
+      term = Math.max(term ?? 0, (before?.term ?? 0) + 1);
+    }
+    version = stored?.version;
+  };
+
+  const isDue = () => !guards.isEmpty() && now() >= deadline.killAt();
+
+  const renew = async (): Promise<void> => {
+    if (version === undefined) await learn();
+    // After a pause this may come first: what is to be dead does not renew.
+    if (isKilling() || isDue()) return;
+    const present = life();
+    if (present === undefined) return;
+    const sentAt = now();
+    const [listed, counting] = [guards.listing(), table];
+    const times = stated();
+    sequence += 1;
+    deadline.stating(times);
+    const statement: KeeperStatement = {
+      ...present,
+      ...{ sequence, sentAt, acknowledgedAt, armed: false, pausable, timings: times },
+      hears: [...hearing].flatMap(([name, at]) => (sentAt - at < HEARD_MS ? [name] : [])),
+      votesVersion: counting?.version ?? 0,
+      guarded: Object.keys(listed),
+    };
+    await save();
+    if (isKilling() || isDue()) return;
+    const next = await ports.lease.write(statement, listed, version, timings.renewInterval);
+    if (isKilling() || term !== present.term) return;
+    if (now() - sentAt > timings.renewInterval) throw new Error('the answer came too late');
+    version = next;
+    acknowledgedAt = sentAt;
+    hasRenewed = true;
+    hasHeld = true;
+    statedTable = counting;
+    deadline.acknowledged(sentAt);
+    await save();
+    if (phase === 'Frozen') await goOn(present);
+    const fresh = guards.acknowledged(listed, present);
+    if (phase === 'Open') for (const id of fresh) await ports.guests.thaw(id);
+    tell();
+  };
+
+  /** Frozen guests run on only if no incident was opened meanwhile: renewed first, read after. */
+  const goOn = async (present: Life): Promise<void> => {
+    const incident = await ports.incident(timings.renewInterval);
+    if (phase !== 'Frozen') return;
+    if (incident?.bootID === present.bootID && incident.term === present.term) return kill();
+    if (now() >= deadline.freezeAt()) return;
+    phase = 'Open';
+    log.info('the host is heard again: its guests run on');
+    await Promise.all(guards.ids().map((id) => ports.guests.thaw(id)));
+  };
+
+  const freeze = async (): Promise<void> => {
+    phase = 'Frozen';
+    log.warn('nobody hears this host: guests with ha stand still');
+    tell();
+    await Promise.allSettled(guards.ids().map((id) => ports.guests.freeze(id)));
+  };
+
+  /** Until all of it is dead nothing else happens; then another term begins. */
+  const kill = async (): Promise<void> => {
+    if (phase === 'Killing') return;
+    phase = 'Killing';
+    log.error('nobody has heard this host for too long: guests with ha are killed');
+    tell();
+    const killOne = async (id: string): Promise<void> => {
+      for (;;) {
+        try {
+          return await ports.guests.kill(id);
+        } catch (error) {
+          log.error('a guest is not dead yet', { id, message: String(error) });
+          await clock.sleep(KILL_AGAIN_MS);
+        }
+      }
+    };
+    await Promise.all(guards.ids().map(killOne));
+    guards.killed();
+    term = (term ?? 0) + 1;
+    selfFencedAt = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
+    deadline = createDeadline(now(), stated(), timings);
+    acknowledgedAt = now();
+    hasRenewed = false;
+    version = undefined;
+    sequence = 0;
+    await save();
+    phase = 'Open';
+    tell();
+    wakeRenewal();
+  };
+
+  const check = async (): Promise<void> => {
+    if (phase === 'Killing') return;
+    if (guards.isEmpty()) {
+      if (phase === 'Frozen') phase = 'Open';
+    } else if (isDue()) await kill();
+    else if (phase === 'Open' && now() >= deadline.freezeAt()) await freeze();
+  };
+
+  const ask = async (): Promise<void> => {
+    if (!deadline.mustAsk(now())) return;
+    const startedAt = now();
+    const tables = [table, statedTable].filter((one) => one !== undefined);
+    const asked = deadline;
+    const ballots = await askPeers(ports, { host, tables, timeoutMs: timings.answerTimeout }, hearing);
+    if (asked === deadline) asked.asked(startedAt, ballots);
+    await save();
+  };
+
+  const loop = async (signal: AbortSignal, pause: () => Promise<unknown>, act: () => Promise<void>) => {
+    while (!signal.aborted) {
+      await act().catch((error: unknown) => log.error('the keeper stumbles', { message: String(error) }));
+      if (!signal.aborted) await pause();
+    }
+  };
+  const every = (ms: () => number, signal: AbortSignal) => () =>
+    clock.sleep(ms(), signal).catch(() => undefined);
+
+  const keepRenewing = async (signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      const began = now();
+      try {
+        await renew();
+        if (complaint !== '') log.info('the Lease is renewed again');
+        complaint = '';
+      } catch (error) {
+        version = undefined;
+        const message = error instanceof Error ? error.message : String(error);
+        if (message !== complaint && !signal.aborted) log.warn('the Lease was not renewed', { message });
+        complaint = message;
+      }
+      const least = complaint === '' ? LEAST_PAUSE_MS : timings.renewInterval / 4;
+      await clock.sleep(least, signal).catch(() => undefined);
+      await untilNext(began + timings.renewInterval, signal);
+    }
+  };
+
+  /** Waits for the next renewal's turn, or until somebody waits to be listed. */
+  const untilNext = (at: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      if (signal.aborted || at <= now() || (guards.isAwaited() && complaint === '')) return resolve();
+      const end = () => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        wakeRenewal = () => {};
+        resolve();
+      };
+      const cancel = clock.after(at - now(), end);
+      signal.addEventListener('abort', end, { once: true });
+      wakeRenewal = end;
+    });
+
+  const change = async (work: Promise<Life>): Promise<Life> => {
+    // Whoever does not wait for it must not be told of its failure.
+    work.catch(() => {});
+    await save();
+    wakeRenewal();
+    return work;
+  };
+
+  return {
+    state,
+    guard: (key, id) =>
+      phase === 'Killing'
+        ? Promise.reject(new Error('the host ends its guests'))
+        : change(guards.add(key, id)),
+    release: async (key) => {
+      if (phase !== 'Killing') await change(guards.drop(key));
+    },
+    answer: (asker) => {
+      hearing.set(asker, now());
+      return deadline.age(now());
+    },
+    listen: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    run: async (signal) => {
+      await remember();
+      const look = async () => {
+        const found = await ports.policy(timings.renewInterval).catch(() => undefined);
+        if (found !== undefined) ({ timings, table } = found);
+      };
+      await look();
+      await Promise.all([
+        loop(
+          signal,
+          every(() => CHECK_MS, signal),
+          check,
+        ),
+        loop(
+          signal,
+          every(() => timings.askInterval, signal),
+          ask,
+        ),
+        loop(
+          signal,
+          every(() => POLICY_MS, signal),
+          look,
+        ),
+        keepRenewing(signal),
+      ]);
+    },
+  };
+}
+
+/** A host heard so recently is named in the Lease. */
+const HEARD_MS = 2_500;

@@ -38,6 +38,7 @@ const SYSTEM_PACKAGES = [
   ['mkfs.btrfs', 'btrfs-progs', 'btrfs-progs'],
   ['rsync', 'rsync', 'rsync'],
   ['openssl', 'openssl', 'openssl'],
+  ['age', 'age', 'age'],
 ];
 
 /** What only the end-to-end tests need: fence agents and the devices they fence. */

@@ -24,6 +24,8 @@ export type AgentConfig = {
   readonly migrationPorts: { readonly first: number; readonly count: number };
   /** Guests of this host that are backed up at the same time. */
   readonly parallelBackups: number;
+  /** File with the key of age(1) for encrypted backups; absolute. */
+  readonly backupKey?: string;
 };
 
 /** What holds without an `agent.yaml`. */
@@ -87,12 +89,15 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
       'a number from 1 to 64',
       fallback.parallelBackups,
     ),
+    ...(root.backupKey === undefined
+      ? {}
+      : { backupKey: reader.text(root.backupKey, 'backupKey', ABSOLUTE, 'an absolute path', '') }),
   };
 }
 
 const KEYS = [
   ...['bridges', 'poolPaths', 'imagePaths', 'allowPrivilegedContainers', 'natSubnet', 'reserved'],
-  ...['peerPort', 'migrationPorts', 'parallelBackups'],
+  ...['peerPort', 'migrationPorts', 'parallelBackups', 'backupKey'],
 ];
 const ABSOLUTE = /^\/(?!.*(^|\/)\.\.(\/|$))/;
 const SUBNET = /^(\d{1,3}\.){3}0\/24$/;

@@ -109,7 +109,9 @@ beforeAll(async () => {
   await must(['chmod', '711', place]);
   await mkdir(join(place, 'images'));
   await buildWriterDisk({ ...realWorld(), log: silentLog }, join(place, 'images', 'writer.qcow2'));
-  await writeFile(join(place, 'agent.yaml'), `imagePaths: [${place}/images]\n`);
+  await must(['age-keygen', '-o', join(place, 'key')]);
+  const config = `imagePaths: [${place}/images]\nbackupKey: ${place}/key\n`;
+  await writeFile(join(place, 'agent.yaml'), config);
   lab = await startLab({ name: 'backup', args: ['--config', join(place, 'agent.yaml')] });
   await lab.apply(guests());
   await lab.kubectl('wait', '--for=condition=Ready', '--timeout=150s', 'vm/writer', 'ct/box');
@@ -259,6 +261,50 @@ spec: {image: busybox, rootfs: {pool: local, source: {backup: {name: box}}}, mem
     ).trim();
     expect((await must(['stat', '-c', '%u:%g %a', `${root}/rootfs/able`])).trim()).toBe('1000:1001 4755');
     expect(await must(['getcap', `${root}/rootfs/able`])).toContain('cap_net_raw=ep');
+  });
+});
+
+describe('archives', () => {
+  it('are encrypted with the key of the host, and opened by the recipe of the page', async () => {
+    const yaml = backup('sealed', 'VirtualMachine', 'writer', 'Snapshot').replace(
+      'mode:',
+      'encryption: Age, mode:',
+    );
+    const status = await backUp(yaml, 'sealed');
+    const [plain, target] = [join(place, 'plain'), join(place, 'sealed.raw')];
+    await mkdir(plain);
+    await follow('decrypt', { ARCHIVE: await archiveOf(status), KEY: join(place, 'key'), PLAIN: plain });
+    await follow('disk', { ARCHIVE: plain, DISK: 'data', TARGET: target });
+    expect((await verifyDisk(target)).number).toBeGreaterThan(0);
+    await lab.apply(`
+apiVersion: vireo.dev/v1alpha1
+kind: Verify
+metadata: {name: sealed, namespace: default}
+spec: {backup: sealed}
+`);
+    await lab.kubectl('wait', '--for=condition=Verified', '--timeout=60s', 'backups.vireo.dev/sealed');
+  });
+
+  it('become Backups again when their objects are lost and the pool asks for it', async () => {
+    await lab.kubectl(
+      'patch',
+      'backups.vireo.dev',
+      'vm-stop',
+      '--type=merge',
+      '-p',
+      '{"spec":{"deletionPolicy":"Retain"}}',
+    );
+    const { status } = await lab.get<Backup>('backups.vireo.dev/vm-stop');
+    await lab.kubectl('delete', 'backups.vireo.dev', 'vm-stop', '--wait');
+    await lab.kubectl('patch', 'pool', 'local', '--type=merge', '-p', '{"spec":{"importArchives":true}}');
+    type List = { items: { metadata: { name: string }; status?: { archive?: string; phase?: string } }[] };
+    const again = await until('it is there again', async () => {
+      const { items } = await lab.get<List>('backups.vireo.dev');
+      return items.find(({ status: is }) => is?.archive === status?.archive && is?.phase === 'Succeeded');
+    });
+    expect(again.metadata.name).toMatch(/^writer-\d{8}-[0-9a-f]{8}$/);
+    expect((await lab.get<List>('backups.vireo.dev')).items).toHaveLength(7);
+    await lab.kubectl('patch', 'pool', 'local', '--type=merge', '-p', '{"spec":{"importArchives":false}}');
   });
 });
 

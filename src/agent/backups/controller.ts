@@ -160,7 +160,8 @@ async function takeIn(world: BackupWorld, pass: Pass<Backup>): Promise<PassResul
   } catch (error) {
     if (signal.aborted || !(error instanceof ReasonedError)) throw error;
     const { reason, message } = error;
-    if (error.stalled) return end(pass, { type: 'end', phase: 'Failed', reason, message });
+    const isFinal = error.stalled && reason !== 'KeyMissing' && reason !== 'KeyWrong';
+    if (isFinal) return end(pass, { type: 'end', phase: 'Failed', reason, message });
     const said = { type: 'wait', reason, message } as const;
     return { outcome: waiting(reason, message, BUSY_MS), status: backupStatus(object, said, now) };
   }
@@ -297,6 +298,8 @@ async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup
   try {
     await undoOwn(world, object);
     const { pool: name, deletionPolicy } = object.spec;
+    // What an import never got hold of is not its own.
+    if (object.spec.import !== undefined && object.status?.phase !== 'Succeeded') return done;
     if (deletionPolicy === 'Retain' || (await goesWithNamespace(world, object, signal))) return done;
     const pool = world.guests.pools.get(name);
     if (pool?.type === 'Open') {

@@ -15,6 +15,7 @@ export const BACKUP_STATUS_PATHS: readonly string[] = [
   'status.stillMilliseconds',
   'status.archive',
   'status.size',
+  'status.encryptedFor',
   'status.parts',
   'status.verified',
 ];
@@ -48,7 +49,7 @@ export function progressText(progress: Progress | undefined): string {
 }
 
 function fields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<BackupStatus> {
-  const { takenAt, mode, consistency, stillMilliseconds, parts } = manifest;
+  const { takenAt, mode, consistency, stillMilliseconds, parts, encryption } = manifest;
   const size = parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   return {
     takenAt,
@@ -57,6 +58,7 @@ function fields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<Back
     stillMilliseconds,
     archive: backup.spec.import?.archive ?? keyOfBackup(backup),
     ...(size > 0 ? { size: formatBytes(size) } : {}),
+    ...(encryption === undefined ? {} : { encryptedFor: encryption.recipient }),
     parts: parts.map(({ name, file, sha256, sizeBytes }) => ({
       name,
       file,

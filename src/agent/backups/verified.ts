@@ -4,7 +4,14 @@ import type { Verify } from '../../api/kinds/verify.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
 
 /** What only says that nothing could be looked at. */
-const noFinding: readonly string[] = ['Expired', 'BackupNotFound', 'BackupNotReady', 'RestoredCopy'];
+const noFinding: readonly string[] = [
+  'Expired',
+  'BackupNotFound',
+  'BackupNotReady',
+  'RestoredCopy',
+  'KeyMissing',
+  'KeyWrong',
+];
 
 /** The status with what was found last; undefined when it says so already. */
 export function withVerified(

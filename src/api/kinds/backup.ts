@@ -19,7 +19,7 @@ import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
 /** In CEL a word of its language is written with underscores around it. */
-const fixed = ['mode', 'compression', 'bandwidth', 'notBefore', '__import__'].map((field) => ({
+const fixed = ['mode', 'compression', 'bandwidth', 'notBefore', 'encryption', '__import__'].map((field) => ({
   rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
   message: 'cannot be changed',
   fieldPath: `.${field.replaceAll('__', '')}`,
@@ -41,6 +41,13 @@ const spec = object(
       ),
     ),
     compression: Type.Optional(oneOf(['None', 'Gzip', 'Zstd'], 'How it is compressed.', 'Zstd')),
+    encryption: Type.Optional(
+      oneOf(
+        ['None', 'Age'],
+        'Age: its parts are encrypted with the key of the host (backupKey in its agent.yaml), without which they are of no use.',
+        'None',
+      ),
+    ),
     bandwidth: Type.Optional(
       bytes(
         'Most bytes a second that are read of the disks, such as 50Mi; as fast as can be when absent. Not while a container stands still.',
@@ -109,6 +116,7 @@ const status = object('How far it is, and what is in the archive.', {
   ),
   archive: Type.Optional(text('Name of the directory in `archives/` of the pool.', 128)),
   size: Type.Optional(bytes('Bytes of the archive.')),
+  encryptedFor: Type.Optional(text('Public half of the key (age1...); absent: it is not encrypted.', 128)),
   parts: Type.Optional(
     mapList(
       object('One volume as it was.', {

@@ -11,6 +11,7 @@ const spec = object('When, of which guests, and which are kept.', {
   pool: objectName('StoragePool of the hosts of the guests that takes the archives.'),
   mode: Type.Optional(oneOf(['Snapshot', 'Suspend', 'Stop'], 'As in Backup; Snapshot when absent.')),
   compression: Type.Optional(oneOf(['None', 'Gzip', 'Zstd'], 'As in Backup; Zstd when absent.')),
+  encryption: Type.Optional(oneOf(['None', 'Age'], 'As in Backup; None when absent.')),
   bandwidth: Type.Optional(bytes('As in Backup.')),
   jitterSeconds: Type.Optional(
     integer('Backups of one time begin at times of their own within so many seconds.', 1, 86_400),

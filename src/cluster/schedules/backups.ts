@@ -7,7 +7,7 @@ import { tickOf } from './plan.ts';
 
 /** `tick`: ms since the epoch. */
 export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'], tick: number): BackupSpec {
-  const { pool, mode, compression, bandwidth, jitterSeconds, windowSeconds } = spec;
+  const { pool, mode, compression, encryption, bandwidth, jitterSeconds, windowSeconds } = spec;
   const late =
     jitterSeconds === undefined ? 0 : lateness(`${guest.kind}/${guest.name}/${tick}`, jitterSeconds);
   return {
@@ -15,6 +15,7 @@ export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'],
     pool,
     ...(mode === undefined ? {} : { mode }),
     ...(compression === undefined ? {} : { compression }),
+    ...(encryption === undefined ? {} : { encryption }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(late === 0 ? {} : { notBefore: `${new Date(tick + late * 1_000).toISOString().slice(0, 19)}Z` }),
     ...(windowSeconds === undefined ? {} : { startDeadlineSeconds: windowSeconds }),

@@ -150,8 +150,8 @@ export type ArchivePart = {
   sha256: string;
 };
 
-/** A part of an archive that was read and compared, to make a volume from; `path` is absolute. */
-export type ArchivedVolume = { path: string; part: ArchivePart };
+/** A part of an archive that was read and compared, to make a volume from; `path` is absolute. `dispose`: it was decrypted for this. */
+export type ArchivedVolume = { path: string; part: ArchivePart; dispose?(): Promise<void> };
 
 /** What is written down beside the parts. Times are RFC 3339. */
 export type ArchiveAbout = {
@@ -171,6 +171,8 @@ export type ArchiveAbout = {
 export type ArchiveManifest = ArchiveAbout & {
   version: 1;
   finishedAt: string;
+  /** Absent: its parts are plain. */
+  encryption?: { format: 'age'; recipient: string };
   parts: readonly ArchivePart[];
 };
 
@@ -182,8 +184,8 @@ export type ArchiveSource = { name: string; attachment: VolumeAttachment; bytesP
  * archive one thing at a time is asked. What is half-made goes when the pool is opened.
  */
 export type Archives = {
-  /** Begins one, empty; what an earlier attempt left is removed. */
-  begin(name: string): Promise<void>;
+  /** Begins one, empty, to be encrypted if so; what an earlier attempt left is removed. Throws ReasonedError KeyMissing. */
+  begin(name: string, encryption?: 'Age'): Promise<void>;
   /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
   target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;
   /** Copies a tree that may still change beside it, for `save`; again: only what has changed since. */
@@ -196,9 +198,9 @@ export type Archives = {
   list(): Promise<string[]>;
   /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
   read(name: string): Promise<ArchiveManifest | undefined>;
-  /** Reads one volume in it and compares. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
+  /** Reads one volume in it, compares and decrypts. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
   open(name: string, volume: string, signal: AbortSignal): Promise<ArchivedVolume>;
-  /** Reads all of it, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken. */
+  /** Reads all of it, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken, KeyMissing, KeyWrong. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Removes it, whole or not; nothing there is no error. */
   remove(name: string): Promise<void>;
@@ -254,7 +256,9 @@ export type DirectoryPoolConfig = {
   path: string;
   /** This host's name, where other hosts use the same directory at the same time. */
   sharedBy?: string;
+  /** File with the key of age for archives; absolute. */
+  ageKey?: string;
 };
 /** A pool of type Btrfs: `path` is absolute, already checked against the host's allow-list, and lies on a Btrfs file system. */
-export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string };
+export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string; ageKey?: string };
 export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };

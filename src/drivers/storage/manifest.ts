@@ -47,6 +47,13 @@ export function parseManifest(name: string, text: string): ArchiveManifest {
   for (const part of parts as readonly unknown[]) checkPart(name, part);
   for (const field of ['takenAt', 'finishedAt', 'consistency', 'mode', 'compression'])
     if (typeof found[field] !== 'string') throw archiveBroken(name, `${manifestName} lacks ${field}`);
+  const { encryption } = found;
+  const isKnown =
+    encryption === undefined ||
+    (isRecord(encryption) &&
+      encryption.format === 'age' &&
+      /^age1[0-9a-z]+$/.test(String(encryption.recipient)));
+  if (!isKnown) throw archiveBroken(name, `${manifestName} tells of an encryption that is not known`);
   if (!isRecord(found.guest)) throw archiveBroken(name, `${manifestName} lacks guest`);
   return found as ArchiveManifest;
 }

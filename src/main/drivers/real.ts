@@ -43,10 +43,12 @@ export async function realDrivers(
         natSubnet: config.natSubnet,
       },
     }),
-    openPool: ({ type, ...pool }) =>
-      type === 'Btrfs'
-        ? openBtrfsPool({ world, config: { type, ...pool } })
-        : openDirectoryPool({ world, config: { type, ...pool } }),
+    openPool: ({ type, ...pool }) => {
+      const key = config.backupKey === undefined ? {} : { ageKey: config.backupKey };
+      return type === 'Btrfs'
+        ? openBtrfsPool({ world, config: { type, ...pool, ...key } })
+        : openDirectoryPool({ world, config: { type, ...pool, ...key } });
+    },
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
     ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),
     removeIdRange: (base, count) => removeIdRange(world, { base, count }),

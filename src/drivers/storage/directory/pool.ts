@@ -73,8 +73,13 @@ export async function openPool(
       const volume = await volumes.record(id);
       return volume === undefined ? undefined : usage.facts(volume);
     },
-    create: async (request, signal, permitted) =>
-      usage.facts(await volumes.create(request, signal, permitted)),
+    create: async (request, signal, permitted) => {
+      try {
+        return await usage.facts(await volumes.create(request, signal, permitted));
+      } finally {
+        await request.archived?.dispose?.();
+      }
+    },
     resize: volumes.resize,
     attach: volumes.attach,
     remove: async (id, owner) => {
@@ -82,7 +87,7 @@ export async function openPool(
       await room.removeTree(room.layout.preparedFor(id));
     },
     snapshots: createSnapshots(room, keeper),
-    archives: createArchives(room),
+    archives: createArchives(room, config.ageKey),
     replacements: createReplacements({ room, images, capacity, keeper }),
     images: images.list,
     stageImage: images.stage,

@@ -25,7 +25,8 @@ export function createReplacements(sources: Sources): VolumeReplacements {
         if ((await files.stat(placeOf(id, name))) !== undefined) return;
         const volume = await readVolumeRecord(files, layout.volume(id));
         if (volume === undefined) throw volumeMissing(id);
-        const request = { ...requestFor(volume, idBase), archived: await open(signal) };
+        const archived = await open(signal);
+        const request = { ...requestFor(volume, idBase), archived };
         const made = room.partialPath(id);
         try {
           await room.ground.makeVolume(made);
@@ -40,6 +41,7 @@ export function createReplacements(sources: Sources): VolumeReplacements {
           });
         } finally {
           await room.removeTree(made);
+          await archived.dispose?.();
         }
       }),
     swap: (id, name) =>

@@ -205,6 +205,47 @@ describe('an archive', () => {
     await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'ArchiveBroken' });
   });
 
+  it('that is encrypted is had back by the key of the host, or by age, and by no other', async () => {
+    const [key, other] = [join(root, 'key'), join(root, 'other')];
+    for (const file of [key, other]) await must(['age-keygen', '-o', file]);
+    const openWith = (ageKey?: string) =>
+      openDirectoryPool({
+        world: { ...real, log: silentLog },
+        config: {
+          ...{ type: 'Directory', name: 'local', path: join(root, 'pool') },
+          ...(ageKey === undefined ? {} : { ageKey }),
+        },
+      });
+    const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
+    await expect(pool.archives.begin('backup-1', 'Age')).rejects.toMatchObject({ reason: 'KeyMissing' });
+    pool = await openWith(key);
+    await pool.archives.begin('backup-1', 'Age');
+    await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+    const manifest = await pool.archives.finish('backup-1', about('Zstd'), signal);
+    const recipient = (await must(['age-keygen', '-y', key])).trim();
+    expect(manifest).toMatchObject({
+      encryption: { format: 'age', recipient },
+      parts: [{ file: 'data.qcow2.age' }],
+    });
+    expect(await readdir(join(shelf(), 'backup-1'))).toEqual(['data.qcow2.age', 'manifest.json']);
+    expect(await pool.archives.verify('backup-1', signal)).toEqual(manifest);
+    const owner = { guestUuid: 'uuid-new', guest: 'new', disk: 'data' };
+    const archived = await pool.archives.open('backup-1', 'data', signal);
+    await pool.create({ id: 'g1-data', owner, kind: 'Disk', format: 'raw', archived }, signal);
+    await must(['cmp', '-n', String(8 * MIB), join(root, 'source.raw'), (await pool.attach('g1-data')).path]);
+    expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
+    const plain = join(root, 'plain.qcow2');
+    await must(['age', '-d', '-i', key, '-o', plain, join(shelf(), 'backup-1', 'data.qcow2.age')]);
+    await must(['qemu-img', 'compare', '-f', 'qcow2', '-F', 'raw', plain, join(root, 'source.raw')]);
+    pool = await openWith(other);
+    await expect(pool.archives.open('backup-1', 'data', signal)).rejects.toMatchObject({
+      reason: 'KeyWrong',
+    });
+    pool = await openWith();
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'KeyMissing' });
+    expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
+  });
+
   it('of a newer version says that a newer Vireo is needed', async () => {
     await archiveDisk('None');
     await changeManifest((manifest) => {

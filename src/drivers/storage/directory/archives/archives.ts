@@ -1,6 +1,12 @@
 /** Archives in `archives/NAME` of a pool, each filled in a hidden place and moved to its own by one rename when it is whole and flushed. */
 import { timestamp } from '../../../../base/clock.ts';
-import type { ArchiveManifest, ArchivePart, ArchiveSource, Archives } from '../../contract.ts';
+import type {
+  ArchivedVolume,
+  ArchiveManifest,
+  ArchivePart,
+  ArchiveSource,
+  Archives,
+} from '../../contract.ts';
 import {
   archiveBroken,
   archiveMissing,
@@ -15,6 +21,7 @@ import type { PoolRoom } from '../room.ts';
 import { doubtSince } from '../rsync.ts';
 import { measureTrees } from '../trees.ts';
 import { checkReadable, copyAgain, makeTarget, saveDisk, saveTree, sumOf, treeFormat } from './parts.ts';
+import { recipientOf, seal, sealedSuffix, unseal } from './seal.ts';
 
 /** Directories beside the parts while an archive is filled: they are removed before it is shown. */
 const gathered = 'gathered';
@@ -22,12 +29,13 @@ const maps = 'maps';
 
 type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256'>;
 
-/** The archives of one pool. What is half-made is remembered by this program only: after a restart it is begun anew. */
-export function createArchives(room: PoolRoom): Archives {
+/** The archives of one pool, encrypted with the key in the file `ageKey` where that is asked for. What is half-made is remembered by this program only: after a restart it is begun anew. */
+export function createArchives(room: PoolRoom, ageKey?: string): Archives {
   const { tools, layout } = room;
   const { files, clock } = room.world;
   const filled = new Map<string, Filled[]>();
   const gatheredAt = new Map<string, number>();
+  const recipients = new Map<string, string>();
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
   const hidden = (name: string) => `${layout.partial}/${checkedName(name)}`;
   const add = (name: string, part: Filled) => {
@@ -37,6 +45,7 @@ export function createArchives(room: PoolRoom): Archives {
   };
   const forget = (name: string) => {
     filled.delete(name);
+    recipients.delete(name);
     for (const path of gatheredAt.keys()) if (path.startsWith(`${hidden(name)}/`)) gatheredAt.delete(path);
   };
   const readManifest = async (name: string): Promise<ArchiveManifest | undefined> => {
@@ -46,11 +55,33 @@ export function createArchives(room: PoolRoom): Archives {
     throw archiveBroken(name, `${manifestName} is missing`);
   };
 
+  /** Where a part can be read; one that is encrypted is decrypted into a hidden file for as long as it is wanted. */
+  const plainOf = async (
+    name: string,
+    { encryption }: ArchiveManifest,
+    { file }: ArchivePart,
+    signal: AbortSignal,
+  ): Promise<Pick<ArchivedVolume, 'path' | 'dispose'>> => {
+    const path = `${place(name)}/${file}`;
+    if (encryption === undefined) return { path };
+    const to = room.partialPath(checkedName(name));
+    const dispose = () => files.remove(to);
+    try {
+      await unseal(tools, { path, to, key: ageKey, recipient: encryption.recipient }, signal);
+      return { path: to, dispose };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  };
+
   return {
-    begin: async (name) => {
+    begin: async (name, encryption) => {
       await room.checkPresent();
+      const recipient = encryption === undefined ? undefined : await recipientOf(tools, ageKey);
       await room.removeTree(hidden(name));
       forget(name);
+      if (recipient !== undefined) recipients.set(name, recipient);
       await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
     },
     target: async (name, { name: disk, sizeBytes, compression }) => {
@@ -106,14 +137,23 @@ export function createArchives(room: PoolRoom): Archives {
     finish: async (name, about, signal) => {
       for (const beside of [gathered, maps]) await room.removeTree(`${hidden(name)}/${beside}`);
       const parts: ArchivePart[] = [];
-      for (const part of filled.get(name) ?? []) {
+      const recipient = recipients.get(name);
+      for (const plain of filled.get(name) ?? []) {
+        const part = recipient === undefined ? plain : { ...plain, file: `${plain.file}${sealedSuffix}` };
         const path = `${hidden(name)}/${part.file}`;
+        if (recipient !== undefined) {
+          await seal(tools, `${hidden(name)}/${plain.file}`, recipient, signal);
+          await files.remove(`${hidden(name)}/${plain.file}`);
+        }
         await files.chmod(path, 0o600);
         await files.sync(path);
         const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
         parts.push({ ...part, storedBytes, sha256: await sumOf(tools, path, signal) });
       }
-      const manifest: ArchiveManifest = { version: 1, ...about, finishedAt: timestamp(clock), parts };
+      const manifest: ArchiveManifest = {
+        ...{ version: 1, ...about, finishedAt: timestamp(clock), parts },
+        ...(recipient === undefined ? {} : { encryption: { format: 'age', recipient } }),
+      };
       await files.writeAtomic(`${hidden(name)}/${manifestName}`, formatManifest(manifest), { mode: 0o600 });
       // An unmounted disk must not take what was written before it went.
       await room.checkPresent();
@@ -129,14 +169,19 @@ export function createArchives(room: PoolRoom): Archives {
       if (manifest === undefined) throw archiveMissing(name);
       const part = partNamed(name, manifest, volume);
       await checkPart(room, { name, directory: place(name) }, part, signal);
-      return { path: `${place(name)}/${part.file}`, part };
+      return { part, ...(await plainOf(name, manifest, part, signal)) };
     },
     verify: async (name, signal) => {
       const manifest = await readManifest(name);
       if (manifest === undefined) throw archiveMissing(name);
       for (const part of manifest.parts) {
         await checkPart(room, { name, directory: place(name) }, part, signal);
-        await checkReadable(tools, { name, path: `${place(name)}/${part.file}` }, part, signal);
+        const { path, dispose } = await plainOf(name, manifest, part, signal);
+        try {
+          await checkReadable(tools, { name, path }, part, signal);
+        } finally {
+          await dispose?.();
+        }
       }
       return manifest;
     },

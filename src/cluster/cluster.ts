@@ -54,6 +54,7 @@ import { poolController } from './pools/pools.ts';
 import { addRecovery } from './recovery/wiring.ts';
 import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
+import { verificationController } from './schedules/verification.ts';
 import { createQueue } from './snapshots/queue.ts';
 import {
   backupController,
@@ -179,6 +180,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   const backupTimes = informers.informer(BackupSchedule);
   const verifies = informers.informer(Verify, { indexes: verifyIndexes });
   manager.add(verifyController({ verifies, backups, hosts }));
+  manager.add(verificationController({ backups, schedules: backupTimes }));
   const restores = informers.informer(Restore, { indexes: keptIndexes });
   manager.add(
     restoreController(restores, kept, [

@@ -303,7 +303,7 @@ spec: {backup: sealed}
       return items.find(({ status: is }) => is?.archive === status?.archive && is?.phase === 'Succeeded');
     });
     expect(again.metadata.name).toMatch(/^writer-\d{8}-[0-9a-f]{8}$/);
-    expect((await lab.get<List>('backups.vireo.dev')).items).toHaveLength(7);
+    expect((await lab.get<List>('backups.vireo.dev')).items).toHaveLength(6);
     await lab.kubectl('patch', 'pool', 'local', '--type=merge', '-p', '{"spec":{"importArchives":false}}');
   });
 });

@@ -34,6 +34,13 @@ const spec = object('When, of which guests, and which are kept.', {
       100,
     ),
   ),
+  verifyAfterDays: Type.Optional(
+    integer(
+      'Its Backups are looked at by a Verify so many days after they were made, and again so many days after each; never when absent.',
+      1,
+      3_650,
+    ),
+  ),
   retention: Type.Optional(
     object(
       'Of each guest these are kept, and all when nothing is said. Each rule goes on where the one before it ended.',

@@ -4,6 +4,7 @@ import { Backup } from '../../../src/api/kinds/backup.ts';
 import { BackupSchedule, type BackupScheduleSpec } from '../../../src/api/kinds/backupSchedule.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { SnapshotSchedule, type SnapshotScheduleSpec } from '../../../src/api/kinds/snapshotSchedule.ts';
+import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
 import { nextTick, parseCron, zoneNamed } from '../../../src/cluster/schedules/cron.ts';
@@ -67,6 +68,7 @@ describe('the next time of a schedule', () => {
 
 type Lab = ReturnType<typeof createClusterLab>;
 const MINUTE = 60_000;
+const DAY = 86_400_000;
 
 function seedSchedule(lab: Lab, spec: Partial<SnapshotScheduleSpec> = {}) {
   lab.api.seed(SnapshotSchedule, {
@@ -377,6 +379,37 @@ describe('a BackupSchedule', () => {
     expect(stalled()).toBeUndefined();
     await lab.advance(10 * MINUTE);
     expect(backups(lab)).toHaveLength(2);
+    await lab.resign();
+  });
+
+  it('has each of its Backups looked at after so many days, once, and again after each look', async () => {
+    const lab = await labWithSchedule({ schedule: '0 0 29 2 *', verifyAfterDays: 1 });
+    const now = () => new Date(lab.clock.now()).toISOString();
+    lab.api.seed(Backup, {
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'Backup',
+      metadata: { name: 'old', namespace: 'default', labels: { 'vireo.dev/schedule': 'often' } },
+      spec: { guest: { kind: 'VirtualMachine', name: 'a' }, pool: 'backups' },
+      status: { phase: 'Succeeded', completedAt: now() },
+    } as Backup);
+    const verifies = () => lab.api.state.list(Verify) as Stored<Verify>[];
+    await lab.advance(DAY - MINUTE);
+    expect(verifies()).toEqual([]);
+    await lab.advance(2 * MINUTE);
+    await lab.lead();
+    await lab.advance(MINUTE);
+    expect(verifies().map(({ spec }) => spec.backup)).toEqual(['old']);
+    const status = { verified: { at: now(), result: 'Whole', message: '' } };
+    await lab.api.mergePatch(
+      Backup,
+      { namespace: 'default', name: 'old' },
+      { status },
+      { subresource: 'status' },
+    );
+    await lab.advance(DAY - MINUTE);
+    expect(verifies()).toHaveLength(1);
+    await lab.advance(2 * MINUTE);
+    expect(verifies()).toHaveLength(2);
     await lab.resign();
   });
 });

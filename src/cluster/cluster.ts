@@ -2,21 +2,14 @@
 import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { Lease } from '../api/core.ts';
 import { isProtected } from '../api/ha.ts';
-import { Backup } from '../api/kinds/backup.ts';
-import { BackupSchedule } from '../api/kinds/backupSchedule.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
 import { Operation } from '../api/kinds/operation.ts';
-import { Restore } from '../api/kinds/restore.ts';
-import { Rollback } from '../api/kinds/rollback.ts';
-import { Snapshot } from '../api/kinds/snapshot.ts';
-import { SnapshotSchedule } from '../api/kinds/snapshotSchedule.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
-import { Verify } from '../api/kinds/verify.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
-import { type KindRef, keyOf } from '../api/meta.ts';
+import type { KindRef } from '../api/meta.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Informer } from '../client/contract.ts';
 import type { Manager, Trigger } from '../runtime/contract.ts';
@@ -25,10 +18,10 @@ import type { FenceProbe, FenceSwitch } from './fencing/probe.ts';
 import { demandOf, type Guest } from './guests.ts';
 import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
-import { archivesOf, importController } from './imports/imports.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
 import { recoveryController } from './incarnation/recovery.ts';
 import { addJoining } from './joining/joining.ts';
+import { addKeeping, artefacts } from './keeping.ts';
 import { maintenanceController } from './maintenance/maintenance.ts';
 import {
   maintainedByGuests,
@@ -52,20 +45,6 @@ import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
 import { addRecovery } from './recovery/wiring.ts';
-import { lastBackupController } from './schedules/lastBackup.ts';
-import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
-import { verificationController } from './schedules/verification.ts';
-import { createQueue } from './snapshots/queue.ts';
-import {
-  backupController,
-  keptIndexes,
-  keptOfGuests,
-  keptOfHosts,
-  restoreController,
-  rollbackController,
-  snapshotController,
-} from './snapshots/snapshots.ts';
-import { verifyController, verifyIndexes } from './snapshots/verifies.ts';
 
 export type ClusterOptions = {
   manager: Manager;
@@ -102,13 +81,7 @@ export function addClusterControllers(options: ClusterOptions): void {
       ],
     },
   });
-  const backups = informers.informer(Backup, {
-    indexes: { ...keptIndexes, schedule: scheduleOf, archive: archivesOf },
-  });
-  manager.add(importController({ hosts, backups }));
-  const snapshots = informers.informer(Snapshot, {
-    indexes: { ...keptIndexes, schedule: scheduleOf },
-  });
+  const { snapshots, backups } = artefacts(informers);
   const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
 
   const ledger = createLedger();
@@ -161,60 +134,11 @@ export function addClusterControllers(options: ClusterOptions): void {
     ]),
   );
 
-  const rollbacks = informers.informer(Rollback, { indexes: keptIndexes });
-  const kept = { hosts, guest: guestOf };
-  manager.add(
-    snapshotController(snapshots, kept, [
-      keptOfGuests(machines, snapshots),
-      keptOfGuests(containers, snapshots),
-      keptOfHosts(hosts, snapshots),
-    ]),
-  );
-  manager.add(
-    rollbackController(rollbacks, kept, [
-      keptOfGuests(machines, rollbacks),
-      keptOfGuests(containers, rollbacks),
-      keptOfHosts(hosts, rollbacks),
-    ]),
-  );
-  const backupTimes = informers.informer(BackupSchedule);
-  const verifies = informers.informer(Verify, { indexes: verifyIndexes });
-  manager.add(verifyController({ verifies, backups, hosts }));
-  manager.add(verificationController({ backups, schedules: backupTimes }));
-  const restores = informers.informer(Restore, { indexes: keptIndexes });
-  manager.add(
-    restoreController(restores, kept, [
-      keptOfGuests(machines, restores),
-      keptOfGuests(containers, restores),
-      keptOfHosts(hosts, restores),
-    ]),
-  );
-  manager.add(
-    backupController(backups, { ...kept, queue: createQueue(backups, backupTimes) }, [
-      keptOfGuests(machines, backups),
-      keptOfGuests(containers, backups),
-      keptOfHosts(hosts, backups),
-    ]),
-  );
-
-  const guestsIn = (namespace: string) => [
-    ...machines.byIndex('namespace', namespace),
-    ...containers.byIndex('namespace', namespace),
-  ];
-  const clusterId = () => cluster().id;
-  const snapshotTimes = informers.informer(SnapshotSchedule);
-  manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
-  manager.add(backupSchedules({ schedules: backupTimes, children: backups, guestsIn, clusterId }));
-
-  const keysIn = (guests: Informer<Guest>) => (namespace: string) =>
-    guests.byIndex('namespace', namespace).map(({ metadata }) => keyOf(metadata));
-  const promised = { backups, schedules: backupTimes };
-  manager.add(
-    lastBackupController(VirtualMachine, { ...promised, guests: machines, keysIn: keysIn(machines) }),
-  );
-  manager.add(
-    lastBackupController(Container, { ...promised, guests: containers, keysIn: keysIn(containers) }),
-  );
+  addKeeping(manager, {
+    ...{ machines, containers, hosts, snapshots, backups },
+    guest: guestOf,
+    clusterId: () => cluster().id,
+  });
 
   addRecovery(manager, {
     ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger },

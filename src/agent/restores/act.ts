@@ -42,8 +42,10 @@ export async function giveDisks(
   const disks = disksOf(world, record);
   await world.hands(record.kind).gate(record, signal);
   await updateRecord(guests, record.id, (before) => ({ ...before, lock: { ...lock, changing: true } }));
-  for (const { driver, id, key, pool } of disks) {
-    await driver.replacements.swap(id, key);
+  for (const pool of new Set(disks.map((disk) => disk.pool))) {
+    const together = disks.filter((disk) => disk.pool === pool);
+    const ids = together.map(({ id }) => id);
+    for (const { driver, key } of together.slice(0, 1)) await driver.replacements.swap(ids, key);
     guests.pools.used.tell(pool);
   }
   guests.volumesChanged.tell(record.id);

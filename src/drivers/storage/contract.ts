@@ -121,10 +121,10 @@ export type VolumeReplacements = {
   /** Whole and flushed when it resolves; there already is no error. Throws ReasonedError VolumeMissing, SizeTooSmall, PoolFull, ArchiveBroken. */
   prepare(replacement: Replacement, signal: AbortSignal): Promise<void>;
   /**
-   * The volume holds what was prepared; nobody has it open. Finished after a crash; done already is no error. Snapshots inside the old data
-   * go with it. Throws ReasonedError ReplacementMissing.
+   * These volumes hold what was prepared for them, all or none, whatever dies and whoever uses the pool next; nobody has them open. Done
+   * already is no error. Snapshots inside the old data go with it. Throws ReasonedError ReplacementMissing.
    */
-  swap(id: string, name: string): Promise<void>;
+  swap(ids: readonly string[], name: string): Promise<void>;
   /** Removes what was prepared; nothing there is no error. */
   discard(id: string, name: string): Promise<void>;
 };

@@ -406,7 +406,7 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         const reopened = await lab.open();
         await reopened.archives.remove('backup-1');
         await reopened.replacements.prepare(replacement(), signal);
-        for (let time = 0; time < 2; time += 1) await reopened.replacements.swap('g1-data', 'restore-1');
+        for (let time = 0; time < 2; time += 1) await reopened.replacements.swap(['g1-data'], 'restore-1');
         expect(await reopened.observe('g1-data')).toMatchObject({ owner: anna, sizeBytes: 96 * MIB });
         expect(await reopened.attach('g1-data')).toMatchObject({ type: 'File', format: 'qcow2' });
         expect(await reopened.list()).toHaveLength(1);
@@ -415,13 +415,13 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       it('forgets one that is not wanted any more, and all with their volume', async () => {
         await pool.replacements.prepare(replacement(), signal);
         for (let time = 0; time < 2; time += 1) await pool.replacements.discard('g1-data', 'restore-1');
-        expect((await reasonOf(pool.replacements.swap('g1-data', 'restore-1'))).reason).toBe(
+        expect((await reasonOf(pool.replacements.swap(['g1-data'], 'restore-1'))).reason).toBe(
           'ReplacementMissing',
         );
         await pool.replacements.prepare(replacement(), signal);
         await pool.remove('g1-data', anna);
         await pool.create(disk('g1-data'), signal);
-        expect((await reasonOf(pool.replacements.swap('g1-data', 'restore-1'))).reason).toBe(
+        expect((await reasonOf(pool.replacements.swap(['g1-data'], 'restore-1'))).reason).toBe(
           'ReplacementMissing',
         );
       });

@@ -23,12 +23,15 @@ export type Layout = {
   prepared: string;
   /** What is on its way into the place of a volume: a crash in that is finished, never forgotten. */
   replacing: string;
+  /** One file for each swap under way, with the volumes that change together. */
+  swaps: string;
   volume(id: string): string;
   rollback(id: string): string;
   arrival(id: string): string;
   /** Of one volume, each under its name. */
   preparedFor(id: string): string;
   replacement(id: string): string;
+  swap(name: string): string;
   image(name: string): string;
   stage(name: string): string;
 };
@@ -44,6 +47,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
   const rollbacks = `${root}/.rollbacks`;
   const prepared = `${root}/.prepared`;
   const replacing = `${root}/.replacing`;
+  const swaps = `${root}/.swaps`;
   return {
     root,
     marker: `${root}/pool.json`,
@@ -56,6 +60,8 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
     rollbacks,
     prepared,
     replacing,
+    swaps,
+    swap: (name) => `${swaps}/${checkedName(name)}`,
     preparedFor: (id) => `${prepared}/${checkedName(id)}`,
     replacement: (id) => `${replacing}/${checkedName(id)}`,
     rollback: (id) => `${rollbacks}/${checkedName(id)}`,

@@ -1,6 +1,6 @@
 /**
- * Puts other data in the place of a volume's: made hidden beside it, then moved to its place by renames. The first of these is what a crash
- * leaves to be finished.
+ * Puts other data in the place of volumes': made hidden beside them, then moved to their places by renames. A mark that names them all is
+ * written first: from then on whoever uses one of them finishes it.
  */
 import type { VolumeReplacements, VolumeRequest } from '../contract.ts';
 import { checkedName } from '../names.ts';
@@ -16,6 +16,13 @@ export function createReplacements(sources: Sources): VolumeReplacements {
   const { layout } = room;
   const { files } = room.world;
   const placeOf = (id: string, name: string) => `${layout.preparedFor(id)}/${checkedName(name)}`;
+
+  const insistOn = async (id: string, name: string): Promise<void> => {
+    await finishRollback(room, keeper, id);
+    if ((await files.stat(placeOf(id, name))) !== undefined) return;
+    const volume = await readVolumeRecord(files, layout.volume(id));
+    if (volume?.replacedBy !== name) throw replacementMissing(id, name);
+  };
 
   return {
     // Not under the lock of the volume: its guest may run, and be given a larger disk, for as long as this takes.
@@ -44,17 +51,13 @@ export function createReplacements(sources: Sources): VolumeReplacements {
           await archived.dispose?.();
         }
       }),
-    swap: (id, name) =>
-      room.lock(id, async () => {
-        await room.checkPresent();
-        await finishRollback(room, keeper, id);
-        if (await renameIfThere(files, placeOf(id, name), layout.replacement(id))) {
-          await finishSwap(room, id);
-          return;
-        }
-        const volume = await readVolumeRecord(files, layout.volume(id));
-        if (volume?.replacedBy !== name) throw replacementMissing(id, name);
-      }),
+    swap: async (ids, name) => {
+      await room.checkPresent();
+      for (const id of ids) await room.lock(id, () => insistOn(id, name));
+      await files.writeAtomic(layout.swap(name), JSON.stringify(ids), { mode: 0o600 });
+      for (const id of ids) await room.lock(id, () => finishSwap(room, id));
+      await files.remove(layout.swap(name));
+    },
     discard: async (id, name) =>
       room.lock(placeOf(id, name), async () => {
         await room.checkPresent();
@@ -66,16 +69,30 @@ export function createReplacements(sources: Sources): VolumeReplacements {
   };
 }
 
-/** Ends a swap that was begun, if there is one; the caller holds the lock of the volume. */
+/** Ends a swap of this volume that was begun, if there is one; the caller holds the lock of the volume. */
 export async function finishSwap(room: PoolRoom, id: string): Promise<void> {
   const { layout } = room;
   const { files } = room.world;
+  for (const { name, ids } of await swapsBegun(room))
+    if (ids.includes(id))
+      await renameIfThere(files, `${layout.preparedFor(id)}/${name}`, layout.replacement(id));
   if ((await files.stat(layout.replacement(id))) === undefined) return;
   const old = room.partialPath(id);
   const was = await renameIfThere(files, layout.volume(id), old);
   await files.rename(layout.replacement(id), layout.volume(id));
   await room.removeTree(layout.preparedFor(id));
   if (was) await room.removeTree(old);
+}
+
+/** Swaps that were begun and perhaps not ended, with the volumes of each: from the mark on all of them change. */
+export async function swapsBegun({ world, layout }: PoolRoom): Promise<{ name: string; ids: string[] }[]> {
+  const begun: { name: string; ids: string[] }[] = [];
+  for (const name of await world.files.list(layout.swaps)) {
+    const text = await world.files.readText(layout.swap(name));
+    const ids: unknown = text === undefined ? [] : JSON.parse(text);
+    if (Array.isArray(ids)) begun.push({ name, ids: ids.map(String) });
+  }
+  return begun;
 }
 
 function requestFor(

@@ -46,8 +46,20 @@ export async function openRoom(
   await world.files.makeDirectory(path);
   await ground.check(path);
   await claim(world, layout, { name, isShared, type: config.type });
-  const { volumes, images, archives, staging, partial, arriving, rollbacks, prepared, replacing } = layout;
-  const places = [volumes, images, archives, staging, partial, arriving, rollbacks, prepared, replacing];
+  const { volumes, images, archives, staging, partial, arriving } = layout;
+  const { rollbacks, prepared, replacing, swaps } = layout;
+  const places = [
+    volumes,
+    images,
+    archives,
+    staging,
+    partial,
+    arriving,
+    rollbacks,
+    prepared,
+    replacing,
+    swaps,
+  ];
   for (const directory of places) {
     await world.files.makeDirectory(directory, { mode: 0o700 });
   }

@@ -5,7 +5,7 @@ import { snapshotMissing, snapshotUnsupported, volumeMissing } from '../refusals
 import type { SnapshotKeeper } from './ground.ts';
 import { dataName } from './layout.ts';
 import { attachmentAt, readVolumeRecord, type VolumeRecord } from './records.ts';
-import { finishSwap } from './replacing.ts';
+import { finishSwap, swapsBegun } from './replacing.ts';
 import type { PoolRoom } from './room.ts';
 
 /** The snapshots of one pool's volumes. */
@@ -74,7 +74,13 @@ export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id:
 export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
   const { files, log } = room.world;
   const { rollbacks, replacing } = room.layout;
-  const begun = [...(await files.list(rollbacks)), ...(room.isShared ? [] : await files.list(replacing))];
+  const swaps = room.isShared ? [] : await swapsBegun(room);
+  const swapped = swaps.flatMap(({ ids }) => ids);
+  const begun = [
+    ...(await files.list(rollbacks)),
+    ...(room.isShared ? [] : await files.list(replacing)),
+    ...swapped,
+  ];
   for (const id of new Set(begun)) {
     await room
       .lock(id, () => finishRollback(room, keeper, id))
@@ -82,6 +88,7 @@ export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): P
         log.warn('what was begun with a volume cannot be finished', { volume: id, error: String(error) });
       });
   }
+  for (const { name } of swaps) await files.remove(room.layout.swap(name));
 }
 
 async function whyNot({ world, layout }: PoolRoom, id: string) {

@@ -41,19 +41,18 @@ export function createSimulatedReplacements({
           state.prepared.set(keyOf(id, name), made);
         }, signal);
       }),
-    swap: (id, name) =>
-      lock(id, async () => {
-        const made = state.prepared.get(keyOf(id, name));
-        if (made === undefined) {
-          if (state.replacedBy.get(id) !== name) throw replacementMissing(id, name);
-          return;
-        }
-        await change(() => {
+    swap: async (ids, name) => {
+      const made = ids.map((id) => ({ id, volume: state.prepared.get(keyOf(id, name)) }));
+      for (const { id, volume } of made)
+        if (volume === undefined && state.replacedBy.get(id) !== name) throw replacementMissing(id, name);
+      await change(() => {
+        for (const { id, volume } of made) {
+          if (volume !== undefined) state.volumes.set(id, volume);
           state.prepared.delete(keyOf(id, name));
-          state.volumes.set(id, made);
           state.replacedBy.set(id, name);
-        });
-      }),
+        }
+      });
+    },
     discard: async (id, name) => {
       if (state.prepared.has(keyOf(id, name))) await change(() => state.prepared.delete(keyOf(id, name)));
     },

@@ -167,42 +167,52 @@ describe('a host that dies while its pool', () => {
     expect(steps).toBeGreaterThan(5);
   });
 
-  it('restores a disk has it as it was, or as it was in the archive, and whole', async () => {
-    const raw: VolumeRequest = { id: 'g2-data', owner, kind: 'Disk', format: 'raw', sizeBytes: MIB };
-    const file = join(path, 'volumes', 'g2-data', 'disk.raw');
-    const first = await openHealthy();
-    await first.create(raw, signal);
+  it('restores two disks has both as they were, or both as they were in the archive, and whole', async () => {
+    const names = ['g2-data', 'g2-logs'];
+    const raw = (id: string): VolumeRequest => ({ id, owner, kind: 'Disk', format: 'raw', sizeBytes: MIB });
+    const file = (id: string) => join(path, 'volumes', id, 'disk.raw');
     const [then, now] = [Buffer.alloc(MIB, 'then'), Buffer.alloc(MIB, 'now')];
-    await writeFile(file, then);
+    const first = await openHealthy();
     await first.archives.begin('backup-1');
-    const attachment = await first.attach('g2-data');
-    await first.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+    for (const name of names) {
+      await first.create(raw(name), signal);
+      await writeFile(file(name), then);
+      await first.archives.save('backup-1', { name, attachment: await first.attach(name) }, 'Zstd', signal);
+      await writeFile(file(name), now);
+    }
     await first.archives.finish('backup-1', about, signal);
-    await writeFile(file, now);
     const restore = async (pool: StoragePool) => {
-      const open = () => pool.archives.open('backup-1', 'data', signal);
-      await pool.replacements.prepare({ id: 'g2-data', name: 'restore-1', open }, signal);
-      await pool.replacements.swap('g2-data', 'restore-1');
+      for (const id of names) {
+        const open = () => pool.archives.open('backup-1', id, signal);
+        await pool.replacements.prepare({ id, name: 'restore-1', open }, signal);
+      }
+      await pool.replacements.swap(names, 'restore-1');
     };
-    let sawOld = false;
+    const seen = new Set<string>();
     const steps = await dieAtEachStep(restore, async (pool) => {
-      expect(await pool.list()).toHaveLength(1);
-      expect(await pool.attach('g2-data')).toMatchObject({ type: 'File', path: file });
-      const found = await readFile(file);
-      if (found.equals(now)) sawOld = true;
-      else expect(found.equals(then)).toBe(true);
+      expect(await pool.list()).toHaveLength(2);
+      const found = [];
+      for (const name of names) {
+        expect(await pool.attach(name)).toMatchObject({ type: 'File', path: file(name) });
+        const content = await readFile(file(name));
+        found.push(content.equals(now) ? 'now' : content.equals(then) ? 'then' : 'neither');
+      }
+      expect(new Set(found).size).toBe(1);
+      seen.add(found.join());
       await restore(pool);
-      expect((await readFile(file)).equals(then)).toBe(true);
-      expect(await readdir(join(path, '.prepared'))).toEqual([]);
-      expect(await readdir(join(path, '.replacing'))).toEqual([]);
+      for (const name of names) expect((await readFile(file(name))).equals(then)).toBe(true);
+      for (const left of ['.prepared', '.replacing', '.swaps'])
+        expect(await readdir(join(path, left))).toEqual([]);
       // As before, for the next death.
-      await pool.remove('g2-data', owner);
-      await pool.create(raw, signal);
-      await writeFile(file, now);
+      for (const name of names) {
+        await pool.remove(name, owner);
+        await pool.create(raw(name), signal);
+        await writeFile(file(name), now);
+      }
     });
-    expect(sawOld).toBe(true);
-    expect(steps).toBeGreaterThan(12);
-  }, 60_000);
+    expect(seen).toEqual(new Set(['now,now', 'then,then']));
+    expect(steps).toBeGreaterThan(20);
+  }, 120_000);
 
   it('replaces an image has the old one, the new one or none, never half of one', async () => {
     await publishBase(await openHealthy(), 'hash-1');

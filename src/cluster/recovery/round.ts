@@ -3,6 +3,7 @@
  * order. A round that was cut off anywhere leaves objects from which the next one, of whatever leader, goes on.
  */
 
+import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import { isProtected } from '../../api/ha.ts';
 import type { HaTimings } from '../../api/haTimings.ts';
 import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
@@ -17,6 +18,7 @@ import { decide } from '../ha/engine.ts';
 import type { Decision, Since, View } from '../ha/model.ts';
 import type { Observer } from '../ha/observer.ts';
 import { isQuorate } from '../ha/proofs.ts';
+import { isPresent } from '../ha/round.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
 import { createObjection } from './destinations.ts';
@@ -26,6 +28,7 @@ import type { Votes } from './votes.ts';
 import {
   releaseGuest,
   releaseHost,
+  unplaceGuest,
   type WriteContext,
   type Written,
   writeFence,
@@ -94,7 +97,13 @@ export async function runRound(
 
   const admitted = new Set<string>();
   for (const [id, guest] of guests) {
-    const record = admit(guest, view.hosts.get(guest.status?.placement?.host ?? ''), view);
+    const host = view.hosts.get(guest.status?.placement?.host ?? '');
+    if (host !== undefined && isUntouched(guest) && !isPresent(host)) {
+      admitted.add(id);
+      note(await unplaceGuest(guest, context), guest);
+      continue;
+    }
+    const record = admit(guest, host, view);
     if (record === undefined) continue;
     admitted.add(id);
     note(await writeGuest(guest, record, context), guest);
@@ -156,6 +165,11 @@ export async function runRound(
     if (written === 'Written') ears.wrote(object);
     return written === 'Written';
   }
+}
+
+/** Its host has not begun anything for it. */
+function isUntouched({ metadata: { annotations } }: StoredGuest): boolean {
+  return annotations?.[STARTED_ANNOTATION] === undefined;
 }
 
 type Objects = {

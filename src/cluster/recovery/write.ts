@@ -3,6 +3,7 @@
  * takes a guest from its host without a proof that is stored. What was refused is decided anew in a later round.
  */
 
+import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import { Container } from '../../api/kinds/container.ts';
 import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
@@ -50,6 +51,15 @@ async function swapGuest(guest: StoredGuest, patch: unknown, context: WriteConte
   return isMachine(guest)
     ? swap(VirtualMachine, guest, patch, context)
     : swap(Container, guest, patch, context);
+}
+
+/**
+ * Takes a guest from a host that never touched it: an agent stamps the object before its first deed, so that this write, which carries the
+ * version without a stamp, is proof enough. Placement chooses another host.
+ */
+export async function unplaceGuest(guest: StoredGuest, context: WriteContext): Promise<Written> {
+  if (guest.metadata.annotations?.[STARTED_ANNOTATION] !== undefined) return 'Refused';
+  return swapGuest(guest, { placement: null, ha: null }, context);
 }
 
 /** Lets a guest go that is not to be protected any more: where it is it stays, and its host may start it in any life. */

@@ -2,7 +2,12 @@
  * The manager with all its controllers over an API in memory, and hosts whose keepers renew Leases, kill what they guard and start what they are
  * told, all on one fake clock. Whatever runs twice is written down.
  */
-import { hostLeaseName, keeperLeaseName, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
+import {
+  hostLeaseName,
+  keeperLeaseName,
+  STARTED_ANNOTATION,
+  SYSTEM_NAMESPACE,
+} from '../../../../src/api/cluster.ts';
 import { Lease } from '../../../../src/api/core.ts';
 import { isProtected } from '../../../../src/api/ha.ts';
 import { DEFAULT_HA_TIMINGS } from '../../../../src/api/haTimings.ts';
@@ -271,8 +276,16 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     addGuest: async (name: string, on: string, spec: Partial<VirtualMachineSpec> = {}) => {
       const disks = [{ name: 'root', pool: 'shared', size: '1Gi' }];
       const placement = { host: on, epoch: 1, since: '2026-01-01T00:00:00Z' };
-      api.seed(VirtualMachine, machine(name, { disks, ha: {}, ...spec }, { placement }));
+      const one = machine(name, { disks, ha: {}, ...spec }, { placement });
+      const annotations = { [STARTED_ANNOTATION]: `${name}/${one.metadata.uid}` };
+      api.seed(VirtualMachine, { ...one, metadata: { ...one.metadata, annotations } });
       await clock.advance(3_000);
+    },
+    /** A machine that has just been placed on a host, which has not looked at it yet. */
+    addNewcomer: (name: string, on: string) => {
+      const disks = [{ name: 'root', pool: 'shared', size: '1Gi' }];
+      const placement = { host: on, epoch: 1, since: '2026-01-01T00:00:00Z' };
+      api.seed(VirtualMachine, machine(name, { disks, ha: {} }, { placement }));
     },
     /** Advances until it is so, or says that it never was. */
     until: async (what: string, holds: () => boolean, limitMs = 60_000) => {

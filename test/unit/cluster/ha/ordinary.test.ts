@@ -93,6 +93,18 @@ describe('a protected guest', () => {
     await lab.resign();
   });
 
+  it('placed on a host that is lost before it looked at it is placed again, without a proof: nothing was begun', async () => {
+    const { lab } = await watched();
+    lab.machine('b').watchdog = false;
+    await lab.advance(2_000);
+    lab.powerOff('b');
+    lab.addNewcomer('new', 'b');
+    await lab.until('it runs', () => lab.whereRuns('new').length === 1);
+    expect(lab.whereRuns('new')).not.toContain('b');
+    expect(lab.ha('b')?.proof).toBeUndefined();
+    await lab.resign();
+  });
+
   it('whose Host is deleted waits for a person: nothing is proven of a machine nobody knows', async () => {
     const { lab } = await watched();
     lab.cutOff('a');

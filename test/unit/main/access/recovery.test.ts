@@ -7,6 +7,7 @@ import {
   hostLeaseName,
   KEEPER_HOST_ANNOTATION,
   keeperLeaseName,
+  STARTED_ANNOTATION,
   SYSTEM_NAMESPACE,
 } from '../../../../src/api/cluster.ts';
 import { Lease } from '../../../../src/api/core.ts';
@@ -150,7 +151,11 @@ async function protect(name: string, on: string): Promise<void> {
   await lab.admin.mergePatch(
     VirtualMachine,
     { namespace: 'default', name },
-    { spec: { ha: { group: 'g', priority: 3 } } },
+    {
+      // Its host has begun it.
+      metadata: { annotations: { [STARTED_ANNOTATION]: `${name}/${(await machine(name)).metadata.uid}` } },
+      spec: { ha: { group: 'g', priority: 3 } },
+    },
   );
   await until('the word', async () => (await machine(name)).status?.placement?.bootID === bootOf(on));
 }

@@ -48,6 +48,7 @@ const FITTING = [
   'https://mirror.example/debian',
   '500m',
   'fence_ipmilan',
+  'backup-5f0c8b2e-6a44-4c43-9d2b-0a1f6c1f7a10',
 ];
 
 /** Every place in a value. */

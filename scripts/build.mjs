@@ -7,7 +7,7 @@ const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 await rm('dist', { recursive: true, force: true });
 await mkdir('dist', { recursive: true });
 await build({
-  entryPoints: { vireo: 'src/main/vireo.ts', launcher: 'src/main/launcher.ts' },
+  entryPoints: { vireo: 'src/main/vireo.ts', launcher: 'src/main/launcher.ts', keeper: 'src/main/keeper.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,

@@ -8,6 +8,7 @@ import {
 } from '../api/cluster.ts';
 import { CertificateSigningRequest, ConfigMap, Lease, Namespace } from '../api/core.ts';
 import { Backup } from '../api/kinds/backup.ts';
+import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Container } from '../api/kinds/container.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
@@ -120,5 +121,6 @@ export const agentAccess: readonly Access[] = [
   { kind: Host, verbs: ['patch'], subresource: 'status' },
   { kind: Lease, verbs: ['get', 'create', 'patch'], namespace: SYSTEM_NAMESPACE },
   { kind: ConfigMap, verbs: ['get', 'list', 'watch'], namespace: SYSTEM_NAMESPACE },
+  { kind: ClusterPolicy, verbs: ['get', 'list', 'watch'] },
   { kind: CertificateSigningRequest, verbs: ['get', 'create'] },
 ];

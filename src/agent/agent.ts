@@ -13,6 +13,7 @@ import type { World } from '../base/world.ts';
 import type { Manager } from '../runtime/contract.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { connectControllers } from './controllers.ts';
+import type { Guarding } from './guarding.ts';
 import type { HostFacts } from './host/facts.ts';
 import { createHostLease } from './host/lease.ts';
 import { registerHost } from './host/register.ts';
@@ -68,6 +69,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     identity: identityOf(host, facts, stateDirectory),
   });
   let started = false;
+  let guarding: Guarding | undefined;
   const begun = world.clock.monotonic();
   const reporter = createHostReporter({
     client,
@@ -78,12 +80,16 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     mayWrite: lease.isValid,
     describe: (object) => {
       const beginning = world.clock.monotonic() - begun < BEGINNING_MS;
-      return describeHost(options, memory, { started, beginning }, object);
+      const keeper = guarding?.last();
+      const stage = { started, beginning, ...(keeper === undefined ? {} : { keeper }) };
+      return describeHost(options, memory, stage, object);
     },
   });
   watchCluster(manager, controlPlane, world);
   watchHost(manager, host, reporter.observe);
   const controllers = connectControllers({ ...options, ...memory, lease, reporter, idRanges, signal });
+  guarding = controllers.guarding;
+  guarding.changed.listen(() => reporter.touch());
   for (const part of [records, presence, memory.pools, memory.images, controlPlane]) {
     part.changed.listen(() => reporter.touch());
   }
@@ -104,6 +110,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
       stock.run(signal, reporter.touch),
       identity?.run(signal),
       manager.run(signal),
+      controllers.guarding.run(signal),
       settling,
     ]);
   };

@@ -1,5 +1,8 @@
 /** Puts the controllers of the agent together: their informers, what they share, and the events of the drivers that wake them. */
+
+import { guardKey } from '../api/keeperLease.ts';
 import type { Backup } from '../api/kinds/backup.ts';
+import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Image } from '../api/kinds/image.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
@@ -9,12 +12,14 @@ import { createAnnouncement } from './announcement.ts';
 import { backupController, backupInformer } from './backups/controller.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { firstLook } from './firstLook.ts';
+import { createGuarding, type Guarding } from './guarding.ts';
 import { containerKind } from './guests/container.ts';
 import { guestController, guestInformer } from './guests/controller.ts';
 import { departGuest } from './guests/depart.ts';
 import { departDeps } from './guests/farewell.ts';
 import { handleOf } from './guests/gather.ts';
 import { machineKind } from './guests/machine.ts';
+import { moveStage } from './guests/moving.ts';
 import type { GuestWorld } from './guests/world.ts';
 import type { HostLease } from './host/lease.ts';
 import type { Presence } from './host/presence.ts';
@@ -58,6 +63,7 @@ export type Parts = AgentOptions & {
 };
 
 export type Connected = {
+  guarding: Guarding;
   /** Resolves when each record without an object is settled; `onFirstRound` is called when each was looked at once. */
   lookAfterStrays(signal: AbortSignal, onFirstRound: () => void): Promise<void>;
   /** Stops long work and listening. */
@@ -81,7 +87,24 @@ export function connectControllers(parts: Parts): Connected {
       pools.list().every(({ metadata }) => parts.pools.get(metadata.name) !== undefined),
   });
   const backups = backupInformer(manager.informers, host);
-  const world = guestWorld(parts, looked, backups);
+  const guarding = createGuarding({
+    clock: parts.world.clock,
+    log: parts.world.log,
+    policies: manager.informers.informer(ClusterPolicy),
+    keeper: parts.keeper,
+    guests: () =>
+      records.all().map((record) => {
+        const guest = (record.kind === 'Container' ? containerInformer : machineInformer).get(keyOf(record));
+        const isOurs = guest?.metadata.uid === record.uid && moveStage(record) !== 'Left';
+        return {
+          key: guardKey(record.uid, record.epoch),
+          id: record.id,
+          isRunning: parts.presence.isRunning(record.id),
+          wanted: isOurs && guarding.needs(guest),
+        };
+      }),
+  });
+  const world = guestWorld(parts, guarding, looked, backups);
   const builds = addHostControllers(parts, world);
 
   manager.add(guestController(world, machines, machineInformer));
@@ -149,6 +172,7 @@ export function connectControllers(parts: Parts): Connected {
   const ends = [drivers.machines.watch(wake), drivers.containers.watch(wake)];
 
   return {
+    guarding,
     lookAfterStrays: async (signal, onFirstRound) => {
       await releaseInterrupted(keeping);
       await Promise.all([machineInformer.synced(signal), containerInformer.synced(signal)]);
@@ -223,7 +247,12 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
   return builds;
 }
 
-function guestWorld(parts: Parts, looked: Promise<void>, backups: Informer<Backup>): GuestWorld {
+function guestWorld(
+  parts: Parts,
+  guarding: Guarding,
+  looked: Promise<void>,
+  backups: Informer<Backup>,
+): GuestWorld {
   const { manager, drivers, world, stock, reporter } = parts;
   return {
     host: parts.host,
@@ -234,6 +263,7 @@ function guestWorld(parts: Parts, looked: Promise<void>, backups: Informer<Backu
     records: parts.records,
     controlPlane: parts.controlPlane,
     lease: parts.lease,
+    guarding,
     inventory: { lists: reporter.lists, publish: reporter.publish },
     presence: parts.presence,
     pools: parts.pools,

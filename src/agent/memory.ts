@@ -58,7 +58,7 @@ export async function remember({ world, stateDirectory, drivers, hostFacts }: Ag
 export function describeHost(
   { config, version, drivers, world }: AgentOptions,
   { records, controlPlane, facts, presence, stock, pools, images }: Memory,
-  stage: Pick<HostView, 'started' | 'beginning'>,
+  stage: Pick<HostView, 'started' | 'beginning' | 'keeper'>,
   { status = {}, metadata }: Stored<Host>,
 ): HostStatus {
   return hostStatus(status, {

@@ -11,6 +11,7 @@ import type { NetworkDriver } from '../drivers/network/contract.ts';
 import type { StoragePool } from '../drivers/storage/contract.ts';
 import type { Manager } from '../runtime/contract.ts';
 import type { AgentConfig } from './config.ts';
+import type { KeeperLink } from './guarding.ts';
 import type { MachineDriver } from './guests/machine.ts';
 import type { HostFacts } from './host/facts.ts';
 import type { Peers } from './migration/peers.ts';
@@ -46,6 +47,8 @@ export type AgentOptions = {
   peers?: Peers;
   /** Who this host is to other hosts; absent on hosts that exist only on paper. */
   identity?: PeerIdentity;
+  /** What kills guests with `ha` when nobody hears the host; absent on hosts that exist only on paper. */
+  keeper?: KeeperLink;
   /** What the machine is; read once. */
   hostFacts(): Promise<HostFacts>;
 };

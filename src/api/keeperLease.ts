@@ -79,3 +79,8 @@ function numbersOf<const N extends string>(
   if (!names.every((name) => Number.isFinite(known.get(name)))) return undefined;
   return Object.fromEntries(names.map((name) => [name, known.get(name)])) as Record<N, number>;
 }
+
+/** What a Lease lists for a guest: its uid under one epoch. */
+export function guardKey(uid: string, epoch: number): string {
+  return `${uid}@${epoch}`;
+}

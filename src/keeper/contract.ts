@@ -75,6 +75,8 @@ export type Keeper = {
   guard(key: string, id: string): Promise<Life>;
   /** It is gone, or left alone from now on: resolves once no Lease lists it. */
   release(key: string): Promise<void>;
+  /** High availability is off: nothing is guarded any more, and the Lease lists nothing if that can still be said. */
+  forget(): Promise<void>;
   /** Age of the last acknowledged renewal, for the host that asks. */
   answer(asker: string): number | undefined;
   /** Called after each change of `state`; returns the end of it. */

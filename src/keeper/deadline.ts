@@ -26,6 +26,8 @@ export type KeeperFlaw = 'ExcuseAgeIgnored';
 export type Deadline = {
   /** The renewal sent at `sentAt` was acknowledged. */
   acknowledged(sentAt: number): void;
+  /** Nothing was listed before: what a renewal sent now lists is answered for from now on. */
+  begin(sentAt: number): void;
   /** A renewal that states these times is about to be sent: shorter ones hold from now on, longer ones when it is acknowledged. */
   stating(timings: StatedTimings): void;
   /** A round of questions begun at `startedAt` is over. Of more than one ballot, while tables of votes change, all must say the same. */
@@ -64,6 +66,10 @@ export function resumeDeadline(
   const shortest = (name: keyof StatedTimings): number => Math.min(stated[name], pending[name]);
 
   return {
+    begin: (sentAt) => {
+      heardAt = Math.max(heardAt, sentAt);
+      base = Math.max(base, sentAt);
+    },
     stating: (timings) => {
       pending = timings;
     },

@@ -113,7 +113,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     version = stored?.version;
   };
 
-  const isDue = () => !guards.isEmpty() && now() >= deadline.killAt();
+  const isDue = () => guards.isBound() && now() >= deadline.killAt();
 
   const renew = async (): Promise<void> => {
     if (version === undefined) await learn();
@@ -122,6 +122,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     const present = life();
     if (present === undefined) return;
     const sentAt = now();
+    if (!guards.isBound()) deadline.begin(sentAt);
     const [listed, counting] = [guards.listing(), table];
     const times = stated();
     sequence += 1;
@@ -186,7 +187,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
       }
     };
     await Promise.all(guards.ids().map(killOne));
-    guards.killed();
+    guards.clear();
     term = (term ?? 0) + 1;
     selfFencedAt = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
     deadline = createDeadline(now(), stated(), timings);
@@ -202,7 +203,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
 
   const check = async (): Promise<void> => {
     if (phase === 'Killing') return;
-    if (guards.isEmpty()) {
+    if (!guards.isBound()) {
       if (phase === 'Frozen') phase = 'Open';
     } else if (isDue()) await kill();
     else if (phase === 'Open' && now() >= deadline.freezeAt()) await freeze();
@@ -277,6 +278,11 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
         : change(guards.add(key, id)),
     release: async (key) => {
       if (phase !== 'Killing') await change(guards.drop(key));
+    },
+    forget: async () => {
+      guards.clear();
+      await save();
+      await renew().catch(() => undefined);
     },
     answer: (asker) => {
       hearing.set(asker, now());

@@ -4,6 +4,7 @@
  */
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
+import type { Life } from '../../keeper/contract.ts';
 import type { GuestObject } from './kind.ts';
 
 /** The start was forbidden; nothing runs. */
@@ -24,6 +25,12 @@ export type GateDeps = {
   readGuest(): Promise<Stored<GuestObject> | undefined>;
   readCluster(): Promise<Readonly<Record<string, string>> | undefined>;
   matchesCluster(data: Readonly<Record<string, string>> | undefined): boolean;
+  guard: {
+    /** A guest with `ha`: the keeper guards it first, and the manager's word must be for the present life of the host. */
+    needs(guest: Stored<GuestObject>): boolean;
+    hold(): Promise<Life>;
+    admit(guest: Stored<GuestObject> | undefined, life: Life): Promise<void>;
+  };
 };
 
 /** Throws GateClosed unless the guest may run here now. */
@@ -34,6 +41,13 @@ export async function passGate(deps: GateDeps): Promise<void> {
     throw new GateClosed('ControlPlaneRolledBack', 'the control plane is not the one this host last knew');
   }
   requirePlacement(deps, guest);
+  if (guest !== undefined && deps.guard.needs(guest)) {
+    const life = await deps.guard.hold();
+    // The word is read after the Lease lists the guest: from then on nobody takes it for one that was never started.
+    const again = await deps.readGuest();
+    requirePlacement(deps, again);
+    await deps.guard.admit(again, life);
+  }
   // The reads took time: the lease is looked at again after them.
   requireHost(deps);
 }

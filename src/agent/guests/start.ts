@@ -14,6 +14,8 @@ export type StartDeps = {
   /** Lets containers use this agent's block of ids. */
   grantIds(): Promise<void>;
   gate(epoch: number): GateDeps;
+  /** Has a guest with `ha` guarded; throws GateClosed when that cannot be. */
+  guard(): Promise<void>;
   /** Begins copies that wait for the guest to be there and not to have run; false when none do. */
   beginCopies(): Promise<boolean>;
 };
@@ -26,6 +28,7 @@ export async function startGuest<T extends GuestObject, Request, Hardware>(
   const { kind, handle, facts, memory, record } = scope;
   const request = requestFor(scope);
   const hardware = kind.driver.resolve(request, kind.hardware(record?.hardware), facts);
+  await deps.guard();
   if (record?.idBase !== undefined) await deps.grantIds();
   // Written down while the driver prepares: both have to be over before the guest's first instruction.
   const recorded = deps.updateRecord((before) => ({

@@ -1,6 +1,8 @@
 /** Gives each step of a guest the few functions it depends on, out of everything the agent has. */
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { ConfigMap } from '../../api/core.ts';
+import { guardKey } from '../../api/keeperLease.ts';
+import { keyOf } from '../../api/meta.ts';
 import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
@@ -8,7 +10,7 @@ import { beginCopies } from '../backups/atStart.ts';
 import { archiveOf } from '../backups/world.ts';
 import type { GuestRecord } from '../record.ts';
 import type { DriveDeps } from './drive.ts';
-import { type GateDeps, passGate } from './gate.ts';
+import { GateClosed, type GateDeps, passGate } from './gate.ts';
 import type { GuestKind, GuestObject, VolumePlan } from './kind.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
 import type { NetworkDeps } from './networks.ts';
@@ -194,6 +196,7 @@ function startDeps<T extends GuestObject, Request, Hardware>(
     updateRecord: (change) => updateRecord(world, scope.handle.id, change),
     grantIds: () => world.grantIds(),
     gate: (epoch) => gateDeps(world, scope.kind, scope.object, epoch, scope.signal),
+    guard: () => guardAhead(world, scope),
     beginCopies: async () => {
       const { handle, kind } = scope;
       if (kind.snapshots === undefined) return false;
@@ -205,6 +208,13 @@ function startDeps<T extends GuestObject, Request, Hardware>(
   };
 }
 
+/** Before anything is prepared: what is prepared holds its volumes, and is dead at the deadline too. By what is seen; the gate reads again. */
+async function guardAhead(world: GuestWorld, { object, record }: GuestScope): Promise<void> {
+  const { guarding } = world;
+  if (record === undefined || !guarding.needs(object)) return;
+  await guarding.admit(object, await guarding.hold(guardKey(record.uid, record.epoch), record.id));
+}
+
 /** What the gate of one guest asks. */
 export function gateDeps<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
@@ -213,7 +223,7 @@ export function gateDeps<T extends GuestObject, Request, Hardware>(
   epoch: number,
   signal: AbortSignal,
 ): GateDeps {
-  const { client, controlPlane, host, lease } = world;
+  const { client, controlPlane, guarding, host, lease } = world;
   const cluster = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
   return {
     host,
@@ -224,5 +234,14 @@ export function gateDeps<T extends GuestObject, Request, Hardware>(
     readGuest: () => readGuest(world, kind, metadata, signal),
     readCluster: async () => (await client.find(ConfigMap, cluster, read(signal)))?.data,
     matchesCluster: (data) => controlPlane.matches(data),
+    guard: {
+      needs: guarding.needs,
+      hold: () => {
+        const id = world.records.byKey(recordKind(kind), keyOf(metadata))?.id;
+        if (id === undefined) throw new GateClosed('GuestUnknown', 'this host has no record of the guest');
+        return guarding.hold(guardKey(metadata.uid, epoch), id);
+      },
+      admit: guarding.admit,
+    },
   };
 }

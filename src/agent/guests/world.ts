@@ -10,6 +10,7 @@ import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { Announcement } from '../announcement.ts';
 import type { ControlPlane } from '../cluster/controlPlane.ts';
 import type { AgentConfig } from '../config.ts';
+import type { Guarding } from '../guarding.ts';
 import type { Presence } from '../host/presence.ts';
 import type { IdRanges } from '../idRanges.ts';
 import type { ImageTable } from '../images/table.ts';
@@ -27,6 +28,7 @@ export type GuestWorld = {
   records: Records;
   controlPlane: ControlPlane;
   lease: { isValid(): boolean };
+  guarding: Guarding;
   inventory: {
     /** Whether the Host's acknowledged inventory has this guest. */
     lists(uuid: string): boolean;

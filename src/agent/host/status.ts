@@ -4,6 +4,7 @@ import type { HostStatus } from '../../api/kinds/host.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkFacts } from '../../drivers/network/contract.ts';
+import type { KeeperState } from '../../keeper/contract.ts';
 import type { Trust } from '../cluster/controlPlane.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ImageState } from '../images/table.ts';
@@ -25,6 +26,8 @@ export type HostView = {
   images: ReadonlyMap<string, ImageState>;
   guests: readonly HostGuest[];
   orphans: readonly string[];
+  /** The keeper's last word; absent while there is none. */
+  keeper?: KeeperState;
   trust: Trust;
   incarnation: number | undefined;
   /** Informers have synced and all records are looked after. */
@@ -37,7 +40,7 @@ export type HostView = {
 };
 
 /** The agent's part of the status over what stands there. */
-export function hostStatus(before: HostStatus, view: HostView): HostStatus {
+export function hostStatus({ keeper: _, ...before }: HostStatus, view: HostView): HostStatus {
   const { facts, version, machines, containers, network } = view;
   return {
     ...before,
@@ -58,6 +61,7 @@ export function hostStatus(before: HostStatus, view: HostView): HostStatus {
       ...(network.nat === undefined ? {} : { nat: network.nat.subnet }),
     },
     ...inventoryFields(before, view),
+    ...keeperField(view.keeper),
     ...present('address', facts.address),
     ...present('bootID', facts.bootID),
     ...present('machineID', facts.machineID),
@@ -69,6 +73,13 @@ export function hostStatus(before: HostStatus, view: HostView): HostStatus {
 
 function present<K extends string>(key: K, value: string | undefined): { [k in K]?: string } {
   return value === undefined ? {} : ({ [key]: value } as { [k in K]: string });
+}
+
+/** Absent while high availability is off. No device is fed yet, whatever the host has. */
+function keeperField(keeper: KeeperState | undefined): Pick<HostStatus, 'keeper'> {
+  if (keeper?.life === undefined) return {};
+  const selfFenced = present('selfFencedAt', keeper.selfFencedAt);
+  return { keeper: { ...keeper.life, watchdog: 'None', ...selfFenced } };
 }
 
 function cpuField({ facts, machines, simulated }: HostView): NonNullable<HostStatus['cpu']> {

@@ -2,6 +2,8 @@
 import type { HaTimings } from '../../api/haTimings.ts';
 import type { Observer } from './observer.ts';
 
+export { guardKey } from '../../api/keeperLease.ts';
+
 /** Version of an object in the API: only whether two are the same means anything. */
 export type Version = number | string;
 
@@ -227,9 +229,4 @@ export type EngineFlaw =
 
 export function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
   return a !== undefined && b !== undefined && a.bootID === b.bootID && a.term === b.term;
-}
-
-/** What a Lease lists for a guest: its uid under one epoch. */
-export function guardKey(uid: string, epoch: number): string {
-  return `${uid}@${epoch}`;
 }

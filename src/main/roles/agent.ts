@@ -1,9 +1,10 @@
 /** `vireo agent`: makes this host match what is placed on it; with `--simulate N`, N hosts that exist only on paper. */
 import { realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { createAgent } from '../../agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
+import type { KeeperLink } from '../../agent/guarding.ts';
 import type { Peers } from '../../agent/migration/peers.ts';
 import { createPeerIdentity } from '../../agent/peers/identity.ts';
 import type { World } from '../../base/world.ts';
@@ -15,7 +16,9 @@ import { realDrivers } from '../drivers/real.ts';
 import { simulatedDrivers } from '../drivers/simulated.ts';
 import { parseSimulation, type Simulation } from '../drivers/simulation.ts';
 import { defaultHostName, firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
-import { defaultRunDirectory, scopeOf } from '../layout.ts';
+import { keeperLink } from '../keeper/link.ts';
+import type { KeeperPlace } from '../keeper/place.ts';
+import { defaultRunDirectory, isRoot, scopeOf } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
 import { version } from '../version.ts';
@@ -37,7 +40,7 @@ export type AgentOptions = {
 const DEFAULT_CONFIG = '/etc/vireo/agent.yaml';
 
 export async function runAgent(options: AgentOptions, lifetime: Lifetime, given: World): Promise<void> {
-  const launched = launchedProcesses(given, launcherCommand());
+  const launched = launchedProcesses(given, besides('launcher.js'));
   const world: World = { ...given, processes: launched.processes };
   const kubeconfig = await findKubeconfig(options.kubeconfig, world);
   const simulation = await readSimulation(options.simulationFile, world);
@@ -57,9 +60,9 @@ export async function runAgent(options: AgentOptions, lifetime: Lifetime, given:
   await running.finally(() => launched.close());
 }
 
-/** The launcher lies beside this executable. */
-function launcherCommand(): string[] {
-  return [process.execPath, join(dirname(realpathSync(process.argv[1] ?? '')), 'launcher.js')];
+/** Launcher and keeper lie beside this executable. */
+function besides(script: string): string[] {
+  return [process.execPath, join(dirname(realpathSync(process.argv[1] ?? '')), script)];
 }
 
 async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: World) {
@@ -73,11 +76,21 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
   };
   const drivers = await realDrivers(places, config, world);
   const host = options.host ?? defaultHostName();
-  return makeAgent(
-    { host, stateDirectory: options.stateDirectory, config, drivers, hostFacts: realHostFacts(world) },
-    kubeconfig,
-    world,
-  );
+  const { stateDirectory } = options;
+  const keeper = realKeeper(options, { ...places, host }, world);
+  const place = { host, stateDirectory, config, drivers, hostFacts: realHostFacts(world) };
+  return makeAgent({ ...place, ...(keeper === undefined ? {} : { keeper }) }, kubeconfig, world);
+}
+
+/** It kills by control groups, and reaches the API by a kubeconfig that outlives the agent; a host without either has none. */
+function realKeeper(
+  { kubeconfig }: AgentOptions,
+  { host, stateDirectory, runDirectory, cgroupRoot }: Omit<KeeperPlace, 'kubeconfig'>,
+  world: World,
+): KeeperLink | undefined {
+  if (kubeconfig === undefined || !isRoot()) return undefined;
+  const at = { host, kubeconfig: resolve(kubeconfig), stateDirectory, runDirectory, cgroupRoot };
+  return keeperLink(world, at, { command: besides('keeper.js'), version });
 }
 
 async function simulatedAgent(
@@ -100,7 +113,7 @@ async function simulatedAgent(
 
 type Place = Pick<
   Parameters<typeof createAgent>[0],
-  'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts'
+  'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts' | 'keeper'
 >;
 
 function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, paper?: Peers) {

@@ -9,6 +9,7 @@ import type { World } from '../../base/world.ts';
 import { createCgroups } from '../../drivers/cgroup/cgroups.ts';
 import { lockDirectory } from '../../store/lock.ts';
 import { realDrivers } from '../drivers/real.ts';
+import { endKeeper } from '../keeper/link.ts';
 import { isRoot, type Layout } from '../layout.ts';
 
 export type DownOptions = { layout: Layout; yes: boolean };
@@ -36,6 +37,7 @@ export async function runDown({ layout, yes }: DownOptions, world: World): Promi
         cgroupRoot: layout.cgroupRoot,
         scope: layout.scope,
       };
+      await endKeeper(layout.runDirectory, world.clock, { forget: true });
       const drivers = await realDrivers(places, defaultAgentConfig, world);
       const { problems } = await removeEverything({ stateDirectory: layout.agent, drivers, world });
       await Promise.all([drivers.machines.close(), drivers.containers.close()]);

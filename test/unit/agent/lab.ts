@@ -4,6 +4,7 @@
  */
 import { type AgentDrivers, createAgent } from '../../../src/agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig } from '../../../src/agent/config.ts';
+import type { KeeperLink } from '../../../src/agent/guarding.ts';
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../src/api/cluster.ts';
 import { ConfigMap } from '../../../src/api/core.ts';
 import { guestId, guestUuid } from '../../../src/api/identity.ts';
@@ -59,6 +60,8 @@ const CLUSTER_ID = 'c1';
 export type LabOptions = {
   config?: Partial<AgentConfig>;
   latency?: SimulatedLatency;
+  /** The keeper of the host; without one guests with `ha` do not start while there is a ClusterPolicy. */
+  keeper?: KeeperLink;
   /** Time each change of a pool takes. */
   poolLatencyMs?: number;
 };
@@ -212,6 +215,7 @@ export function createLab(options: LabOptions = {}) {
       config: { ...defaultAgentConfig, ...options.config },
       version: 'test',
       drivers,
+      ...(options.keeper === undefined ? {} : { keeper: options.keeper }),
       hostFacts: async () => ({
         bootID: 'boot-1',
         machineID: machine.machineID ?? 'machine-1',

@@ -195,6 +195,54 @@ describe('an outage of the API alone', () => {
   });
 });
 
+describe('a host that has guarded nothing', () => {
+  it('may be unheard for as long as it likes: what is guarded then is not due at once', async () => {
+    const host = createHost();
+    const keeper = await host.start();
+    await host.clock.advance(10_000);
+    host.world.isApiAway = true;
+    await host.clock.advance(60_000);
+    host.guests.set('a', 'Running');
+    let life: unknown;
+    void keeper.guard('uid-a@1', 'a').then((given) => {
+      life = given;
+    });
+    host.world.isApiAway = false;
+    await host.clock.advance(2_000);
+    expect(life).toEqual({ bootID: 'boot-1', term: 1 });
+    expect(host.guests.get('a')).toBe('Running');
+  });
+
+  it('answers for what a renewal lists from its sending on, acknowledged or not', async () => {
+    const host = createHost();
+    const keeper = await host.start();
+    await host.clock.advance(60_000);
+    host.world.losesAnswers = true;
+    host.guests.set('a', 'Running');
+    keeper.guard('uid-a@1', 'a').catch(() => undefined);
+    await host.clock.advance(500);
+    const sentAt = host.written.at(-1)?.sentAt ?? 0;
+    expect(host.lease()?.guarded).toEqual(['uid-a@1']);
+    host.world.isApiAway = true;
+    await host.clock.advance(15_000);
+    expect(host.when('kill a', sentAt)[0]).toBeLessThanOrEqual(selfFenceAfter + LOOK_MS);
+    expect(host.when('kill a', sentAt)[0]).toBeGreaterThanOrEqual(selfFenceAfter - LOOK_MS);
+  });
+
+  it('kills nothing when high availability was off for a while', async () => {
+    const { host, keeper } = await settled();
+    await keeper.forget();
+    expect(host.lease()?.guarded).toEqual([]);
+    keeper.end();
+    await host.clock.advance(3_600_000);
+    const next = await host.start();
+    const life = host.guest(next, 'a');
+    await host.clock.advance(5_000);
+    expect(await life).toEqual({ bootID: 'boot-1', term: 1 });
+    expect(host.guests.get('a')).toBe('Running');
+  });
+});
+
 describe('peers that ask', () => {
   it('are told the age of the last acknowledged renewal, and named in the Lease', async () => {
     const { host, keeper } = await settled();

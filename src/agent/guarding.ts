@@ -1,0 +1,170 @@
+/**
+ * The agent's side of the keeper: guests with `ha` are guarded before they start and as long as they run, and start only in the life of the host
+ * that the manager's word names. While there is no ClusterPolicy nothing is asked and nothing is guarded; guests without `ha` never are.
+ */
+import { isProtected } from '../api/ha.ts';
+import { CLUSTER_POLICY, type ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Informer } from '../client/contract.ts';
+import type { KeeperState, Life } from '../keeper/contract.ts';
+import { type Announcement, createAnnouncement } from './announcement.ts';
+import { GateClosed } from './guests/gate.ts';
+import type { GuestObject } from './guests/kind.ts';
+
+/** The keeper of this host, which outlives the agent. All methods start it when it does not run, but for `end`. */
+export type KeeperLink = {
+  state(): Promise<KeeperState>;
+  /** Resolves with the present life once an acknowledged Lease lists the guest. */
+  guard(key: string, id: string): Promise<Life>;
+  /** Resolves once no Lease lists it. */
+  release(key: string): Promise<void>;
+  /** It is no longer wanted; none running is no error. */
+  end(): Promise<void>;
+};
+
+/** A guest of this host that has a process, or may have one. */
+export type GuardedGuest = { key: string; id: string; isRunning: boolean; wanted: boolean };
+
+export type Guarding = {
+  /** What the keeper last said; undefined while there is none. */
+  last(): KeeperState | undefined;
+  /** It starts only by the manager's word and under the keeper's eyes. */
+  needs(guest: GuestObject): boolean;
+  /** Resolves once the guest is guarded. Throws GateClosed. */
+  hold(key: string, id: string): Promise<Life>;
+  /** Throws GateClosed unless the placement is for this life, and the keeper's gate is open now. */
+  admit(guest: GuestObject | undefined, life: Life): Promise<void>;
+  /** The keeper has said something else than before. */
+  readonly changed: Announcement<void>;
+  /** Keeps the keeper's list true until the signal; guests and keeper run on. */
+  run(signal: AbortSignal): Promise<void>;
+};
+
+export type GuardingOptions = {
+  clock: Clock;
+  log: Log;
+  policies: Informer<ClusterPolicy>;
+  /** Absent: a host that exists only on paper. */
+  keeper: KeeperLink | undefined;
+  /** All guests with a record here. */
+  guests(): readonly GuardedGuest[];
+};
+
+const LOOK_MS = 1_000;
+/** A guest that is being started has no process yet: it stays guarded for longer than any start takes. */
+const STARTING_MS = 180_000;
+
+export function createGuarding({ clock, log, policies, keeper, guests }: GuardingOptions): Guarding {
+  const changed = createAnnouncement<void>();
+  const heldAt = new Map<string, number>();
+  let last: KeeperState | undefined;
+  let complaint = '';
+  let wake = () => {};
+
+  const isOn = () => policies.get(CLUSTER_POLICY) !== undefined;
+  const take = (state: KeeperState | undefined): void => {
+    const isNews = JSON.stringify(state?.life) !== JSON.stringify(last?.life);
+    last = state;
+    if (isNews) changed.tell();
+  };
+  const closed = (error: unknown) =>
+    new GateClosed('KeeperNotReady', `the keeper of this host cannot guard the guest yet: ${String(error)}`);
+  const link = (): KeeperLink => {
+    if (keeper === undefined) throw new GateClosed('NoKeeper', 'this host has no keeper for guests with ha');
+    return keeper;
+  };
+
+  const sweep = async (running: KeeperLink): Promise<void> => {
+    const state = await running.state();
+    take(state);
+    const known = guests();
+    const guarded = new Map(state.guarded);
+    for (const { key, id, wanted, isRunning } of known)
+      if (wanted && isRunning && !guarded.has(key)) await running.guard(key, id);
+    const byKey = new Map(known.map((guest) => [guest.key, guest]));
+    for (const [key, id] of state.guarded) {
+      const guest = byKey.get(key);
+      const isHeld = clock.monotonic() - (heldAt.get(key) ?? Number.NEGATIVE_INFINITY) < STARTING_MS;
+      if (isHeld || (guest?.wanted === true && guest.isRunning)) continue;
+      // A process without its record, or under another epoch, is guarded until it is gone or guarded by its other name.
+      const others = known.filter((one) => one.id === id && one.isRunning && one.key !== key);
+      if (guest === undefined && others.some((one) => one.wanted && !guarded.has(one.key))) continue;
+      heldAt.delete(key);
+      await running.release(key);
+    }
+  };
+
+  const nextChange = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+
+  const look = async (running: KeeperLink): Promise<void> => {
+    try {
+      await sweep(running);
+      complaint = '';
+    } catch (error) {
+      take(undefined);
+      const message = String(error);
+      if (message !== complaint) log.warn('the keeper cannot be reached', { message });
+      complaint = message;
+    }
+  };
+
+  return {
+    changed,
+    last: () => last,
+    needs: ({ spec, status }) =>
+      status?.ha !== undefined || (isProtected(spec.ha) && (isOn() || !policies.hasSynced())),
+    hold: async (key, id) => {
+      heldAt.set(key, clock.monotonic());
+      const life = await link()
+        .guard(key, id)
+        .catch((error: unknown) => {
+          throw closed(error);
+        });
+      return life;
+    },
+    admit: async (guest, life) => {
+      const placement = guest?.status?.placement;
+      if (placement?.bootID !== life.bootID || placement.term !== life.term) {
+        const message = 'the manager has not said yet that the guest may start in this life of the host';
+        throw new GateClosed('NotAdmitted', message);
+      }
+      const state = await link()
+        .state()
+        .catch((error: unknown) => {
+          throw closed(error);
+        });
+      take(state);
+      const isSame = state.life?.bootID === life.bootID && state.life.term === life.term;
+      if (!state.isOpen || !isSame)
+        throw new GateClosed(
+          'HostNotHeard',
+          'nobody hears this host at present: guests with ha do not start',
+        );
+    },
+    run: async (signal) => {
+      const end = policies.onChange(() => wake());
+      try {
+        await policies.synced(signal).catch(() => undefined);
+        while (!signal.aborted && keeper !== undefined) {
+          if (isOn()) {
+            await look(keeper);
+            await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+            continue;
+          }
+          await keeper
+            .end()
+            .catch((error: unknown) => log.warn('the keeper does not end', { message: String(error) }));
+          take(undefined);
+          if (!isOn() && !signal.aborted) await nextChange(signal);
+        }
+      } finally {
+        end();
+      }
+    },
+  };
+}

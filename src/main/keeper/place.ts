@@ -1,0 +1,9 @@
+/** What an agent tells the keeper it starts: where the host's things are. */
+/** Written as JSON into a file, whose path is the keeper's one argument. */
+export type KeeperPlace = {
+  host: string;
+  kubeconfig: string;
+  stateDirectory: string;
+  runDirectory: string;
+  cgroupRoot: string;
+};

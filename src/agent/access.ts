@@ -76,8 +76,8 @@ export function agentDeclarations(): readonly Declaration[] {
       access: BACKUP_ACCESS,
       finalizer: BACKUP_FINALIZER,
     },
-    { name: CONTROLLERS.restores, kind: Restore, writes: JOB_STATUS_PATHS, access: RESTORE_ACCESS },
     { name: CONTROLLERS.verifies, kind: Verify, writes: JOB_STATUS_PATHS, access: VERIFY_ACCESS },
+    { name: CONTROLLERS.restores, kind: Restore, writes: JOB_STATUS_PATHS, access: RESTORE_ACCESS },
     {
       name: CONTROLLERS.departures,
       kind: Migration,

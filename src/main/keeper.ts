@@ -30,11 +30,13 @@ const REFRESH_MS = 5_000;
 
 /** Short of memory or processor the host needs its keeper most. */
 function stayAlive(): void {
-  try {
-    writeFileSync('/proc/self/oom_score_adj', '-1000');
-    setPriority(-20);
-  } catch {
-    // Without these rights it does its work all the same.
+  const wishes = [() => writeFileSync('/proc/self/oom_score_adj', '-1000'), () => setPriority(-20)];
+  for (const wish of wishes) {
+    try {
+      wish();
+    } catch {
+      // Without the right to it the keeper does its work all the same.
+    }
   }
 }
 

@@ -116,6 +116,23 @@ describe('three hosts with high availability', () => {
     await lab.host(host).agent.start();
   });
 
+  it('stop nothing while the API server is away: the hosts ask each other', async () => {
+    const host = await hostOf(db);
+    const before = await db.writing();
+    const { term } = (await keeperOf(host)) ?? {};
+    // Voters excuse others once they are known to have been away for long enough themselves.
+    await lab.apiserver.kill();
+    const begun = performance.now();
+    await until('an outage has passed', async () => performance.now() - begun > 40_000, 60_000);
+    await db.writesOn(before);
+    await lab.apiserver.start();
+    await until('the host is heard again', async () => (await keeperOf(host))?.term === term, 60_000);
+    expect(await hostOf(db)).toBe(host);
+    expect((await keeperOf(host))?.selfFencedAt).toBeUndefined();
+    const { items } = await lab.get<{ items: unknown[] }>('fa');
+    expect(items).toEqual([]);
+  });
+
   it('kill it when its host can be heard by nobody, and nothing else there', async () => {
     const host = await hostOf(db);
     await lab.apply(writer('plain', { pool: 'shared', image: 'shared-writer', host }));

@@ -129,8 +129,7 @@ describe('three hosts with high availability', () => {
     await until('the host is heard again', async () => (await keeperOf(host))?.term === term, 60_000);
     expect(await hostOf(db)).toBe(host);
     expect((await keeperOf(host))?.selfFencedAt).toBeUndefined();
-    const { items } = await lab.get<{ items: unknown[] }>('fa');
-    expect(items).toEqual([]);
+    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
   });
 
   it('kill it when its host can be heard by nobody, and nothing else there', async () => {

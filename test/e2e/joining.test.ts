@@ -43,7 +43,9 @@ describe('a machine that joins', () => {
     );
     expect(text).toContain(`DNS:b, URI:urn:uuid:${metadata.uid}`);
     const authority = ['-CAfile', agentFile('a', 'pki', 'ca-cert.pem')];
-    await must(['openssl', 'verify', ...authority, agentFile('b', 'pki', 'client-cert.pem')]);
+    await until("a's authority has signed it", () =>
+      must(['openssl', 'verify', ...authority, agentFile('b', 'pki', 'client-cert.pem')]),
+    );
   });
 
   it('finds what manifests/install says of kinds this server has as it is said', async () => {

@@ -46,9 +46,12 @@ export function guestController<T extends GuestObject, Request, Hardware>(
 ): Controller<T> {
   const memories = new Map<string, GuestMemory>();
   let hasLooked = false;
-  void world.looked.then(() => {
-    hasLooked = true;
-  });
+  void world.looked.then(
+    () => {
+      hasLooked = true;
+    },
+    () => {},
+  );
   const forget = (id: string): void => {
     const memory = memories.get(id);
     if (memory !== undefined) dropAhead(world, memory);

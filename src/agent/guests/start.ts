@@ -36,6 +36,8 @@ export async function startGuest<T extends GuestObject, Request, Hardware>(
     hardware,
     run: beginRun(before.run, deps.restartToken, deps.now()),
   }));
+  // It may fail while the driver is still busy: told at the gate, or in the end.
+  recorded.catch(() => {});
   let closed: unknown;
   const gate = async () => {
     const { epoch } = await recorded;

@@ -22,10 +22,9 @@ import { createQueue } from './snapshots/queue.ts';
 import {
   backupController,
   keptIndexes,
+  keptJobController,
   keptOfGuests,
   keptOfHosts,
-  restoreController,
-  rollbackController,
   snapshotController,
 } from './snapshots/snapshots.ts';
 import { verifyController, verifyIndexes } from './snapshots/verifies.ts';
@@ -69,8 +68,10 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
   const schedules = informers.informer(BackupSchedule);
   const queue = createQueue(backups, schedules);
   manager.add(snapshotController(snapshots, kept, triggersOf(snapshots)));
-  manager.add(rollbackController(rollbacks, kept, triggersOf(rollbacks)));
-  manager.add(restoreController(restores, kept, triggersOf(restores)));
+  manager.add(
+    keptJobController('rollbacks', Rollback, rollbacks, { ...kept, triggers: triggersOf(rollbacks) }),
+  );
+  manager.add(keptJobController('restores', Restore, restores, { ...kept, triggers: triggersOf(restores) }));
   manager.add(backupController(backups, { ...kept, queue }, triggersOf(backups)));
   manager.add(importController({ hosts, backups }));
   manager.add(verifyController({ verifies, backups, hosts }));

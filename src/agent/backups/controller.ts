@@ -1,6 +1,7 @@
 /** The controller of Backups of guests on this host: locks the guest, fills the archive beside the passes, removes it with its object. */
-import { BACKUP_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { BACKUP_FINALIZER } from '../../api/cluster.ts';
 import { Namespace } from '../../api/core.ts';
+import { startedStamp } from '../../api/job.ts';
 import { Backup } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
@@ -46,7 +47,7 @@ export function backupController(world: BackupWorld): Controller<Backup> {
     writes: BACKUP_STATUS_PATHS,
     access: BACKUP_ACCESS,
     finalizer: BACKUP_FINALIZER,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [
       {
         subscribe: (enqueue) =>

@@ -1,10 +1,11 @@
 /** What becomes of a Backup on this host. Pure. */
+
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { Backup, BackupPhase } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import type { GuestLock } from '../record.ts';
-import { deadlineOf, isRestoredCopy } from '../snapshots/decide.ts';
 
 export type BackupFacts = {
   backup: Stored<Backup>;
@@ -65,13 +66,11 @@ function decideOwn({ observation, record }: BackupFacts, own: GuestLock): Backup
 
 function decideNew(facts: BackupFacts): BackupDecision {
   const { backup, record, guest, observation, now } = facts;
-  const { metadata, spec, status } = backup;
+  const { spec, status } = backup;
   if (isRestoredCopy(backup))
     return end('Skipped', 'RestoredCopy', 'this is a restored copy of a backup object: it is never executed');
   const isAgain = status?.phase === 'Running';
-  const leftMs = isAgain
-    ? Number.POSITIVE_INFINITY
-    : deadlineOf(later(metadata.creationTimestamp, spec.notBefore), spec.startDeadlineSeconds) - now;
+  const leftMs = isAgain ? Number.POSITIVE_INFINITY : startDeadlineOf(backup) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   if (guest === 'Deleting') return end('Failed', 'GuestDeleted', 'the guest is being deleted');
   const wait = (reason: string, message: string, afterMs = 2_000): BackupDecision => ({
@@ -95,11 +94,6 @@ function decideNew(facts: BackupFacts): BackupDecision {
   if (observation !== 'Running' && observation !== 'Paused')
     return wait('GuestStarting', 'the guest is being started');
   return { type: 'begin', hold: spec.mode === 'Stop' };
-}
-
-/** RFC 3339 in UTC. */
-function later(a: string | undefined, b: string | undefined): string | undefined {
-  return b === undefined || (a !== undefined && Date.parse(a) > Date.parse(b)) ? a : b;
 }
 
 function judgePool({

@@ -2,8 +2,9 @@
  * Executes the Operations given to this host. An operation is stamped, written into its guest's record (which is what the guest's own
  * controller acts on) and then followed to its end: after a crash at any line the record says whether it was accepted.
  */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+
 import type { GuestSpec } from '../../api/guest.ts';
+import { startedStamp } from '../../api/job.ts';
 import { Operation } from '../../api/kinds/operation.ts';
 import { done, waiting } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
@@ -15,13 +16,7 @@ import { acceptOperation } from '../guests/run.ts';
 import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
 import type { GuestRecord } from '../record.ts';
 import type { Records } from '../records.ts';
-import {
-  decideOperation,
-  followMessage,
-  type OperationDecision,
-  type OperationFacts,
-  stampOf,
-} from './decide.ts';
+import { decideOperation, followMessage, type OperationDecision, type OperationFacts } from './decide.ts';
 
 type GuestKindName = 'VirtualMachine' | 'Container';
 
@@ -65,7 +60,7 @@ export function operationController(options: OperationOptions): Controller<Opera
     writes: JOB_STATUS_PATHS,
     access: OPERATION_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: stampOf(metadata) }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [
       {
         subscribe: (enqueue) =>

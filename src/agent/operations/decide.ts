@@ -1,6 +1,6 @@
 /** What becomes of an Operation on this host: pure, over the operation, its guest, the guest's record and what stands. */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import type { RunStrategy } from '../../api/guest.ts';
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { Operation, OperationStatus } from '../../api/kinds/operation.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
@@ -46,21 +46,10 @@ function end(phase: EndPhase, reason: string, message: string): OperationDecisio
   return { type: 'end', phase, reason, message };
 }
 
-/** The stamp of the object it was copied from: written before the first side effect, so that no copy is executed again. */
-export function isRestoredCopy({ metadata }: Stored<Operation>): boolean {
-  const stamp = metadata.annotations?.[STARTED_ANNOTATION];
-  return stamp !== undefined && stamp !== stampOf(metadata);
-}
-
-export function stampOf({ name, uid }: { name: string; uid: string }): string {
-  return `${name}/${uid}`;
-}
-
 function decideNew(facts: OperationFacts): OperationDecision {
   const { operation, guest, run, now } = facts;
-  const { metadata, spec } = operation;
-  const created = Date.parse(metadata.creationTimestamp ?? '');
-  const leftMs = created + (spec.startDeadlineSeconds ?? 600) * 1_000 - now;
+  const created = Date.parse(operation.metadata.creationTimestamp ?? '');
+  const leftMs = startDeadlineOf(operation) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   const overtaken = run?.operation !== undefined && Date.parse(run.operation.createdAt) > created;
   if (overtaken) return end('Superseded', 'Superseded', 'a later operation overtook it');

@@ -1,5 +1,5 @@
 /** The controller of Restores of guests on this host: makes the disks from the archive, holds the guest off, gives them to it, lets it go on. */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { startedStamp } from '../../api/job.ts';
 import { Backup } from '../../api/kinds/backup.ts';
 import { Restore } from '../../api/kinds/restore.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
@@ -40,7 +40,7 @@ export function restoreController(world: SnapshotWorld, informer: Informer<Resto
     writes: JOB_STATUS_PATHS,
     access: RESTORE_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [
       {
         subscribe: (enqueue) =>

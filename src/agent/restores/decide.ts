@@ -1,9 +1,10 @@
 /** What becomes of a Restore on this host. Pure. */
+
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { Restore, RestoreStatus } from '../../api/kinds/restore.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
 import type { GuestLock } from '../record.ts';
-import { deadlineOf, isRestoredCopy } from '../snapshots/decide.ts';
 import type { Objection } from './judge.ts';
 
 export type RestoreFacts = {
@@ -64,10 +65,10 @@ function decideOwn({ guest, record, observation }: RestoreFacts, own: GuestLock)
 
 function decideNew(facts: RestoreFacts): RestoreDecision {
   const { restore, record, guest, observation, archive, now } = facts;
-  const { metadata, spec } = restore;
+  const { spec } = restore;
   if (isRestoredCopy(restore))
     return end('Skipped', 'RestoredCopy', 'this is a restored copy of a restore: it is never executed');
-  const leftMs = deadlineOf(metadata.creationTimestamp, spec.startDeadlineSeconds) - now;
+  const leftMs = startDeadlineOf(restore) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   if (guest === 'Deleting') return end('Failed', 'GuestDeleted', 'the guest is being deleted');
   const wait = (reason: string, message: string, afterMs = 2_000): RestoreDecision => ({

@@ -1,5 +1,5 @@
 /** The controller of Rollbacks of guests on this host: holds the guest off, changes its volumes, lets it go on. */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { startedStamp } from '../../api/job.ts';
 import { Rollback } from '../../api/kinds/rollback.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, outcomeOf, waiting } from '../../base/outcome.ts';
@@ -38,7 +38,7 @@ export function rollbackController(world: SnapshotWorld, informer: Informer<Roll
     writes: JOB_STATUS_PATHS,
     access: ROLLBACK_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [
       {
         subscribe: (enqueue) =>

@@ -1,10 +1,11 @@
 /** What becomes of a Rollback on this host. Pure. */
+
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { Rollback, RollbackStatus } from '../../api/kinds/rollback.ts';
 import type { SnapshotPhase } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
 import type { GuestLock } from '../record.ts';
-import { deadlineOf, isRestoredCopy } from '../snapshots/decide.ts';
 
 export type RollbackFacts = {
   rollback: Stored<Rollback>;
@@ -58,10 +59,10 @@ function decideOwn({ guest, record, observation }: RollbackFacts, own: GuestLock
 
 function decideNew(facts: RollbackFacts): RollbackDecision {
   const { rollback, record, guest, observation, now } = facts;
-  const { metadata, spec } = rollback;
+  const { spec } = rollback;
   if (isRestoredCopy(rollback))
     return end('Skipped', 'RestoredCopy', 'this is a restored copy of a rollback: it is never executed');
-  const leftMs = deadlineOf(metadata.creationTimestamp, spec.startDeadlineSeconds) - now;
+  const leftMs = startDeadlineOf(rollback) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   if (guest === 'Deleting') return end('Failed', 'GuestDeleted', 'the guest is being deleted');
   const wait = (reason: string, message: string, afterMs = 2_000): RollbackDecision => ({

@@ -1,5 +1,6 @@
 /** The controller of Snapshots of guests on this host: takes them, says what stands, removes them with their object. */
-import { SNAPSHOT_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { SNAPSHOT_FINALIZER } from '../../api/cluster.ts';
+import { startedStamp } from '../../api/job.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
@@ -31,7 +32,7 @@ export function snapshotController(world: SnapshotWorld): Controller<Snapshot> {
     writes: SNAPSHOT_STATUS_PATHS,
     access: SNAPSHOT_ACCESS,
     finalizer: SNAPSHOT_FINALIZER,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [ofGuests(world)],
     concurrency: 8,
     reconcile: (pass) => inTurn(world, pass, () => settle(world, pass)),

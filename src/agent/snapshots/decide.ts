@@ -1,7 +1,7 @@
 /** What becomes of a Snapshot on this host. Pure. */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import { isTaken, type Snapshot, type SnapshotPhase } from '../../api/kinds/snapshot.ts';
-import type { KubeObject, Stored } from '../../api/meta.ts';
+import type { Stored } from '../../api/meta.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
 import type { RecordedSnapshot } from '../record.ts';
 
@@ -51,10 +51,9 @@ function end(phase: SnapshotPhase, reason: string, message: string): SnapshotDec
 }
 
 function decideNew({ snapshot, record, guest, observation, now }: SnapshotFacts): SnapshotDecision {
-  const { metadata, spec } = snapshot;
   if (isRestoredCopy(snapshot))
     return end('Skipped', 'RestoredCopy', 'this is a restored copy of a snapshot: it is never taken');
-  const leftMs = deadlineOf(metadata.creationTimestamp, spec.startDeadlineSeconds) - now;
+  const leftMs = startDeadlineOf(snapshot) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not be taken within startDeadlineSeconds');
   if (guest === 'Deleting') return end('Failed', 'GuestDeleted', 'the guest is being deleted');
   const wait = (reason: string, message: string, afterMs = RECHECK_MS): SnapshotDecision => ({
@@ -72,15 +71,4 @@ function decideNew({ snapshot, record, guest, observation, now }: SnapshotFacts)
   if (observation !== 'Off' && observation !== 'Running' && observation !== 'Paused')
     return wait('GuestStarting', 'the guest is being started');
   return { type: 'take' };
-}
-
-/** Wall clock at which a job that has not begun fails. */
-export function deadlineOf(createdAt: string | undefined, seconds: number | undefined): number {
-  return Date.parse(createdAt ?? '') + (seconds ?? 600) * 1_000;
-}
-
-/** The stamp of the object it was copied from: written before the first side effect, so that no copy has one again. */
-export function isRestoredCopy({ metadata }: Stored<KubeObject>): boolean {
-  const stamp = metadata.annotations?.[STARTED_ANNOTATION];
-  return stamp !== undefined && stamp !== `${metadata.name}/${metadata.uid}`;
 }

@@ -1,5 +1,5 @@
 /** The controller of Verifies of archives on this host: each is read as a whole beside the passes, and what was found is said. */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { startedStamp } from '../../api/job.ts';
 import { Verify } from '../../api/kinds/verify.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
@@ -37,7 +37,7 @@ export function verifyController(
     writes: JOB_STATUS_PATHS,
     access: VERIFY_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     // Reading is the disk's work: more at once only take each other's time.
     concurrency: 2,
     reconcile: async (pass) => {

@@ -1,8 +1,9 @@
 /** What becomes of a Verify on this host. Pure. */
+
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { BackupPhase } from '../../api/kinds/backup.ts';
 import type { Verify } from '../../api/kinds/verify.ts';
 import type { Stored } from '../../api/meta.ts';
-import { deadlineOf, isRestoredCopy } from '../snapshots/decide.ts';
 
 export type VerifyFacts = {
   verify: Stored<Verify>;
@@ -32,7 +33,7 @@ export type VerifyDecision =
 const RECHECK_MS = 5_000;
 
 export function decideVerify({ verify, backup, isOpen, now }: VerifyFacts): VerifyDecision {
-  const { metadata, spec, status } = verify;
+  const { spec, status } = verify;
   if (status?.completedAt !== undefined) return { type: 'rest' };
   const end = (phase: VerifyEnd['phase'], reason: string, message: string): VerifyEnd => ({
     type: 'end',
@@ -45,9 +46,7 @@ export function decideVerify({ verify, backup, isOpen, now }: VerifyFacts): Veri
   const hasBegun = status?.phase === 'Running';
   if (hasBegun && backup === undefined)
     return end('Failed', 'BackupNotFound', `the Backup ${spec.backup} has gone`);
-  const leftMs = hasBegun
-    ? Number.POSITIVE_INFINITY
-    : deadlineOf(metadata.creationTimestamp, spec.startDeadlineSeconds) - now;
+  const leftMs = hasBegun ? Number.POSITIVE_INFINITY : startDeadlineOf(verify) - now;
   if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   const afterMs = Math.min(leftMs, RECHECK_MS);
   if (backup === undefined)

@@ -1,37 +1,25 @@
 /** Backup: a guest as it was at one moment, in an archive of its own that outlives the guest. */
 import {
   bytes,
-  conditions,
   dnsLabel,
   flag,
-  integer,
   mapList,
   object,
   objectName,
-  observedGeneration,
   oneOf,
   type Static,
   Type,
   text,
   time,
 } from '../fields.ts';
+import { fixed, jobColumns, jobGuest, jobProgress, startDeadline } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
-
-/** In CEL a word of its language is written with underscores around it. */
-const fixed = ['mode', 'compression', 'bandwidth', 'notBefore', 'encryption', '__import__'].map((field) => ({
-  rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
-  message: 'cannot be changed',
-  fieldPath: `.${field.replaceAll('__', '')}`,
-}));
 
 const spec = object(
   'What is to be backed up, as it is when the backup begins.',
   {
-    guest: object('The guest, in the same namespace.', {
-      kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
-      name: dnsLabel('Name of the guest.'),
-    }),
+    guest: jobGuest,
     pool: objectName('StoragePool of the host of the guest that takes the archive.'),
     mode: Type.Optional(
       oneOf(
@@ -73,20 +61,11 @@ const spec = object(
       ),
     ),
     notBefore: Type.Optional(time('Not begun before.')),
-    startDeadlineSeconds: Type.Optional(
-      integer(
-        'Not begun within this many seconds, from notBefore on if that is later, it fails and is never made.',
-        1,
-        86_400,
-        600,
-      ),
+    startDeadlineSeconds: startDeadline(
+      'Not begun within this many seconds, from notBefore on if that is later, it fails and is never made.',
     ),
   },
-  [
-    { rule: 'self.guest == oldSelf.guest', message: 'cannot be changed', fieldPath: '.guest' },
-    { rule: 'self.pool == oldSelf.pool', message: 'cannot be changed', fieldPath: '.pool' },
-    ...fixed,
-  ],
+  fixed(['guest', 'pool'], ['mode', 'compression', 'bandwidth', 'notBefore', 'encryption', '__import__']),
 );
 
 export const backupPhase = oneOf(
@@ -95,12 +74,7 @@ export const backupPhase = oneOf(
 );
 
 const status = object('How far it is, and what is in the archive.', {
-  observedGeneration,
-  conditions,
-  phase: Type.Optional(backupPhase),
-  host: Type.Optional(objectName('Host that makes it, where the archive lies.')),
-  startedAt: Type.Optional(time('When the host began.')),
-  completedAt: Type.Optional(time('When it ended.')),
+  ...jobProgress(backupPhase, { host: 'Host that makes it, where the archive lies.' }),
   takenAt: Type.Optional(time('The moment it shows.')),
   mode: Type.Optional(
     oneOf(['Snapshot', 'Suspend', 'Stop'], 'What was done: Suspend where the pool cannot do Snapshot.'),
@@ -137,7 +111,6 @@ const status = object('How far it is, and what is in the archive.', {
       message: text('What was found.', 1024),
     }),
   ),
-  message: Type.Optional(text('What happened.', 1024)),
 });
 
 export type BackupSpec = Static<typeof spec>;
@@ -154,8 +127,8 @@ export const Backup = defineKind<Backup>({
   spec,
   status,
   columns: [
-    { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    jobColumns.guest,
+    jobColumns.phase,
     { name: 'Taken', type: 'date', jsonPath: '.status.takenAt', description: 'The moment it shows.' },
     {
       name: 'Consistency',
@@ -171,14 +144,8 @@ export const Backup = defineKind<Backup>({
       description: 'What the last Verify found.',
       priority: 1,
     },
-    {
-      name: 'Message',
-      type: 'string',
-      jsonPath: '.status.message',
-      description: 'What happened.',
-      priority: 1,
-    },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+    jobColumns.message,
+    jobColumns.age,
   ],
   selectable: ['.status.host', '.spec.guest.name', '.spec.guest.kind', '.status.phase'],
 });

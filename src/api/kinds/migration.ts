@@ -15,18 +15,14 @@ import {
   text,
   time,
 } from '../fields.ts';
+import { fixed, jobColumns, jobGuest, startDeadline, timeToLive } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
-
-const FIXED = ['guest', 'type', 'storage', 'autoConverge', 'channels', 'compression'] as const;
 
 const spec = object(
   'What is to be moved, once.',
   {
-    guest: object('The guest, in the same namespace.', {
-      kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
-      name: dnsLabel('Name of the guest.'),
-    }),
+    guest: jobGuest,
     targetHost: Type.Optional(objectName('Host it moves to; chosen as for a new guest when absent.')),
     type: Type.Optional(
       oneOf(
@@ -73,19 +69,11 @@ const spec = object(
         3_600,
       ),
     ),
-    startDeadlineSeconds: Type.Optional(
-      integer('Not begun within this many seconds it fails and is never executed.', 1, 86_400, 600),
-    ),
-    ttlSecondsAfterFinished: Type.Optional(
-      integer('Deleted this many seconds after its end; kept when absent.', 0, 31_536_000),
-    ),
+    startDeadlineSeconds: startDeadline(),
+    ttlSecondsAfterFinished: timeToLive,
   },
   [
-    ...FIXED.map((name) => ({
-      rule: `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`,
-      message: 'cannot be changed',
-      fieldPath: `.${name}`,
-    })),
+    ...fixed([], ['guest', 'type', 'storage', 'autoConverge', 'channels', 'compression']),
     {
       rule: 'has(self.targetHost) == has(oldSelf.targetHost) && (!has(self.targetHost) || self.targetHost == oldSelf.targetHost)',
       message: 'cannot be changed: delete the object to cancel, and make another',
@@ -207,24 +195,18 @@ export const Migration = defineKind<Migration>({
   spec,
   status,
   columns: [
-    { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
+    jobColumns.guest,
     { name: 'From', type: 'string', jsonPath: '.status.sourceHost', description: 'Source.' },
     { name: 'To', type: 'string', jsonPath: '.status.targetHost', description: 'Target.' },
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    jobColumns.phase,
     {
       name: 'Downtime',
       type: 'integer',
       jsonPath: '.status.downtimeMilliseconds',
       description: 'Milliseconds the guest stood still.',
     },
-    {
-      name: 'Message',
-      type: 'string',
-      jsonPath: '.status.message',
-      description: 'What happened.',
-      priority: 1,
-    },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+    jobColumns.message,
+    jobColumns.age,
   ],
   selectable: [
     '.status.sourceHost',

@@ -1,34 +1,13 @@
 /** Restore: one return of a guest to what a Backup of it holds, as an object: it runs once and says how it ended. */
-import {
-  atomicList,
-  conditions,
-  dnsLabel,
-  integer,
-  object,
-  objectName,
-  observedGeneration,
-  oneOf,
-  type Static,
-  Type,
-  text,
-  time,
-} from '../fields.ts';
+import { atomicList, dnsLabel, object, objectName, oneOf, type Static, Type } from '../fields.ts';
+import { fixed, jobColumns, jobGuest, jobProgress, startDeadline, timeToLive } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
-
-const fixed = ['disks', 'ifRunning'].map((field) => ({
-  rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
-  message: 'cannot be changed',
-  fieldPath: `.${field}`,
-}));
 
 const spec = object(
   'What is to be restored, once, into a guest that stays who it is.',
   {
-    guest: object('The guest, in the same namespace.', {
-      kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
-      name: dnsLabel('Name of the guest.'),
-    }),
+    guest: jobGuest,
     backup: objectName('Backup of this guest. What its disks hold since then is lost.'),
     disks: Type.Optional(
       atomicList(
@@ -44,18 +23,10 @@ const spec = object(
         'Refuse',
       ),
     ),
-    startDeadlineSeconds: Type.Optional(
-      integer('Not begun within this many seconds it fails and is never executed.', 1, 86_400, 600),
-    ),
-    ttlSecondsAfterFinished: Type.Optional(
-      integer('Deleted this many seconds after its end; kept when absent.', 0, 31_536_000),
-    ),
+    startDeadlineSeconds: startDeadline(),
+    ttlSecondsAfterFinished: timeToLive,
   },
-  [
-    { rule: 'self.guest == oldSelf.guest', message: 'cannot be changed', fieldPath: '.guest' },
-    { rule: 'self.backup == oldSelf.backup', message: 'cannot be changed', fieldPath: '.backup' },
-    ...fixed,
-  ],
+  fixed(['guest', 'backup'], ['disks', 'ifRunning']),
 );
 
 export const restorePhase = oneOf(
@@ -64,13 +35,7 @@ export const restorePhase = oneOf(
 );
 
 const status = object('How far it is.', {
-  observedGeneration,
-  conditions,
-  phase: Type.Optional(restorePhase),
-  host: Type.Optional(objectName('Host that executes it.')),
-  startedAt: Type.Optional(time('When the host began.')),
-  completedAt: Type.Optional(time('When it ended.')),
-  message: Type.Optional(text('What happened.', 1024)),
+  ...jobProgress(restorePhase),
 });
 
 export type RestoreSpec = Static<typeof spec>;
@@ -86,17 +51,11 @@ export const Restore = defineKind<Restore>({
   spec,
   status,
   columns: [
-    { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
+    jobColumns.guest,
     { name: 'Backup', type: 'string', jsonPath: '.spec.backup', description: 'Backup.' },
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
-    {
-      name: 'Message',
-      type: 'string',
-      jsonPath: '.status.message',
-      description: 'What happened.',
-      priority: 1,
-    },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+    jobColumns.phase,
+    jobColumns.message,
+    jobColumns.age,
   ],
   selectable: ['.status.host', '.spec.guest.name', '.status.phase'],
 });

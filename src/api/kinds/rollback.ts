@@ -1,27 +1,13 @@
 /** Rollback: one return of a guest to a Snapshot, as an object: it runs once and says how it ended. */
-import {
-  conditions,
-  dnsLabel,
-  integer,
-  object,
-  objectName,
-  observedGeneration,
-  oneOf,
-  type Static,
-  Type,
-  text,
-  time,
-} from '../fields.ts';
+import { object, objectName, oneOf, type Static, Type } from '../fields.ts';
+import { fixed, jobColumns, jobGuest, jobProgress, startDeadline, timeToLive } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
 const spec = object(
   'What is to be rolled back, once.',
   {
-    guest: object('The guest, in the same namespace.', {
-      kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
-      name: dnsLabel('Name of the guest.'),
-    }),
+    guest: jobGuest,
     snapshot: objectName('Snapshot of this guest. What its disks hold since then is lost.'),
     ifRunning: Type.Optional(
       oneOf(
@@ -30,22 +16,10 @@ const spec = object(
         'Refuse',
       ),
     ),
-    startDeadlineSeconds: Type.Optional(
-      integer('Not begun within this many seconds it fails and is never executed.', 1, 86_400, 600),
-    ),
-    ttlSecondsAfterFinished: Type.Optional(
-      integer('Deleted this many seconds after its end; kept when absent.', 0, 31_536_000),
-    ),
+    startDeadlineSeconds: startDeadline(),
+    ttlSecondsAfterFinished: timeToLive,
   },
-  [
-    { rule: 'self.guest == oldSelf.guest', message: 'cannot be changed', fieldPath: '.guest' },
-    { rule: 'self.snapshot == oldSelf.snapshot', message: 'cannot be changed', fieldPath: '.snapshot' },
-    {
-      rule: 'has(self.ifRunning) == has(oldSelf.ifRunning) && (!has(self.ifRunning) || self.ifRunning == oldSelf.ifRunning)',
-      message: 'cannot be changed',
-      fieldPath: '.ifRunning',
-    },
-  ],
+  fixed(['guest', 'snapshot'], ['ifRunning']),
 );
 
 export const rollbackPhase = oneOf(
@@ -54,13 +28,7 @@ export const rollbackPhase = oneOf(
 );
 
 const status = object('How far it is.', {
-  observedGeneration,
-  conditions,
-  phase: Type.Optional(rollbackPhase),
-  host: Type.Optional(objectName('Host that executes it.')),
-  startedAt: Type.Optional(time('When the host began.')),
-  completedAt: Type.Optional(time('When it ended.')),
-  message: Type.Optional(text('What happened.', 1024)),
+  ...jobProgress(rollbackPhase),
 });
 
 export type RollbackSpec = Static<typeof spec>;
@@ -76,17 +44,11 @@ export const Rollback = defineKind<Rollback>({
   spec,
   status,
   columns: [
-    { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
+    jobColumns.guest,
     { name: 'Snapshot', type: 'string', jsonPath: '.spec.snapshot', description: 'Snapshot.' },
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
-    {
-      name: 'Message',
-      type: 'string',
-      jsonPath: '.status.message',
-      description: 'What happened.',
-      priority: 1,
-    },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+    jobColumns.phase,
+    jobColumns.message,
+    jobColumns.age,
   ],
   selectable: ['.status.host', '.spec.guest.name', '.status.phase'],
 });

@@ -3,7 +3,6 @@ import {
   bytes,
   conditions,
   dnsLabel,
-  integer,
   mapList,
   object,
   objectName,
@@ -14,21 +13,17 @@ import {
   text,
   time,
 } from '../fields.ts';
+import { fixed, jobColumns, jobGuest, startDeadline } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
 const spec = object(
   'What is to be kept, as it is when the snapshot is taken.',
   {
-    guest: object('The guest, in the same namespace.', {
-      kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
-      name: dnsLabel('Name of the guest.'),
-    }),
-    startDeadlineSeconds: Type.Optional(
-      integer('Not taken within this many seconds it fails and is never taken.', 1, 86_400, 600),
-    ),
+    guest: jobGuest,
+    startDeadlineSeconds: startDeadline('Not taken within this many seconds it fails and is never taken.'),
   },
-  [{ rule: 'self.guest == oldSelf.guest', message: 'cannot be changed', fieldPath: '.guest' }],
+  fixed(['guest']),
 );
 
 export const snapshotPhase = oneOf(
@@ -81,8 +76,8 @@ export const Snapshot = defineKind<Snapshot>({
   spec,
   status,
   columns: [
-    { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    jobColumns.guest,
+    jobColumns.phase,
     { name: 'Taken', type: 'date', jsonPath: '.status.takenAt', description: 'The moment it shows.' },
     {
       name: 'Consistency',
@@ -91,14 +86,8 @@ export const Snapshot = defineKind<Snapshot>({
       description: 'What can be expected of it.',
     },
     { name: 'Parent', type: 'string', jsonPath: '.status.parent', description: 'Where it came from.' },
-    {
-      name: 'Message',
-      type: 'string',
-      jsonPath: '.status.message',
-      description: 'What happened.',
-      priority: 1,
-    },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+    jobColumns.message,
+    jobColumns.age,
   ],
   selectable: ['.status.host', '.spec.guest.name', '.spec.guest.kind', '.status.phase'],
 });

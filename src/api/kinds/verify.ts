@@ -1,16 +1,6 @@
 /** Verify: one look at all of a Backup's archive, as an object: it runs once and says what it found. */
-import {
-  conditions,
-  integer,
-  object,
-  objectName,
-  observedGeneration,
-  oneOf,
-  type Static,
-  Type,
-  text,
-  time,
-} from '../fields.ts';
+import { object, objectName, oneOf, type Static } from '../fields.ts';
+import { fixed, jobColumns, jobProgress, startDeadline, timeToLive } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -18,14 +8,10 @@ const spec = object(
   'What is to be looked at, once.',
   {
     backup: objectName('Backup in the same namespace.'),
-    startDeadlineSeconds: Type.Optional(
-      integer('Not begun within this many seconds it fails and is never executed.', 1, 86_400, 600),
-    ),
-    ttlSecondsAfterFinished: Type.Optional(
-      integer('Deleted this many seconds after its end; kept when absent.', 0, 31_536_000),
-    ),
+    startDeadlineSeconds: startDeadline(),
+    ttlSecondsAfterFinished: timeToLive,
   },
-  [{ rule: 'self.backup == oldSelf.backup', message: 'cannot be changed', fieldPath: '.backup' }],
+  fixed(['backup']),
 );
 
 const verifyPhase = oneOf(
@@ -34,13 +20,10 @@ const verifyPhase = oneOf(
 );
 
 const status = object('How far it is.', {
-  observedGeneration,
-  conditions,
-  phase: Type.Optional(verifyPhase),
-  host: Type.Optional(objectName('Host that executes it, where the archive lies.')),
-  startedAt: Type.Optional(time('When the host began.')),
-  completedAt: Type.Optional(time('When it ended.')),
-  message: Type.Optional(text('What was found.', 1024)),
+  ...jobProgress(verifyPhase, {
+    host: 'Host that executes it, where the archive lies.',
+    message: 'What was found.',
+  }),
 });
 
 export type VerifySpec = Static<typeof spec>;
@@ -57,9 +40,9 @@ export const Verify = defineKind<Verify>({
   status,
   columns: [
     { name: 'Backup', type: 'string', jsonPath: '.spec.backup', description: 'Backup.' },
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    jobColumns.phase,
     { name: 'Message', type: 'string', jsonPath: '.status.message', description: 'What was found.' },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
+    jobColumns.age,
   ],
   selectable: ['.status.host', '.spec.backup', '.status.phase'],
 });

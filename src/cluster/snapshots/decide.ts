@@ -1,11 +1,12 @@
 /** What the cluster does about a Snapshot, a Rollback, a Backup or a Restore: gives it the host of its guest, or ends what no host will end. Pure. */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Restore } from '../../api/kinds/restore.ts';
 import type { Rollback } from '../../api/kinds/rollback.ts';
 import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
+import { type JobDecision, jobEnd } from '../jobs.ts';
 
 export type Kept = Snapshot | Rollback | Backup | Restore;
 
@@ -20,10 +21,7 @@ export type KeptFacts = {
 };
 
 export type KeptDecision =
-  | { type: 'rest' }
-  | { type: 'assign'; host: string }
-  | { type: 'wait'; reason: string; message: string; afterMs: number }
-  | { type: 'end'; phase: 'Failed' | 'Lost' | 'Skipped'; reason: string; message: string }
+  | JobDecision
   /** The host that would have let it go is gone. */
   | { type: 'release' };
 
@@ -33,16 +31,12 @@ export function decideKept(facts: KeptFacts): KeptDecision {
   const isLost = host !== undefined && isHostGone(host);
   if (job.metadata.deletionTimestamp !== undefined) return isLost ? { type: 'release' } : { type: 'rest' };
   if (isLost && job.status?.phase === 'Ready')
-    return end('Lost', 'HostGone', `it lay on the host ${host}, which has been removed`);
+    return jobEnd('Lost', 'HostGone', `it lay on the host ${host}, which has been removed`);
   if (isOver) return { type: 'rest' };
   if ('import' in job.spec && job.spec.import !== undefined)
     return host === undefined ? { type: 'assign', host: job.spec.import.host } : { type: 'rest' };
-  if (isLost && hasBegun(job)) return end('Failed', 'HostGone', `the host ${host} has been removed`);
+  if (isLost && hasBegun(job)) return jobEnd('Failed', 'HostGone', `the host ${host} has been removed`);
   return hasBegun(job) ? { type: 'rest' } : begin(facts);
-}
-
-function end(phase: 'Failed' | 'Lost' | 'Skipped', reason: string, message: string): KeptDecision {
-  return { type: 'end', phase, reason, message };
 }
 
 function hasBegun({ status }: Kept): boolean {
@@ -50,17 +44,14 @@ function hasBegun({ status }: Kept): boolean {
 }
 
 function begin({ job, guest, now }: KeptFacts): KeptDecision {
-  const { metadata, spec, status } = job;
-  const stamp = metadata.annotations?.[STARTED_ANNOTATION];
-  if (stamp !== undefined && stamp !== `${metadata.name}/${metadata.uid}`)
-    return end('Skipped', 'RestoredCopy', 'this is a restored copy: it is never executed');
-  const notBefore = 'notBefore' in spec ? Date.parse(spec.notBefore ?? '') || 0 : 0;
-  const from = Math.max(Date.parse(metadata.creationTimestamp ?? ''), notBefore);
-  const afterMs = from + (spec.startDeadlineSeconds ?? 600) * 1_000 - now;
+  const { spec, status } = job;
+  if (isRestoredCopy(job))
+    return jobEnd('Skipped', 'RestoredCopy', 'this is a restored copy: it is never executed');
+  const afterMs = startDeadlineOf(job) - now;
   const placed = guest?.status?.placement?.host;
   // Its host ends it itself; one that does not answer is waited for until its guest is elsewhere.
   if (status?.host !== undefined && (placed === undefined || placed === status.host)) return { type: 'rest' };
-  if (afterMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
+  if (afterMs <= 0) return jobEnd('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   if (placed !== undefined) return { type: 'assign', host: placed };
   const { kind, name } = spec.guest;
   return guest === undefined

@@ -23,7 +23,7 @@ import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { BACKUP_STATUS_PATHS } from './backups/status.ts';
 import { GUEST_STATUS_PATHS } from './guests/status.ts';
-import { JOB_STATUS_PATHS } from './jobStatus.ts';
+import { JOB_STATUS_PATHS } from './jobs/status.ts';
 import { SOURCE_STATUS_PATHS } from './migration/source/status.ts';
 import { SNAPSHOT_STATUS_PATHS } from './snapshots/status.ts';
 

@@ -1,15 +1,19 @@
 /** Puts the controllers of the agent together: their informers, what they share, and the events of the drivers that wake them. */
 
 import { guardKey } from '../api/keeperLease.ts';
-import type { Backup } from '../api/kinds/backup.ts';
+import { Backup } from '../api/kinds/backup.ts';
 import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Image } from '../api/kinds/image.ts';
+import { Operation } from '../api/kinds/operation.ts';
+import { Restore } from '../api/kinds/restore.ts';
+import { Rollback } from '../api/kinds/rollback.ts';
+import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
 import type { Informer } from '../client/contract.ts';
 import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
-import { backupController, backupInformer } from './backups/controller.ts';
+import { backupController } from './backups/controller.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { firstLook } from './firstLook.ts';
 import { createGuarding, type Guarding } from './guarding.ts';
@@ -29,19 +33,20 @@ import type { IdBlock, IdRanges } from './idRanges.ts';
 import type { Builds } from './images/builds.ts';
 import { imageController } from './images/controller.ts';
 import type { ImageTable } from './images/table.ts';
-import { createJobs } from './jobs.ts';
+import { createJobs } from './jobs/beside.ts';
+import { jobInformer } from './jobs/guest.ts';
 import { createMover } from './migration/mover.ts';
 import { createMoves } from './migration/moves.ts';
 import { noPeers } from './migration/peers.ts';
-import { operationController, operationInformer } from './operations/controller.ts';
+import { operationController } from './operations/controller.ts';
 import type { AgentOptions } from './options.ts';
 import { poolController } from './pools/controller.ts';
 import type { PoolTable } from './pools/table.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
-import { restoreController, restoreInformer } from './restores/controller.ts';
-import { rollbackController, rollbackInformer } from './rollbacks/controller.ts';
-import { snapshotController, snapshotInformer } from './snapshots/controller.ts';
+import { restoreController } from './restores/controller.ts';
+import { rollbackController } from './rollbacks/controller.ts';
+import { snapshotController } from './snapshots/controller.ts';
 import { releaseInterrupted, settleLock } from './snapshots/locks.ts';
 import { createHands, type SnapshotWorld } from './snapshots/world.ts';
 import { lookAfterStrays } from './strays.ts';
@@ -86,7 +91,7 @@ export function connectControllers(parts: Parts): Connected {
       parts.controlPlane.trust().type !== 'Unknown' &&
       pools.list().every(({ metadata }) => parts.pools.get(metadata.name) !== undefined),
   });
-  const backups = backupInformer(manager.informers, host);
+  const backups = jobInformer(manager.informers, Backup, host);
   const guarding = createGuarding({
     clock: parts.world.clock,
     log: parts.world.log,
@@ -113,7 +118,7 @@ export function connectControllers(parts: Parts): Connected {
   const controllerOf = (kind: string) => (kind === 'Container' ? containers : machines).controller;
   manager.add(
     operationController({
-      informer: operationInformer(manager.informers, host),
+      informer: jobInformer(manager.informers, Operation, host),
       records,
       settled: world.settled,
       guest: (kind, key) => informerOf(kind).get(key),
@@ -127,9 +132,9 @@ export function connectControllers(parts: Parts): Connected {
     }),
   );
 
-  const snapshots = snapshotInformer(manager.informers, host);
-  const rollbacks = rollbackInformer(manager.informers, host);
-  const restores = restoreInformer(manager.informers, host);
+  const snapshots = jobInformer(manager.informers, Snapshot, host);
+  const rollbacks = jobInformer(manager.informers, Rollback, host);
+  const restores = jobInformer(manager.informers, Restore, host);
   const handsOfMachines = createHands(world, machines, machineInformer);
   const handsOfContainers = createHands(world, containers, containerInformer);
   const keeping: SnapshotWorld = {

@@ -2,25 +2,26 @@
 import { BACKUP_FINALIZER } from '../../api/cluster.ts';
 import { Namespace } from '../../api/core.ts';
 import { startedStamp } from '../../api/job.ts';
-import { Backup } from '../../api/kinds/backup.ts';
+import { Backup, type BackupStatus } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
-import type { Informer, Informers } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
-import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import type { Controller, Pass } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { BACKUP_ACCESS, CONTROLLERS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
 import { handleOf } from '../guests/gather.ts';
-import { locked, lockFor } from '../guests/locks.ts';
+import { locked } from '../guests/locks.ts';
 import { read } from '../guests/read.ts';
 import { updateRecord } from '../guests/wiring.ts';
+import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
+import { type JobEnd, type JobStep, jobEnd, jobResult } from '../jobs/status.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
-import { guestOf, wakeGuest, whereGuestIs } from '../snapshots/world.ts';
+import { guestOf, wakeGuest } from '../snapshots/world.ts';
 import { backupOf } from '../verifies/controller.ts';
-import { type BackupEnd, type BackupFacts, decideBackup } from './decide.ts';
+import { type BackupFacts, decideBackup } from './decide.ts';
 import { makeBackup } from './make.ts';
-import { BACKUP_STATUS_PATHS, backupStatus, progressText, wholeSaid } from './status.ts';
+import { archiveFields, BACKUP_STATUS_PATHS, progressText, wholeSaid } from './status.ts';
 import { undoBackup } from './undo.ts';
 import { withVerified } from './verified.ts';
 import { archiveOf, type BackupWorld, keyOfBackup } from './world.ts';
@@ -29,14 +30,6 @@ import { archiveOf, type BackupWorld, keyOfBackup } from './world.ts';
 const FOLLOW_MS = 5_000;
 /** A host that is busy with other backups is asked again after this. */
 const BUSY_MS = 5_000;
-
-/** The informer of backups given to this host, with the index its trigger uses. */
-export function backupInformer(informers: Informers, host: string): Informer<Backup> {
-  return informers.informer(Backup, {
-    fieldSelector: `status.host=${host}`,
-    indexes: { guest: (backup) => [guestOf(backup).text] },
-  });
-}
 
 export function backupController(world: BackupWorld): Controller<Backup> {
   const { guests, backups } = world;
@@ -49,18 +42,17 @@ export function backupController(world: BackupWorld): Controller<Backup> {
     finalizer: BACKUP_FINALIZER,
     stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [
-      {
-        subscribe: (enqueue) =>
-          guests.settled.listen((guest) => {
-            for (const { metadata } of backups.byIndex('guest', guest)) enqueue(keyOf(metadata));
-          }),
-      },
+      onSettled(guests.settled, backups),
       trigger(world.verifies, ({ after }) =>
         after?.status?.completedAt === undefined ? [] : [backupOf(after)],
       ),
     ],
     concurrency: 8,
-    reconcile: (pass) => inTurn(world, pass.object, () => settle(world, pass)),
+    reconcile: (pass) =>
+      inTurn(world, pass.object, async () => {
+        const { more, ...step } = await settle(world, pass);
+        return jobResult(pass.object, step, pass.now, more);
+      }),
     remove: async (pass) => {
       // Before its turn: the work may be waiting for one.
       await guests.jobs.cancel(groupOf(pass.object));
@@ -74,17 +66,6 @@ function groupOf({ metadata }: Stored<Backup>): string {
   return `backup/${metadata.uid}`;
 }
 
-async function inTurn<T>(world: BackupWorld, backup: Stored<Backup>, work: () => Promise<T>): Promise<T> {
-  await world.guests.looked;
-  const record = recordOf(world, backup);
-  return record === undefined ? work() : world.guests.turns.take(record.id, work);
-}
-
-function recordOf({ guests }: BackupWorld, backup: Backup): GuestRecord | undefined {
-  const { kind, key } = guestOf(backup);
-  return guests.records.byKey(kind, key);
-}
-
 function poolOf({ guests }: BackupWorld, { spec, metadata }: Stored<Backup>): BackupFacts['pool'] {
   const state = guests.pools.get(spec.pool);
   if (state?.type === 'Elsewhere') return 'Elsewhere';
@@ -95,24 +76,12 @@ function poolOf({ guests }: BackupWorld, { spec, metadata }: Stored<Backup>): Ba
 
 async function factsOf(world: BackupWorld, { object: backup, now }: Pass<Backup>): Promise<BackupFacts> {
   const { uid } = backup.metadata;
-  const record = recordOf(world, backup);
-  const guest = whereGuestIs(world, record);
-  const lock = record === undefined ? 'Free' : lockFor(record, uid);
   const pool = world.guests.pools.get(backup.spec.pool);
   const mayBeWhole = backup.status?.completedAt === undefined && !world.working.has(uid);
   return {
+    ...(await guestFacts(world, backup)),
     backup,
     now,
-    guest,
-    record: record && {
-      lock,
-      own: lock === 'Own' ? record.lock : undefined,
-      isOn: record.run.live !== undefined,
-    },
-    observation:
-      record === undefined || guest === 'Away'
-        ? undefined
-        : (await world.hands(record.kind).observe(handleOf(world.guests.stateDirectory, record))).state,
     pool: poolOf(world, backup),
     whole:
       mayBeWhole && pool?.type === 'Open' ? await pool.driver.archives.read(keyOfBackup(backup)) : undefined,
@@ -120,68 +89,63 @@ async function factsOf(world: BackupWorld, { object: backup, now }: Pass<Backup>
   };
 }
 
-async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {
-  if (pass.object.spec.import !== undefined && pass.object.status?.completedAt === undefined)
+/** A step, and what else its status says. */
+type BackupStep = JobStep & { more?: Partial<BackupStatus> };
+
+async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep> {
+  const { object } = pass;
+  if (object.spec.import !== undefined && object.status?.completedAt === undefined)
     return takeIn(world, pass);
   const decision = decideBackup(await factsOf(world, pass));
-  const { object, now } = pass;
   switch (decision.type) {
     case 'rest': {
-      const status = withVerified(object, world.verifies.byIndex('backup', keyOf(object.metadata)));
-      return status === undefined ? { outcome: done } : { outcome: done, status };
+      const more = withVerified(object, world.verifies.byIndex('backup', keyOf(object.metadata)));
+      return more === undefined ? decision : { ...decision, more };
     }
     case 'say':
       return say(world, pass, decision.manifest);
-    case 'wait': {
-      const { reason, message, afterMs } = decision;
-      return { outcome: waiting(reason, message, afterMs), status: backupStatus(object, decision, now) };
-    }
-    case 'follow':
-      return follow(pass, decision.message, 2_000);
     case 'begin':
       return begin(world, pass, decision.hold);
     case 'work':
       return work(world, pass);
     case 'undo':
       await undoOwn(world, object);
-      return { outcome: waiting('Again', 'it was interrupted and is begun anew', 0) };
+      return { type: 'rest', afterMs: 0 };
     case 'end':
       return end(pass, decision);
+    default:
+      return decision;
   }
 }
 
 /** What is there already is only told of. */
-async function takeIn(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {
-  const { object, now, signal } = pass;
+async function takeIn(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep> {
+  const { object, signal } = pass;
   try {
     const { archives, name } = await archiveOf(world.guests.pools, object);
     const manifest = await archives.verify(name, signal);
     const said = { ...wholeSaid(manifest, undefined), reason: 'Imported' };
-    return { outcome: done, status: backupStatus(object, said, now, manifest) };
+    return { ...said, more: archiveFields(object, manifest) };
   } catch (error) {
     if (signal.aborted || !(error instanceof ReasonedError)) throw error;
     const { reason, message } = error;
     const isFinal = error.stalled && reason !== 'KeyMissing' && reason !== 'KeyWrong';
-    if (isFinal) return end(pass, { type: 'end', phase: 'Failed', reason, message });
-    const said = { type: 'wait', reason, message } as const;
-    return { outcome: waiting(reason, message, BUSY_MS), status: backupStatus(object, said, now) };
+    return isFinal
+      ? end(pass, jobEnd('Failed', reason, message))
+      : { type: 'wait', reason, message, afterMs: BUSY_MS };
   }
 }
 
-function follow({ object, now }: Pass<Backup>, message: string, afterMs: number): PassResult<Backup> {
-  const status = backupStatus(object, { type: 'follow', message }, now);
-  return { outcome: waiting('Running', message, afterMs), status };
-}
-
-function end({ object, now, event }: Pass<Backup>, said: BackupEnd): PassResult<Backup> {
+function end({ event }: Pass<Backup>, said: JobEnd): JobEnd {
   if (said.phase === 'Failed') event('Warning', said.reason, said.message);
-  return { outcome: done, status: backupStatus(object, said, now) };
+  return said;
 }
 
-async function begin(world: BackupWorld, pass: Pass<Backup>, hold: boolean): Promise<PassResult<Backup>> {
+async function begin(world: BackupWorld, pass: Pass<Backup>, hold: boolean): Promise<BackupStep> {
   const { object, now } = pass;
   const record = recordOf(world, object);
-  if (record === undefined) return { outcome: waiting('GuestNotHere', 'the guest has just gone', 1_000) };
+  if (record === undefined)
+    return { type: 'wait', reason: 'GuestNotHere', message: 'the guest has just gone', afterMs: 1_000 };
   const { uid, namespace = 'default', name } = object.metadata;
   const observation = await world.hands(record.kind).observe(handleOf(world.guests.stateDirectory, record));
   const wasOn = observation.state !== 'Off' || record.run.live !== undefined;
@@ -198,12 +162,11 @@ async function begin(world: BackupWorld, pass: Pass<Backup>, hold: boolean): Pro
   };
   if (!(await takeSlot(world, record, lock))) {
     const message = 'as many backups are made on this host as parallelBackups in its agent.yaml allows';
-    const said = { type: 'wait', reason: 'HostBusy', message } as const;
-    return { outcome: waiting('HostBusy', message, BUSY_MS), status: backupStatus(object, said, now) };
+    return { type: 'wait', reason: 'HostBusy', message, afterMs: BUSY_MS };
   }
   wakeGuest(world, record);
   // The guest is held off by its own controller first, in a turn of its own.
-  if (hold) return follow(pass, 'the guest is held off', 50);
+  if (hold) return { type: 'follow', message: 'the guest is held off', afterMs: 50 };
   return work(world, pass);
 }
 
@@ -217,7 +180,7 @@ function takeSlot({ guests }: BackupWorld, { id }: GuestRecord, lock: GuestLock)
   });
 }
 
-async function work(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {
+async function work(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep> {
   const { object, signal } = pass;
   const { uid } = object.metadata;
   const record = recordOf(world, object);
@@ -231,7 +194,8 @@ async function work(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<
       (until) => makeBackup(world, object, record, until),
       again,
     );
-    if (made === undefined) return follow(pass, progressText(world.working.get(uid)), FOLLOW_MS);
+    if (made === undefined)
+      return { type: 'follow', message: progressText(world.working.get(uid)), afterMs: FOLLOW_MS };
     world.working.delete(uid);
     return await say(world, pass, made.value);
   } catch (error) {
@@ -239,31 +203,30 @@ async function work(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<
     if (signal.aborted) throw error;
     await undoOwn(world, object);
     const outcome = outcomeOf(error, 'BackupFailed');
-    if (outcome.type === 'done') return { outcome };
+    if (outcome.type === 'done') return { type: 'rest' };
     const { reason, message } = outcome;
-    if (!(error instanceof GateClosed) && reason !== 'StoragePoolNotReady')
-      return end(pass, { type: 'end', phase: 'Failed', reason, message });
-    const said = { type: 'wait', reason, message } as const;
-    return { outcome: waiting(reason, message, 2_000), status: backupStatus(object, said, pass.now) };
+    return error instanceof GateClosed || reason === 'StoragePoolNotReady'
+      ? { type: 'wait', reason, message, afterMs: 2_000 }
+      : end(pass, jobEnd('Failed', reason, message));
   }
 }
 
 /** The guest was removed from this host in the middle: nobody holds its turn any more. */
-async function giveUp(world: BackupWorld, pass: Pass<Backup>): Promise<PassResult<Backup>> {
+async function giveUp(world: BackupWorld, pass: Pass<Backup>): Promise<JobEnd> {
   await world.guests.jobs.cancel(groupOf(pass.object));
   world.working.delete(pass.object.metadata.uid);
   const pool = world.guests.pools.get(pass.object.spec.pool);
   if (pool?.type === 'Open') await pool.driver.archives.remove(keyOfBackup(pass.object));
   const message = 'the guest has gone before its backup was whole';
-  return end(pass, { type: 'end', phase: 'Failed', reason: 'GuestDeleted', message });
+  return end(pass, jobEnd('Failed', 'GuestDeleted', message));
 }
 
 /** The archive is whole: the lock goes first, so that a crash in between only says it later. */
 async function say(
   world: BackupWorld,
-  { object, now, event }: Pass<Backup>,
+  { object, event }: Pass<Backup>,
   manifest: ArchiveManifest,
-): Promise<PassResult<Backup>> {
+): Promise<BackupStep> {
   const record = recordOf(world, object);
   // What the agent died over may be left: a snapshot it read from, a copy that was not closed.
   if (record?.lock?.by.uid === object.metadata.uid) await undoBackup(world, record, record.lock);
@@ -275,7 +238,7 @@ async function say(
     said.reason,
     said.message,
   );
-  return { outcome: done, status: backupStatus(object, said, now, manifest) };
+  return { ...said, more: archiveFields(object, manifest) };
 }
 
 /** While it cannot be undone the lock stays, and the pass is tried again with back-off. */

@@ -3,7 +3,7 @@ import type { Backup, BackupStatus } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
-import { JOB_STATUS_PATHS, type JobSaid, jobStatus } from '../jobStatus.ts';
+import { JOB_STATUS_PATHS, jobEnd } from '../jobs/status.ts';
 import { keyOfBackup, type Progress } from './world.ts';
 
 /** Paths an agent writes; `status.host` is the manager's. */
@@ -20,26 +20,10 @@ export const BACKUP_STATUS_PATHS: readonly string[] = [
   'status.verified',
 ];
 
-/** `now`: wall clock, milliseconds. */
-export function backupStatus(
-  backup: Stored<Backup>,
-  said: JobSaid<'Succeeded' | 'Failed' | 'Skipped'>,
-  now: number,
-  manifest?: ArchiveManifest,
-): BackupStatus {
-  const status = jobStatus(backup, said, now);
-  return manifest === undefined ? status : { ...status, ...fields(backup, manifest) };
-}
-
 /** What is said when the archive is whole. */
 export function wholeSaid({ mode, parts }: ArchiveManifest, asked: Backup['spec']['mode']) {
   const fell = asked !== undefined && asked !== mode ? `; by ${mode}, as ${asked} cannot be had here` : '';
-  return {
-    type: 'end',
-    phase: 'Succeeded',
-    reason: 'BackedUp',
-    message: `${parts.length} volumes are in the archive${fell}`,
-  } as const;
+  return jobEnd('Succeeded', 'BackedUp', `${parts.length} volumes are in the archive${fell}`);
 }
 
 /** How far it is, for people. */
@@ -48,7 +32,8 @@ export function progressText(progress: Progress | undefined): string {
   return `${Math.floor((100 * progress.copiedBytes) / progress.totalBytes)} % of the disks are copied`;
 }
 
-function fields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<BackupStatus> {
+/** What the status says of a whole archive. */
+export function archiveFields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<BackupStatus> {
   const { takenAt, mode, consistency, stillMilliseconds, parts, encryption } = manifest;
   const size = parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   return {

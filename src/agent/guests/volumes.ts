@@ -6,7 +6,7 @@ import type {
   VolumeFacts,
   VolumeRequest,
 } from '../../drivers/storage/contract.ts';
-import type { Jobs } from '../jobs.ts';
+import type { Jobs } from '../jobs/beside.ts';
 import type { Ahead } from './ahead.ts';
 import type { VolumePlan } from './kind.ts';
 import { volumeId } from './remember.ts';

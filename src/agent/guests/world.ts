@@ -14,7 +14,7 @@ import type { Guarding } from '../guarding.ts';
 import type { Presence } from '../host/presence.ts';
 import type { IdRanges } from '../idRanges.ts';
 import type { ImageTable } from '../images/table.ts';
-import type { Jobs } from '../jobs.ts';
+import type { Jobs } from '../jobs/beside.ts';
 import type { PoolTable } from '../pools/table.ts';
 import type { Records } from '../records.ts';
 import type { Turns } from '../turns.ts';

@@ -6,19 +6,21 @@
 import type { GuestSpec } from '../../api/guest.ts';
 import { startedStamp } from '../../api/job.ts';
 import { Operation } from '../../api/kinds/operation.ts';
-import { done, waiting } from '../../base/outcome.ts';
-import type { Informer, Informers } from '../../client/contract.ts';
+import type { Informer } from '../../client/contract.ts';
 import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
-import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import type { Controller, Pass } from '../../runtime/contract.ts';
 import { CONTROLLERS, OPERATION_ACCESS } from '../access.ts';
 import type { Announcement } from '../announcement.ts';
 import { acceptOperation } from '../guests/run.ts';
-import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
+import { onSettled } from '../jobs/guest.ts';
+import { JOB_STATUS_PATHS, jobResult } from '../jobs/status.ts';
 import type { GuestRecord } from '../record.ts';
 import type { Records } from '../records.ts';
-import { decideOperation, followMessage, type OperationDecision, type OperationFacts } from './decide.ts';
+import { guestOf } from '../snapshots/world.ts';
+import { decideOperation, follow, type OperationDecision, type OperationFacts } from './decide.ts';
 
-type GuestKindName = 'VirtualMachine' | 'Container';
+type GuestKindName = GuestRecord['kind'];
+type OperationStep = Exclude<OperationDecision, { type: 'accept' }>;
 
 export type OperationOptions = {
   informer: Informer<Operation>;
@@ -35,22 +37,6 @@ export type OperationOptions = {
   settled: Announcement<string>;
 };
 
-/** A guest that says nothing of its end is looked at again after this. */
-const FOLLOW_MS = 60_000;
-
-/** The informer of operations given to this host, with the index its trigger uses. */
-export function operationInformer(informers: Informers, host: string): Informer<Operation> {
-  return informers.informer(Operation, {
-    fieldSelector: `status.host=${host}`,
-    indexes: { guest: (operation) => [guestOf(operation).text] },
-  });
-}
-
-function guestOf({ spec, metadata }: Operation): { kind: GuestKindName; key: string; text: string } {
-  const key = `${metadata.namespace ?? 'default'}/${spec.guest.name}`;
-  return { kind: spec.guest.kind, key, text: `${spec.guest.kind}/${key}` };
-}
-
 export function operationController(options: OperationOptions): Controller<Operation> {
   const { informer, settled } = options;
   return {
@@ -61,41 +47,16 @@ export function operationController(options: OperationOptions): Controller<Opera
     access: OPERATION_ACCESS,
     selects: ({ status }) => status?.completedAt === undefined,
     stamp: ({ metadata }) => startedStamp(metadata),
-    triggers: [
-      {
-        subscribe: (enqueue) =>
-          settled.listen((guest) => {
-            for (const { metadata } of informer.byIndex('guest', guest)) {
-              enqueue(`${metadata.namespace ?? 'default'}/${metadata.name}`);
-            }
-          }),
-      },
-    ],
+    triggers: [onSettled(settled, informer)],
     concurrency: 8,
-    reconcile: (pass) => execute(options, pass),
+    reconcile: async (pass) => jobResult(pass.object, await execute(options, pass), pass.now),
   };
 }
 
-async function execute(options: OperationOptions, pass: Pass<Operation>): Promise<PassResult<Operation>> {
-  const operation = pass.object;
-  if (operation.metadata.deletionTimestamp !== undefined) return { outcome: done };
+async function execute(options: OperationOptions, pass: Pass<Operation>): Promise<OperationStep> {
+  if (pass.object.metadata.deletionTimestamp !== undefined) return { type: 'rest' };
   const decision = decideOperation(await factsOf(options, pass));
-  switch (decision.type) {
-    case 'accept':
-      return accept(options, pass, decision);
-    case 'wait':
-      return {
-        outcome: waiting(decision.reason, decision.message, decision.afterMs),
-        status: jobStatus(operation, decision, pass.now),
-      };
-    case 'follow':
-      return {
-        outcome: waiting('Running', decision.message, FOLLOW_MS),
-        status: jobStatus(operation, decision, pass.now),
-      };
-    case 'end':
-      return { outcome: done, status: jobStatus(operation, decision, pass.now) };
-  }
+  return decision.type === 'accept' ? accept(options, pass, decision) : decision;
 }
 
 async function factsOf(options: OperationOptions, { object, now }: Pass<Operation>): Promise<OperationFacts> {
@@ -122,13 +83,13 @@ async function accept(
   options: OperationOptions,
   pass: Pass<Operation>,
   decision: Extract<OperationDecision, { type: 'accept' }>,
-): Promise<PassResult<Operation>> {
+): Promise<OperationStep> {
   const { object, now } = pass;
   const { metadata, spec } = object;
   const { kind, key } = guestOf(object);
   const record = options.records.byKey(kind, key);
   if (record === undefined)
-    return { outcome: waiting('GuestNotHere', 'the guest has just been removed', 1_000) };
+    return { type: 'wait', reason: 'GuestNotHere', message: 'the guest has just gone', afterMs: 1_000 };
   const accepted = {
     uid: metadata.uid,
     name: metadata.name,
@@ -144,7 +105,5 @@ async function accept(
   options.wakeGuest(kind, key);
   // The operation before this one learns that it was overtaken.
   options.settled.tell(guestOf(object).text);
-  const message = followMessage(spec.action);
-  const status = jobStatus(object, { type: 'follow', message }, now);
-  return { outcome: waiting('Running', message, FOLLOW_MS), status };
+  return follow(spec.action);
 }

@@ -1,8 +1,6 @@
 /** Whether a Backup can be restored into a guest, and which disks of it. Pure. */
 import type { BackupPhase } from '../../api/kinds/backup.ts';
-
-/** What stands against a restore; `final`: waiting does not help. */
-export type Objection = { reason: string; message: string; final: boolean };
+import { never, notYet, type Objection } from '../jobs/begin.ts';
 
 export type ArchiveFacts = {
   /** Of the Restore. */
@@ -23,14 +21,6 @@ export type ArchiveFacts = {
 /** The disks that are to be restored, or why that cannot be. */
 export function judgeArchive(facts: ArchiveFacts): { disks: readonly string[] } | Objection {
   return judgeBackup(facts) ?? judgePool(facts) ?? judgeDisks(facts);
-}
-
-function never(reason: string, message: string): Objection {
-  return { reason, message, final: true };
-}
-
-function notYet(reason: string, message: string): Objection {
-  return { reason, message, final: false };
 }
 
 function judgeBackup({ spec, backup }: ArchiveFacts): Objection | undefined {

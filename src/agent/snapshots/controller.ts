@@ -2,27 +2,18 @@
 import { SNAPSHOT_FINALIZER } from '../../api/cluster.ts';
 import { startedStamp } from '../../api/job.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
-import { keyOf, type Stored } from '../../api/meta.ts';
+import type { Stored } from '../../api/meta.ts';
 import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
-import type { Informer, Informers } from '../../client/contract.ts';
-import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
+import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { CONTROLLERS, SNAPSHOT_ACCESS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
-import { handleOf } from '../guests/gather.ts';
 import { lockFor } from '../guests/locks.ts';
-import type { GuestRecord } from '../record.ts';
+import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
+import { jobResult } from '../jobs/status.ts';
 import { decideSnapshot, type SnapshotFacts } from './decide.ts';
 import { SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
 import { removeSnapshot, takeSnapshot, undo } from './take.ts';
-import { guestOf, type SnapshotWorld, wakeGuest, whereGuestIs } from './world.ts';
-
-/** The informer of snapshots that lie on this host, with the index its trigger uses. */
-export function snapshotInformer(informers: Informers, host: string): Informer<Snapshot> {
-  return informers.informer(Snapshot, {
-    fieldSelector: `status.host=${host}`,
-    indexes: { guest: (snapshot) => [guestOf(snapshot).text] },
-  });
-}
+import { guestOf, type SnapshotWorld, wakeGuest } from './world.ts';
 
 export function snapshotController(world: SnapshotWorld): Controller<Snapshot> {
   return {
@@ -33,62 +24,27 @@ export function snapshotController(world: SnapshotWorld): Controller<Snapshot> {
     access: SNAPSHOT_ACCESS,
     finalizer: SNAPSHOT_FINALIZER,
     stamp: ({ metadata }) => startedStamp(metadata),
-    triggers: [ofGuests(world)],
+    triggers: [onSettled(world.guests.settled, world.snapshots)],
     concurrency: 8,
-    reconcile: (pass) => inTurn(world, pass, () => settle(world, pass)),
-    remove: (pass) => inTurn(world, pass, async () => ({ outcome: await remove(world, pass) })),
+    reconcile: (pass) => inTurn(world, pass.object, () => settle(world, pass)),
+    remove: (pass) => inTurn(world, pass.object, async () => ({ outcome: await remove(world, pass) })),
   };
-}
-
-/** A guest was looked at, or its snapshots changed: those of it may have something new to say. */
-function ofGuests({ guests, snapshots }: SnapshotWorld): Trigger {
-  return {
-    subscribe: (enqueue) =>
-      guests.settled.listen((guest) => {
-        for (const { metadata } of snapshots.byIndex('guest', guest)) enqueue(keyOf(metadata));
-      }),
-  };
-}
-
-async function inTurn(
-  world: SnapshotWorld,
-  { object }: Pass<Snapshot>,
-  work: () => Promise<PassResult<Snapshot>>,
-): Promise<PassResult<Snapshot>> {
-  await world.guests.looked;
-  const record = recordOf(world, object);
-  return record === undefined ? work() : world.guests.turns.take(record.id, work);
-}
-
-function recordOf({ guests }: SnapshotWorld, snapshot: Stored<Snapshot>): GuestRecord | undefined {
-  const { kind, key } = guestOf(snapshot);
-  return guests.records.byKey(kind, key);
 }
 
 async function factsOf(
   world: SnapshotWorld,
   { object: snapshot, now, signal }: Pass<Snapshot>,
 ): Promise<SnapshotFacts> {
-  const { uid } = snapshot.metadata;
+  const { uid, namespace = 'default' } = snapshot.metadata;
+  const { kind, name } = snapshot.spec.guest;
   const record = recordOf(world, snapshot);
-  const guest = whereGuestIs(world, record);
-  const hands = world.hands(snapshot.spec.guest.kind);
   const asksForLost = record === undefined && snapshot.status?.phase === 'Ready';
-  const namespace = snapshot.metadata.namespace ?? 'default';
   return {
+    ...(await guestFacts(world, snapshot)),
     snapshot,
     now,
-    guest,
-    record: record && {
-      lock: lockFor(record, uid),
-      taken: record.snapshots?.find((taken) => taken.uid === uid),
-    },
-    isGone:
-      asksForLost && (await hands.read({ namespace, name: snapshot.spec.guest.name }, signal)) === undefined,
-    observation:
-      record === undefined || guest === 'Away'
-        ? undefined
-        : (await hands.observe(handleOf(world.guests.stateDirectory, record))).state,
+    taken: record?.snapshots?.find((taken) => taken.uid === uid),
+    isGone: asksForLost && (await world.hands(kind).read({ namespace, name }, signal)) === undefined,
   };
 }
 
@@ -97,10 +53,8 @@ async function settle(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassR
   const decision = decideSnapshot(facts);
   const { object, now } = pass;
   switch (decision.type) {
-    case 'rest': {
-      const { againMs } = decision;
-      return { outcome: againMs === undefined ? done : waiting('GuestGone', 'the guest has left', againMs) };
-    }
+    case 'rest':
+      return jobResult(object, decision, now);
     case 'say': {
       const parent = nameOfParent(world, object, decision.taken.parent);
       return { outcome: done, status: snapshotStatus(object, decision, { now, parent }) };

@@ -2,7 +2,7 @@
 import type { Snapshot, SnapshotStatus } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
 import { formatBytes } from '../../base/quantity.ts';
-import { type JobState, jobConditions } from '../jobConditions.ts';
+import { jobConditions, jobEnd } from '../jobs/status.ts';
 import type { RecordedSnapshot } from '../record.ts';
 import type { SnapshotDecision } from './decide.ts';
 
@@ -19,6 +19,8 @@ export const SNAPSHOT_STATUS_PATHS: readonly string[] = [
   'status.message',
 ];
 
+const READY = jobEnd('Ready', 'Ready', 'the guest can be rolled back to it');
+
 type Said = Extract<SnapshotDecision, { type: 'say' | 'wait' | 'end' }>;
 
 /** `parent`: name of the Snapshot it came from. */
@@ -27,15 +29,15 @@ export function snapshotStatus(
   said: Said,
   { now, parent }: { now: number; parent?: string | undefined },
 ): SnapshotStatus {
-  const at = iso(now);
-  const state = stateOf(said);
+  const { generation } = metadata;
+  const step = said.type === 'say' ? READY : said;
   const { parent: _, ...before } = status;
   return {
     ...before,
-    ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
-    conditions: jobConditions(status.conditions ?? [], state, { at, generation: metadata.generation }),
-    message: state.message.slice(0, 1_024),
-    phase: said.type === 'say' ? 'Ready' : said.type === 'wait' ? 'Pending' : said.phase,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: jobConditions(status.conditions, step, { now, generation }),
+    message: step.message.slice(0, 1_024),
+    phase: step.type === 'wait' ? 'Pending' : step.phase,
     ...(said.type === 'say' ? takenFields(said.taken) : {}),
     ...(parent === undefined ? {} : { parent }),
   };
@@ -52,21 +54,6 @@ function takenFields({ takenAt, consistency, stillMs, volumes }: RecordedSnapsho
       ...(sizeBytes > 0 ? { size: formatBytes(sizeBytes) } : {}),
     })),
   };
-}
-
-function stateOf(said: Said): JobState {
-  switch (said.type) {
-    case 'say':
-      return { type: 'Ended', reason: 'Ready', message: 'the guest can be rolled back to it' };
-    case 'wait':
-      return { type: 'UnderWay', reason: said.reason, message: said.message };
-    case 'end':
-      return {
-        type: said.phase === 'Skipped' ? 'Ended' : 'Failed',
-        reason: said.reason,
-        message: said.message,
-      };
-  }
 }
 
 function iso(ms: number): string {

@@ -2,12 +2,12 @@
 import { startedStamp } from '../../api/job.ts';
 import { Verify } from '../../api/kinds/verify.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
-import { done, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
+import { done, ReasonedError } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
-import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import type { Controller, Pass } from '../../runtime/contract.ts';
 import { CONTROLLERS, VERIFY_ACCESS } from '../access.ts';
 import { archiveOf, type BackupWorld } from '../backups/world.ts';
-import { JOB_STATUS_PATHS, jobStatus } from '../jobStatus.ts';
+import { JOB_STATUS_PATHS, type JobStep, jobEnd, jobResult } from '../jobs/status.ts';
 import { decideVerify } from './decide.ts';
 
 /** It is called back at the end; this often it is looked whether that was missed. */
@@ -42,7 +42,7 @@ export function verifyController(
     concurrency: 2,
     reconcile: async (pass) => {
       await world.guests.looked;
-      return execute(world, pass);
+      return jobResult(pass.object, await execute(world, pass), pass.now);
     },
     gone: async (_key, last) => {
       await world.guests.jobs.cancel(groupOf(last));
@@ -58,7 +58,7 @@ function groupOf({ metadata }: Stored<Verify>): string {
 async function execute(
   { guests, backups }: Pick<BackupWorld, 'guests' | 'backups'>,
   { object, now, signal, event }: Pass<Verify>,
-): Promise<PassResult<Verify>> {
+): Promise<JobStep> {
   const backup = backups.get(backupOf(object));
   const decision = decideVerify({
     verify: object,
@@ -66,13 +66,8 @@ async function execute(
     isOpen: backup !== undefined && guests.pools.get(backup.spec.pool)?.type === 'Open',
     now,
   });
-  if (decision.type === 'rest') return { outcome: done };
-  if (decision.type === 'end') return { outcome: done, status: jobStatus(object, decision, now) };
-  if (decision.type === 'wait') {
-    const { reason, message, afterMs } = decision;
-    return { outcome: waiting(reason, message, afterMs), status: jobStatus(object, decision, now) };
-  }
-  if (backup === undefined) return { outcome: done };
+  if (decision.type !== 'read') return decision;
+  if (backup === undefined) return { type: 'rest' };
   try {
     const read = await guests.jobs.run(
       groupOf(object),
@@ -83,22 +78,14 @@ async function execute(
       },
       () => guests.enqueue(CONTROLLERS.verifies, keyOf(object.metadata)),
     );
-    if (read === undefined) {
-      const status = jobStatus(object, { type: 'follow', message: 'the archive is being read' }, now);
-      return { outcome: waiting('Running', 'the archive is being read', FOLLOW_MS), status };
-    }
-    const message = `all ${read.value.parts.length} parts are as they were written`;
-    const said = { type: 'end', phase: 'Succeeded', reason: 'Verified', message } as const;
-    return { outcome: done, status: jobStatus(object, said, now) };
+    if (read === undefined)
+      return { type: 'follow', message: 'the archive is being read', afterMs: FOLLOW_MS };
+    const { length } = read.value.parts;
+    return jobEnd('Succeeded', 'Verified', `all ${length} parts are as they were written`);
   } catch (error) {
     if (signal.aborted || !(error instanceof ReasonedError) || !error.stalled) throw error;
-    const outcome = outcomeOf(error, 'ArchiveBroken');
-    if (outcome.type === 'done') return { outcome };
-    const { reason, message } = outcome;
+    const { reason, message } = error;
     event('Warning', reason, message);
-    return {
-      outcome: done,
-      status: jobStatus(object, { type: 'end', phase: 'Failed', reason, message }, now),
-    };
+    return jobEnd('Failed', reason, message);
   }
 }

@@ -1,9 +1,9 @@
 /** What becomes of a Verify on this host. Pure. */
-
-import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { BackupPhase } from '../../api/kinds/backup.ts';
 import type { Verify } from '../../api/kinds/verify.ts';
 import type { Stored } from '../../api/meta.ts';
+import { inTime, never, notYet, type Objection, objected } from '../jobs/begin.ts';
+import { type JobStep, jobEnd } from '../jobs/status.ts';
 
 export type VerifyFacts = {
   verify: Stored<Verify>;
@@ -15,51 +15,33 @@ export type VerifyFacts = {
   now: number;
 };
 
-export type VerifyEnd = {
-  type: 'end';
-  phase: 'Succeeded' | 'Failed' | 'Skipped';
-  reason: string;
-  message: string;
-};
-
 export type VerifyDecision =
-  | { type: 'rest' }
-  | VerifyEnd
-  | { type: 'wait'; reason: string; message: string; afterMs: number }
+  | JobStep
   /** Begin to read the archive, or see how far that is. */
   | { type: 'read' };
 
 /** What tells nobody is looked at again after this. */
 const RECHECK_MS = 5_000;
 
-export function decideVerify({ verify, backup, isOpen, now }: VerifyFacts): VerifyDecision {
+export function decideVerify(facts: VerifyFacts): VerifyDecision {
+  const { verify, backup, now } = facts;
   const { spec, status } = verify;
   if (status?.completedAt !== undefined) return { type: 'rest' };
-  const end = (phase: VerifyEnd['phase'], reason: string, message: string): VerifyEnd => ({
-    type: 'end',
-    phase,
-    reason,
-    message,
+  return inTime<VerifyDecision>(verify, { now, noun: 'verify' }, () => {
+    if (status?.phase === 'Running' && backup === undefined)
+      return jobEnd('Failed', 'BackupNotFound', `the Backup ${spec.backup} has gone`);
+    const objection = objectionTo(facts);
+    return objection === undefined ? { type: 'read' } : objected(objection, RECHECK_MS);
   });
-  if (isRestoredCopy(verify))
-    return end('Skipped', 'RestoredCopy', 'this is a restored copy of the object: it is never executed');
-  const hasBegun = status?.phase === 'Running';
-  if (hasBegun && backup === undefined)
-    return end('Failed', 'BackupNotFound', `the Backup ${spec.backup} has gone`);
-  const leftMs = hasBegun ? Number.POSITIVE_INFINITY : startDeadlineOf(verify) - now;
-  if (leftMs <= 0) return end('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
-  const afterMs = Math.min(leftMs, RECHECK_MS);
-  if (backup === undefined)
-    return { type: 'wait', reason: 'BackupNotFound', message: `no Backup ${spec.backup} lies here`, afterMs };
-  if (backup.phase === 'Failed' || backup.phase === 'Skipped')
-    return end(
-      'Failed',
-      'BackupNotReady',
-      `the Backup ${spec.backup} is ${backup.phase}: there is no archive`,
-    );
-  if (backup.phase !== 'Succeeded')
-    return { type: 'wait', reason: 'BackupNotReady', message: `${spec.backup} is not made yet`, afterMs };
-  if (isOpen) return { type: 'read' };
-  const message = `the StoragePool ${backup.pool} of the archive cannot be used at the moment`;
-  return { type: 'wait', reason: 'StoragePoolNotReady', message, afterMs };
+}
+
+function objectionTo({ verify, backup, isOpen }: VerifyFacts): Objection | undefined {
+  const { backup: name } = verify.spec;
+  if (backup === undefined) return notYet('BackupNotFound', `no Backup ${name} lies here`);
+  const { phase, pool } = backup;
+  if (phase === 'Failed' || phase === 'Skipped')
+    return never('BackupNotReady', `the Backup ${name} is ${phase}: there is no archive`);
+  if (phase !== 'Succeeded') return notYet('BackupNotReady', `${name} is not made yet`);
+  if (isOpen) return undefined;
+  return notYet('StoragePoolNotReady', `the StoragePool ${pool} of the archive cannot be used at the moment`);
 }

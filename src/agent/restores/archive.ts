@@ -1,52 +1,19 @@
-/** Gathers what is decided about a Restore from: the guest, its record, and the archive while the restore has not begun. */
+/** Looks at the archive that a Restore is to take disks from, and at the guest that is to get them. */
 import { Backup } from '../../api/kinds/backup.ts';
 import type { Restore } from '../../api/kinds/restore.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { Pass } from '../../runtime/contract.ts';
 import { isAllowedNamespace } from '../allowlist.ts';
 import { archiveOf } from '../backups/world.ts';
-import { handleOf } from '../guests/gather.ts';
-import { lockFor } from '../guests/locks.ts';
 import { read } from '../guests/read.ts';
+import type { Objection } from '../jobs/begin.ts';
 import type { GuestRecord } from '../record.ts';
 import { volumesOf } from '../snapshots/volumes.ts';
-import { guestOf, type SnapshotWorld, whereGuestIs } from '../snapshots/world.ts';
-import type { RestoreFacts } from './decide.ts';
-import { type ArchiveFacts, judgeArchive, type Objection } from './judge.ts';
+import { guestOf, type SnapshotWorld } from '../snapshots/world.ts';
+import { type ArchiveFacts, judgeArchive } from './judge.ts';
 
-/** `record`: of the guest. */
-export async function factsOf(
-  world: SnapshotWorld,
-  { object: restore, now, signal }: Pass<Restore>,
-  record: GuestRecord | undefined,
-): Promise<RestoreFacts> {
-  const { uid } = restore.metadata;
-  const guest = whereGuestIs(world, record);
-  const lock = record === undefined ? 'Free' : lockFor(record, uid);
-  const isNew = lock !== 'Own' && record?.restored !== uid && restore.status?.completedAt === undefined;
-  return {
-    restore,
-    now,
-    guest,
-    record: record && {
-      lock,
-      own: lock === 'Own' ? record.lock : undefined,
-      finished: record.restored === uid,
-      isOn: record.run.live !== undefined,
-    },
-    observation:
-      record === undefined || guest === 'Away'
-        ? undefined
-        : (await world.hands(record.kind).observe(handleOf(world.guests.stateDirectory, record))).state,
-    archive:
-      isNew && record !== undefined && guest === 'Here'
-        ? await lookAtArchive(world, restore, record, signal)
-        : undefined,
-  };
-}
-
-async function lookAtArchive(
+/** The disks that are to be restored, or what stands against it. `record`: of the guest. */
+export async function lookAtArchive(
   world: SnapshotWorld,
   restore: Stored<Restore>,
   record: GuestRecord,

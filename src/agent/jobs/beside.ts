@@ -2,7 +2,7 @@
  * Long work beside the passes: a pass gives it a moment, and when it takes longer goes on without it and is called back at its end, so
  * that no worker stands still for a large copy. What a job came to is kept until somebody asks.
  */
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 
 /** How long a pass waits for a job before it goes on without it. */
 export const JOB_GRACE_MS = 400;

@@ -1,0 +1,211 @@
+/** Runs jobs that change the volumes of a guest: locks it, prepares, holds it off, changes its volumes, lets it go on. */
+import { startedStamp } from '../../../api/job.ts';
+import { keyOf, type Stored } from '../../../api/meta.ts';
+import { done, outcomeOf } from '../../../base/outcome.ts';
+import type { Informer } from '../../../client/contract.ts';
+import type { Controller, Pass } from '../../../runtime/contract.ts';
+import { GateClosed } from '../../guests/gate.ts';
+import { handleOf } from '../../guests/gather.ts';
+import { locked, unlocked } from '../../guests/locks.ts';
+import { updateRecord } from '../../guests/wiring.ts';
+import type { GuestLock, GuestRecord } from '../../record.ts';
+import { settleLock } from '../../snapshots/locks.ts';
+import { guestOf, type SnapshotWorld, wakeGuest } from '../../snapshots/world.ts';
+import type { Objection } from '../begin.ts';
+import { guestFacts, inTurn, onSettled, recordOf } from '../guest.ts';
+import { JOB_STATUS_PATHS, type JobEnd, type JobStep, jobEnd, jobResult } from '../status.ts';
+import type { ChangingJob, HeldWork, OwnLock } from './contract.ts';
+import { decideHeld, FOLLOW_MS } from './decide.ts';
+
+type Held<T extends ChangingJob> = { world: SnapshotWorld; work: HeldWork<T> };
+
+export function heldJobController<T extends ChangingJob>(
+  world: SnapshotWorld,
+  informer: Informer<T>,
+  work: HeldWork<T>,
+): Controller<T> {
+  const held: Held<T> = { world, work };
+  return {
+    name: work.name,
+    kind: work.kind,
+    informer,
+    writes: JOB_STATUS_PATHS,
+    access: work.access,
+    selects: ({ status }) => status?.completedAt === undefined,
+    stamp: ({ metadata }) => startedStamp(metadata),
+    triggers: [onSettled(world.guests.settled, informer)],
+    concurrency: 8,
+    reconcile: (pass) =>
+      inTurn(world, pass.object, async () => jobResult<T>(pass.object, await execute(held, pass), pass.now)),
+    // Deleted: called off, unless volumes have changed already.
+    gone: async (_key, last, { signal }) => {
+      await world.guests.jobs.cancel(groupOf(last));
+      const record = recordOf(world, last);
+      if (record?.lock?.by.uid !== last.metadata.uid) return done;
+      return settleLock(world, record, signal);
+    },
+  };
+}
+
+function groupOf({ metadata }: Stored<ChangingJob>): string {
+  return `job/${metadata.uid}`;
+}
+
+async function execute<T extends ChangingJob>(held: Held<T>, pass: Pass<T>): Promise<JobStep> {
+  const { world, work } = held;
+  const { object, now, signal } = pass;
+  const { uid } = object.metadata;
+  const record = recordOf(world, object);
+  const facts = await guestFacts(world, object);
+  const isFinished = record !== undefined && work.finished(record) === uid;
+  const isNew = facts.own === undefined && !isFinished && object.status?.completedAt === undefined;
+  const judged =
+    isNew && record !== undefined && facts.guest === 'Here'
+      ? await work.judge(object, record, signal)
+      : undefined;
+  const decision = decideHeld({
+    ...facts,
+    job: object,
+    noun: work.operation.toLowerCase(),
+    finished: isFinished ? success(work) : undefined,
+    objection: judged !== undefined && isObjection(judged) ? judged : undefined,
+    now,
+  });
+  if (decision.type === 'begin' && record !== undefined && judged !== undefined && !isObjection(judged))
+    return begin(held, pass, record, { ...judged, isOn: decision.isOn });
+  switch (decision.type) {
+    case 'begin':
+      return { type: 'wait', reason: 'GuestNotHere', message: 'the guest has just gone', afterMs: 1_000 };
+    case 'end':
+      await world.guests.jobs.cancel(groupOf(object));
+      return decision;
+    case 'prepare':
+    case 'act':
+      return act(held, pass, decision.type);
+    case 'callOff':
+      return callOff(held, pass, decision.end);
+    default:
+      return decision;
+  }
+}
+
+function success<T extends ChangingJob>({ words }: HeldWork<T>): JobEnd {
+  return jobEnd('Succeeded', words.done.reason, words.done.message);
+}
+
+function isObjection(judged: OwnLock | Objection): judged is Objection {
+  return 'final' in judged;
+}
+
+async function begin<T extends ChangingJob>(
+  { world, work }: Held<T>,
+  { object, now, event }: Pass<T>,
+  record: GuestRecord,
+  { isOn, ...own }: OwnLock & { isOn: boolean },
+): Promise<JobStep> {
+  const { uid, namespace = 'default', name } = object.metadata;
+  const prepares = work.prepare !== undefined;
+  const lock: GuestLock = {
+    operation: work.operation,
+    by: { kind: work.operation, uid, namespace, name },
+    since: now,
+    ...own,
+    ...(prepares && isOn ? {} : { held: { wasOn: isOn } }),
+  };
+  await updateRecord(world.guests, record.id, (before) => locked(before, lock));
+  event('Normal', 'Begun', work.words.begun(object.spec, own));
+  wakeGuest(world, record);
+  const message = prepares ? work.words.preparing : 'the guest is held off';
+  return { type: 'follow', message, afterMs: 50 };
+}
+
+async function act<T extends ChangingJob>(
+  held: Held<T>,
+  pass: Pass<T>,
+  step: 'prepare' | 'act',
+): Promise<JobStep> {
+  const { world, work } = held;
+  const { object, signal } = pass;
+  const record = recordOf(world, object);
+  if (record === undefined)
+    return { type: 'wait', reason: 'GuestNotHere', message: 'the guest has just gone', afterMs: 1_000 };
+  try {
+    if (record.lock?.changing !== true && !(await isPrepared(held, object, record)))
+      return { type: 'follow', message: work.words.preparing, afterMs: FOLLOW_MS };
+    if (step === 'prepare') return await hold(held, record);
+    await work.change(record, signal);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return refused(held, pass, error);
+  }
+  const end = success(work);
+  pass.event('Normal', end.reason, end.message);
+  world.guests.settled.tell(guestOf(object).text);
+  return end;
+}
+
+/** Beside the passes; false while it goes on. */
+async function isPrepared<T extends ChangingJob>(
+  { world, work }: Held<T>,
+  job: Stored<T>,
+  record: GuestRecord,
+): Promise<boolean> {
+  const { prepare } = work;
+  if (prepare === undefined) return true;
+  const { jobs, enqueue } = world.guests;
+  const made = await jobs.run(
+    groupOf(job),
+    'prepare',
+    async (signal) => {
+      await prepare(job, record, signal);
+      return true;
+    },
+    () => enqueue(work.name, keyOf(job.metadata)),
+  );
+  return made !== undefined;
+}
+
+/** All is prepared: from now on the guest is to be off. */
+async function hold<T extends ChangingJob>({ world, work }: Held<T>, record: GuestRecord): Promise<JobStep> {
+  const observation = await world.hands(record.kind).observe(handleOf(world.guests.stateDirectory, record));
+  const wasOn = observation.state !== 'Off' || record.run.live !== undefined;
+  await updateRecord(world.guests, record.id, (before) =>
+    before.lock === undefined ? before : { ...before, lock: { ...before.lock, held: { wasOn } } },
+  );
+  wakeGuest(world, record);
+  const message = `the guest is being stopped for the ${work.operation.toLowerCase()}`;
+  return { type: 'follow', message, afterMs: 50 };
+}
+
+async function refused<T extends ChangingJob>(
+  held: Held<T>,
+  pass: Pass<T>,
+  error: unknown,
+): Promise<JobStep> {
+  const outcome = outcomeOf(error, `${held.work.operation}Failed`);
+  if (outcome.type === 'done') return { type: 'rest' };
+  const { reason, message } = outcome;
+  const isChanging = recordOf(held.world, pass.object)?.lock?.changing === true;
+  if (!isChanging && !(error instanceof GateClosed) && reason !== 'StoragePoolNotReady')
+    return callOff(held, pass, jobEnd('Failed', reason, message));
+  // A mixture of then and now must not start: it is tried until it is whole.
+  return { type: 'follow', reason, message, afterMs: 5_000 };
+}
+
+async function callOff<T extends ChangingJob>(
+  { world, work }: Held<T>,
+  { object, event }: Pass<T>,
+  end: JobEnd,
+): Promise<JobStep> {
+  await world.guests.jobs.cancel(groupOf(object));
+  const record = recordOf(world, object);
+  if (record?.lock?.by.uid === object.metadata.uid) {
+    // Half of the volumes of a guest that is going have changed: they go with it.
+    if (record.lock.changing === true)
+      await updateRecord(world.guests, record.id, (before) => unlocked(before));
+    else await work.undo(record);
+    wakeGuest(world, record);
+  }
+  event('Warning', end.reason, end.message);
+  return end;
+}

@@ -8,8 +8,10 @@ import { createTurns } from './turns.ts';
 
 export type Records = {
   all(): readonly GuestRecord[];
-  /** Records that are being written for the first time: nothing may be done by them yet. */
+  /** Records that are expected, or being written for the first time: nothing may be done by them yet. */
   coming(): readonly GuestRecord[];
+  /** Has one among those that come, until it is written or the returned function says that it will not be. */
+  expect(record: GuestRecord): () => void;
   count(): number;
   get(id: string): GuestRecord | undefined;
   /** The record of an object's guest by kind and `namespace/name`. */
@@ -75,6 +77,16 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
     changed,
     all: () => [...records.values()],
     coming: () => [...coming.values()],
+    expect: (record) => {
+      const { id } = record;
+      if (records.has(id)) return () => {};
+      coming.set(id, record);
+      return () => {
+        if (coming.get(id) !== record) return;
+        coming.delete(id);
+        changed.tell(id);
+      };
+    },
     count: () => records.size,
     get: (id) => records.get(id),
     byKey: (kind, key) => {

@@ -12,7 +12,7 @@ import { qemuPid } from '../e2e/harness/host.ts';
 import type { Lab } from '../e2e/harness/lab.ts';
 import { type Figure, median } from './measure.ts';
 
-const ROUNDS = 7;
+const ROUNDS = 15;
 const GROUPS = '/sys/fs/cgroup/pids/vireo';
 const RAW_GROUP = 'vireo-bench-raw';
 /** What Vireo may add to the raw start. */

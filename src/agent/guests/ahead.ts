@@ -41,6 +41,8 @@ export function dropAhead({ idRanges }: Pick<GuestWorld, 'idRanges'>, memory: Gu
 export function endAhead(memory: GuestMemory): void {
   memory.ahead?.decide(Promise.reject(new Error('the guest was not taken in')));
   delete memory.ahead;
+  memory.announced?.forget();
+  delete memory.announced;
 }
 
 /** The first of a container's ids on this host: its record's, or taken for the record that comes. */

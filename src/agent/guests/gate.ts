@@ -52,7 +52,8 @@ export async function passGate(deps: GateDeps): Promise<void> {
   requireHost(deps);
 }
 
-function requireHost({ isLeaseValid, isTrusted }: GateDeps): void {
+/** What this host itself knows: looked at once more right before the guest's first instruction. Throws GateClosed. */
+export function requireHost({ isLeaseValid, isTrusted }: GateDeps): void {
   if (!isLeaseValid()) {
     throw new GateClosed(
       'LeaseNotHeld',

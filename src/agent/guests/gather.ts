@@ -45,7 +45,9 @@ export async function gather<T extends GuestObject, Request, Hardware>(
   const namespace = object.metadata.namespace ?? 'default';
   const { uuid } = handle;
   const record = world.records.get(handle.id);
-  const observation = await kind.driver.observe(handle);
+  const memory = memoryOf(handle.id);
+  // One that was off when it was announced is off still: nothing but a pass starts it.
+  const observation = memory.announced?.observation ?? (await kind.driver.observe(handle));
   world.presence.setRunning(handle.id, observation.state !== 'Off');
   const made = new Map(record?.volumes.map((volume) => [volume.name, volume.pool]));
   // A volume stays in the pool where it was made.
@@ -67,7 +69,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
       isImmovable(world, name),
     ),
     nicWishes: kind.nics(object.spec, uuid),
-    memory: memoryOf(handle.id),
+    memory,
     event: pass.event,
     observation,
     record,

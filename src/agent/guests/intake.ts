@@ -4,7 +4,7 @@ import { HOST_GUEST_LIMIT } from '../host/inventory.ts';
 import { admitGuest, isEpochBehind } from './admit.ts';
 import { beginAhead, idBaseFor, workAhead } from './ahead.ts';
 import type { GuestObject } from './kind.ts';
-import { nextRecord } from './remember.ts';
+import { nextRecord, type RecordFacts } from './remember.ts';
 import { type GuestScope, type Scope, stateOf } from './scope.ts';
 import { recordKind } from './wiring.ts';
 import type { GuestWorld } from './world.ts';
@@ -45,6 +45,20 @@ export async function anticipate<T extends GuestObject, Request, Hardware>(
   if (scope.record !== undefined || scope.memory.ahead !== undefined) return;
   scope.admission = stateOf(admit(world, scope));
   await beginAhead(world, scope);
+  if (scope.memory.ahead !== undefined) announce(world, scope);
+}
+
+/** The inventory lists already what is written down once its object is claimed: to claim and to list take the time of one. */
+function announce<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): void {
+  const record = nextRecord(undefined, recordFacts(world, scope));
+  const forget = world.records.expect(record);
+  const listed = publish(world, scope.signal);
+  // Told to the pass that waits for it, if there is one.
+  listed.catch(() => undefined);
+  scope.memory.announced = { record, observation: scope.observation, listed, forget };
 }
 
 /** On disk and in the Host's inventory: only after both may anything of the guest be made. */
@@ -52,25 +66,12 @@ export async function remember<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
   scope: Scope<T, Request, Hardware>,
 ): Promise<void> {
-  const { kind, object, handle, namespace, memory, volumePlans, nicWishes } = scope;
+  const { handle, memory } = scope;
   const known = world.records.get(handle.id);
-  const idBase = idBaseFor(world, scope);
-  const recorded = world.records.update(handle.id, (before) =>
-    nextRecord(before, {
-      kind: recordKind(kind),
-      namespace,
-      name: object.metadata.name,
-      uid: object.metadata.uid,
-      uuid: handle.uuid,
-      id: handle.id,
-      epoch: object.status?.placement?.epoch ?? 0,
-      idBase,
-      volumes: volumePlans,
-      nics: nicWishes,
-    }),
-  );
+  const facts = recordFacts(world, scope);
+  const recorded = world.records.update(handle.id, (before) => nextRecord(before, facts));
   // The inventory lists what is being written: both take the time of one.
-  const early = known === undefined ? publish(world, scope.signal) : undefined;
+  const early = known === undefined ? listing(world, scope, facts) : undefined;
   early?.catch(() => undefined);
   const listed = recorded.then(async (record) => {
     scope.record = record;
@@ -81,6 +82,32 @@ export async function remember<T extends GuestObject, Request, Hardware>(
   });
   if (known === undefined) workAhead(world, scope, listed);
   await listed;
+}
+
+/** Under way since the guest was announced, if as what it is written down now. */
+function listing(world: GuestWorld, { memory, signal }: GuestScope, facts: RecordFacts): Promise<void> {
+  const { announced } = memory;
+  const isSame = announced?.record.uid === facts.uid && announced.record.epoch === facts.epoch;
+  return isSame ? announced.listed : publish(world, signal);
+}
+
+function recordFacts<T extends GuestObject, Request, Hardware>(
+  world: GuestWorld,
+  scope: Scope<T, Request, Hardware>,
+): RecordFacts {
+  const { kind, object, handle, namespace, volumePlans, nicWishes } = scope;
+  return {
+    kind: recordKind(kind),
+    namespace,
+    name: object.metadata.name,
+    uid: object.metadata.uid,
+    uuid: handle.uuid,
+    id: handle.id,
+    epoch: object.status?.placement?.epoch ?? 0,
+    idBase: idBaseFor(world, scope),
+    volumes: volumePlans,
+    nics: nicWishes,
+  };
 }
 
 /** An inventory that cannot be written must not keep the places of guests that need none. */

@@ -33,8 +33,21 @@ export type GuestMemory = {
   storageTriedAt?: number;
   /** Volumes that are made before the guest is written down. */
   ahead?: Ahead;
+  /** It is in the inventory before it is written down. */
+  announced?: Announced;
   /** Taken for a record that is not written yet. */
   idBase?: number;
+};
+
+export type Announced = {
+  /** As it will be written down. */
+  record: GuestRecord;
+  /** Off. */
+  observation: GuestObservation;
+  /** Resolves when the acknowledged inventory has it. */
+  listed: Promise<void>;
+  /** Takes it out of the inventory, unless it has been written down. */
+  forget(): void;
 };
 
 /** Nothing is known yet. */

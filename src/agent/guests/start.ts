@@ -1,6 +1,6 @@
-/** Starts a guest: resolves its hardware from what is pinned, writes both down while the driver prepares, and passes the gate. */
+/** Starts a guest: resolves its hardware from what is pinned, writes both down and asks at the gate while the driver prepares. */
 import type { GuestRecord } from '../record.ts';
-import { type GateDeps, passGate } from './gate.ts';
+import { type GateDeps, passGate, requireHost } from './gate.ts';
 import type { GuestObject } from './kind.ts';
 import { requestFor } from './request.ts';
 import { beginRun } from './run.ts';
@@ -9,6 +9,8 @@ import type { Scope } from './scope.ts';
 export type StartDeps = {
   restartToken: string | undefined;
   now(): number;
+  /** Milliseconds of a clock that nobody sets. */
+  monotonic(): number;
   /** On disk when it resolves. */
   updateRecord(change: (record: GuestRecord) => GuestRecord): Promise<GuestRecord>;
   /** Lets containers use this agent's block of ids. */
@@ -19,6 +21,9 @@ export type StartDeps = {
   /** Begins copies that wait for the guest to be there and not to have run; false when none do. */
   beginCopies(): Promise<boolean>;
 };
+
+/** A driver may take long to prepare: what the API server said longer ago is asked again. */
+const WORD_MS = 200;
 
 /** Throws GateClosed when it was forbidden, ReasonedError when it failed; then nothing runs. */
 export async function startGuest<T extends GuestObject, Request, Hardware>(
@@ -38,18 +43,29 @@ export async function startGuest<T extends GuestObject, Request, Hardware>(
   }));
   // It may fail while the driver is still busy: told at the gate, or in the end.
   recorded.catch(() => {});
-  let closed: unknown;
-  const gate = async () => {
+  const ask = async () => {
     const { epoch } = await recorded;
-    const pass = () =>
-      passGate(deps.gate(epoch)).catch((error: unknown) => {
-        closed = error;
-        throw error;
-      });
-    await pass();
-    // They took time: the gate is asked again.
-    if (await deps.beginCopies()) await pass();
+    const gate = deps.gate(epoch);
+    const askedAt = deps.monotonic();
+    await passGate(gate);
+    return { gate, askedAt };
   };
+  const early = ask();
+  // As with the record.
+  early.catch(() => {});
+  const pass = async () => {
+    const word = await early;
+    if (deps.monotonic() - word.askedAt > WORD_MS) await ask();
+    // They take time: the gate is asked again.
+    if (await deps.beginCopies()) await ask();
+    requireHost(word.gate);
+  };
+  let closed: unknown;
+  const gate = () =>
+    pass().catch((error: unknown) => {
+      closed = error;
+      throw error;
+    });
   try {
     await kind.driver.start(handle, request, hardware, gate);
   } catch (error) {

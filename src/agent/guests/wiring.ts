@@ -193,6 +193,7 @@ function startDeps<T extends GuestObject, Request, Hardware>(
   return {
     restartToken: scope.object.spec.restartToken,
     now: () => world.world.clock.now(),
+    monotonic: () => world.world.clock.monotonic(),
     updateRecord: (change) => updateRecord(world, scope.handle.id, change),
     grantIds: () => world.grantIds(),
     gate: (epoch) => gateDeps(world, scope.kind, scope.object, epoch, scope.signal),

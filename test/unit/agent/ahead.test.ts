@@ -72,3 +72,30 @@ describe('the volumes of a new guest', () => {
     expect(poolFiles(lab)).toEqual([]);
   });
 });
+
+describe('a new guest', () => {
+  const listed = (lab: Lab) => (lab.host()?.status?.guests ?? []).map(({ name }) => name);
+
+  it("is in the Host's inventory while its object is still being claimed", async () => {
+    const { lab, agent, claims, answer } = await labWhoseClaimsHang();
+    lab.createContainer('web');
+    await lab.until('it is being claimed', () => claims() === 1);
+    await lab.until('it is listed', () => listed(lab).includes('web'));
+    expect(lab.record(lab.idOf('Container', 'web'))).toBeUndefined();
+    answer();
+    await lab.until('web is Ready', () => lab.conditionOf(lab.container('web'), 'Ready')?.status === 'True');
+    expect(listed(lab)).toEqual(['web']);
+    await agent.stop();
+  });
+
+  it('leaves the inventory when its object is deleted before it is claimed', async () => {
+    const { lab, agent, claims, answer } = await labWhoseClaimsHang();
+    lab.createContainer('gone');
+    await lab.until('it is being claimed', () => claims() === 1);
+    await lab.until('it is listed', () => listed(lab).includes('gone'));
+    await lab.remove(Container, 'gone');
+    answer();
+    await lab.until('it is listed no more', () => listed(lab).length === 0);
+    await agent.stop();
+  });
+});

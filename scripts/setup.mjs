@@ -39,6 +39,7 @@ const SYSTEM_PACKAGES = [
   ['rsync', 'rsync', 'rsync'],
   ['openssl', 'openssl', 'openssl'],
   ['age', 'age', 'age'],
+  ['wdctl', 'util-linux', 'util-linux'],
 ];
 
 /** What only the end-to-end tests need: fence agents and the devices they fence. */

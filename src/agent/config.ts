@@ -5,6 +5,7 @@
 import { CORE_SCHEMA, load } from 'js-yaml';
 import { ReasonedError } from '../base/outcome.ts';
 import { parseBytes, parseCpus } from '../base/quantity.ts';
+import type { WatchdogChoice } from '../keeper/watchdog.ts';
 
 export type AgentConfig = {
   /** Existing bridges guests may be plugged into. */
@@ -26,6 +27,8 @@ export type AgentConfig = {
   readonly parallelBackups: number;
   /** File with the key of age(1) for encrypted backups; absolute. */
   readonly backupKey?: string;
+  /** The device that resets the host when the keeper of its guests with ha is stuck; a keeper that runs keeps what it has. */
+  readonly watchdog: WatchdogChoice;
 };
 
 /** What holds without an `agent.yaml`. */
@@ -39,6 +42,7 @@ export const defaultAgentConfig: AgentConfig = {
   peerPort: 0,
   migrationPorts: { first: 60_000, count: 1_000 },
   parallelBackups: 2,
+  watchdog: 'Auto',
 };
 
 /** Reads the text of an `agent.yaml`; `source` names it in errors. Throws ReasonedError ConfigInvalid with the field's path. */
@@ -89,6 +93,13 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
       'a number from 1 to 64',
       fallback.parallelBackups,
     ),
+    watchdog: reader.parsed(
+      root.watchdog,
+      'watchdog',
+      readWatchdog,
+      'Auto, None or a device such as watchdog0',
+      fallback.watchdog,
+    ),
     ...(root.backupKey === undefined
       ? {}
       : { backupKey: reader.text(root.backupKey, 'backupKey', ABSOLUTE, 'an absolute path', '') }),
@@ -97,7 +108,7 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
 
 const KEYS = [
   ...['bridges', 'poolPaths', 'imagePaths', 'allowPrivilegedContainers', 'natSubnet', 'reserved'],
-  ...['peerPort', 'migrationPorts', 'parallelBackups', 'backupKey'],
+  ...['peerPort', 'migrationPorts', 'parallelBackups', 'backupKey', 'watchdog'],
 ];
 const ABSOLUTE = /^\/(?!.*(^|\/)\.\.(\/|$))/;
 const SUBNET = /^(\d{1,3}\.){3}0\/24$/;
@@ -114,6 +125,12 @@ function readCount(text: string): number {
   const count = /^[1-9]\d?$/.test(text) ? Number(text) : Number.NaN;
   if (!(count <= 64)) throw new Error('no count');
   return count;
+}
+
+function readWatchdog(text: string): WatchdogChoice {
+  if (text === 'Auto' || text === 'None') return text;
+  if (!/^watchdog\d{1,3}$/.test(text)) throw new Error('no watchdog');
+  return `watchdog${Number(text.slice('watchdog'.length))}`;
 }
 
 /** From the first to the last port, both included. */

@@ -64,7 +64,8 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
 
   const isOn = () => policies.get(CLUSTER_POLICY) !== undefined;
   const take = (state: KeeperState | undefined): void => {
-    const isNews = JSON.stringify(state?.life) !== JSON.stringify(last?.life);
+    const said = (one: KeeperState | undefined) => JSON.stringify([one?.life, one?.watchdog]);
+    const isNews = said(state) !== said(last);
     last = state;
     if (isNews) changed.tell();
   };

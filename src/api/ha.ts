@@ -92,8 +92,8 @@ export const hostHaStatus = object('What high availability makes of the host; ab
 export const hostKeeper = object('What kills guests with `ha` when the host cannot be heard.', {
   ...lifeFields,
   watchdog: oneOf(
-    ['Armed', 'None'],
-    'Armed: a device resets the host when its keeper is stuck. None: a self-fence counts only where the ClusterPolicy allows it.',
+    ['Armed', 'Ready', 'None'],
+    'Armed: a device resets the host when its keeper is stuck. Ready: there is one, armed with the first guest that is guarded. None: a self-fence counts only where the ClusterPolicy allows it.',
   ),
   selfFencedAt: Type.Optional(time('When guests were last killed because nobody heard the host.')),
 });

@@ -4,6 +4,7 @@ import type { KeeperStatement } from '../api/keeperLease.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { DeadlineState } from './deadline.ts';
+import type { WatchdogDevice, WatchdogState } from './watchdog.ts';
 
 /** One boot of a host between two self-fences. */
 export type Life = { bootID: string; term: number };
@@ -53,6 +54,8 @@ export type KeeperPorts = {
     /** Resolves when no process of it is left. What joins its control group later stands still until `thaw`. */
     kill(id: string): Promise<void>;
   };
+  /** Absent: the host is told to use none. */
+  watchdog?: WatchdogDevice;
   memory: { load(): Promise<KeeperMemory | undefined>; save(memory: KeeperMemory): Promise<void> };
 };
 
@@ -62,6 +65,7 @@ export type KeeperState = {
   /** Guests with `ha` may start or resume now. */
   isOpen: boolean;
   guarded: readonly (readonly [key: string, id: string])[];
+  watchdog: WatchdogState;
   /** When guests were last killed because nobody heard the host; RFC 3339. */
   selfFencedAt?: string;
 };

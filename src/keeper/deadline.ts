@@ -39,8 +39,8 @@ export type Deadline = {
   /** When guests are frozen, and when they are killed, unless something is heard before. */
   freezeAt(): number;
   killAt(): number;
-  /** The watchdog may be fed: even if this was the last time, the host is reset before it must be dead. */
-  mayFeed(now: number): boolean;
+  /** A watchdog of that timeout may be fed: even if this was the last time, the host is reset before it must be dead. */
+  mayFeed(now: number, timeoutMs: number): boolean;
   state(): DeadlineState;
 };
 
@@ -99,9 +99,7 @@ export function resumeDeadline(
     mustAsk: (now) => now - acknowledgedAt > 2 * intervals.renewInterval,
     freezeAt: () => heardAt + shortest('freezeAfter'),
     killAt: () => base + shortest('selfFenceAfter'),
-    mayFeed: (now) =>
-      now + Math.max(stated.watchdogTimeout, pending.watchdogTimeout) <=
-      base + shortest('selfFenceAfter') + shortest('killTime'),
+    mayFeed: (now, timeoutMs) => now + timeoutMs <= base + shortest('selfFenceAfter') + shortest('killTime'),
     state: () => ({
       ...{ stated, pending, acknowledgedAt, heardAt, base },
       ...(historySince === undefined ? {} : { historySince }),

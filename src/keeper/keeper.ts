@@ -8,6 +8,8 @@ import type { Keeper, KeeperMemory, KeeperPorts, KeeperState, Life, VoteTable } 
 import { createDeadline, type Deadline, resumeDeadline } from './deadline.ts';
 import { createGuards, type Guards } from './guards.ts';
 import { askPeers, type Hearing } from './questions.ts';
+import { inRounds } from './rounds.ts';
+import { CHECK_MS, createWatchdog, wishOf } from './watchdog.ts';
 
 export type KeeperOptions = {
   host: string;
@@ -16,9 +18,7 @@ export type KeeperOptions = {
   pausable: boolean;
 };
 
-/** From one look at the deadline to the next. */
-const CHECK_MS = 250;
-/** From one look at the policy to the next. */
+/** From one look at policy and watchdog to the next. */
 const POLICY_MS = 5_000;
 /** Guests that wait to be listed do not make renewals come faster than this. */
 const LEAST_PAUSE_MS = 20;
@@ -45,13 +45,16 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   let complaint = '';
   let wakeRenewal = () => {};
   const hearing: Hearing = new Map();
+  const watchdog = createWatchdog(ports.watchdog, log);
   const listeners = new Set<() => void>();
 
-  function stated() {
+  function stated(armed = false) {
     const { selfFenceAfter, killTime, freezeAfter, excuseAge } = timings;
-    // No device is fed: a wait for one is a wait for nothing.
-    return { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout: 0 };
+    // Fed for the last time it fires at the end of the kill; if its keeper dies just before, the kernel lets it run once more.
+    const watchdogTimeout = armed ? selfFenceAfter + killTime + watchdog.timeoutMs() : 0;
+    return { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout };
   }
+  const mayFeed = (timeoutMs: number) => !guards.isBound() || deadline.mayFeed(now(), timeoutMs);
   const life = (): Life | undefined => (term === undefined ? undefined : { bootID, term });
   const isKilling = () => phase === 'Killing';
   const isOpen = () =>
@@ -61,6 +64,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     return {
       isOpen: isOpen(),
       guarded: guards.entries(),
+      watchdog: watchdog.state(),
       ...(present === undefined ? {} : { life: present }),
       ...(selfFencedAt === undefined ? {} : { selfFencedAt }),
     };
@@ -123,13 +127,14 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     if (present === undefined) return;
     const sentAt = now();
     if (!guards.isBound()) deadline.begin(sentAt);
+    const armed = guards.entries().length > 0 && watchdog.arm(wishOf(timings), mayFeed);
     const [listed, counting] = [guards.listing(), table];
-    const times = stated();
+    const times = stated(armed);
     sequence += 1;
     deadline.stating(times);
     const statement: KeeperStatement = {
       ...present,
-      ...{ sequence, sentAt, acknowledgedAt, armed: false, pausable, timings: times },
+      ...{ sequence, sentAt, acknowledgedAt, armed, pausable, timings: times },
       hears: [...hearing].flatMap(([name, at]) => (sentAt - at < HEARD_MS ? [name] : [])),
       votesVersion: counting?.version ?? 0,
       guarded: Object.keys(listed),
@@ -145,6 +150,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     hasHeld = true;
     statedTable = counting;
     deadline.acknowledged(sentAt);
+    if (!armed) watchdog.disarm();
     await save();
     if (phase === 'Frozen') await goOn(present);
     const fresh = guards.acknowledged(listed, present);
@@ -188,6 +194,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     };
     await Promise.all(guards.ids().map(killOne));
     guards.clear();
+    watchdog.disarm();
     term = (term ?? 0) + 1;
     selfFencedAt = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
     deadline = createDeadline(now(), stated(), timings);
@@ -218,15 +225,6 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     if (asked === deadline) asked.asked(startedAt, ballots);
     await save();
   };
-
-  const loop = async (signal: AbortSignal, pause: () => Promise<unknown>, act: () => Promise<void>) => {
-    while (!signal.aborted) {
-      await act().catch((error: unknown) => log.error('the keeper stumbles', { message: String(error) }));
-      if (!signal.aborted) await pause();
-    }
-  };
-  const every = (ms: () => number, signal: AbortSignal) => () =>
-    clock.sleep(ms(), signal).catch(() => undefined);
 
   const keepRenewing = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
@@ -281,6 +279,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     },
     forget: async () => {
       guards.clear();
+      watchdog.disarm();
       await save();
       await renew().catch(() => undefined);
     },
@@ -297,24 +296,20 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
       const look = async () => {
         const found = await ports.policy(timings.renewInterval).catch(() => undefined);
         if (found !== undefined) ({ timings, table } = found);
+        await watchdog.look(wishOf(timings));
       };
       await look();
+      const again = (pauseMs: () => number, act: () => Promise<void>) =>
+        inRounds(ports, { act, pauseMs, signal });
       await Promise.all([
-        loop(
-          signal,
-          every(() => CHECK_MS, signal),
-          check,
+        again(() => CHECK_MS, check),
+        // Beside it: a kill or a freeze that hangs is no reason to feed less, nor more.
+        again(
+          () => CHECK_MS,
+          async () => watchdog.feed(mayFeed),
         ),
-        loop(
-          signal,
-          every(() => timings.askInterval, signal),
-          ask,
-        ),
-        loop(
-          signal,
-          every(() => POLICY_MS, signal),
-          look,
-        ),
+        again(() => timings.askInterval, ask),
+        again(() => POLICY_MS, look),
         keepRenewing(signal),
       ]);
     },

@@ -23,6 +23,7 @@ import {
   placeOf,
   policyPort,
 } from './keeper/ports.ts';
+import { watchdogDevice } from './keeper/watchdog.ts';
 import { version } from './version.ts';
 import { realWorld } from './world/world.ts';
 
@@ -73,6 +74,7 @@ async function run(at: KeeperPlace): Promise<void> {
       },
       guests: guestsPort(cgroups),
       memory: memoryPort(world.files, at.runDirectory),
+      ...(at.watchdog === 'None' ? {} : { watchdog: watchdogDevice(world, at.watchdog) }),
     },
     { host: at.host, bootID, pausable: cpu.flags.includes('hypervisor') },
   );

@@ -197,14 +197,14 @@ export function openLab(options: LabOptions): Lab {
     await must(['ip', 'link', 'set', name, 'up']);
   }
 
-  /** What the API may reach on the host: its agent.yaml. */
+  /** What the API may reach on the host: its agent.yaml. A watchdog would reset the machine underneath. */
   async function allow(hostName: string): Promise<void> {
     const folder = join(disk(hostName), 'etc', 'vireo');
     await mkdir(folder, { recursive: true });
     const paths = (path: string | undefined) => JSON.stringify(path === undefined ? [] : [path]);
     await writeFile(
       join(folder, 'agent.yaml'),
-      `bridges: [vmbr0]\npoolPaths: ${paths(options.shared)}\nimagePaths: ${paths(options.images)}\n`,
+      `watchdog: None\nbridges: [vmbr0]\npoolPaths: ${paths(options.shared)}\nimagePaths: ${paths(options.images)}\n`,
     );
   }
 

@@ -75,11 +75,11 @@ function present<K extends string>(key: K, value: string | undefined): { [k in K
   return value === undefined ? {} : ({ [key]: value } as { [k in K]: string });
 }
 
-/** Absent while high availability is off. No device is fed yet, whatever the host has. */
+/** Absent while high availability is off. */
 function keeperField(keeper: KeeperState | undefined): Pick<HostStatus, 'keeper'> {
   if (keeper?.life === undefined) return {};
   const selfFenced = present('selfFencedAt', keeper.selfFencedAt);
-  return { keeper: { ...keeper.life, watchdog: 'None', ...selfFenced } };
+  return { keeper: { ...keeper.life, watchdog: keeper.watchdog, ...selfFenced } };
 }
 
 function cpuField({ facts, machines, simulated }: HostView): NonNullable<HostStatus['cpu']> {

@@ -235,7 +235,7 @@ export function createKeeper(
         phase = 'Frozen';
         host.freeze(true);
       }
-      if (deadline.mayFeed(now)) host.feed(watchdogMs());
+      if (deadline.mayFeed(now, watchdogMs())) host.feed(watchdogMs());
     } else host.feed(watchdogMs());
     ask();
     after(CHECK_MS, check);

@@ -74,9 +74,9 @@ export function judgeFencing(
   if (problems.some((level) => level.length === 0))
     return { status: 'True', reason: 'DeviceReady', message: '' };
   const broken = problems.flat();
-  const isBelieved =
-    host.status?.keeper?.watchdog === 'Armed' || facts.policy.spec.selfFenceWithoutWatchdog === 'Allow';
-  if (host.status?.keeper !== undefined && isBelieved)
+  const { watchdog } = host.status?.keeper ?? {};
+  const isBelieved = watchdog !== 'None' || facts.policy.spec.selfFenceWithoutWatchdog === 'Allow';
+  if (watchdog !== undefined && isBelieved)
     return {
       status: 'True',
       reason: 'SelfFencing',

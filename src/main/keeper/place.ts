@@ -1,4 +1,6 @@
 /** What an agent tells the keeper it starts: where the host's things are. */
+import type { WatchdogChoice } from '../../keeper/watchdog.ts';
+
 /** Written as JSON into a file, whose path is the keeper's one argument. */
 export type KeeperPlace = {
   host: string;
@@ -6,4 +8,5 @@ export type KeeperPlace = {
   stateDirectory: string;
   runDirectory: string;
   cgroupRoot: string;
+  watchdog: WatchdogChoice;
 };

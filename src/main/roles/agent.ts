@@ -77,7 +77,7 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
   const drivers = await realDrivers(places, config, world);
   const host = options.host ?? defaultHostName();
   const { stateDirectory } = options;
-  const keeper = realKeeper(options, { ...places, host }, world);
+  const keeper = realKeeper(options, { ...places, host, watchdog: config.watchdog }, world);
   const place = { host, stateDirectory, config, drivers, hostFacts: realHostFacts(world) };
   return makeAgent({ ...place, ...(keeper === undefined ? {} : { keeper }) }, kubeconfig, world);
 }
@@ -85,11 +85,12 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
 /** It kills by control groups, and reaches the API by a kubeconfig that outlives the agent; a host without either has none. */
 function realKeeper(
   { kubeconfig }: AgentOptions,
-  { host, stateDirectory, runDirectory, cgroupRoot }: Omit<KeeperPlace, 'kubeconfig'>,
+  { host, stateDirectory, runDirectory, cgroupRoot, watchdog }: Omit<KeeperPlace, 'kubeconfig'>,
   world: World,
 ): KeeperLink | undefined {
   if (kubeconfig === undefined || !isRoot()) return undefined;
-  const at = { host, kubeconfig: resolve(kubeconfig), stateDirectory, runDirectory, cgroupRoot };
+  const places = { stateDirectory, runDirectory, cgroupRoot };
+  const at = { host, kubeconfig: resolve(kubeconfig), ...places, watchdog };
   return keeperLink(world, at, { command: besides('keeper.js'), version });
 }
 

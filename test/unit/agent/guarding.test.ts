@@ -13,7 +13,12 @@ function createKeeperStub() {
   const guarded = new Map<string, string>();
   const asked: string[] = [];
   const host = { life: LIFE, isOpen: true, isGone: false };
-  const state = (): KeeperState => ({ life: host.life, isOpen: host.isOpen, guarded: [...guarded] });
+  const state = (): KeeperState => ({
+    life: host.life,
+    isOpen: host.isOpen,
+    guarded: [...guarded],
+    watchdog: 'Ready',
+  });
   const reach = (what: string) => {
     asked.push(what);
     if (host.isGone) throw new Error('the keeper has gone');
@@ -97,7 +102,7 @@ describe('with a ClusterPolicy', () => {
     await admit(lab, 'db', 1);
     await lab.until('it runs', isUp(lab, 'db'));
     expect([...keeper.guarded.keys()]).toEqual([`${uid}@1`]);
-    expect(lab.host()?.status?.keeper).toMatchObject({ ...LIFE, watchdog: 'None' });
+    expect(lab.host()?.status?.keeper).toMatchObject({ ...LIFE, watchdog: 'Ready' });
     await agent.stop();
   });
 

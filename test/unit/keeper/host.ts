@@ -5,10 +5,11 @@ import { silentLog } from '../../../src/base/log.ts';
 import type { KeeperMemory, KeeperPorts, Life, VoteTable } from '../../../src/keeper/contract.ts';
 import { createKeeper } from '../../../src/keeper/keeper.ts';
 import { createFakeClock } from '../../world/fakeClock.ts';
+import { createFakeWatchdog } from './fakeWatchdog.ts';
 
 const away = () => Promise.reject(new Error('the API is away'));
 
-export function createHost() {
+export function createHost({ hasWatchdog = false } = {}) {
   const fake = createFakeClock();
   let suspendedMs = 0;
   const clock = { ...fake, monotonic: () => fake.monotonic() + suspendedMs };
@@ -37,6 +38,7 @@ export function createHost() {
   const guests = new Map<string, 'Running' | 'Frozen' | 'Dead'>();
   const written: KeeperStatement[] = [];
   const happened: { at: number; what: string }[] = [];
+  const dog = createFakeWatchdog(clock);
   const note = (what: string) => void happened.push({ at: clock.monotonic(), what });
 
   const ports: KeeperPorts = {
@@ -82,6 +84,7 @@ export function createHost() {
         guests.set(id, 'Dead');
       },
     },
+    ...(hasWatchdog ? { watchdog: dog.device } : {}),
     memory: {
       load: async () => memory,
       save: async (given) => {
@@ -96,6 +99,7 @@ export function createHost() {
     guests,
     written,
     happened,
+    dog,
     lease: () => stored?.statement,
     foreign: (statement: Partial<KeeperStatement>) => {
       if (stored === undefined) throw new Error('there is no Lease yet');
@@ -109,14 +113,20 @@ export function createHost() {
     forget: () => {
       memory = undefined;
     },
-    /** Starts a keeper; `end` kills it, guests run on. */
+    /** Starts a keeper; `end` kills it, guests run on, and the kernel closes what it had open. */
     start: async (bootID = 'boot-1') => {
       const end = new AbortController();
       const keeper = createKeeper(ports, { host: 'h1', bootID, pausable: false });
       const running = keeper.run(end.signal);
       running.catch(() => undefined);
       await clock.advance(0);
-      return { ...keeper, end: () => end.abort(new Error('killed')) };
+      return {
+        ...keeper,
+        end: () => {
+          end.abort(new Error('killed'));
+          dog.close();
+        },
+      };
     },
     /** A guest that runs, and is guarded. */
     guest: async (keeper: { guard(key: string, id: string): Promise<Life> }, id: string, epoch = 1) => {

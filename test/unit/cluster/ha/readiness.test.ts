@@ -49,6 +49,11 @@ describe('FencingReady', () => {
     ],
     ['is True by a watchdog', { keeper: armed }, 'SelfFencing'],
     [
+      'is True by one that is armed once there are guests',
+      { keeper: { ...armed, watchdog: 'Ready' } },
+      'SelfFencing',
+    ],
+    [
       'is True by a watchdog behind a broken device',
       { keeper: armed, devices: [device('x', broken)] },
       'SelfFencing',

@@ -1,0 +1,14 @@
+/** How a keeper does things again and again: whatever fails is done again in its next round. */
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+
+/** Acts, waits, and acts again until the signal; `pauseMs` is asked anew each time. */
+export async function inRounds(
+  { clock, log }: { clock: Clock; log: Log },
+  { act, pauseMs, signal }: { act: () => Promise<void>; pauseMs: () => number; signal: AbortSignal },
+): Promise<void> {
+  while (!signal.aborted) {
+    await act().catch((error: unknown) => log.error('the keeper stumbles', { message: String(error) }));
+    if (!signal.aborted) await clock.sleep(pauseMs(), signal).catch(() => undefined);
+  }
+}

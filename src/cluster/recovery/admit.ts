@@ -1,26 +1,29 @@
 /**
  * The manager's word to a host about a guest that is placed there: the life of the host in which it may start. Nothing is moved here, so no proof
- * is needed: the host knows what it runs. Pure.
+ * is needed: the host knows what it runs. A host that fell silent before it was told is judged as one that was. Pure.
  */
 import type { StoredGuest } from '../guests.ts';
 import { type GuestRecord, type HostView, isSameLife, type View } from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
+import { isDeadBy } from './evidence.ts';
 import { guestId, guestView, isToRun } from './guestViews.ts';
+import { NO_LIFE } from './stored.ts';
 
-/** The record to store, or undefined when nothing is to be said or the host is not there to be told. */
+/** The record to store, or undefined when nothing is to be said. */
 export function admit(
   guest: StoredGuest,
   host: HostView | undefined,
   { observer, now }: Pick<View, 'observer' | 'now'>,
 ): GuestRecord | undefined {
   const placement = guest.status?.placement;
-  if (placement === undefined || host === undefined || !isPresent(host)) return undefined;
-  const { life } = host.record;
-  if (life === undefined || observer.isSuspect(host.name, now)) return undefined;
+  const life = host?.record.life;
+  if (placement === undefined || host === undefined || life === undefined) return undefined;
   const { host: name, epoch } = placement;
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
   const record = guestView(guest)?.record;
-  if (record === undefined) return { state, placement: { host: name, epoch, ...life } };
+  if (record === undefined)
+    return firstRecord(guest, host, { state, placement: { host: name, epoch, ...life } });
+  if (!isPresent(host) || observer.isSuspect(host.name, now)) return undefined;
   if (isSameLife(record.placement, life))
     return record.state === 'Stopped' && state === 'Starting'
       ? { state, placement: { host: name, epoch, ...life } }
@@ -30,4 +33,15 @@ export function admit(
   return isBack && host.reported.get(guestId(guest))?.state !== 'Running'
     ? { state, placement: { host: name, epoch: epoch + 1, ...life } }
     : undefined;
+}
+
+/**
+ * A guest came to its host by a move, or was there before it was protected, and nothing is stored of it there. If the host is lost by now, what
+ * it may have begun is waited for as if it had been told: nobody else would ask for a proof. A host that is proven dead is told nothing more.
+ */
+function firstRecord(guest: StoredGuest, { record }: HostView, told: GuestRecord): GuestRecord | undefined {
+  if (record.state !== 'Fenced') return told;
+  const { placement } = told;
+  const isProven = placement !== undefined && isDeadBy(record, guest.metadata.uid, placement);
+  return isProven ? { state: 'Recovering', placement: { ...placement, ...NO_LIFE } } : undefined;
 }

@@ -1,16 +1,28 @@
 /** Whether it is certain that a guest's placement runs nowhere any more: without that no guest gets another host. Pure. */
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
-import { type GuestRecord, guardKey, isSameLife } from '../ha/model.ts';
+import { type GuestRecord, guardKey, type HostRecord, isSameLife, type Placement } from '../ha/model.ts';
 import { hostRecordOf } from './stored.ts';
 
-/**
- * A proof is stored that speaks of the life the guest was placed in, and covers it: a self-fence covers only what the Lease listed. `host` must
- * be a consistent read.
- */
+/** `host` must be a consistent read. */
 export function isCertainlyDead({ placement }: GuestRecord, uid: string, host: Stored<Host>): boolean {
   if (placement === undefined || placement.host !== host.metadata.name) return false;
-  const { proof } = hostRecordOf(host.status);
+  return isDeadBy(hostRecordOf(host.status), uid, placement);
+}
+
+/** A proof is stored that speaks of the life the guest was placed in, and covers it: a self-fence covers only what the Lease listed. */
+export function isDeadBy({ proof }: HostRecord, uid: string, placement: Placement): boolean {
   if (proof === undefined || !isSameLife(proof, placement)) return false;
   return proof.covers === undefined || proof.covers.includes(guardKey(uid, placement.epoch));
+}
+
+/** Of a guest that was never told a life of its host: the last one the host had is the last in which it may have run. A consistent read, too. */
+export function isDeadUntold(
+  { host: name, epoch }: Pick<Placement, 'host' | 'epoch'>,
+  uid: string,
+  { metadata, status }: Stored<Host>,
+): boolean {
+  const { life } = status?.ha ?? {};
+  if (life === undefined || name !== metadata.name) return false;
+  return isDeadBy(hostRecordOf(status), uid, { host: name, epoch, ...life });
 }

@@ -6,7 +6,7 @@ import { type JsonObject, mergePatchOf } from '../../client/patch.ts';
 import type { GuestRecord, HostRecord, Life, Placement } from '../ha/model.ts';
 
 /** Of a guest whose host has never been told its life: it is that of no host. */
-const NO_LIFE: Life = { bootID: '', term: 0 };
+export const NO_LIFE: Life = { bootID: '', term: 0 };
 
 export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
   if (ha === undefined) return { state: 'Online' };

@@ -13,7 +13,7 @@ import { apiVersionOf } from '../../api/meta.ts';
 import { ApiError, type Client } from '../../client/contract.ts';
 import { isMachine, type StoredGuest } from '../guests.ts';
 import type { Decision, GuestRecord } from '../ha/model.ts';
-import { isCertainlyDead } from './evidence.ts';
+import { isCertainlyDead, isDeadUntold } from './evidence.ts';
 import { guestPatch, guestRecordOf, hostPatch, releasePatch } from './stored.ts';
 
 export type WriteContext = {
@@ -42,7 +42,7 @@ export async function writeGuest(
   context: WriteContext,
 ): Promise<Written> {
   const before = guestRecordOf(guest.status);
-  if (needsProof(before, record) && !(await isProven(before, guest.metadata.uid, context))) return 'Refused';
+  if (needsProof(before, record, guest) && !(await isProven(guest, before, context))) return 'Refused';
   const patch = guestPatch(guest.status, record, context.now);
   return swapGuest(guest, patch, context);
 }
@@ -73,20 +73,21 @@ export async function releaseHost(host: Stored<Host>, context: WriteContext): Pr
 }
 
 /** To be recovering is itself the stored word that the proof was there: from then on a host may be chosen. */
-function needsProof(before: GuestRecord | undefined, after: GuestRecord): boolean {
-  if (before === undefined || before.state === 'Recovering') return false;
-  return after.state === 'Recovering' || after.placement?.host !== before.placement?.host;
+function needsProof(before: GuestRecord | undefined, after: GuestRecord, { status }: StoredGuest): boolean {
+  if (before?.state === 'Recovering') return false;
+  return after.state === 'Recovering' || after.placement?.host !== status?.placement?.host;
 }
 
 async function isProven(
-  record: GuestRecord | undefined,
-  uid: string,
+  { metadata: { uid }, status }: StoredGuest,
+  before: GuestRecord | undefined,
   { client, signal, timeoutMs }: WriteContext,
 ): Promise<boolean> {
-  const name = record?.placement?.host;
-  if (record === undefined || name === undefined) return false;
-  const host = await client.find(Host, { name }, { signal, timeoutMs });
-  return host !== undefined && isCertainlyDead(record, uid, host);
+  const { placement } = status ?? {};
+  if (placement === undefined) return false;
+  const host = await client.find(Host, { name: placement.host }, { signal, timeoutMs });
+  if (host === undefined) return false;
+  return before === undefined ? isDeadUntold(placement, uid, host) : isCertainlyDead(before, uid, host);
 }
 
 async function swap<T extends KubeObject>(

@@ -15,7 +15,7 @@ const AT = '2026-01-01T00:00:00Z';
 type State = NonNullable<NonNullable<VirtualMachine['status']>['ha']>['state'];
 
 /** A guest in this state on `a`, of whose end this is stored. */
-function story(state: State, proof?: Partial<Proof>) {
+function story(state: State, proof?: Partial<Proof>, { told = 4 } = {}) {
   const clock = createFakeClock();
   const api = createMemoryClient({ clock });
   const known = { kind: 'PowerOff' as const, incident: 'a-1', ...LIFE, at: AT, ...proof };
@@ -26,7 +26,7 @@ function story(state: State, proof?: Partial<Proof>) {
     machine(
       'db',
       { ha: {} },
-      { placement: { host: 'a', epoch: 4, since: AT, ...LIFE }, ha: { state, epoch: 4 } },
+      { placement: { host: 'a', epoch: 4, since: AT, ...LIFE }, ha: { state, epoch: told } },
     ),
   );
   const read = () => api.state.get(VirtualMachine, 'default/db') as Stored<VirtualMachine>;
@@ -52,6 +52,22 @@ describe('a guest is not written to another host', () => {
       const { write, read } = story(state, proof);
       expect([state, await write(elsewhere), await write(recovering)]).toEqual([state, 'Refused', 'Refused']);
       expect(read().status).toMatchObject({ placement: { host: 'a', epoch: 4 }, ha: { state } });
+    }
+  });
+
+  it('that was handed over there untold, unless the last life of its host is proven dead', async () => {
+    for (const [proof, written] of [
+      [undefined, 'Refused'],
+      [{ bootID: 'a0' }, 'Refused'],
+      [{ kind: 'SelfFence', covers: ['uid-db@3'] }, 'Refused'],
+      [{ kind: 'SelfFence', covers: ['uid-db@4'] }, 'Written'],
+      [{}, 'Written'],
+    ] as const) {
+      const { write } = story('Started', proof as Partial<Proof>, { told: 3 });
+      expect([
+        proof,
+        await write({ ...recovering, placement: { host: 'a', epoch: 4, bootID: '', term: 0 } }),
+      ]).toEqual([proof, written]);
     }
   });
 

@@ -81,6 +81,44 @@ describe('a protected guest', () => {
     await lab.resign();
   });
 
+  it('handed over to a host that dies before the manager has said a word of it, is recovered once that is proven', async () => {
+    const { lab, hand } = await watched();
+    lab.powerOff('b');
+    lab.machine('a').running.delete('db');
+    await hand('b', 2);
+    await lab.until('it runs elsewhere', () => lab.whereRuns('db').length === 1);
+    expect(lab.ha('b')?.proof?.kind).toBe('PowerOff');
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('handed over to a host that never listed it waits until that host lives anew: a self-fence says nothing of it', async () => {
+    const { lab, hand } = await watched();
+    lab.faults.set('b', { unreachable: true });
+    lab.powerOff('b');
+    lab.machine('a').running.delete('db');
+    await hand('b', 2);
+    await lab.advance(60_000);
+    expect(lab.guest('db').status?.ha).toMatchObject({ state: 'Fencing', reason: 'WaitingForProof' });
+    lab.powerOn('b');
+    await lab.until('it runs', () => lab.whereRuns('db').length === 1);
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('handed over to a host that is proven dead already goes on from there', async () => {
+    const { lab, hand } = await watched();
+    await lab.addGuest('web', 'b');
+    lab.powerOff('b');
+    await lab.until('it is proven', () => lab.ha('b')?.proof !== undefined);
+    lab.machine('a').running.delete('db');
+    await hand('b', 2);
+    await lab.until('it runs elsewhere', () => lab.whereRuns('db').some((name) => name !== 'b'));
+    expect(lab.guest('db').status?.placement?.epoch).toBe(3);
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
   it('is not fenced for when it is let go, and is watched again when it is taken back', async () => {
     const { lab, set } = await watched();
     await set({ ha: { mode: 'Ignored' } });

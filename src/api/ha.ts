@@ -66,6 +66,11 @@ export const hostHaStatus = object('What high availability makes of the host; ab
     'Suspect: it is silent. Fencing: its guests may be lost with it. Fenced: it is proven that they are dead.',
   ),
   life: Type.Optional(object('The life it was last seen in.', lifeFields)),
+  machineID: Type.Optional(
+    text('Machine that had this life, machine-id(5): the boot of another is no proof of its end.', 64),
+  ),
+  reason: Type.Optional(text('What a person should look at, as a constant.', 64)),
+  message: Type.Optional(text('The same for people.', 1024)),
   incidents: Type.Optional(integer('How many there were, for their names.', 0, 2_147_483_647)),
   incident: Type.Optional(
     object('The silence that is looked into.', {

@@ -11,7 +11,7 @@ import type {
   View,
 } from './model.ts';
 import { isSameLife } from './model.ts';
-import { isQuorate, proofFor } from './proofs.ts';
+import { isQuorate, machineOf, proofFor } from './proofs.ts';
 import { moveHost, without } from './states.ts';
 
 /** A device that did not answer is asked again after this, when every level has been tried. */
@@ -108,9 +108,31 @@ function fromPresent(host: HostView, view: View): Next | undefined {
   if (life === undefined) return undefined;
   if (view.observer.isSuspect(host.name, view.now))
     return { record: moveHost(record, 'Suspect', { life: record.life ?? life }), reason: 'silent' };
-  if (!isSameLife(record.life, life)) return { record: { ...record, life }, reason: 'it lives anew' };
+  if (!isSameLife(record.life, life)) return fromOtherLife(host, life);
+  const { machine } = host;
+  if (machine?.bootID === life.bootID && machine.id !== record.machineID)
+    return { record: { ...record, machineID: machine.id }, reason: 'its machine is known' };
   const state = present(host);
   return record.state === state ? undefined : { record: moveHost(record, state), reason: 'maintenance' };
+}
+
+/** The life that is stored goes on to be judged unless the same machine has begun another. */
+function fromOtherLife(host: HostView, life: Life): Next | undefined {
+  switch (machineOf(host, life)) {
+    case 'Same':
+      return { record: { ...host.record, life }, reason: 'it lives anew' };
+    case 'Other':
+      return {
+        record: moveHost(host.record, 'Suspect', { reason: duplicate(host) }),
+        reason: duplicate(host),
+      };
+    case 'Unknown':
+      return undefined;
+  }
+}
+
+function duplicate({ name }: HostView): string {
+  return `DuplicateHost: another machine renews the Lease of ${name}: give one of them another name; if the first is off, say so with kubectl vireo fence confirm ${name} when its guests wait`;
 }
 
 function offline(host: HostView, life: Life | undefined): Next | undefined {
@@ -129,8 +151,11 @@ function fromSuspect(
   const life = lifeOf(host, view);
   if (life === undefined) return undefined;
   if (isStopped(host, life)) return offline(host, life);
-  if (isAlive) return { record: moveHost(record, present(host), { life }), reason: 'renewed' };
-  if (!observer.isSuspect(host.name, now)) return undefined;
+  const machine = machineOf(host, life);
+  // A machine in the place of another takes over what nobody misses.
+  if (isAlive && (machine === 'Same' || (machine === 'Other' && !isNeeded)))
+    return { record: moveHost(record, present(host), { life }), reason: 'renewed' };
+  if (!observer.isSuspect(host.name, now) && machine !== 'Other') return undefined;
   if (!quorate || !isNeeded || policy.haPaused !== undefined || !mayFence) return undefined;
   const incidents = (record.incidents ?? 0) + 1;
   const incident: Incident = {
@@ -139,7 +164,11 @@ function fromSuspect(
     id: `${host.name}-${(record.life ?? life).bootID.slice(0, 8)}-${incidents}`,
     ...(observer.heardBy(host.name, now).length > 0 ? { reached: true as const } : {}),
   };
-  return { record: moveHost(record, 'Fencing', { incident, incidents }), reason: 'its guests may be lost' };
+  const why = machine === 'Other' ? { reason: duplicate(host) } : {};
+  return {
+    record: moveHost(record, 'Fencing', { incident, incidents, ...why }),
+    reason: 'its guests may be lost',
+  };
 }
 
 function fromFencing(host: HostView, view: View, { quorate, isAlive, flaw }: Course): Next | undefined {
@@ -163,7 +192,7 @@ function fromGone(host: HostView, view: View, { isAlive }: Course): Next | undef
   const { record } = host;
   const life = lifeOf(host, view);
   if (life === undefined || isSameLife(life, record.proof) || !isAlive) return undefined;
-  const { state: _state, ...rest } = without(record, 'incident', 'proof');
+  const { state: _state, ...rest } = without(record, 'incident', 'proof', 'machineID');
   return {
     record: { ...moveHost({ ...rest, state: record.state }, present(host)), life },
     reason: 'back in a new life',

@@ -43,10 +43,14 @@ export type HostRecord = {
   state: HostState;
   /** The life the host was last seen in. */
   life?: Life;
+  /** The machine that had it, as its agent said; absent while no agent has. */
+  machineID?: string;
   incident?: Incident;
   /** Counts incidents, for their names. */
   incidents?: number;
   proof?: Proof;
+  /** What a person should know of it. */
+  reason?: string;
 };
 
 /** A power fence under way or over, for one level of devices of one incident. */
@@ -87,6 +91,8 @@ export type HostView = {
   reported: ReadonlyMap<string, GuestReport>;
   /** The life that report speaks of. */
   reportedIn?: Life;
+  /** The machine its agent runs on, and that machine's boot. */
+  machine?: { id: string; bootID: string };
 };
 
 export type GuestReport = {

@@ -2,7 +2,7 @@
  * When it is certain that nothing of a host's life runs any more. Each kind of proof with its conditions; none of them looks at elapsed time that
  * this manager has not measured itself. See docs/safety.md.
  */
-import type { EngineFlaw, Fence, GuestView, HostView, Incident, Proof, View } from './model.ts';
+import type { EngineFlaw, Fence, GuestView, HostView, Incident, Life, Proof, View } from './model.ts';
 import { guardKey, isSameLife } from './model.ts';
 
 type Votes = ReadonlyMap<string, number>;
@@ -43,18 +43,30 @@ export function proofFor(
   const proof = { bootID, term, incident: id };
   const lease = view.observer.lease(host.name);
   if (flaw === 'NoProof') return { ...proof, kind: 'PowerOff' };
-  if (lease !== undefined && lease.bootID !== bootID) return { ...proof, kind: 'NewBoot' };
+  const isOtherBoot = lease !== undefined && lease.bootID !== bootID;
+  if (isOtherBoot && machineOf(host, lease) === 'Same') return { ...proof, kind: 'NewBoot' };
   // A host renews under a new term only after it has seen that what it guarded in the old one is dead.
-  if (lease !== undefined && lease.term > term)
+  if (lease !== undefined && !isOtherBoot && lease.term > term)
     return selfFence(proof, view.observer.leaseOf(host.name, incident)?.guarded ?? new Set());
   if (host.shutdown?.stopped === true && isSameLife(host.shutdown, incident))
     return { ...proof, kind: 'OrderlyStop' };
   if (isPoweredOff(host, incident, fences, view)) return { ...proof, kind: 'PowerOff' };
   if (host.confirmed === id && view.observer.heardBy(host.name, view.now).length === 0)
     return { ...proof, kind: 'Manual' };
-  return hasFencedItself(host, view, flaw)
+  // The silence of another machine says nothing of this one.
+  return !isOtherBoot && hasFencedItself(host, view, flaw)
     ? selfFence(proof, flaw === 'GuardedListIgnored' ? undefined : lease?.guarded)
     : undefined;
+}
+
+/**
+ * Whether the boot that renews now is one of the machine that had the recorded life: only then is that life over. Another machine under the same
+ * name says nothing of the first. Unknown until an agent has reported from this boot. Machines without a machine-id(5) cannot be told apart.
+ */
+export function machineOf({ record, machine }: HostView, { bootID }: Life): 'Same' | 'Other' | 'Unknown' {
+  if (record.machineID === undefined || record.life?.bootID === bootID) return 'Same';
+  if (machine?.bootID !== bootID) return 'Unknown';
+  return machine.id === record.machineID ? 'Same' : 'Other';
 }
 
 function selfFence(proof: Omit<Proof, 'kind'>, guarded: ReadonlySet<string> | undefined): Proof {

@@ -47,7 +47,8 @@ export const GUEST_MOVES: Readonly<Record<GuestState, readonly GuestState[]>> = 
 /** The record in its next state. Throws on a move that is not in the table: a mistake of the engine, never of a user. */
 export function moveHost(record: HostRecord, state: HostState, change: Partial<HostRecord> = {}): HostRecord {
   check(HOST_MOVES, record.state, state, 'host');
-  return { ...record, ...change, state };
+  const { reason: _reason, ...rest } = record;
+  return { ...rest, ...change, state };
 }
 
 /** As `moveHost`; what explains a wait goes with the state it explains. */

@@ -10,11 +10,13 @@ export const NO_LIFE: Life = { bootID: '', term: 0 };
 
 export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
   if (ha === undefined) return { state: 'Online' };
-  const { state, life, incident, incidents, proof } = ha;
+  const { state, life, machineID, incident, incidents, proof } = ha;
   return {
     state,
     ...(life === undefined ? {} : { life }),
+    ...(machineID === undefined ? {} : { machineID }),
     ...(incidents === undefined ? {} : { incidents }),
+    ...reasonOf(ha),
     ...(incident === undefined
       ? {}
       : {
@@ -36,12 +38,13 @@ export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
 
 /** The merge patch of a Host's status that stores the record. Times are for people and stay while what they are about does. */
 export function hostPatch(before: HostHaStatus | undefined, record: HostRecord, now: number): JsonObject {
-  const { incident, proof, ...rest } = record;
+  const { incident, proof, reason, ...rest } = record;
   const at = isoSeconds(now);
   const since = before?.incident?.id === incident?.id ? (before?.incident?.since ?? at) : at;
   const found = before?.proof?.incident === proof?.incident ? (before?.proof?.at ?? at) : at;
   const after = {
     ...rest,
+    ...spokenOf(reason),
     ...(incident === undefined ? {} : { incident: { ...incident, since } }),
     ...(proof === undefined ? {} : { proof: { ...proof, at: found } }),
   };
@@ -53,12 +56,7 @@ type PlacedStatus = Pick<GuestStatus, 'placement' | 'ha'>;
 /** What is stored of a placed guest; undefined while it has no host, or nothing has been said of it since somebody placed it anew. */
 export function guestRecordOf({ placement, ha }: PlacedStatus = {}): GuestRecord | undefined {
   if (placement === undefined || ha === undefined || ha.epoch !== placement.epoch) return undefined;
-  const { state, reason, message } = ha;
-  return {
-    state,
-    placement: placementOf(placement),
-    ...(reason === undefined ? {} : { reason: message === undefined ? reason : `${reason}: ${message}` }),
-  };
+  return { state: ha.state, placement: placementOf(placement), ...reasonOf(ha) };
 }
 
 function placementOf({ host, epoch, bootID, term }: NonNullable<PlacedStatus['placement']>): Placement {
@@ -89,6 +87,11 @@ export function guestPatch(before: PlacedStatus = {}, record: GuestRecord, now: 
 /** The merge patch of a guest's status after which high availability has never said anything of it. */
 export function releasePatch(): JsonObject {
   return { ha: null, placement: { bootID: null, term: null } };
+}
+
+function reasonOf({ reason, message }: { reason?: string; message?: string }): { reason?: string } {
+  if (reason === undefined) return {};
+  return { reason: message === undefined ? reason : `${reason}: ${message}` };
 }
 
 /** `Reason: what people read` in two fields. */

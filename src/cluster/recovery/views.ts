@@ -30,6 +30,7 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
   const offer = offerOf(host);
   const life =
     status?.keeper === undefined ? undefined : { bootID: status.keeper.bootID, term: status.keeper.term };
+  const { machineID: id, bootID } = status ?? {};
   const confirmed = confirmedIncident(record.incident, facts.actions);
   return {
     ...{ name, record, version: resourceVersion, votes: facts.votes.get(name) ?? 0 },
@@ -41,6 +42,7 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
     reported: reportsOf(host, facts.guests),
     ...(life === undefined ? {} : { reportedIn: life }),
+    ...(id === undefined || bootID === undefined ? {} : { machine: { id, bootID } }),
   };
 }
 

@@ -48,6 +48,7 @@ export type Machine = {
   acknowledgedAt: number;
   sequence: number;
   hasFencedItself: boolean;
+  machineID: string;
 };
 
 export type HaLab = Awaited<ReturnType<typeof createHaLab>>;
@@ -196,9 +197,16 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
       ...{ uid: metadata.uid, epoch: status?.placement?.epoch ?? 0, running: one.running.has(metadata.name) },
     }));
     const keeper = { bootID: bootOf(one), term: one.term, watchdog: 'Armed' as const };
-    const said = JSON.stringify([current?.status?.guests, current?.status?.keeper]);
-    if (current === undefined || said === JSON.stringify([guests, keeper])) return;
-    api.seed(Host, { ...current, status: { ...current.status, guests, keeper } });
+    const said = { guests, keeper, bootID: bootOf(one), machineID: one.machineID };
+    const { status } = current ?? {};
+    const before = {
+      guests: status?.guests,
+      keeper: status?.keeper,
+      bootID: status?.bootID,
+      machineID: status?.machineID,
+    };
+    if (current === undefined || JSON.stringify(before) === JSON.stringify(said)) return;
+    api.seed(Host, { ...current, status: { ...current.status, ...said } });
   }
 
   const live = (): void => {
@@ -210,7 +218,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     lab.silent.add(name);
     machines.set(name, {
       ...{ name, boots: 1, term: 1, isOn: true, isCut: false, hears: [], watchdog: true, running: new Map() },
-      ...{ acknowledgedAt: 0, sequence: 0, hasFencedItself: false },
+      ...{ acknowledgedAt: 0, sequence: 0, hasFencedItself: false, machineID: `machine-${name}` },
     });
   }
   lab.addHosts(
@@ -255,6 +263,22 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     powerOff,
     powerOn,
     cutOff: (name: string) => void Object.assign(machineOf(name), { isCut: true }),
+    /** Another machine is given the name of this one, and renews in its place: the first hears that, and ends what it guards. */
+    intrude: (name: string, machineID: string) => {
+      const known = machineOf(name);
+      known.isCut = true;
+      machines.set(`${name}/${machineID}`, {
+        ...{
+          ...known,
+          machineID,
+          boots: known.boots + 8,
+          term: known.term + 1,
+          sequence: 0,
+          running: new Map(),
+        },
+        ...{ isOn: true, isCut: false, acknowledgedAt: clock.monotonic() },
+      });
+    },
     mend: (name: string) => void Object.assign(machineOf(name), { isCut: false }),
     switchOn: async (spec: ClusterPolicySpec = {}) => {
       await api.create(ClusterPolicy, {

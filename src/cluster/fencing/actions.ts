@@ -10,12 +10,13 @@ import { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
 import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
-import type { Informer } from '../../client/contract.ts';
+import { ApiError, type Informer } from '../../client/contract.ts';
 import { readiness } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { isSameLife } from '../ha/model.ts';
 import { powerOff, powerOn } from './execute.ts';
+import { surplusOf } from './history.ts';
 import type { FenceProbe, FenceSwitch } from './probe.ts';
 
 export type FenceActionSources = {
@@ -40,6 +41,7 @@ export function fenceActionController(sources: FenceActionSources): Controller<F
     access: [
       { kind: Host, verbs: ['get'] },
       { kind: Lease, verbs: ['get'], namespace: SYSTEM_NAMESPACE },
+      { kind: FenceAction, verbs: ['delete'] },
     ],
     concurrency: 16,
     triggers: [
@@ -49,11 +51,23 @@ export function fenceActionController(sources: FenceActionSources): Controller<F
         return isNews ? actions.byIndex('host', name).map(({ metadata }) => metadata.name) : [];
       }),
     ],
-    reconcile: (pass) => {
-      if (pass.object.metadata.deletionTimestamp !== undefined) return Promise.resolve({ outcome: done });
+    reconcile: async (pass) => {
+      const { metadata, spec, status } = pass.object;
+      if (metadata.deletionTimestamp !== undefined) return { outcome: done };
+      if (status?.completedAt !== undefined)
+        await forget(surplusOf(actions.byIndex('host', spec.host)), pass);
       return pass.object.spec.method === 'Manual' ? confirm(pass, sources) : cutOff(pass, sources);
     },
   };
+}
+
+async function forget(surplus: readonly Stored<FenceAction>[], { client, signal }: Pass<FenceAction>) {
+  for (const { metadata } of surplus) {
+    const { uid } = metadata;
+    await client.delete(FenceAction, metadata, { uid, signal }).catch((error: unknown) => {
+      if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
+    });
+  }
 }
 
 async function cutOff(

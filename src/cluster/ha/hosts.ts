@@ -209,12 +209,15 @@ function fencesFor(host: HostView, view: View): Decision[] {
   if (reached || isBack || host.fencing.length === 0) return [];
   const tried = view.fences.filter((fence) => fence.incident === incident.id);
   if (tried.some(({ result }) => result === undefined || result === 'PoweredOff')) return [];
-  const round = Math.floor(tried.length / host.fencing.length);
-  const level = tried.length % host.fencing.length;
+  // Counted by their names: of those that are long over some are gone.
+  const numbers = tried.map(({ id }) => Number(/-(\d+)$/.exec(id)?.[1] ?? 0));
+  const count = tried.length === 0 ? 0 : Math.max(...numbers) + 1;
+  const round = Math.floor(count / host.fencing.length);
+  const level = count % host.fencing.length;
   const isRest = level === 0 && round > 0;
   if (view.since(`fence-rest/${incident.id}/${round}`, isRest) < FENCE_AGAIN_MS && isRest) return [];
   const fence: Fence = {
-    id: `${incident.id}-${tried.length}`,
+    id: `${incident.id}-${count}`,
     host: host.name,
     incident: incident.id,
     level,

@@ -89,6 +89,23 @@ describe('a device that does not work', () => {
     await lab.resign();
   });
 
+  it('is asked again for as long as it takes, and only the newest tries are kept', async () => {
+    const lab = await cluster();
+    lab.machine('a').watchdog = false;
+    lab.faults.set('a', { unreachable: true });
+    await lab.advance(2_000);
+    lab.powerOff('a');
+    await lab.advance(600_000);
+    const numbers = lab.actions().map(({ metadata }) => Number(metadata.name.split('-').at(-1)));
+    expect(numbers.length).toBeLessThanOrEqual(11);
+    expect(Math.max(...numbers)).toBeGreaterThan(20);
+    lab.faults.delete('a');
+    await lab.until('it runs elsewhere', elsewhere(lab));
+    expect(lab.ha('a')?.proof?.kind).toBe('PowerOff');
+    await lab.until('it is on again', () => lab.machine('a').isOn);
+    await lab.resign();
+  });
+
   it('proves nothing, and a guest whose host has no watchdog stays where it is', async () => {
     const lab = await cluster();
     lab.machine('a').watchdog = false;

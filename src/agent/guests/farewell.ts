@@ -28,6 +28,7 @@ export function removeDeps<T extends GuestObject, Request, Hardware>(
     pool: (name) => world.pools.get(name),
     used: world.pools.used.tell,
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
+    isShared: (name) => world.poolInformer.get(name)?.spec.shared === true,
     releaseIdRange: (base) => world.idRanges.release(base),
     forgetRecord: async (id) => {
       await world.records.remove(id);

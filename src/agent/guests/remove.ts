@@ -28,6 +28,8 @@ export type RemoveDeps = {
   /** A volume was removed. */
   used(pool: string): void;
   isPoolKnown(name: string): boolean;
+  /** Its volumes are the same on all hosts that have it. */
+  isShared(pool: string): boolean;
   releaseIdRange(base: number): void;
   forgetRecord(id: string): Promise<void>;
 };
@@ -90,7 +92,7 @@ function nicNames({ record, nicWishes }: GuestScope): string[] {
 
 async function removeVolumes(deps: RemoveDeps, scope: GuestScope): Promise<Outcome> {
   if (deps.deletionPolicy === 'Retain') return done;
-  for (const volume of volumesOf(scope)) {
+  for (const volume of volumesOf(deps, scope)) {
     if (volume.reclaim === 'Retain') continue;
     const outcome = await removeVolume(deps, scope, volume);
     if (outcome.type !== 'done') return outcome;
@@ -98,13 +100,16 @@ async function removeVolumes(deps: RemoveDeps, scope: GuestScope): Promise<Outco
   return done;
 }
 
-/** What was recorded: without a record nothing was made for this object, and what lies there was retained for an earlier one. */
-function volumesOf({ record, volumePlans }: GuestScope): readonly RecordedVolume[] {
+/**
+ * What was recorded. Without a record nothing was made here for this object, and what lies there was retained for an earlier one: but on shared
+ * storage what the object lists was made for it by its last host, which is proven dead.
+ */
+function volumesOf(deps: RemoveDeps, { record, volumePlans, object }: GuestScope): readonly RecordedVolume[] {
   const reclaims = new Map(volumePlans.map(({ name, reclaim }) => [name, reclaim]));
-  return (record?.volumes ?? []).map((volume) => ({
-    ...volume,
-    reclaim: reclaims.get(volume.name) ?? volume.reclaim,
-  }));
+  const left = (object.status?.volumes ?? []).filter(({ pool }) => deps.isShared(pool));
+  const volumes =
+    record?.volumes ?? left.map(({ name, pool, id }) => ({ name, pool, id, reclaim: 'Delete' as const }));
+  return volumes.map((volume) => ({ ...volume, reclaim: reclaims.get(volume.name) ?? volume.reclaim }));
 }
 
 async function removeVolume(deps: RemoveDeps, scope: GuestScope, volume: RecordedVolume): Promise<Outcome> {

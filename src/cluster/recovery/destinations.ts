@@ -6,6 +6,7 @@ import { demandOf, type StoredGuest } from '../guests.ts';
 import type { GuestView, HostView } from '../ha/model.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { isCertainlyDead } from './evidence.ts';
+import { isDeleted } from './guestViews.ts';
 
 export type DestinationFacts = {
   guest(id: string): StoredGuest | undefined;
@@ -31,6 +32,7 @@ export function createObjection(facts: DestinationFacts) {
     const old = facts.host(from);
     const isFree = record.state === 'Recovering' || (old !== undefined && isCertainlyDead(record, uid, old));
     if (!isFree) return `it is not proven that ${from} runs it no more`;
+    if (isDeleted(guest)) return outOfReach(guest, facts.host(name), facts.pool);
     const left = volumesLeftBehind(guest, facts.pool);
     if (left !== undefined) return `its volumes lie in ${left}, which is not shared`;
     const verdict = verdictOf(guest, id, name);
@@ -40,6 +42,19 @@ export function createObjection(facts: DestinationFacts) {
         ? undefined
         : verdict.reason;
   };
+}
+
+/** A shared pool in which volumes of the guest lie that the host could not remove. */
+function outOfReach(
+  { status }: StoredGuest,
+  host: Stored<Host> | undefined,
+  pool: DestinationFacts['pool'],
+): string | undefined {
+  const healthy = new Set((host?.status?.pools ?? []).flatMap((one) => (one.healthy ? [one.name] : [])));
+  const missing = (status?.volumes ?? []).find(
+    (volume) => pool(volume.pool)?.spec.shared === true && !healthy.has(volume.pool),
+  );
+  return missing === undefined ? undefined : `it does not have the StoragePool ${missing.pool}`;
 }
 
 /** A pool of the guest that only its old host can read. */

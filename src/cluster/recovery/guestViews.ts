@@ -10,13 +10,23 @@ export function guestId(guest: StoredGuest): string {
   return `${kind}/${namespace}/${name}`;
 }
 
-/** Guests that high availability answers for: declared so, placed, and not about to be removed. */
-export function isWatched({ metadata, spec, status }: StoredGuest): boolean {
-  return isProtected(spec.ha) && metadata.deletionTimestamp === undefined && status?.placement !== undefined;
+/** Guests that high availability answers for: declared so and placed; of those that are deleted, the ones it has answered for before. */
+export function isWatched(guest: StoredGuest): boolean {
+  const { spec, status } = guest;
+  return (
+    isProtected(spec.ha) && status?.placement !== undefined && (!isDeleted(guest) || status.ha !== undefined)
+  );
+}
+
+/** Its host removes what it has; when that is lost, another one that reaches its shared storage does. */
+export function isDeleted({ metadata }: StoredGuest): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 /** Whether the guest is to run, by its run strategy and the last request. */
-export function isToRun({ spec, status }: StoredGuest): boolean {
+export function isToRun(guest: StoredGuest): boolean {
+  if (isDeleted(guest)) return false;
+  const { spec, status } = guest;
   const request = status?.runRequest?.action;
   const strategy = spec.runStrategy ?? 'Always';
   switch (strategy) {
@@ -47,14 +57,16 @@ function viewOf(guest: StoredGuest): GuestView | undefined {
   const record = guestRecordOf(guest.status);
   if (record === undefined) return undefined;
   const { group, priority } = guest.spec.ha ?? {};
-  const { cpus, memoryBytes } = demandOf(guest);
+  // What is only removed there needs no room, and may be removed by any.
+  const isGoing = isDeleted(guest);
+  const { cpus, memoryBytes } = isGoing ? { cpus: 0, memoryBytes: 0 } : demandOf(guest);
   return {
     id: guestId(guest),
     uid: guest.metadata.uid,
     version: guest.metadata.resourceVersion,
     record,
     wanted: isToRun(guest) ? 'Started' : 'Stopped',
-    ...(group === undefined ? {} : { group }),
+    ...(group === undefined || isGoing ? {} : { group }),
     // Its host starts it again for as long as it lives.
     ...{ maxRestart: Number.POSITIVE_INFINITY, maxRelocate: 0, failback: false },
     ...{ cpus, memoryBytes, liveMigratable: false, priority: priority ?? 0 },

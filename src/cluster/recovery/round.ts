@@ -22,7 +22,7 @@ import { isPresent } from '../ha/round.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
 import { createObjection } from './destinations.ts';
-import { guestId, guestView, indexGuests, isWatched } from './guestViews.ts';
+import { guestId, guestView, indexGuests, isDeleted, isWatched } from './guestViews.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
 import {
@@ -155,10 +155,14 @@ export async function runRound(
       return;
     }
     // Guests placed before it in this round may have taken its room, or must not be its neighbours: then it is chosen for again.
-    const isFit = sources.judge(guest).some(({ host, fits }) => host === to && fits);
+    const isFit = isDeleted(guest) || sources.judge(guest).some(({ host, fits }) => host === to && fits);
     if (!isFit || !note(await writeGuest(guest, record, context), guest)) return;
     sources.book(guest, to);
-    ears.event('Warning', 'GuestRecovered', `${id}: from ${from} to ${to}`);
+    ears.event(
+      'Warning',
+      isDeleted(guest) ? 'GuestRemovedElsewhere' : 'GuestRecovered',
+      `${id}: from ${from} to ${to}`,
+    );
   }
 
   function note(written: Written, object: Stored<Host> | StoredGuest): boolean {

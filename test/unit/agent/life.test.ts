@@ -209,6 +209,30 @@ describe('a guest that is deleted', () => {
     await next.stop();
   });
 
+  it('and was placed here because its host is dead loses what it had on shared storage, and nothing else', async () => {
+    const lab = createLab();
+    lab.createPool('local');
+    lab.createPool('shared', { shared: true });
+    const disks = [...data, { name: 'common', pool: 'shared', size: '1Gi' }];
+    lab.createMachine('web', { disks, deletionPolicy: 'Retain' });
+    const agent = await lab.start();
+    await lab.until('web is Ready', () => ready(lab)?.status === 'True');
+    const volumes = lab.machine('web')?.status?.volumes;
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    await agent.stop();
+    lab.createMachine('web', { disks });
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.user.mergePatch(VirtualMachine, ref, { status: { volumes } }, { subresource: 'status' });
+    await lab.user.mergePatch(VirtualMachine, ref, { metadata: { finalizers: ['vireo.dev/guest'] } });
+    await lab.remove(VirtualMachine, 'web');
+    const next = await lab.start();
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    expect(lab.disk.get('/state/pools/shared/pool.json')).not.toContain(`${idOf(lab)}-common`);
+    expect(lab.disk.get('/state/pools/local/pool.json')).toContain(`${idOf(lab)}-data`);
+    await next.stop();
+  });
+
   it('waits for a pool that cannot be used, with its volume untouched', async () => {
     const lab = createLab({ config: { poolPaths: ['/srv'] } });
     lab.createPool('local', { directory: { path: '/srv/a' } });

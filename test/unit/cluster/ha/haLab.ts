@@ -149,7 +149,14 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
       status?.ha === undefined && !isProtected(spec.ha)
         ? true
         : status?.placement?.bootID === bootOf(one) && status.placement.term === one.term;
-    const startable = mine.filter((guest) => isMine(guest) && guest.spec.runStrategy === 'Always');
+    for (const { metadata } of mine)
+      if (metadata.deletionTimestamp !== undefined) one.running.delete(metadata.name);
+    const startable = mine.filter(
+      (guest) =>
+        isMine(guest) &&
+        guest.spec.runStrategy === 'Always' &&
+        guest.metadata.deletionTimestamp === undefined,
+    );
     const guarded = startable
       .filter(({ spec }) => isProtected(spec.ha))
       .map(({ metadata, status }) => `${metadata.uid}@${status?.placement?.epoch}`);

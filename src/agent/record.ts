@@ -62,6 +62,8 @@ export type Incoming = {
   described?: true;
   /** Names of volumes that were made here for it: they go when it does not come. */
   made: readonly string[];
+  /** Its memory may come after it. */
+  postCopy?: true;
   /** The gate was about to open, or a run of it here has ended: the guest may have run here since, and is not given back. */
   arriving?: true;
   /** It is placed here, and an ordinary guest but for this: a first start that fails gives it back. */
@@ -86,6 +88,10 @@ export type Outgoing = {
   storage?: Readonly<Record<string, string>>;
   /** Offline: it is to be off here until the move is over. `wasOn`: it ran before that. */
   held?: { wasOn: boolean };
+  /** Handed over before all its memory had gone: that follows. */
+  postCopy?: true;
+  /** How long it stood still, milliseconds, once it is known before the end. */
+  stoodStillMs?: number;
   /** Since when the guest stands still, or is off, for the hand-over; wall clock, milliseconds. */
   stillSince?: number;
   /** Asked: the new placement may be in the API. Done: it is. Written before the request, and after its answer. */

@@ -176,7 +176,7 @@ const POLICIES: readonly Policy[] = [
         message: 'status.target is for the agent of the target to write',
       },
       {
-        expression: `variables.isSource || (${['source', 'phase', 'completedAt', 'conditions'].map((field) => isSame(`status.${field}`)).join(' && ')})`,
+        expression: `variables.isSource || (${['source', 'phase', 'mode', 'completedAt', 'conditions'].map((field) => isSame(`status.${field}`)).join(' && ')})`,
         message: 'how far a migration is is for the agent of the source to say',
       },
     ],

@@ -13,7 +13,7 @@ import type {
 import { createQemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
 import { diskId } from '../../src/drivers/hypervisor/qemu/plan/ids.ts';
 import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
-import { bootableDisk } from '../contract/hypervisor/bootSector.ts';
+import { bootableDisk, busyDisk, busyEnd } from '../contract/hypervisor/bootSector.ts';
 import { createQemuLab, machineRequest } from '../contract/hypervisor/qemuLab.ts';
 import { makeCertificates } from './harness/certificates.ts';
 
@@ -60,16 +60,16 @@ async function host(name: string) {
 type Host = Awaited<ReturnType<typeof host>>;
 
 /** One guest, its source running and its target empty. */
-async function scene(shared: boolean) {
+async function scene(shared: boolean, make = bootableDisk, memoryBytes = 64 * MIB) {
   const [a, b] = await Promise.all([host('a'), host('b')]);
   const guest = a.lab.guest('web');
   const arrival: GuestHandle = { ...guest, directory: join(b.directory, 'guests', 'web') };
   const disk = join(a.directory, 'root.raw');
-  await writeFile(disk, bootableDisk(DISK));
+  await writeFile(disk, make(DISK));
   const copy = shared ? disk : join(b.directory, 'root.raw');
   if (!shared) await writeFile(copy, Buffer.alloc(DISK));
-  const request: MachineRequest = shaped(machineRequest(disk));
-  const arriving: MachineRequest = shaped(machineRequest(copy));
+  const request: MachineRequest = { ...shaped(machineRequest(disk)), memoryBytes };
+  const arriving: MachineRequest = { ...shaped(machineRequest(copy)), memoryBytes };
   const source = a.driver();
   const hardware = source.resolve(request, undefined, facts);
   await source.start(guest, request, hardware, open);
@@ -312,6 +312,120 @@ describe('how memory is sent', () => {
     }
   });
 });
+
+describe.each([true, false])(
+  'a machine whose memory changes faster than it is sent (shared disk: %s)',
+  (shared) => {
+    let here: Scene;
+    const slow = 24 * MIB;
+    const phase = async () => (await here.a.driver().transfer.progress(here.guest)).phase;
+    const reaches = (...wanted: string[]) =>
+      vi.waitFor(async () => expect(wanted).toContain(await phase()), patience);
+    const arrival = () => here.b.driver().transfer.arrival(here.arrival);
+    /** How often the guest has been through its memory, read in two pages that it changes one long after the other. */
+    const counts = async ({ lab }: Host, guest: GuestHandle) => {
+      const monitor = await connectQmp(lab.world, `${lab.runDirectory}/${guest.id}/q2`, 20_000);
+      const seen: number[] = [];
+      for (const address of [MIB, busyEnd - 4096]) {
+        const said = await monitor.execute('human-monitor-command', { 'command-line': `xp /1wd ${address}` });
+        seen.push(Number(String(said).split(':')[1]));
+      }
+      monitor.close();
+      return seen as [number, number];
+    };
+    const sent = async () => {
+      const options = { ...receiving(shared), postCopy: true };
+      const place = await here.b
+        .driver()
+        .transfer.receive(here.arrival, here.arriving, here.hardware, options);
+      await here.a
+        .driver()
+        .transfer.send(here.guest, place, sending({ postCopy: true, bytesPerSecond: slow }));
+      await reaches('Memory');
+      return place;
+    };
+
+    beforeEach(async () => {
+      here = await scene(shared, busyDisk, 1024 * MIB);
+      await vi.waitFor(
+        async () => expect((await counts(here.a, here.guest))[1]).toBeGreaterThan(1),
+        patience,
+      );
+    });
+    afterEach(async () => {
+      await here.b.driver().kill(here.arrival);
+      await here.b.close();
+      await here.a.close();
+    });
+
+    it('stands still before the switch, and goes on where it was when that is called off', async () => {
+      await sent();
+      await here.a.driver().transfer.beginPostCopy(here.guest);
+      await reaches('AwaitingSwitch');
+      const early = here.b.driver().transfer.arrive(here.arrival, open);
+      await expect(early).rejects.toMatchObject({ reason: 'NotArrived' });
+      await here.a.restarted();
+      expect(await phase()).toBe('AwaitingSwitch');
+      await here.a.driver().transfer.cancel(here.guest);
+      if ((await states(here))[0] === 'HandedOver') await here.a.driver().transfer.takeBack(here.guest, open);
+      await here.b.driver().kill(here.arrival);
+      expect(await states(here)).toEqual(['Running', 'Off']);
+      const before = await counts(here.a, here.guest);
+      await vi.waitFor(
+        async () => expect((await counts(here.a, here.guest))[0]).toBeGreaterThan(before[0]),
+        patience,
+      );
+    });
+
+    it('stands still when the other end is gone at the switch, until it is taken back', async () => {
+      await sent();
+      await here.a.driver().transfer.beginPostCopy(here.guest);
+      await reaches('AwaitingSwitch');
+      await here.b.killQemu(here.arrival);
+      await here.a.driver().transfer.switchOver(here.guest);
+      await reaches('Failed');
+      expect(await states(here)).toEqual(['HandedOver', 'Off']);
+      await here.a.driver().transfer.takeBack(here.guest, open);
+      expect(await states(here)).toEqual(['Running', 'Off']);
+    });
+
+    it('runs on the other side only, before its memory is there, over a connection that breaks and is made anew', async () => {
+      await sent();
+      await here.a.driver().transfer.beginPostCopy(here.guest);
+      await reaches('AwaitingSwitch');
+      const before = await counts(here.a, here.guest);
+      await here.a.driver().transfer.switchOver(here.guest);
+      await here.a.driver().transfer.switchOver(here.guest);
+      await vi.waitFor(async () => expect(await arrival()).not.toBe('Waited'), patience);
+      const closed = () => Promise.reject(new Error('placed elsewhere'));
+      await expect(here.b.driver().transfer.arrive(here.arrival, closed)).rejects.toThrow('placed elsewhere');
+      expect((await states(here))[1]).toBe('Incoming');
+      await here.b.driver().transfer.arrive(here.arrival, open);
+      await here.a.driver().transfer.disconnect(here.guest);
+      await reaches('PostCopyPaused');
+      expect(await states(here)).toEqual(['HandedOver', 'Running']);
+      await expect(here.a.driver().transfer.cancel(here.guest)).rejects.toMatchObject({
+        reason: 'HandedOver',
+      });
+      await vi.waitFor(async () => expect(await arrival()).toBe('Paused'), patience);
+      const place = await here.b.driver().transfer.listenAnew(here.arrival, { address: '127.0.0.1' });
+      if (place === undefined) throw new Error('it does not listen');
+      await here.a.driver().transfer.adjust(here.guest, { downtimeMs: 300 });
+      await here.a.driver().transfer.reconnect(here.guest, place);
+      await completed(here);
+      await vi.waitFor(async () => expect(await arrival()).toBe('Whole'), patience);
+      expect(await states(here)).toEqual(['HandedOver', 'Running']);
+      await here.a.driver().kill(here.guest);
+      const [first, last] = await counts(here.b, here.arrival);
+      // What it had, and more: never a page of an earlier round.
+      expect(last).toBeGreaterThanOrEqual(before[1]);
+      expect(first - last).toBeLessThanOrEqual(1);
+      expect(
+        await here.b.driver().transfer.listenAnew(here.arrival, { address: '127.0.0.1' }),
+      ).toBeUndefined();
+    });
+  },
+);
 
 describe('ports that a host has opened for moves', () => {
   it('are the only ones it listens on, and a machine is refused when all are taken', async () => {

@@ -2,6 +2,7 @@
 import type { Stored } from '../../api/meta.ts';
 import type { Informer } from '../../client/contract.ts';
 import type {
+  Arrival,
   GuestHandle,
   GuestObservation,
   ReceiveOptions,
@@ -60,6 +61,12 @@ export type LiveMover = {
   send(guest: GuestHandle, place: TransferPlace, options: SendOptions): Promise<void>;
   progress(guest: GuestHandle): Promise<TransferProgress>;
   adjust(guest: GuestHandle, limits: TransferLimits): Promise<void>;
+  beginPostCopy(guest: GuestHandle): Promise<void>;
+  switchOver(guest: GuestHandle): Promise<void>;
+  disconnect(guest: GuestHandle): Promise<void>;
+  reconnect(guest: GuestHandle, place: TransferPlace): Promise<void>;
+  arrival(guest: GuestHandle): Promise<Arrival>;
+  listenAnew(guest: GuestHandle, place: { address: string }): Promise<TransferPlace | undefined>;
   cancel(guest: GuestHandle): Promise<void>;
   takeBack(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
   arrive(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
@@ -88,6 +95,12 @@ export function createMover<T extends GuestObject, Request, Hardware>(
     send: (guest, place, options) => transfer.send(guest, place, options),
     progress: (guest) => transfer.progress(guest),
     adjust: (guest, limits) => transfer.adjust(guest, limits),
+    beginPostCopy: (guest) => transfer.beginPostCopy(guest),
+    switchOver: (guest) => transfer.switchOver(guest),
+    disconnect: (guest) => transfer.disconnect(guest),
+    reconnect: (guest, place) => transfer.reconnect(guest, place),
+    arrival: (guest) => transfer.arrival(guest),
+    listenAnew: (guest, place) => transfer.listenAnew(guest, place),
     cancel: (guest) => transfer.cancel(guest),
     takeBack: (guest, gate) => transfer.takeBack(guest, gate),
     arrive: (guest, gate) => transfer.arrive(guest, gate),

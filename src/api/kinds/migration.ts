@@ -54,6 +54,12 @@ const spec = object(
     autoConverge: Type.Optional(
       flag("Slow the guest's processors down when its memory changes faster than it is sent.", true),
     ),
+    allowPostCopy: Type.Optional(
+      flag(
+        'Where its memory changes faster than it is sent, the guest may go on on the target before all of it is there (post-copy). A lost link then holds it up, and a lost source host costs it its memory.',
+        false,
+      ),
+    ),
     channels: Type.Optional(integer('Connections for memory at the same time (multifd).', 1, 16, 1)),
     compression: Type.Optional(
       oneOf(['None', 'Zstd', 'XBZRLE'], 'How memory is made smaller on its way.', 'None'),
@@ -73,7 +79,12 @@ const spec = object(
     ttlSecondsAfterFinished: timeToLive,
   },
   [
-    ...fixed([], ['guest', 'type', 'storage', 'autoConverge', 'channels', 'compression']),
+    ...fixed([], ['guest', 'type', 'storage', 'autoConverge', 'allowPostCopy', 'channels', 'compression']),
+    {
+      rule: "!has(self.allowPostCopy) || !self.allowPostCopy || ((!has(self.channels) || self.channels == 1) && (!has(self.compression) || self.compression != 'Zstd'))",
+      message: 'goes with one channel only, and not with Zstd',
+      fieldPath: '.allowPostCopy',
+    },
     {
       rule: 'has(self.targetHost) == has(oldSelf.targetHost) && (!has(self.targetHost) || self.targetHost == oldSelf.targetHost)',
       message: 'cannot be changed: delete the object to cancel, and make another',
@@ -107,6 +118,9 @@ const status = object('How far it is.', {
   conditions,
   phase: Type.Optional(migrationPhase),
   type: Type.Optional(oneOf(['Live', 'Offline'], 'How the guest is moved.')),
+  mode: Type.Optional(
+    oneOf(['PostCopy'], 'PostCopy: the guest went on on the target before all its memory was there.'),
+  ),
   sourceHost: Type.Optional(objectName('Host the guest was on when the move was assigned.')),
   targetHost: Type.Optional(objectName('Host it moves to.')),
   guestUID: Type.Optional(text('metadata.uid of the guest that is moved.', 64)),
@@ -127,8 +141,9 @@ const status = object('How far it is.', {
   source: Type.Optional(
     object('What the source host says.', {
       state: oneOf(
-        ['Offering', 'Stopped', 'HandedOver', 'Stayed', 'Released'],
+        ['Offering', 'Stopped', 'HandedOver', 'Disconnected', 'Lost', 'Stayed', 'Released'],
         "Offering: the target may fetch the guest's state. Stopped: the guest is off for the move. HandedOver: the target is the guest's host. " +
+          'Disconnected: memory that follows the guest does not come through. Lost: that memory is gone. ' +
           'Stayed: the guest runs on here as before. Released: nothing of the guest is left here.',
       ),
       place: Type.Optional(object("Where the guest's state is fetched.", endpoint)),
@@ -137,8 +152,8 @@ const status = object('How far it is.', {
   target: Type.Optional(
     object('What the target host says.', {
       state: oneOf(
-        ['Preparing', 'Precopied', 'Ready', 'Settled', 'Failed', 'Cleaned'],
-        'Preparing: makes what the guest needs. Precopied: has what can be copied before an offline move stops the guest. Ready: the guest may come. Settled: the guest is at home here. Failed: it cannot take the guest. ' +
+        ['Preparing', 'Precopied', 'Ready', 'Arrived', 'Listening', 'Settled', 'Failed', 'Cleaned'],
+        'Preparing: makes what the guest needs. Precopied: has what can be copied before an offline move stops the guest. Ready: the guest may come. Arrived: it runs here, and memory still follows. Listening: that memory is awaited anew at this place. Settled: the guest is at home here. Failed: it cannot take the guest. ' +
           'Cleaned: nothing of the guest is left here.',
       ),
       place: Type.Optional(

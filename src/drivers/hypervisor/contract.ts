@@ -229,6 +229,18 @@ export type GuestTransfer<Request, Hardware> = {
   send(guest: GuestHandle, place: TransferPlace, options: SendOptions): Promise<void>;
   /** On the source: how far the transfer is; `Idle` when none was begun or it was taken back. */
   progress(guest: GuestHandle): Promise<TransferProgress>;
+  /** On the source, phase Memory, where `postCopy` was asked for: the guest stands still in AwaitingSwitch, and can still be called off. */
+  beginPostCopy(guest: GuestHandle): Promise<void>;
+  /** On the source, phase AwaitingSwitch, once the guest is the target's: from here on only the target can run it. */
+  switchOver(guest: GuestHandle): Promise<void>;
+  /** On the source, phase PostCopy: gives a connection up over which nothing comes any more. */
+  disconnect(guest: GuestHandle): Promise<void>;
+  /** On the source, phase PostCopyPaused: sends the rest of the memory to where the target listens anew. */
+  reconnect(guest: GuestHandle, place: TransferPlace): Promise<void>;
+  /** On the target: how much of the memory is there. */
+  arrival(guest: GuestHandle): Promise<Arrival>;
+  /** On the target, arrival Coming or Paused: ends the connection there was and listens anew. Undefined: it waits for no memory. */
+  listenAnew(guest: GuestHandle, place: { address: string }): Promise<TransferPlace | undefined>;
   /** On the source: changes limits of a transfer under way. */
   adjust(guest: GuestHandle, limits: TransferLimits): Promise<void>;
   /** On the source: ends the transfer; the guest runs on here. Refused with ReasonedError HandedOver once the memory has gone. */
@@ -238,6 +250,12 @@ export type GuestTransfer<Request, Hardware> = {
   /** On the target: ends exports and runs the guest that has arrived, after the gate. Running already: returns at once. */
   arrive(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
 };
+
+/**
+ * Memory on a target. Waited: the guest cannot run yet. Coming: it can, and what it touches before it is there makes it wait (post-copy).
+ * Paused: as Coming, and the connection is lost. Whole: nothing is missing.
+ */
+export type Arrival = 'Waited' | 'Coming' | 'Paused' | 'Whole';
 
 /** Certificates of this host in QEMU's layout (`ca-cert.pem`, `server-*.pem`, `client-*.pem`), and who the other end must be. */
 export type TransferTls = {
@@ -257,6 +275,7 @@ export type ReceiveOptions = {
   /** How the source will send memory: both ends must agree. Absent: one connection, no compression. */
   channels?: number;
   compression?: SendOptions['compression'];
+  postCopy?: boolean;
   tls?: TransferTls;
 };
 
@@ -288,10 +307,13 @@ export type SendOptions = TransferLimits & {
   postCopy: boolean;
 };
 
+/** The guest stands still until `switchOver`; it is the target's and its memory follows; that has lost its connection. */
+type PostCopyPhase = 'AwaitingSwitch' | 'PostCopy' | 'PostCopyPaused';
+
 export type TransferProgress =
   | { phase: 'Idle' }
   | {
-      phase: 'Disks' | 'Memory' | 'SwitchingOver' | 'Completed';
+      phase: 'Disks' | 'Memory' | 'SwitchingOver' | PostCopyPhase | 'Completed';
       id: string;
       /** Sent and still to send, bytes, of disks and memory together. */
       transferredBytes: number;

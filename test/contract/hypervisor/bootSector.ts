@@ -23,3 +23,31 @@ export function bootableDisk(sizeBytes: number): Uint8Array {
   disk.writeUInt16LE(0xaa55, 510);
   return disk;
 }
+
+/** Of a guest that changes memory: one word in each page from the first MiB up to here. */
+export const busyEnd = 0x3000_0000;
+
+/** In protected mode, with flat segments: every page is touched, over and over, faster than any network sends them. */
+const busyProgram = [
+  'fa 31c0 8ed8', // no interrupts, data segment 0
+  'baf803 b052 ee', // serial line: 'R'
+  '0f0116587c 0f20c0 0c01 0f22c0', // descriptor table, protected mode on
+  '66ea207c00000800', // on to 32-bit code
+  '66b81000 8ed8', // data segment of 4 GiB
+  'bf00001000', // again: from the first MiB on
+  'ff07 81c700100000', // next: one more in this page, on to the next page
+  '81ff00000030 72f0 ebe9', // below the end: go to next; go to again
+  '8d7600', // alignment
+  '0000000000000000 ffff0000009acf00 ffff00000092cf00', // descriptors: none, code, data
+  '1700407c0000', // where they are
+]
+  .join('')
+  .replaceAll(' ', '');
+
+/** A raw disk image that boots into it; `sizeBytes` is a multiple of 512. */
+export function busyDisk(sizeBytes: number): Uint8Array {
+  const disk = Buffer.alloc(sizeBytes);
+  Buffer.from(busyProgram, 'hex').copy(disk);
+  disk.writeUInt16LE(0xaa55, 510);
+  return disk;
+}

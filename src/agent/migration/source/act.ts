@@ -6,6 +6,7 @@ import { type MovePass, type MoveWorld, moveKey } from '../world.ts';
 import type { SourceDeed, SourceStage } from './decide.ts';
 import type { SourceMemory, SourceView } from './facts.ts';
 import { acceptBack, handOver, reclaim, takeBack } from './handover.ts';
+import { followUp, startAnew } from './postCopy.ts';
 import {
   after,
   again,
@@ -56,6 +57,13 @@ export async function actAsSource(
       return again;
     case 'awaitTarget':
       return awaitTarget(pass, view);
+    case 'switchOver':
+      await pass.mover.live?.switchOver(pass.handle);
+      return again;
+    case 'followUp':
+      return followUp(world, pass, view, deed.silent);
+    case 'startAnew':
+      return startAnew(world, pass);
     case 'release':
       return release(world, pass, memory);
     case 'succeed':
@@ -142,7 +150,7 @@ async function release(world: MoveWorld, pass: MovePass, memory: SourceMemory): 
     const downtimeMs =
       outgoing.type === 'Offline' && outgoing.held?.wasOn !== true
         ? undefined
-        : now - (outgoing.stillSince ?? now);
+        : (outgoing.stoodStillMs ?? now - (outgoing.stillSince ?? now));
     memory.measured ??= { totalMs: now - outgoing.since, downtimeMs };
   }
   const blocked = await releaseGuest(world, pass);

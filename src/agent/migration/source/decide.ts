@@ -35,6 +35,8 @@ export type SourceFacts = {
   belonging: Belonging;
   /** The guest is to be off or away: it must not be kept from it by a move. */
   wantedOff: { reason: string; message: string } | undefined;
+  /** Nothing of a transfer under way has arrived for long. */
+  silent: boolean;
   /** The target's word that the guest is at home there, or the guest's own status when the Migration is gone. */
   settledThere: boolean;
   /** The API server has not answered for so long that waiting for it costs more than giving up. */
@@ -66,6 +68,10 @@ export type SourceDeed =
   /** The placement has changed: write it down. */
   | { type: 'noteHandedOver' }
   | { type: 'awaitTarget' }
+  /** Post-copy: the placement has changed, so that the target may go on with what it has. */
+  | { type: 'switchOver' }
+  /** Post-copy: look after the memory that follows the guest. `silent`: nothing of it comes through. */
+  | { type: 'followUp'; silent: boolean }
   /** Remove what is left of the guest here; its record last. */
   | { type: 'release' }
   | { type: 'succeed' }
@@ -79,6 +85,8 @@ export type SourceDeed =
   | { type: 'cancelTransfer' }
   /** The guest goes on here after standing still. */
   | { type: 'takeBack' }
+  /** It came back and its memory cannot: what stands here is ended, and it starts from its disks. */
+  | { type: 'startAnew' }
   /** All is as before: say so. */
   | { type: 'sayStayed'; end: GivenUp }
   /** It has been said, or there is nobody to say it to: forget the move. */
@@ -111,6 +119,9 @@ export function decideSource(facts: SourceFacts): SourceDeed {
   }
 }
 
+/** What the source says from the hand-over until nothing is left of the guest. */
+const HANDED_OVER: readonly string[] = ['HandedOver', 'Disconnected', 'Lost'];
+
 function failed(reason: string, message: string): GivenUp {
   return { phase: 'Failed', reason, message };
 }
@@ -118,7 +129,9 @@ function failed(reason: string, message: string): GivenUp {
 /** No move in the record: it has not begun, or it is over and all is said but the last word. */
 function decideUnbegun({ migration, record, observation, belonging, wantedOff }: SourceFacts): SourceDeed {
   if (migration === undefined || migration.over || migration.deleting) return { type: 'none' };
-  if (migration.source === 'HandedOver' || migration.source === 'Released') return { type: 'succeed' };
+  const { source } = migration;
+  if (source === 'Released' || (source !== undefined && HANDED_OVER.includes(source)))
+    return { type: 'succeed' };
   const refuse = (reason: string, message: string): SourceDeed => ({
     type: 'refuse',
     end: failed(reason, message),
@@ -144,12 +157,20 @@ function decideUnbegun({ migration, record, observation, belonging, wantedOff }:
 }
 
 /** The placement names another host: nothing here may run any more. */
-function decideLeft({ settledThere, belonging, migration }: SourceFacts, outgoing: Outgoing): SourceDeed {
+function decideLeft(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
+  const { settledThere, belonging, migration, transfer } = facts;
   if (outgoing.handOver === 'Done') {
+    // The guest runs nowhere until then.
+    if (transfer.phase === 'AwaitingSwitch' && belonging === 'Target') return { type: 'switchOver' };
     // Said before anything goes: without the record this word is what tells that the guest was handed over.
-    const isSaid = migration === undefined || migration.over || migration.source === 'HandedOver';
+    const isSaid =
+      migration === undefined || migration.over || HANDED_OVER.includes(migration.source ?? 'Offering');
     if (!isSaid) return { type: 'awaitTarget' };
-    return settledThere || belonging === 'Gone' ? { type: 'release' } : { type: 'awaitTarget' };
+    // Without a Migration the guest's own status is all there is, and it runs before its memory is whole.
+    const isHome = settledThere && (migration !== undefined || transfer.phase !== 'PostCopy');
+    if (isHome || belonging === 'Gone') return { type: 'release' };
+    const follows = outgoing.postCopy === true && belonging === 'Target';
+    return follows ? { type: 'followUp', silent: facts.silent } : { type: 'awaitTarget' };
   }
   if (outgoing.handOver === 'Asked') return { type: 'noteHandedOver' };
   // Somebody else has moved or deleted it. What stands here is ended by the rules of a guest that has left, not by this move.
@@ -157,9 +178,9 @@ function decideLeft({ settledThere, belonging, migration }: SourceFacts, outgoin
 }
 
 /** The placement cannot be read. What runs runs on; what stands still goes on only if the change was surely never asked for. */
-function decideBlind({ observation, apiIsAway }: SourceFacts, outgoing: Outgoing): SourceDeed {
+function decideBlind(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
   if (outgoing.handOver !== undefined) return { type: 'awaitTarget' };
-  if (observation === 'HandedOver' && apiIsAway) {
+  if (standsStill(facts) && facts.apiIsAway) {
     return {
       type: 'giveUp',
       end: failed(
@@ -168,7 +189,7 @@ function decideBlind({ observation, apiIsAway }: SourceFacts, outgoing: Outgoing
       ),
     };
   }
-  return observation === 'HandedOver' || outgoing.type === 'Offline'
+  return standsStill(facts) || outgoing.type === 'Offline'
     ? { type: 'awaitTarget' }
     : { type: 'follow', stage: 'Copying' };
 }
@@ -210,8 +231,16 @@ function reasonToStay(facts: SourceFacts, { type, held }: Outgoing): GivenUp | u
   return undefined;
 }
 
-function decideLive({ migration, transfer, observation }: SourceFacts): SourceDeed {
-  if (observation === 'HandedOver' || transfer.phase === 'Completed') return { type: 'handOver' };
+/** All that has to go before the hand-over is on the target. */
+function standsStill({ observation, transfer }: Pick<SourceFacts, 'observation' | 'transfer'>): boolean {
+  return (
+    observation === 'HandedOver' || transfer.phase === 'Completed' || transfer.phase === 'AwaitingSwitch'
+  );
+}
+
+function decideLive(facts: SourceFacts): SourceDeed {
+  const { migration, transfer } = facts;
+  if (standsStill(facts)) return { type: 'handOver' };
   if (migration?.target !== 'Ready') return { type: 'offer', stage: 'Preparing' };
   switch (transfer.phase) {
     case 'Idle':
@@ -237,6 +266,8 @@ function decideOffline({ migration, observation, record }: SourceFacts, { held }
 /** The decision to give up stands on disk: first what was begun is undone, then it is said, then forgotten. */
 function undo({ migration, observation, transfer, belonging }: SourceFacts, end: GivenUp): SourceDeed {
   const isOurs = belonging !== 'Target' && belonging !== 'Elsewhere' && belonging !== 'Gone';
+  if (isOurs && (transfer.phase === 'PostCopy' || transfer.phase === 'PostCopyPaused'))
+    return { type: 'startAnew' };
   if (observation === 'HandedOver' && isOurs) return { type: 'takeBack' };
   if (isOurs && transfer.phase !== 'Idle' && transfer.phase !== 'Failed') return { type: 'cancelTransfer' };
   return migration === undefined || migration.over ? { type: 'forget' } : { type: 'sayStayed', end };

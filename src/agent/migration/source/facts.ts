@@ -44,7 +44,10 @@ export async function sourceFacts(
   const outgoing = record?.outgoing?.migration.uid === pass.name.uid ? record.outgoing : undefined;
   const observation = await pass.mover.observe(pass.handle);
   const transfer = await transferOf(pass, outgoing);
-  const standsStill = observation.state === 'HandedOver' || transfer.phase === 'Completed';
+  const standsStill =
+    observation.state === 'HandedOver' ||
+    transfer.phase === 'Completed' ||
+    transfer.phase === 'AwaitingSwitch';
   // The hand-over reads for itself before it asks: the first time nothing is gained by asking before that.
   const isNew = standsStill && memory.handOverTried === undefined;
   if (standsStill) memory.handOverTried = true;
@@ -56,12 +59,14 @@ export async function sourceFacts(
       (standsStill && !isNew));
   const { belonging, found } = await whereItBelongs(world, pass, { record, outgoing, isDecisive }, memory);
   const now = world.guests.world.clock.monotonic();
+  const silent = isSilent(transfer, memory, now);
   return {
     found,
+    silent,
     belonging,
     transfer,
     observation: observation.state,
-    migration: viewOf(pass, record, outgoing, silence(transfer, memory, now)),
+    migration: viewOf(pass, record, outgoing, silent && transfer.phase !== 'PostCopy' ? SILENCE : undefined),
     record:
       record === undefined
         ? undefined
@@ -143,17 +148,20 @@ function viewOf(
 
 type Stop = { reason: string; message: string };
 
-/** While it sends, and not at the end, where little is sent and both sides are waited for. */
-function silence(transfer: TransferProgress, memory: SourceMemory, now: number): Stop | undefined {
-  if (transfer.phase !== 'Disks' && transfer.phase !== 'Memory') {
+const SILENCE: Stop = {
+  reason: 'NoProgress',
+  message: `nothing has reached the other host for ${SILENCE_MS / 1_000} s: look at the network between the hosts; the guest stays`,
+};
+
+/** While it sends, and not at the hand-over, where little is sent and both sides are waited for. */
+function isSilent(transfer: TransferProgress, memory: SourceMemory, now: number): boolean {
+  if (transfer.phase !== 'Disks' && transfer.phase !== 'Memory' && transfer.phase !== 'PostCopy') {
     delete memory.sent;
-    return undefined;
+    return false;
   }
   const { transferredBytes } = transfer;
   if (memory.sent?.transferredBytes !== transferredBytes) memory.sent = { transferredBytes, at: now };
-  if (now - memory.sent.at < SILENCE_MS) return undefined;
-  const message = `nothing has reached the other host for ${SILENCE_MS / 1_000} s: look at the network between the hosts; the guest stays`;
-  return { reason: 'NoProgress', message };
+  return now - memory.sent.at >= SILENCE_MS;
 }
 
 function timeout({ spec }: Migration, outgoing: Outgoing | undefined, now: number) {

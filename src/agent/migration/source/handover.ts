@@ -44,7 +44,13 @@ export async function handOver(
   if (found.metadata.deletionTimestamp !== undefined || !isWanted(pass)) return again;
 
   const still = transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now;
-  await change(world, pass, (outgoing) => ({ stillSince: still, ...outgoing, handOver: 'Asked' }));
+  const postCopy = transfer.phase === 'AwaitingSwitch' ? { postCopy: true as const } : {};
+  await change(world, pass, (outgoing) => ({
+    stillSince: still,
+    ...outgoing,
+    ...postCopy,
+    handOver: 'Asked',
+  }));
   const to = { host: ends.target, epoch: ends.epoch + 1, now: guests.world.clock.now() };
   const result = await mover.swap(found, to, signal);
   switch (result) {

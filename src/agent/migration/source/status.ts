@@ -10,6 +10,7 @@ export const SOURCE_STATUS_PATHS: readonly string[] = [
   'status.observedGeneration',
   'status.conditions',
   'status.phase',
+  'status.mode',
   'status.source',
   'status.progress',
   'status.startedAt',
@@ -24,6 +25,7 @@ export type SourceSays = {
   message: string;
   source?: NonNullable<MigrationStatus['source']>;
   progress?: NonNullable<MigrationStatus['progress']>;
+  mode?: NonNullable<MigrationStatus['mode']>;
   end?: { phase: MigrationPhase; reason: string };
   /** Wall clock, milliseconds. */
   since?: number;
@@ -32,7 +34,7 @@ export type SourceSays = {
 
 export function sourceStatus(
   { status = {}, metadata }: Stored<Migration>,
-  { stage, message, source, progress, end, since, measured }: SourceSays,
+  { stage, message, source, progress, mode, end, since, measured }: SourceSays,
   now: number,
 ): MigrationStatus {
   const phase = end?.phase ?? stage ?? status.phase ?? 'Preparing';
@@ -53,6 +55,7 @@ export function sourceStatus(
     conditions: readiness(status.conditions ?? [], outcome, ready, { now, generation }),
     ...(source === undefined ? {} : { source }),
     ...(progress === undefined ? {} : { progress }),
+    ...(mode === undefined ? {} : { mode }),
     ...(since === undefined ? {} : { startedAt: status.startedAt ?? iso(since) }),
     ...(end === undefined ? {} : { completedAt: iso(now) }),
     ...(measured === undefined ? {} : { totalMilliseconds: Math.max(0, Math.round(measured.totalMs)) }),

@@ -32,7 +32,7 @@ export async function send(
     autoConverge: spec.autoConverge ?? true,
     channels: spec.channels ?? 1,
     compression: spec.compression ?? 'None',
-    postCopy: false,
+    postCopy: spec.allowPostCopy ?? false,
     ...(certificates === undefined
       ? {}
       : { tls: { directory: certificates, peer: status?.targetHost ?? '' } }),
@@ -57,7 +57,7 @@ type ReportedPlace = NonNullable<
   NonNullable<NonNullable<MovePass['migration']>['status']>['target']
 >['place'];
 
-function placeOf(place: ReportedPlace): TransferPlace | undefined {
+export function placeOf(place: ReportedPlace): TransferPlace | undefined {
   if (place?.disks === undefined)
     return place === undefined ? undefined : { address: place.address, port: place.port };
   const exports = Object.fromEntries(place.disks.exports.map((disk) => [disk.name, disk.export]));
@@ -82,7 +82,9 @@ export async function follow(
       now,
     });
     memory.least = least;
-    if (limitMs !== current) {
+    if (limitMs !== current && migration.spec.allowPostCopy === true) {
+      await mover.live?.beginPostCopy(handle);
+    } else if (limitMs !== current) {
       memory.downtimeLimitMs = limitMs;
       await mover.live?.adjust(handle, limits(migration.spec, memory));
     }

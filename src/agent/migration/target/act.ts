@@ -1,4 +1,5 @@
 /** Does what the target's table says, one deed at a time; each may be repeated after a crash. */
+import { ReasonedError } from '../../../base/outcome.ts';
 import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
 import { GateClosed } from '../../guests/gate.ts';
 import { updateRecord } from '../../guests/wiring.ts';
@@ -7,11 +8,14 @@ import type { MovePass, MoveWorld } from '../world.ts';
 import { type Beside, beside } from './beside.ts';
 import type { TargetDeed } from './decide.ts';
 import type { TargetView } from './facts.ts';
+import { listenAnew, startAnew } from './postCopy.ts';
 import { copyOffline, prepareLive } from './prepare.ts';
 import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
 
 /** The guest stands still between two looks. */
 const ARRIVAL_RECHECK_MS = 250;
+/** From the swap until what the switch sends is here: the guest stands still for it. */
+const SWITCH_RECHECK_MS = 50;
 /** `wake` has this move looked at again when work beside the passes has ended. */
 export async function actAsTarget(
   world: MoveWorld,
@@ -45,8 +49,17 @@ export async function actAsTarget(
       return after(RECHECK_MS, { state: 'Settled' });
     case 'giveBack':
       return giveBack(world, pass, view);
+    case 'listenAnew':
+      return listenAnew(world, pass, memory);
+    case 'startAnew':
+      return startAnew(world, pass);
     case 'say':
-      return after(RECHECK_MS, { ...pass.migration?.status?.target, state: deed.state });
+      return after(
+        RECHECK_MS,
+        deed.state === 'Arrived'
+          ? { state: 'Arrived' }
+          : { ...pass.migration?.status?.target, state: deed.state },
+      );
     case 'fail':
       return after(RECHECK_MS, {
         state: 'Failed',
@@ -67,6 +80,7 @@ async function accept(
   { handle, guest, name, migration, signal }: MovePass,
 ): Promise<TargetStep> {
   const { guestUID = '', epoch = 0, sourceHost = '', type = 'Offline' } = migration?.status ?? {};
+  const postCopy = type === 'Live' && migration?.spec.allowPostCopy === true;
   if (guests.records.count() >= HOST_GUEST_LIMIT) {
     return after(RECHECK_MS, {
       state: 'Failed',
@@ -87,7 +101,10 @@ async function accept(
         volumes: [],
         nics: [],
         run: {},
-        incoming: { migration: name, type, from: sourceHost, epoch: epoch + 1, made: [] },
+        incoming: {
+          ...{ migration: name, type, from: sourceHost, epoch: epoch + 1, made: [] },
+          ...(postCopy ? { postCopy } : {}),
+        },
       },
   );
   if (!guests.inventory.lists(handle.uuid)) await guests.inventory.publish(signal);
@@ -117,6 +134,8 @@ async function arrive(
       await change(world, pass, (before) => ({ ...before, arriving: true }));
     });
   } catch (error) {
+    if (error instanceof ReasonedError && error.reason === 'NotArrived' && incoming.postCopy === true)
+      return after(SWITCH_RECHECK_MS);
     if (!(error instanceof GateClosed)) throw error;
     return after(ARRIVAL_RECHECK_MS);
   }

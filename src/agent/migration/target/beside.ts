@@ -1,5 +1,6 @@
 /** Long work of a move to this host goes on beside the passes; what it cannot do is why the guest cannot come. */
 import { type Outcome, outcomeOf } from '../../../base/outcome.ts';
+import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import { SOURCE_SILENT } from './ask.ts';
 import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
@@ -12,6 +13,8 @@ const ASK_AGAIN_MS = 1_000;
 export type TargetMemory = {
   /** Monotonic: since when the source has not answered. */
   silentSince?: number;
+  /** Post-copy: where the rest of the memory was awaited last, and since when. Monotonic. */
+  listening?: { place: TransferPlace; at: number };
 };
 
 /** `wake` has the move looked at again when the work has ended. */

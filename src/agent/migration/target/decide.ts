@@ -3,7 +3,7 @@
  * nothing of the guest runs here, and what was made for it goes only when the source says that the guest has stayed.
  */
 import type { MigrationStatus } from '../../../api/kinds/migration.ts';
-import type { GuestObservation } from '../../../drivers/hypervisor/contract.ts';
+import type { Arrival, GuestObservation } from '../../../drivers/hypervisor/contract.ts';
 import type { Incoming } from '../../record.ts';
 import type { Belonging } from '../placement.ts';
 
@@ -28,8 +28,10 @@ export type TargetFacts = {
   belonging: Belonging;
   /** The guest does here what its run strategy wants of it, or its first start here has failed. */
   settling: 'Settled' | 'Starting' | 'StartFailed';
-  /** The source's agent renews its Lease. */
-  sourceIsThere: boolean;
+  /** Of a running guest that has come or is coming here; undefined: its process does not answer, or there is none. */
+  memory: Arrival | undefined;
+  /** There: its agent renews its Lease. Gone: it certainly runs nothing. */
+  sourceHost: 'There' | 'Away' | 'Gone';
 };
 
 export type TargetDeed =
@@ -49,7 +51,11 @@ export type TargetDeed =
   | { type: 'finish' }
   /** It never ran here and cannot: its placement goes back to the source, which still has all of it. */
   | { type: 'giveBack' }
-  | { type: 'say'; state: 'Settled' | 'Cleaned' }
+  /** Post-copy: the rest of its memory cannot come over the connection there was. */
+  | { type: 'listenAnew' }
+  /** Post-copy: the rest of its memory is gone, and it starts from its disks. */
+  | { type: 'startAnew' }
+  | { type: 'say'; state: 'Arrived' | 'Settled' | 'Cleaned' }
   | { type: 'fail'; reason: string; message: string }
   /** Remove what was made for it; its record last. */
   | { type: 'clean' };
@@ -97,22 +103,42 @@ function isSettledElsewhere({ migration, belonging }: TargetFacts): boolean {
 
 /** The placement is ours: the guest goes on here, whatever becomes of the Migration. */
 function decideArrived(facts: TargetFacts, incoming: Incoming): TargetDeed {
-  const { observation, sourceIsThere, migration, settling } = facts;
+  const { observation, sourceHost, migration, settling } = facts;
   if (incoming.home === true) {
+    if (isIncomplete(facts, incoming)) return decideIncomplete(facts);
     if (settling === 'Starting') return { type: 'await' };
-    const sourceHasIt = migration !== undefined && !migration.over && sourceIsThere;
+    const sourceHasIt = migration !== undefined && !migration.over && sourceHost === 'There';
     // What may have run here has written since: the source no longer has all of it.
     const neverRan = settling === 'StartFailed' && incoming.arriving === undefined;
     return neverRan && sourceHasIt ? { type: 'giveBack' } : { type: 'finish' };
   }
   if (incoming.type === 'Live') {
-    if (observation === 'Incoming') return { type: 'arrive' };
+    if (observation === 'Incoming')
+      return migration?.source === 'Lost' ? { type: 'startAnew' } : { type: 'arrive' };
     // The process that was to take it over is gone. The source still has the guest's memory, unless the guest may have run here since.
-    if (observation === 'Off' && incoming.arriving === undefined && sourceIsThere)
-      return { type: 'giveBack' };
+    if (observation === 'Off' && incoming.arriving === undefined) {
+      if (sourceHost === 'There') return { type: 'giveBack' };
+      // By post-copy it is placed here before it has surely left there.
+      if (incoming.postCopy === true && sourceHost === 'Away') return { type: 'await' };
+    }
     return { type: 'settle' };
   }
   return { type: 'settle' };
+}
+
+/** It runs here, and not all its memory is here. One that does not answer may itself wait for memory. */
+function isIncomplete({ observation, memory }: TargetFacts, { postCopy }: Incoming): boolean {
+  return postCopy === true && observation !== 'Off' && memory !== 'Whole';
+}
+
+function decideIncomplete({ migration, memory, observation, sourceHost }: TargetFacts): TargetDeed {
+  // Nobody who does not answer is taken for one whose memory is gone.
+  if (memory !== undefined && (migration?.source === 'Lost' || sourceHost === 'Gone'))
+    return { type: 'startAnew' };
+  if (migration === undefined) return { type: 'await' };
+  if (memory === 'Paused' || migration.source === 'Disconnected') return { type: 'listenAnew' };
+  if (observation === 'Unmanageable' || migration.target === 'Arrived') return { type: 'await' };
+  return { type: 'say', state: 'Arrived' };
 }
 
 function decidePreparation({ migration, observation }: TargetFacts, incoming: Incoming): TargetDeed {

@@ -3,7 +3,7 @@ import { MIGRATION_FINALIZERS } from '../../../api/cluster.ts';
 import { Host } from '../../../api/kinds/host.ts';
 import { isOver } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
-import type { GuestObservation } from '../../../drivers/hypervisor/contract.ts';
+import type { Arrival, GuestObservation } from '../../../drivers/hypervisor/contract.ts';
 import type { GuestObject } from '../../guests/kind.ts';
 import { wantedPower } from '../../guests/power.ts';
 import { read } from '../../guests/read.ts';
@@ -26,19 +26,24 @@ export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<Tar
   const arrived = observation.state === 'Incoming' ? seenArrived(world, pass, record) : undefined;
   const { belonging, found } = arrived ?? (await whereItBelongs(world, pass, record, incoming));
   const settling = settlingOf(record, found, observation);
-  const mayGiveBack = belonging === 'Target' && incoming !== undefined && observation.state === 'Off';
+  const memory = await memoryOf(pass, incoming, observation);
+  const mayNeedSource =
+    belonging === 'Target' &&
+    (observation.state === 'Off' || (incoming?.home === true && memory !== undefined && memory !== 'Whole'));
   return {
     found,
     incoming,
     belonging,
     settling,
+    memory,
     observation: observation.state,
     migration: viewOf(pass),
     record:
       record === undefined
         ? undefined
         : { incoming, taken: record.incoming === undefined && record.outgoing === undefined },
-    sourceIsThere: mayGiveBack ? await isOnline(world, incoming.from, pass.signal) : false,
+    sourceHost:
+      mayNeedSource && incoming !== undefined ? await hostState(world, incoming.from, pass.signal) : 'Away',
   };
 }
 
@@ -108,8 +113,28 @@ function settlingOf(
   return isWantedOn || run.live !== undefined ? 'Starting' : 'Settled';
 }
 
-/** Not known is not there: then the guest starts here from its disks. */
-async function isOnline({ guests }: MoveWorld, name: string, signal: AbortSignal): Promise<boolean> {
-  const host = await guests.client.find(Host, { name }, read(signal)).catch(() => undefined);
-  return host?.status?.state === 'Online';
+/** Asked only where the answer matters: once the guest is at home here. */
+async function memoryOf(
+  { mover, handle }: MovePass,
+  incoming: Incoming | undefined,
+  { state }: GuestObservation,
+): Promise<Arrival | undefined> {
+  if (incoming?.postCopy !== true || incoming.home !== true) return undefined;
+  if (state !== 'Running' && state !== 'Paused') return undefined;
+  return mover.live?.arrival(handle).catch(() => undefined);
+}
+
+/** Not known is away: then nothing is given back. */
+async function hostState(
+  { guests }: MoveWorld,
+  name: string,
+  signal: AbortSignal,
+): Promise<TargetFacts['sourceHost']> {
+  try {
+    const state = (await guests.client.find(Host, { name }, read(signal)))?.status?.state ?? 'Gone';
+    if (state === 'Online') return 'There';
+    return state === 'Fenced' || state === 'Gone' ? 'Gone' : 'Away';
+  } catch {
+    return 'Away';
+  }
 }

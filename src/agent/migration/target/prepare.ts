@@ -47,7 +47,7 @@ export async function prepareLive(
   const nics = await mover.plugIn(found, handle);
   const { certificates } = world.peers;
   const from = migration?.status?.sourceHost ?? '';
-  const { channels = 1, compression = 'None' } = migration?.spec ?? {};
+  const { channels = 1, compression = 'None', allowPostCopy: postCopy = false } = migration?.spec ?? {};
   const attachments = { volumes, nics, idBase: world.guests.records.get(handle.id)?.idBase ?? 0 };
   return live.receive(handle, { running: state.running, hardware: state.hardware }, attachments, {
     id: pass.name.uid,
@@ -55,6 +55,7 @@ export async function prepareLive(
     disks: sent,
     channels,
     compression,
+    postCopy,
     ...(certificates === undefined ? {} : { tls: { directory: certificates, peer: from } }),
   });
 }

@@ -131,9 +131,14 @@ async function ask(
   };
 }
 
-/** A guest that has arrived stands paused until it is run here for the first time. */
+/**
+ * A guest that has arrived stands paused until it is run here for the first time. One whose memory follows it is the target's: what stands
+ * here is what it has left, until it is taken back.
+ */
 function stateOf(status: string, record: RunRecord | undefined): RunState {
   const state = runState(status);
+  const hasLeft = record?.outgoing?.postCopy === 'Switched';
+  if (hasLeft && (state === 'Paused' || status === 'finish-migrate')) return 'HandedOver';
   return state === 'Paused' && record?.incoming !== undefined ? 'Incoming' : state;
 }
 

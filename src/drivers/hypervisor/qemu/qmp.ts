@@ -9,12 +9,18 @@ import type { Sockets } from '../../../base/sockets.ts';
 
 export type QmpEvent = { event: string; data: Readonly<Record<string, unknown>> };
 
+/**
+ * `outOfBand`: heard even while QEMU's main loop waits for something, as it does for memory that has not come yet; only a few commands can be.
+ * https://www.qemu.org/docs/master/interop/qmp-spec.html#out-of-band-execution
+ */
+export type ExecuteOptions = { timeoutMs?: number; outOfBand?: boolean };
+
 export type QmpConnection = {
   /** Throws QmpError when QEMU refuses; ReasonedError QmpTimeout (default 5 s), QmpClosed when the connection ended. */
   execute(
     command: string,
     values?: Readonly<Record<string, unknown>>,
-    options?: { timeoutMs?: number },
+    options?: ExecuteOptions,
   ): Promise<unknown>;
   onEvent(listener: (event: QmpEvent) => void): void;
   /** Resolves when the connection has ended, from either side. */
@@ -111,7 +117,8 @@ function converse(stream: Duplex, clock: Clock) {
       if (ended) throw closedError(command);
       lastId += 1;
       const answer = expect(lastId, command, options.timeoutMs ?? defaultTimeoutMs);
-      stream.write(`${JSON.stringify({ execute: command, arguments: values, id: lastId })}\n`);
+      const how = options.outOfBand === true ? 'exec-oob' : 'execute';
+      stream.write(`${JSON.stringify({ [how]: command, arguments: values, id: lastId })}\n`);
       return answer;
     },
     onEvent: (listener) => {

@@ -24,6 +24,8 @@ export type OutgoingRecord = {
   startedMs: number;
   /** Written before QEMU is told: until then what it says of memory is of a transfer before. */
   memoryBegun?: boolean;
+  /** Each written before QEMU is told. Begun: it waits for the switch. Switched: its memory follows it to the target. */
+  postCopy?: 'Begun' | 'Switched';
   failure?: { reason: string; message: string };
 };
 

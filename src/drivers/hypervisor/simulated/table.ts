@@ -40,6 +40,8 @@ export type SimulatedSending = {
   /** Wall clock, ms since the epoch. */
   begunAtMs: number;
   lengthsMs: Record<'Disks' | 'Memory' | 'SwitchingOver', number>;
+  /** Stands still until it is told to switch over. */
+  postCopy?: true;
   /** Why it failed. */
   failed?: string;
 };

@@ -67,6 +67,7 @@ export function createSimulatedTransfer<Request, Hardware>(
     }
     const { failTransferIn, hangTransferIn } = deps.faultOf(handle);
     const phase = phaseOf(sending, clock.now(), hangTransferIn);
+    if (phase === 'AwaitingSwitch') return guest;
     if (failTransferIn !== undefined && isPast(failTransferIn, phase))
       await fail(guest, sending, 'the transfer of this simulated guest was told to fail');
     else if (phase === 'Completed') await handOver(guest, sending);
@@ -137,6 +138,27 @@ export function createSimulatedTransfer<Request, Hardware>(
         follow(handle, sending);
       }),
     progress: async (handle) => progressOf(await catchUp(handle), clock.now(), deps.faultOf(handle)),
+    beginPostCopy: (handle) =>
+      lock(handle.id, async () => {
+        const guest = await bringOn(handle);
+        if (guest?.sending === undefined || guest.state === 'HandedOver') return;
+        await lives.change({ ...guest, sending: { ...guest.sending, postCopy: true } });
+      }),
+    // All memory is there at once: what could go wrong after the switch is told of real machines.
+    switchOver: (handle) =>
+      lock(handle.id, async () => {
+        const guest = await bringOn(handle);
+        const { sending } = guest ?? {};
+        if (guest === undefined || sending === undefined || guest.state === 'HandedOver') return;
+        if (phaseOf(sending, clock.now(), undefined) === 'AwaitingSwitch') await handOver(guest, sending);
+      }),
+    disconnect: async () => {},
+    reconnect: async () => {},
+    arrival: async (handle) => {
+      const { receiving } = (await lives.living(handle.id)) ?? {};
+      return receiving === undefined || (await meeting.isWhole(receiving)) ? 'Whole' : 'Waited';
+    },
+    listenAnew: async () => undefined,
     adjust: async () => {},
     cancel: (handle) =>
       lock(handle.id, async () => {
@@ -198,19 +220,21 @@ export function createMeeting({ files, meeting }: { files: TableFiles; meeting: 
 }
 
 function phaseOf(
-  { begunAtMs, lengthsMs }: SimulatedSending,
+  { begunAtMs, lengthsMs, postCopy }: SimulatedSending,
   nowMs: number,
   hangsIn: MovingPhase | undefined,
-): MovingPhase | 'Completed' {
+): MovingPhase | 'AwaitingSwitch' | 'Completed' {
   let endMs = begunAtMs;
   for (const phase of phases) {
     endMs += lengthsMs[phase];
+    if (phase === 'Memory' && postCopy === true) return 'AwaitingSwitch';
     if (nowMs < endMs || phase === hangsIn) return phase;
   }
   return 'Completed';
 }
 
-function isPast(phase: MovingPhase, current: MovingPhase | 'Completed'): boolean {
+function isPast(phase: MovingPhase, current: ReturnType<typeof phaseOf>): boolean {
+  if (current === 'AwaitingSwitch') return phase === 'Disks';
   return current === 'Completed' || phases.indexOf(current) > phases.indexOf(phase);
 }
 

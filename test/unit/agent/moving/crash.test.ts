@@ -7,7 +7,7 @@ type Pool = 'local' | 'other';
 type Crash = { host: HostName; at: number; when: 'before' | 'after' };
 
 /** A move during which one agent may die at one of its side effects and is started again a little later. */
-async function move(kind: Kind, type: Type, pool: Pool, crash?: Crash) {
+async function move(kind: Kind, type: Type, pool: Pool | 'postCopy', crash?: Crash) {
   const hosts = createHosts();
   hosts.createPool();
   hosts.createPool('other');
@@ -25,7 +25,10 @@ async function move(kind: Kind, type: Type, pool: Pool, crash?: Crash) {
   await hosts.until('it runs on a', () => isReady(hosts, kind) && hosts.ether.isRunning('a', id));
   await hosts.clock.advance(2_000);
   const before = { a: agents.a.crasher.effects().length, b: agents.b.crasher.effects().length };
-  hosts.migrate(kind, nameOf(kind), type, { storage: [{ pool: 'local', target: pool }] });
+  if (pool === 'postCopy') {
+    hosts.ether.busy.add(id);
+    hosts.migrate(kind, nameOf(kind), type, { allowPostCopy: true });
+  } else hosts.migrate(kind, nameOf(kind), type, { storage: [{ pool: 'local', target: pool }] });
 
   if (crash !== undefined) {
     const dying = agents[crash.host];
@@ -57,9 +60,10 @@ describe.each([
   ['VirtualMachine', 'Live', 'local'],
   ['VirtualMachine', 'Offline', 'local'],
   ['Container', 'Offline', 'local'],
+  ['VirtualMachine', 'Live', 'postCopy'],
   ['VirtualMachine', 'Live', 'other'],
 ] as const)(
-  'a %s that moves %s to the pool %s, with an agent killed between any two side effects',
+  'a %s that moves %s (%s), with an agent killed between any two side effects',
   (kind, type, pool) => {
     it.each(['a', 'b'] as const)(
       'on %s: it runs once, whole, on one of both hosts',
@@ -72,7 +76,7 @@ describe.each([
             const { hosts, agents } = await move(kind, type, pool, { host, at, when });
             await rest(hosts);
             const { phase } = hosts.migration()?.status ?? {};
-            if (phase === 'Succeeded') expectWhole(hosts, kind, 'b', pool);
+            if (phase === 'Succeeded') expectWhole(hosts, kind, 'b', pool === 'postCopy' ? 'local' : pool);
             else expectWhole(hosts, kind, 'a');
             await agents.a.stop();
             await agents.b.stop();

@@ -72,10 +72,13 @@ function* sourceFacts(): Generator<SourceFacts & { outgoing: Outgoing }> {
       transfer: [
         { phase: 'Idle' },
         { phase: 'Memory', id: 'm', ...work },
+        { phase: 'AwaitingSwitch', id: 'm', ...work },
+        { phase: 'PostCopy', id: 'm', ...work },
         { phase: 'Completed', id: 'm', ...work },
       ],
       belonging: BELONGINGS,
       wantedOff: [undefined],
+      silent: [false],
       settledThere: [false, true],
       apiIsAway: [false, true],
     });
@@ -108,6 +111,9 @@ describe('the table of the source, whatever the facts', () => {
           current.stop === undefined,
         // After a request that may be under way it is never simply given up.
         giveUp: outgoing.handOver === undefined,
+        // Lets the target go on only after the placement has surely changed.
+        switchOver: belonging === 'Target' && outgoing.handOver === 'Done' && outgoing.givenUp === undefined,
+        startAnew: outgoing.givenUp !== undefined && !['Target', 'Elsewhere', 'Gone'].includes(belonging),
         reclaim: belonging === 'Source' && outgoing.handOver !== undefined,
         cancelTransfer: outgoing.givenUp !== undefined && observation !== 'HandedOver',
         forget: outgoing.givenUp !== undefined,
@@ -134,7 +140,10 @@ function* targetFacts(): Generator<TargetFacts & { incoming: Incoming | undefine
         ({ migration, from: 'a', epoch: 2, made: [], ...JSON.parse(JSON.stringify(move)) }) as Incoming,
     ),
   ];
-  for (const incoming of incomings) {
+  const live = incomings.filter((incoming) => incoming?.type === 'Live' && incoming.failed === undefined);
+  const byPostCopy = live.map((incoming) => ({ ...incoming, postCopy: true }) as Incoming);
+  for (const incoming of [...incomings, ...byPostCopy]) {
+    const followed = incoming?.postCopy === true;
     yield* combinations<TargetFacts & { incoming: Incoming | undefined }>({
       incoming: [incoming],
       record: incoming === undefined ? [undefined, { incoming, taken: true }] : [{ incoming, taken: false }],
@@ -144,7 +153,7 @@ function* targetFacts(): Generator<TargetFacts & { incoming: Incoming | undefine
           over: [false, true],
           deleting: [false, true],
           type: ['Live'],
-          source: [undefined, 'Offering', 'Stopped', 'HandedOver', 'Stayed', 'Released'],
+          source: [undefined, 'Offering', 'Stopped', 'HandedOver', 'Lost', 'Stayed', 'Released'],
           sourceHolds: [false, true],
           target: [undefined, 'Preparing', 'Precopied', 'Ready', 'Settled', 'Failed', 'Cleaned'],
         }),
@@ -152,7 +161,8 @@ function* targetFacts(): Generator<TargetFacts & { incoming: Incoming | undefine
       observation: STATES,
       belonging: BELONGINGS,
       settling: ['Settled', 'Starting', 'StartFailed'],
-      sourceIsThere: [false, true],
+      memory: followed ? ['Coming', 'Whole', undefined] : [undefined],
+      sourceHost: followed ? ['There', 'Away', 'Gone'] : ['There', 'Away'],
     });
   }
 }
@@ -163,7 +173,7 @@ describe('the table of the target, whatever the facts', () => {
     const wrong: unknown[] = [];
     for (const facts of targetFacts()) {
       seen += 1;
-      const { incoming, belonging, migration: current, observation } = facts;
+      const { incoming, belonging, migration: current, observation, memory, sourceHost } = facts;
       const deed = decideTarget(facts);
       const sourceIsDone =
         current === undefined ||
@@ -173,8 +183,19 @@ describe('the table of the target, whatever the facts', () => {
         (current.deleting && !current.sourceHolds);
       const mayBe = {
         arrive: belonging === 'Target' && observation === 'Incoming',
-        settle: belonging === 'Target',
-        finish: belonging === 'Target',
+        // By post-copy the source may still run it: it starts from its disks here only when that is out of the question.
+        settle:
+          belonging === 'Target' &&
+          (incoming?.postCopy !== true ||
+            incoming.type !== 'Live' ||
+            observation !== 'Off' ||
+            incoming.arriving === true ||
+            sourceHost === 'Gone'),
+        // The source keeps what has not come.
+        finish:
+          belonging === 'Target' &&
+          (incoming?.postCopy !== true || observation === 'Off' || memory === 'Whole'),
+        startAnew: belonging === 'Target' && (current?.source === 'Lost' || sourceHost === 'Gone'),
         // Everything made for the guest stays as long as it may still become this host's.
         clean: belonging !== 'Target' && belonging !== 'Unknown' && sourceIsDone,
         // What may have run here does not go back: the source has not what it wrote since.

@@ -30,7 +30,11 @@ export function watched<Request, Hardware>(
 ): HypervisorDriver<Request, Hardware> {
   const observe = async (guest: GuestHandle): Promise<GuestObservation> => {
     if (ether.waiting(host, guest.id) !== undefined) return standing('Incoming');
-    if (ether.transfer(host, guest.id)?.phase === 'Completed') return standing('HandedOver');
+    const { phase = 'Disks' } = ether.transfer(host, guest.id) ?? {};
+    const hasLeft = ['Completed', 'PostCopy', 'PostCopyPaused'].includes(phase);
+    // One that failed at its switch stands still as well.
+    const isStill = phase === 'Failed' && !ether.isRunning(host, guest.id);
+    if (hasLeft || isStill) return standing('HandedOver');
     const found = await driver.observe(guest);
     if (found.state === 'Off') ether.end(host, guest.id);
     return found;
@@ -47,6 +51,7 @@ export function watched<Request, Hardware>(
     },
     kill: async (guest) => {
       ether.stopWaiting(host, guest.id);
+      ether.forgetMemory(host, guest.id);
       ether.forgetTransfer(host, guest.id);
       ether.end(host, guest.id);
       await driver.kill(guest);
@@ -97,7 +102,10 @@ export function movableMachines(
       if (found === undefined) return { phase: 'Idle' };
       const { id, phase } = found;
       if (phase === 'Failed') return { phase, id, reason: 'TransferFailed', message: 'the connection broke' };
-      const left = { Disks: 1_000, Memory: 500, SwitchingOver: 10, Completed: 0 }[phase];
+      const left = {
+        ...{ Disks: 1_000, Memory: 500, SwitchingOver: 10, Completed: 0 },
+        ...{ AwaitingSwitch: 500, PostCopy: 300, PostCopyPaused: 300 },
+      }[phase];
       return {
         phase,
         id,
@@ -107,11 +115,24 @@ export function movableMachines(
         ...(phase === 'Completed' ? { downtimeMs: 20 } : {}),
       };
     },
+    beginPostCopy: async (guest) => ether.beginPostCopy(host, guest.id),
+    switchOver: async (guest) => ether.postCopy(host, guest.id),
+    disconnect: async () => {},
+    reconnect: async (guest) => ether.reconnect(host, guest.id),
+    arrival: async (guest) => {
+      if (!ether.isIncomplete(host, guest.id)) return 'Whole';
+      return ether.isPaused(host, guest.id) ? 'Paused' : 'Coming';
+    },
+    listenAnew: async (guest, { address }) => {
+      ether.listenAnew(host, guest.id);
+      return { address, port: 4_002 };
+    },
     adjust: async () => {},
     cancel: async (guest) => {
-      if (ether.transfer(host, guest.id)?.phase === 'Completed')
-        throw new ReasonedError('HandedOver', 'it has gone');
-      ether.forgetTransfer(host, guest.id);
+      const { phase } = ether.transfer(host, guest.id) ?? {};
+      if (phase === 'Completed') throw new ReasonedError('HandedOver', 'it has gone');
+      if (phase === 'AwaitingSwitch') ether.fail(host, guest.id);
+      else ether.forgetTransfer(host, guest.id);
     },
     takeBack: async (guest, gate) => {
       await gate();

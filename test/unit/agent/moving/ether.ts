@@ -7,7 +7,15 @@ import type { FakeClock } from '../../../world/fakeClock.ts';
 export type Transfer = {
   id: string;
   to: string;
-  phase: 'Disks' | 'Memory' | 'SwitchingOver' | 'Completed' | 'Failed';
+  phase:
+    | 'Disks'
+    | 'Memory'
+    | 'SwitchingOver'
+    | 'AwaitingSwitch'
+    | 'PostCopy'
+    | 'PostCopyPaused'
+    | 'Completed'
+    | 'Failed';
   begunAt: number;
   disks: readonly string[];
 };
@@ -17,6 +25,7 @@ export type Ether = ReturnType<typeof createEther>;
 const DISKS_MS = 1_000;
 const MEMORY_MS = 1_000;
 const SWITCH_MS = 50;
+const POST_COPY_MS = 3_000;
 
 export function createEther(clock: FakeClock) {
   const waiting = new Map<string, { id: string; disks: readonly string[] }>();
@@ -26,6 +35,11 @@ export function createEther(clock: FakeClock) {
   const data = new Map<string, number>();
   const cut = new Set<string>();
   const silent = new Set<string>();
+  /** Guests whose memory changes faster than it is sent. */
+  const busy = new Set<string>();
+  /** Guests that may run on a host before their memory is there. */
+  const incomplete = new Set<string>();
+  const listening = new Set<string>();
   const violations: string[] = [];
   const listeners = new Map<string, (id: string) => void>();
   let latest = 0;
@@ -71,6 +85,10 @@ export function createEther(clock: FakeClock) {
       tell(host, guest);
       return;
     }
+    if (transfer.phase === 'Memory' && busy.has(guest)) {
+      clock.after(MEMORY_MS, () => advance(host, guest, id));
+      return;
+    }
     const next = { Disks: 'Memory', Memory: 'SwitchingOver' } as const;
     if (transfer.phase === 'Disks' || transfer.phase === 'Memory') {
       sending.set(key(host, guest), { ...transfer, phase: next[transfer.phase] });
@@ -78,10 +96,58 @@ export function createEther(clock: FakeClock) {
     } else if (transfer.phase === 'SwitchingOver') switchOver(host, guest, transfer);
   };
 
+  /** Memory follows the guest, unless the link is cut or the process at either end is gone. */
+  const followUp = (host: string, guest: string) => {
+    const transfer = sending.get(key(host, guest));
+    if (transfer?.phase !== 'PostCopy') return;
+    const target = key(transfer.to, guest);
+    const isThere = running.has(target) || waiting.get(target)?.id === transfer.id;
+    const isConnected = !cut.has(transfer.to) && isThere;
+    if (isConnected) incomplete.delete(target);
+    sending.set(key(host, guest), { ...transfer, phase: isConnected ? 'Completed' : 'PostCopyPaused' });
+    tell(host, guest);
+    tell(transfer.to, guest);
+  };
+
   return {
     violations,
     data,
     cut,
+    busy,
+    isIncomplete: (host: string, guest: string) => incomplete.has(key(host, guest)),
+    isPaused: (host: string, guest: string) =>
+      [...sending].some(
+        ([entry, { to, phase }]) => entry.endsWith(`/${guest}`) && to === host && phase === 'PostCopyPaused',
+      ),
+    beginPostCopy: (host: string, guest: string) => {
+      const transfer = sending.get(key(host, guest));
+      if (transfer?.phase !== 'Memory') return;
+      end(host, guest);
+      sending.set(key(host, guest), { ...transfer, phase: 'AwaitingSwitch' });
+      tell(host, guest);
+    },
+    postCopy: (host: string, guest: string) => {
+      const transfer = sending.get(key(host, guest));
+      if (transfer?.phase !== 'AwaitingSwitch') return;
+      switchOver(host, guest, transfer);
+      if (sending.get(key(host, guest))?.phase !== 'Completed') return;
+      sending.set(key(host, guest), { ...transfer, phase: 'PostCopy' });
+      incomplete.add(key(transfer.to, guest));
+      clock.after(POST_COPY_MS, () => followUp(host, guest));
+      tell(transfer.to, guest);
+    },
+    /** As QEMU does when it is called off at the switch: the guest stands still. */
+    fail: (host: string, guest: string) => {
+      const transfer = sending.get(key(host, guest));
+      if (transfer !== undefined) sending.set(key(host, guest), { ...transfer, phase: 'Failed' });
+    },
+    listenAnew: (host: string, guest: string) => void listening.add(key(host, guest)),
+    reconnect: (host: string, guest: string) => {
+      const transfer = sending.get(key(host, guest));
+      if (transfer?.phase !== 'PostCopyPaused' || !listening.has(key(transfer.to, guest))) return;
+      sending.set(key(host, guest), { ...transfer, phase: 'PostCopy' });
+      clock.after(POST_COPY_MS, () => followUp(host, guest));
+    },
     /** Hosts that no longer answer, without the connection being broken. */
     silent,
     latest: () => latest,
@@ -110,7 +176,27 @@ export function createEther(clock: FakeClock) {
       sending.set(key(host, guest), { ...transfer, phase: 'Disks', begunAt: clock.monotonic() });
       clock.after(DISKS_MS, () => advance(host, guest, transfer.id));
     },
-    forgetTransfer: (host: string, guest: string) => void sending.delete(key(host, guest)),
+    forgetTransfer: (host: string, guest: string) => {
+      const { phase, to } = sending.get(key(host, guest)) ?? {};
+      const isNeeded = phase === 'PostCopy' || phase === 'PostCopyPaused';
+      const target = key(to ?? '', guest);
+      if (isNeeded && running.has(target) && incomplete.has(target))
+        violations.push(`${host} let go of memory that ${guest} still needs`);
+      sending.delete(key(host, guest));
+    },
+    /** The process of a guest has died on this host, whatever it was doing. */
+    die: (host: string, guest: string) => {
+      sending.delete(key(host, guest));
+      waiting.delete(key(host, guest));
+      incomplete.delete(key(host, guest));
+      end(host, guest);
+      for (const [entry, transfer] of sending) {
+        if (entry.endsWith(`/${guest}`) && transfer.phase === 'PostCopy')
+          sending.set(entry, { ...transfer, phase: 'PostCopyPaused' });
+      }
+    },
+    /** Its process has ended, and what it waited for with it. */
+    forgetMemory: (host: string, guest: string) => void incomplete.delete(key(host, guest)),
     /** What is left on hosts of processes that are not the running guest. */
     shells: () => [
       ...waiting.keys(),

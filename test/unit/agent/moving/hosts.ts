@@ -19,7 +19,10 @@ import type { World } from '../../../../src/base/world.ts';
 import type { Client } from '../../../../src/client/contract.ts';
 import { createMemoryClient, type MemoryRequest } from '../../../../src/client/memory.ts';
 import type { MachineHardware, MachineRequest } from '../../../../src/drivers/hypervisor/contract.ts';
-import { createSimulatedHypervisor } from '../../../../src/drivers/hypervisor/simulated/driver.ts';
+import {
+  createSimulatedHypervisor,
+  type SimulatedHypervisor,
+} from '../../../../src/drivers/hypervisor/simulated/driver.ts';
 import {
   simulatedContainers,
   simulatedMachines,
@@ -57,6 +60,7 @@ export function createHosts() {
   const disks = { a: new Map() as Disk, b: new Map() as Disk, shared: new Map() as Disk };
   const plugs = { a: new Map() as Plugs, b: new Map() as Plugs };
   const requests = new Map<string, { request: MachineRequest; hardware: MachineHardware }>();
+  const machinesOf = new Map<HostName, SimulatedHypervisor<MachineRequest, MachineHardware>>();
   const handlers = new Map<string, Parameters<Peers['serve']>[0]>();
   const wires = new Map<string, Duplex[]>();
   const poolFaults: { a: { full?: boolean }; b: { full?: boolean } } = { a: {}, b: {} };
@@ -136,6 +140,7 @@ export function createHosts() {
       latency: {},
       faults,
     });
+    machinesOf.set(host, simulated);
     const machines = movableMachines(host, ether, simulated, requests);
     const acts = ['start', 'shutdown', 'kill', 'remove'] as const;
     const transfer = machines.transfer;
@@ -148,6 +153,10 @@ export function createHosts() {
               transfer: crasher.wrap('transfer', transfer, [
                 'receive',
                 'send',
+                'beginPostCopy',
+                'switchOver',
+                'reconnect',
+                'listenAnew',
                 'cancel',
                 'takeBack',
                 'arrive',
@@ -367,6 +376,11 @@ export function createHosts() {
           assignedAt: '2026-01-01T00:00:00Z',
         },
       );
+    },
+    /** The process of a machine dies on this host. */
+    crash: async (host: HostName, id: string) => {
+      ether.die(host, id);
+      await machinesOf.get(host)?.end(id, 'Crashed');
     },
     cancel: () => user.delete(Migration, { namespace: 'default', name: 'move' }),
     migration: () => find(Migration, 'move'),

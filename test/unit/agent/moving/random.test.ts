@@ -22,8 +22,9 @@ const event = fc.record({
   ),
 });
 
-const move = fc.constantFrom<[Kind, Type]>(
+const move = fc.constantFrom<[Kind, Type, 'postCopy'?]>(
   ['VirtualMachine', 'Live'],
+  ['VirtualMachine', 'Live', 'postCopy'],
   ['VirtualMachine', 'Offline'],
   ['Container', 'Offline'],
 );
@@ -31,7 +32,7 @@ const move = fc.constantFrom<[Kind, Type]>(
 describe('a move with anything that can go wrong, at any time', () => {
   it('leaves one guest, whole, on one of both hosts, and nothing of it on the other', async () => {
     await fc.assert(
-      fc.asyncProperty(move, fc.array(event, { maxLength: 4 }), async ([kind, type], events) => {
+      fc.asyncProperty(move, fc.array(event, { maxLength: 4 }), async ([kind, type, how], events) => {
         const { hosts, ...agents } = await runningGuest(kind);
         const running: Record<HostName, RunningHost | undefined> = agents;
         const id = hosts.idOf(kind, nameOf(kind));
@@ -44,7 +45,8 @@ describe('a move with anything that can go wrong, at any time', () => {
         hosts.api.intercept = () => {
           if (hosts.clock.monotonic() < awayUntil) throw new ApiError(0, 'Unreachable', 'away');
         };
-        hosts.migrate(kind, nameOf(kind), type);
+        if (how === 'postCopy') hosts.ether.busy.add(id);
+        hosts.migrate(kind, nameOf(kind), type, how === 'postCopy' ? { allowPostCopy: true } : {});
         for (let step = 0; step <= 420; step += 1) {
           for (const { at, what } of events) {
             if (at !== step) continue;
@@ -63,6 +65,7 @@ describe('a move with anything that can go wrong, at any time', () => {
           await pause(STEP_MS);
         }
         hosts.ether.cut.clear();
+        hosts.ether.busy.clear();
         await hosts.until('the move is over', () => hosts.migration() === undefined || isOver(hosts));
         for (let passed = 0; passed < 60_000; passed += 2_000) await pause(2_000);
 
@@ -79,7 +82,7 @@ describe('a move with anything that can go wrong, at any time', () => {
         await running.a?.stop();
         await running.b?.stop();
       }),
-      { numRuns: 40, seed: 20_260_101 },
+      { numRuns: 50, seed: 20_260_101 },
     );
   }, 300_000);
 });

@@ -86,6 +86,11 @@ export async function announce(monitor: QmpConnection): Promise<void> {
   await unlessRefused(monitor.execute('announce-self', times));
 }
 
+/** Where memory is sent to; an IPv6 address goes into brackets. */
+export function uriOf(address: string, port: number): string {
+  return `tcp:${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
 /** Tries ports until QEMU could listen on one. Throws QmpError with QEMU's last word. */
 export async function listenOn(
   { world, transferPorts: { first, count } }: Pick<QemuContext, 'world' | 'transferPorts'>,

@@ -25,9 +25,11 @@ import {
   listenOn,
   tlsOf,
   unlessRefused,
+  uriOf,
   useCertificates,
 } from './channel.ts';
 import { migrationFacts } from './facts.ts';
+import { allowPostCopy, arrivalOf } from './postCopy.ts';
 
 export type Receiving = {
   guest: GuestHandle;
@@ -85,17 +87,18 @@ async function recordOf({ world }: QemuContext, guest: GuestHandle): Promise<Run
 async function openDoors(
   context: QemuContext,
   monitor: QmpConnection,
-  { address, disks, tls, ...method }: ReceiveOptions,
+  { address, disks, tls, postCopy, ...method }: ReceiveOptions,
 ): Promise<TransferPlace> {
   await useCertificates(monitor, tls, 'server');
   await agreeOn(monitor, method, {
     capabilities: { 'late-block-activate': true },
     parameters: tlsOf(tls, 'server'),
   });
+  if (postCopy === true) await allowPostCopy(monitor);
   const exported =
     disks.length === 0 ? undefined : await exportDisks(context, monitor, { address, disks, tls });
   const port = await listenOn(context, (candidate) =>
-    monitor.execute('migrate-incoming', { uri: `tcp:${hostPart(address)}:${candidate}` }),
+    monitor.execute('migrate-incoming', { uri: uriOf(address, candidate) }),
   );
   return { address, port, ...(exported === undefined ? {} : { disks: exported }) };
 }
@@ -123,11 +126,6 @@ async function exportDisks(
   return { port, exports: Object.fromEntries(disks.map((disk) => [disk, disk])) };
 }
 
-/** An IPv6 address goes into brackets. */
-function hostPart(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
-}
-
 /**
  * Runs the guest that has arrived. Its mark is taken away after `cont`: until then it counts as on its way, and one that runs counts as
  * running whatever its mark says. Throws ReasonedError NotArrived, and what the gate throws.
@@ -141,9 +139,9 @@ export async function arriveGuest(
   if (seen === undefined) throw new ReasonedError('NotArrived', `${guest.name} is not on this host`);
   const { monitor, state } = seen;
   if (state !== 'Running') {
-    const { status } = await migrationFacts(monitor);
-    if (state !== 'Incoming' || status !== 'completed') {
-      throw new ReasonedError('NotArrived', `the memory of ${guest.name} has not come whole (${status})`);
+    const facts = await migrationFacts(monitor);
+    if (state !== 'Incoming' || arrivalOf(facts) === 'Waited') {
+      throw new ReasonedError('NotArrived', `the memory of ${guest.name} has not come (${facts.status})`);
     }
     // Whoever still holds an export must not write once the guest does.
     await unlessRefused(monitor.execute('nbd-server-stop'));
@@ -151,7 +149,8 @@ export async function arriveGuest(
     await monitor.execute('cont');
     await announce(monitor);
   }
-  await dropCertificates(monitor);
+  // What comes after it may have to come over another connection.
+  if (arrivalOf(await migrationFacts(monitor)) === 'Whole') await dropCertificates(monitor);
   const { incoming: _arrived, ...record } = await recordOf(context, guest);
   await writeRecord(context.world.files, guest, record);
 }

@@ -7,7 +7,7 @@ import { ReasonedError } from '../../../../base/outcome.ts';
 import type { TransferLimits, TransferProgress } from '../../contract.ts';
 import type { QmpConnection } from '../qmp.ts';
 import type { OutgoingRecord } from '../record.ts';
-import { agreeOn, tlsOf, useCertificates } from './channel.ts';
+import { agreeOn, tlsOf, uriOf, useCertificates } from './channel.ts';
 import { beginMirrors, completeMirrors, copyFailed, keepUp, limitMirrors } from './disks.ts';
 import { type MigrationFacts, type MirrorFacts, migrationFacts, mirrorFacts } from './facts.ts';
 
@@ -41,6 +41,11 @@ export function isMoving({ status }: Pick<MigrationFacts, 'status'>): boolean {
   return moving.has(status);
 }
 
+/** Where the guest cannot be called back: its memory is the target's, or follows it there. */
+export function hasLeft({ status }: Pick<MigrationFacts, 'status'>): boolean {
+  return status === 'completed' || status.startsWith('postcopy');
+}
+
 export type AdvanceDeps = {
   clock: Clock;
   /** Durable when it resolves. */
@@ -52,14 +57,17 @@ export async function advance(deps: AdvanceDeps, sending: Sending): Promise<bool
   const { monitor, outgoing } = sending;
   const { migration, mirrors } = await standing(sending);
   const { status } = migration;
-  if (status === 'completed') return false;
+  if (hasLeft(migration)) return false;
   if (status === 'failed' || status === 'cancelled') {
+    // Some versions of QEMU let it run on here by themselves: it is the target's by now, until that gives it back.
+    if (outgoing.postCopy === 'Switched') await monitor.execute('stop');
     throw new ReasonedError('TransferFailed', `QEMU could not send the memory: ${migration.error ?? status}`);
   }
   const failed = mirrors.find(({ state }) => state === 'Failed');
   if (failed !== undefined) throw copyFailed(failed.error);
   if (status === 'pre-switchover') {
     await completeMirrors(monitor, deps.clock);
+    if (outgoing.postCopy === 'Begun') return false;
     await monitor.execute('migrate-continue', { state: 'pre-switchover' });
     return false;
   }
@@ -89,17 +97,19 @@ async function sendMemory(monitor: QmpConnection, { place, options }: OutgoingRe
     capabilities: {
       'pause-before-switchover': true,
       'auto-converge': options.autoConverge,
+      'postcopy-ram': options.postCopy,
       xbzrle: options.compression === 'XBZRLE',
     },
     parameters: { ...limitsOf(options), ...tlsOf(options.tls, 'client') },
   });
-  const host = place.address.includes(':') ? `[${place.address}]` : place.address;
-  await monitor.execute('migrate', { uri: `tcp:${host}:${place.port}` });
+  await monitor.execute('migrate', { uri: uriOf(place.address, place.port) });
 }
 
 function limitsOf({ bytesPerSecond, downtimeMs }: TransferLimits): Readonly<Record<string, number>> {
   return {
     'max-bandwidth': bytesPerSecond ?? unlimited,
+    // Of what is not asked for; 0 is no limit.
+    'max-postcopy-bandwidth': bytesPerSecond ?? 0,
     'downtime-limit': Math.min(2_000_000, Math.max(1, Math.round(downtimeMs))),
   };
 }
@@ -113,14 +123,14 @@ export async function adjustLimits(monitor: QmpConnection, limits: TransferLimit
 /** In the words of the contract. */
 export function progressOf(
   { migration, mirrors }: Standing,
-  { id, startedMs }: OutgoingRecord,
+  { id, startedMs, postCopy }: OutgoingRecord,
   now: number,
 ): TransferProgress {
   const { status, downtimeMs } = migration;
   const sum = (pick: (mirror: MirrorFacts) => number) => mirrors.reduce((total, one) => total + pick(one), 0);
   const begun = status !== 'none';
   return {
-    phase: phaseOf(status),
+    phase: phaseOf(status, postCopy, mirrors),
     id,
     transferredBytes: (begun ? migration.transferredBytes : 0) + sum(({ copiedBytes }) => copiedBytes),
     remainingBytes:
@@ -130,8 +140,16 @@ export function progressOf(
   };
 }
 
-function phaseOf(status: string): 'Disks' | 'Memory' | 'SwitchingOver' | 'Completed' {
+function phaseOf(
+  status: string,
+  postCopy: OutgoingRecord['postCopy'],
+  mirrors: readonly MirrorFacts[],
+): Exclude<TransferProgress['phase'], 'Idle' | 'Failed'> {
   if (status === 'completed') return 'Completed';
+  if (status === 'postcopy-paused') return 'PostCopyPaused';
+  if (postCopy === 'Switched') return 'PostCopy';
+  const isWaiting = postCopy === 'Begun' && status === 'pre-switchover';
+  if (isWaiting && mirrors.every(({ state }) => state === 'Done')) return 'AwaitingSwitch';
   if (status === 'pre-switchover' || status === 'device') return 'SwitchingOver';
   return moving.has(status) ? 'Memory' : 'Disks';
 }

@@ -19,8 +19,9 @@ import { writeRecord } from '../record.ts';
 import { announce, dropCertificates, unlessRefused } from './channel.ts';
 import { createConductor, type StandingGuest, standingGuest } from './conductor.ts';
 import { dropMirrors } from './disks.ts';
+import { arrival, beginPostCopy, disconnect, listenAnew, reconnect, switchOver } from './postCopy.ts';
 import { arriveGuest, receiveGuest } from './receive.ts';
-import { adjustLimits, isMoving, progressOf, standing } from './send.ts';
+import { adjustLimits, hasLeft, isMoving, progressOf, standing } from './send.ts';
 
 /** A cancelled transfer lets the guest run on within this, milliseconds. */
 const cancelMs = 30_000;
@@ -52,6 +53,15 @@ export function createTransfer(
       if (outgoing.failure !== undefined) return { phase: 'Failed', id: outgoing.id, ...outgoing.failure };
       return progressOf(await standing({ monitor: seen.monitor, outgoing }), outgoing, clock.now());
     },
+    beginPostCopy: async (guest) => {
+      await conductor.alone(guest, () => beginPostCopy(context, guest));
+      await conductor.step(guest);
+    },
+    switchOver: (guest) => conductor.alone(guest, () => switchOver(context, guest)),
+    disconnect: (guest) => conductor.alone(guest, () => disconnect(context, guest)),
+    reconnect: (guest, place) => conductor.alone(guest, () => reconnect(context, guest, place)),
+    arrival: (guest) => arrival(context, guest),
+    listenAnew: (guest, { address }) => listenAnew(context, guest, address),
     adjust: async (guest, limits) => {
       const { monitor } = await standingGuest(context, guest);
       await adjustLimits(monitor, limits);
@@ -101,7 +111,7 @@ async function cancel(context: QemuContext, guest: GuestHandle): Promise<void> {
     const { outgoing } = seen.record;
     if (outgoing === undefined) return;
     const { migration } = await standing({ monitor: seen.monitor, outgoing });
-    if (migration.status === 'completed') {
+    if (hasLeft(migration)) {
       throw new ReasonedError('HandedOver', `${guest.name} has left: all its memory is on the other host`);
     }
     if (!isMoving(migration)) return forget(context, guest, seen);

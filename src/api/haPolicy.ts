@@ -75,6 +75,12 @@ export const clusterPolicyFields = {
   ),
   maxConcurrentFences: haPolicyFields.maxConcurrentFences,
   selfFenceWithoutWatchdog: haPolicyFields.selfFenceWithoutWatchdog,
+  selfFenceOfPausableHosts: Type.Optional(
+    oneOf(
+      ['GuestsMayRunTwice', 'Deny'],
+      'For laboratories alone. GuestsMayRunTwice: a host that is itself a virtual machine is believed to have fenced itself, though whoever pauses and resumes it makes its guests run twice. Deny when absent.',
+    ),
+  ),
   haPaused: Type.Optional(
     oneOf(['Freeze'], 'Nothing is fenced or started elsewhere; hosts fence themselves all the same.'),
   ),

@@ -76,6 +76,15 @@ export function judgeFencing(
   const broken = problems.flat();
   const { watchdog } = host.status?.keeper ?? {};
   const isBelieved = watchdog !== 'None' || facts.policy.spec.selfFenceWithoutWatchdog === 'Allow';
+  if (watchdog !== undefined && isBelieved && mayBePaused(host, facts.policy))
+    return {
+      status: 'False',
+      reason: 'PausableHost',
+      message: [
+        `${name} is itself a virtual machine and may be paused while its guests run elsewhere: add a FenceDevice that switches it off`,
+        ...broken,
+      ].join('; '),
+    };
   if (watchdog !== undefined && isBelieved)
     return {
       status: 'True',
@@ -84,6 +93,14 @@ export function judgeFencing(
     };
   const remedy = `when ${name} is lost nothing proves it and its guests wait for a person: add a FenceDevice that cuts its power, or a watchdog`;
   return { status: 'False', reason: 'NothingProves', message: [remedy, ...broken].join('; ') };
+}
+
+/** By the flag that keepers go by too (hypervisor, CPUID leaf 1). */
+function mayBePaused({ status }: Host, { spec }: ClusterPolicy): boolean {
+  return (
+    status?.cpu?.flags?.includes('hypervisor') === true &&
+    spec.selfFenceOfPausableHosts !== 'GuestsMayRunTwice'
+  );
 }
 
 function problemOf(name: string, host: string, device: Stored<FenceDevice> | undefined): string[] {

@@ -18,20 +18,19 @@ export type LeaseRead = {
   endedAt: number;
 };
 
-/** Never from a cache: no resourceVersion is asked for. `knownVotes`: a self-fence of a host that counts otherwise proves nothing. */
+/**
+ * Never from a cache: no resourceVersion is asked for. `knownVotes`: a self-fence of a host that counts otherwise proves nothing. `trustsPausable`:
+ * that of a host that may be paused does.
+ */
 export async function readLeases(
   client: Client,
   clock: Clock,
-  {
-    signal,
-    timeoutMs,
-    knownVotes,
-  }: { signal: AbortSignal; timeoutMs: number; knownVotes: ReadonlySet<number> },
+  { signal, timeoutMs, ...trust }: Trust & { signal: AbortSignal; timeoutMs: number },
 ): Promise<LeaseRead> {
   const startedAt = clock.monotonic();
   const { items } = await client.list(Lease, { namespace: SYSTEM_NAMESPACE, signal, timeoutMs });
   const endedAt = clock.monotonic();
-  const found = items.flatMap((lease) => hostLeaseOf(lease, knownVotes) ?? []);
+  const found = items.flatMap((lease) => hostLeaseOf(lease, trust) ?? []);
   return {
     ...{ startedAt, endedAt },
     leases: found.map(({ lease }) => lease),
@@ -39,9 +38,11 @@ export async function readLeases(
   };
 }
 
+type Trust = { knownVotes: ReadonlySet<number>; trustsPausable: boolean };
+
 function hostLeaseOf(
   { metadata }: Stored<Lease>,
-  knownVotes: ReadonlySet<number>,
+  { knownVotes, trustsPausable }: Trust,
 ): { lease: HostLease; votesVersion: number } | undefined {
   if (!metadata.name.startsWith(PREFIX)) return undefined;
   const statement = readStatement(metadata);
@@ -52,7 +53,7 @@ function hostLeaseOf(
     lease: {
       ...rest,
       host: metadata.name.slice(PREFIX.length),
-      pausable: pausable || !knownVotes.has(votesVersion),
+      pausable: (pausable && !trustsPausable) || !knownVotes.has(votesVersion),
       guarded: new Set(guarded),
       version: metadata.resourceVersion,
     },

@@ -96,6 +96,7 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
       signal,
       readLeases(client, clock, {
         ...{ signal, knownVotes: known },
+        trustsPausable: policy.spec.selfFenceOfPausableHosts === 'GuestsMayRunTwice',
         timeoutMs: Math.min(REQUEST_TIMEOUT_MS, timings.leaseDuration / 2),
       }),
     );

@@ -44,6 +44,7 @@ export type Machine = {
   isCut: boolean;
   hears: string[];
   watchdog: boolean;
+  pausable: boolean;
   running: Map<string, number>;
   acknowledgedAt: number;
   sequence: number;
@@ -179,8 +180,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     one.sequence += 1;
     const annotations = writeStatement({
       ...{ bootID: bootOf(one), term: one.term, sequence: one.sequence, sentAt: now },
-      ...{ acknowledgedAt: one.acknowledgedAt, armed: one.watchdog, pausable: false, hears: one.hears },
-      ...{ timings: DEFAULT_HA_TIMINGS, guarded },
+      ...{ acknowledgedAt: one.acknowledgedAt, armed: one.watchdog, hears: one.hears },
+      ...{ timings: DEFAULT_HA_TIMINGS, guarded, pausable: one.pausable },
       votesVersion: policy()?.status?.votes?.version ?? 0,
     });
     // The agent's beside the keeper's.
@@ -225,7 +226,13 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     lab.silent.add(name);
     machines.set(name, {
       ...{ name, boots: 1, term: 1, isOn: true, isCut: false, hears: [], watchdog: true, running: new Map() },
-      ...{ acknowledgedAt: 0, sequence: 0, hasFencedItself: false, machineID: `machine-${name}` },
+      ...{
+        acknowledgedAt: 0,
+        sequence: 0,
+        hasFencedItself: false,
+        pausable: false,
+        machineID: `machine-${name}`,
+      },
     });
   }
   lab.addHosts(

@@ -24,20 +24,25 @@ const broken: FenceDeviceStatus = {
 };
 
 type Story = {
+  flags?: string[];
   devices?: readonly Stored<FenceDevice>[];
   keeper?: HostStatus['keeper'];
   levels?: string[][];
   policy?: ClusterPolicySpec;
 };
 
-function judge({ devices = [], keeper, levels, policy = {} }: Story) {
+function judge({ devices = [], keeper, levels, policy = {}, flags = [] }: Story) {
+  const cpu = { count: 1, virtualization: 'none', accelerator: 'tcg', flags } as const;
   const spec =
     levels === undefined ? {} : { fencing: { levels: levels.map((names) => ({ devices: names })) } };
-  return judgeFencing(host('a', keeper === undefined ? {} : { keeper }, { spec }), {
-    policy: { apiVersion: API, kind: 'ClusterPolicy', metadata: { name: 'default' }, spec: policy },
-    named: devices.filter(({ spec: { hosts } }) => hosts.some(({ name }) => name === 'a')),
-    device: (name) => devices.find(({ metadata }) => metadata.name === name),
-  });
+  return judgeFencing(
+    host('a', { cpu: { ...cpu, flags }, ...(keeper === undefined ? {} : { keeper }) }, { spec }),
+    {
+      policy: { apiVersion: API, kind: 'ClusterPolicy', metadata: { name: 'default' }, spec: policy },
+      named: devices.filter(({ spec: { hosts } }) => hosts.some(({ name }) => name === 'a')),
+      device: (name) => devices.find(({ metadata }) => metadata.name === name),
+    },
+  );
 }
 
 describe('FencingReady', () => {
@@ -69,6 +74,16 @@ describe('FencingReady', () => {
       { policy: { selfFenceWithoutWatchdog: 'Allow' } },
       'NothingProves',
     ],
+    [
+      'is True by a watchdog of a virtual machine in a laboratory',
+      {
+        keeper: armed,
+        flags: ['hypervisor'],
+        policy: { selfFenceOfPausableHosts: 'GuestsMayRunTwice' },
+      },
+      'SelfFencing',
+    ],
+    ['is False by a watchdog of a virtual machine', { keeper: armed, flags: ['hypervisor'] }, 'PausableHost'],
     ['is False by a switch port', { devices: [device('x', { ...well, reach: 'Fabric' })] }, 'NothingProves'],
     ['is False by a device that was never tested', { devices: [device('x')] }, 'NothingProves'],
     [
@@ -77,7 +92,10 @@ describe('FencingReady', () => {
       'NothingProves',
     ],
   ])('%s', (_, story, reason) => {
-    expect(judge(story)).toMatchObject({ status: reason === 'NothingProves' ? 'False' : 'True', reason });
+    expect(judge(story)).toMatchObject({
+      status: ['DeviceReady', 'SelfFencing'].includes(reason) ? 'True' : 'False',
+      reason,
+    });
   });
 
   it('names devices that do not exist, and those of other hosts', () => {

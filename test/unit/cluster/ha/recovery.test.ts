@@ -1,12 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import type { ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { createHaLab, type HaLab } from './haLab.ts';
 
 /** Three hosts that are watched, a guest on `a`, and a device for each host's power. */
-async function cluster({ devices = true }: { devices?: boolean } = {}): Promise<HaLab> {
+async function cluster({
+  devices = true,
+  policy = {},
+}: {
+  devices?: boolean;
+  policy?: ClusterPolicySpec;
+} = {}): Promise<HaLab> {
   const lab = await createHaLab();
   if (devices) for (const name of ['a', 'b', 'c']) lab.addDevice(`bmc-${name}`, { name, plug: name });
   await lab.lead();
-  await lab.switchOn();
+  await lab.switchOn(policy);
   await lab.addGuest('db', 'a');
   expect(lab.whereRuns('db')).toEqual(['a']);
   return lab;
@@ -68,6 +75,29 @@ describe('a host whose power fails', () => {
       placement: { host: 'a', epoch: 1 },
       ha: { state: 'Fencing', reason: 'WaitingForProof' },
     });
+    await lab.resign();
+  });
+});
+
+describe('a host that is itself a virtual machine', () => {
+  it('has proven nothing by its silence: it may have been paused', async () => {
+    const lab = await cluster({ devices: false });
+    lab.machine('a').pausable = true;
+    await lab.advance(2_000);
+    lab.cutOff('a');
+    await lab.advance(120_000);
+    expect(lab.ha('a')?.proof).toBeUndefined();
+    expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', epoch: 1 });
+    await lab.resign();
+  });
+
+  it('is believed in a laboratory that says so', async () => {
+    const lab = await cluster({ devices: false, policy: { selfFenceOfPausableHosts: 'GuestsMayRunTwice' } });
+    lab.machine('a').pausable = true;
+    await lab.advance(2_000);
+    lab.cutOff('a');
+    expect(await lab.until('it runs elsewhere', elsewhere(lab))).toBeLessThanOrEqual(25_000);
+    expect(lab.ha('a')?.proof).toMatchObject({ kind: 'SelfFence' });
     await lab.resign();
   });
 });

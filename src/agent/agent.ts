@@ -21,6 +21,7 @@ import { createHostReporter, type HostReporter } from './host/report.ts';
 import { openIdRanges } from './idRanges.ts';
 import { describeHost, remember } from './memory.ts';
 import type { AgentOptions } from './options.ts';
+import { connectWitness } from './witness.ts';
 
 export type { AgentDrivers, AgentOptions } from './options.ts';
 
@@ -87,7 +88,8 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   });
   watchCluster(manager, controlPlane, world);
   watchHost(manager, host, reporter.observe);
-  const controllers = connectControllers({ ...options, ...memory, lease, reporter, idRanges, signal });
+  const connect = options.witness === true ? connectWitness : connectControllers;
+  const controllers = connect({ ...options, ...memory, lease, reporter, idRanges, signal });
   guarding = controllers.guarding;
   guarding.changed.listen(() => reporter.touch());
   for (const part of [records, presence, memory.pools, memory.images, controlPlane]) {

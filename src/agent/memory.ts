@@ -56,7 +56,7 @@ export async function remember({ world, stateDirectory, drivers, hostFacts }: Ag
 
 /** What the Host is told now. */
 export function describeHost(
-  { config, version, drivers, world }: AgentOptions,
+  { config, version, drivers, world, witness = false }: AgentOptions,
   { records, controlPlane, facts, presence, stock, pools, images }: Memory,
   stage: Pick<HostView, 'started' | 'beginning' | 'keeper'>,
   { status = {}, metadata }: Stored<Host>,
@@ -65,6 +65,7 @@ export function describeHost(
     facts,
     version,
     config,
+    witness,
     ...stage,
     machines: stock.machines(),
     containers: stock.containers(),

@@ -49,6 +49,8 @@ export type AgentOptions = {
   identity?: PeerIdentity;
   /** What kills guests with `ha` when nobody hears the host; absent on hosts that exist only on paper. */
   keeper?: KeeperLink;
+  /** It votes and runs no guests. */
+  witness?: boolean;
   /** What the machine is; read once. */
   hostFacts(): Promise<HostFacts>;
 };

@@ -52,6 +52,8 @@ export type ClusterOptions = {
   cluster(): ClusterIdentity;
   /** Raises the incarnation above one that a host has seen. */
   raise(atLeast: number): Promise<void>;
+  /** The host whose machine runs the embedded API server. */
+  embeddedOn?: string;
   /** How fence devices are reached from where the manager runs. */
   fence: FenceProbe & FenceSwitch;
   /** Guests that may move at the same time; 5 when absent. */
@@ -60,7 +62,7 @@ export type ClusterOptions = {
 
 /** Adds placement, hosts, pools, images, operations, migrations, snapshots and fence devices to a manager that is about to run as leader. */
 export function addClusterControllers(options: ClusterOptions): void {
-  const { manager, clock, cluster, raise, fence, parallelMigrations } = options;
+  const { manager, clock, cluster, raise, fence, parallelMigrations, embeddedOn } = options;
   const { informers } = manager;
   const machines = informers.informer(VirtualMachine, { indexes: guestIndexes });
   const containers = informers.informer(Container, { indexes: guestIndexes });
@@ -142,6 +144,7 @@ export function addClusterControllers(options: ClusterOptions): void {
 
   addRecovery(manager, {
     ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger },
+    ...(embeddedOn === undefined ? {} : { embeddedOn }),
     guest: guestOf,
   });
 

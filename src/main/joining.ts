@@ -23,9 +23,27 @@ export function addJoining(program: Command, world: World, script: string): void
       const options = { ...rest, kubeconfig: kubeconfig ?? layoutOf(dataDir).kubeconfig };
       process.exitCode = await runTokenCreate(options, world);
     });
-  program
-    .command('join')
-    .description('make this machine a host of a cluster and run its agent; later without arguments')
+  addJoin(
+    program
+      .command('join')
+      .description('make this machine a host of a cluster and run its agent; later without arguments'),
+    { witness: false },
+    world,
+  );
+  addJoin(
+    program
+      .command('witness')
+      .description(
+        'have this machine vote in high availability without running guests; joins as `join` does',
+      ),
+    { witness: true },
+    world,
+  );
+}
+
+/** Options and act of `join` and `witness`. */
+function addJoin(command: Command, { witness }: { witness: boolean }, world: World): void {
+  command
     .argument('[server]', 'https://HOST:PORT of the API server')
     .option('--token <token>', 'of `vireo token create`')
     .option('--token-file <file>', 'a file that holds it')
@@ -36,11 +54,15 @@ export function addJoining(program: Command, world: World, script: string): void
     .option('--run-dir <dir>', 'sockets (default: derived from --state-dir)')
     .option('--cgroup <path>', 'control group of the guests (default: derived from --state-dir)')
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
-    .option('--no-agent', 'only join: a service manager runs `vireo join --state-dir DIR` from then on')
+    .option(
+      '--no-agent',
+      `only join: a service manager runs \`vireo ${command.name()} --state-dir DIR\` from then on`,
+    )
     .action(async (server, { stateDir, runDir, cgroup, config, name, ...rest }) => {
       const { runJoin } = await import('./roles/join.ts');
       const options = {
         ...rest,
+        witness,
         stateDirectory: resolve(stateDir),
         ...(server === undefined ? {} : { server }),
         ...(name === undefined ? {} : { host: name }),

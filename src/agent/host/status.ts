@@ -21,6 +21,8 @@ export type HostView = {
   machines: HypervisorFacts;
   containers: HypervisorFacts;
   simulated: boolean;
+  /** It votes and runs no guests. */
+  witness: boolean;
   network: NetworkFacts;
   pools: ReadonlyMap<string, PoolState>;
   images: ReadonlyMap<string, ImageState>;
@@ -40,7 +42,7 @@ export type HostView = {
 };
 
 /** The agent's part of the status over what stands there. */
-export function hostStatus({ keeper: _, ...before }: HostStatus, view: HostView): HostStatus {
+export function hostStatus({ keeper: _, witness: __, ...before }: HostStatus, view: HostView): HostStatus {
   const { facts, version, machines, containers, network } = view;
   return {
     ...before,
@@ -62,6 +64,7 @@ export function hostStatus({ keeper: _, ...before }: HostStatus, view: HostView)
     },
     ...inventoryFields(before, view),
     ...keeperField(view.keeper),
+    ...(view.witness ? { witness: true } : {}),
     ...present('address', facts.address),
     ...present('bootID', facts.bootID),
     ...present('machineID', facts.machineID),

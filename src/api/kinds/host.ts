@@ -58,6 +58,7 @@ const status = object('What the host is and has.', {
   bootID: Type.Optional(text('Boot id of the kernel (proc(5), random/boot_id).', 36)),
   machineID: Type.Optional(text('machine-id(5).', 64)),
   agentVersion: Type.Optional(text('Version of the agent.', 64)),
+  witness: Type.Optional(flag('It votes and runs no guests.')),
   protocolVersion: Type.Optional(
     integer('What the agent expects of the API; a manager understands one more and one less.', 1, 1_000),
   ),

@@ -22,6 +22,7 @@ import type { StoredGuest } from '../guests.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
 import { guestId } from './guestViews.ts';
 import { readLeases } from './leases.ts';
+import { withRedundancy } from './redundancy.ts';
 import { forgetAll, type RoundSources, runRound } from './round.ts';
 import { nextVotes } from './votes.ts';
 
@@ -30,6 +31,8 @@ export type RecoverySources = RoundSources & {
   /** The object as the informers show it now. */
   current(object: Stored<Host> | StoredGuest): Stored<Host> | StoredGuest | undefined;
   clock: Clock;
+  /** The host whose machine runs the embedded API server. */
+  embeddedOn?: string;
 };
 
 /** A write that is not seen by then has been overtaken: its compare-and-swap, and that of whoever was first, keep things right. */
@@ -122,7 +125,10 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     if (result === undefined) return { outcome: again(timings.observation) };
     const outcome = result.quorate ? done : noQuorum(result.silent);
     const soon = unseen.size > 0 ? AGAIN_MS : timings.observation;
-    return { outcome: again(soon), status: statusOf(policy, outcome, now) };
+    const status = statusOf(policy, outcome, now);
+    const at = { now, generation: policy.metadata.generation };
+    const conditions = withRedundancy(status.conditions ?? [], sources.embeddedOn, sources.hosts(), at);
+    return { outcome: again(soon), status: { ...status, conditions } };
   }
 
   function sinceOn(map: Map<string, number>) {

@@ -8,7 +8,7 @@ import type { Stored } from '../../api/meta.ts';
 
 export type Votes = NonNullable<ClusterPolicyStatus['votes']>;
 
-/** More voters would only make majorities slower. */
+/** More voters would only make majorities slower. Witnesses come first: to vote is all they are for. */
 const MOST_VOTERS = 7;
 
 export type VoteFacts = {
@@ -56,7 +56,8 @@ function nameOf({ metadata }: Stored<Host>): string {
 }
 
 function byAge(hosts: readonly Stored<Host>[]): string[] {
-  const born = ({ metadata }: Stored<Host>) => metadata.creationTimestamp ?? '';
+  const born = ({ metadata, status }: Stored<Host>) =>
+    `${status?.witness === true ? '0' : '1'} ${metadata.creationTimestamp ?? ''}`;
   return hosts
     .toSorted((a, b) => (born(a) === born(b) ? (nameOf(a) < nameOf(b) ? -1 : 1) : born(a) < born(b) ? -1 : 1))
     .map(nameOf);

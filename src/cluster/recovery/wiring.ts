@@ -23,6 +23,8 @@ import { recoveryRounds } from './recovery.ts';
 
 export type RecoveryWiring = {
   clock: Clock;
+  /** The host whose machine runs the embedded API server. */
+  embeddedOn?: string;
   fence: FenceProbe & FenceSwitch;
   hosts: Informer<Host>;
   pools: Informer<StoragePool>;
@@ -37,7 +39,7 @@ export type RecoveryWiring = {
 
 export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const { informers } = manager;
-  const { clock, fence, hosts, pools, machines, containers, scheduler, ledger } = wiring;
+  const { clock, fence, hosts, pools, machines, containers, scheduler, ledger, embeddedOn } = wiring;
   const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
   const actions = informers.informer(FenceAction, { indexes: { host: ({ spec }) => [spec.host] } });
   const groups = informers.informer(HAGroup);
@@ -49,6 +51,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   manager.add(
     recoveryRounds({
       ...{ policies, clock },
+      ...(embeddedOn === undefined ? {} : { embeddedOn }),
       hosts: () => hosts.list(),
       guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
       groups: () => groups.list(),

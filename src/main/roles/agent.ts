@@ -15,6 +15,7 @@ import { findKubeconfig } from '../connect.ts';
 import { realDrivers } from '../drivers/real.ts';
 import { simulatedDrivers } from '../drivers/simulated.ts';
 import { parseSimulation, type Simulation } from '../drivers/simulation.ts';
+import { witnessDrivers } from '../drivers/witness.ts';
 import { defaultHostName, firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
 import { keeperLink } from '../keeper/link.ts';
 import type { KeeperPlace } from '../keeper/place.ts';
@@ -32,6 +33,8 @@ export type AgentOptions = {
   configFile?: string;
   host?: string;
   simulate: number;
+  /** It votes and runs no guests. */
+  witness?: boolean;
   /** What goes wrong on simulated hosts. */
   simulationFile?: string;
 };
@@ -74,12 +77,19 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
     cgroupRoot: options.cgroupRoot ?? `vireo/${scope}`,
     scope,
   };
-  const drivers = await realDrivers(places, config, world);
+  const isWitness = options.witness === true;
+  const drivers = isWitness
+    ? await witnessDrivers(options.stateDirectory, world)
+    : await realDrivers(places, config, world);
   const host = options.host ?? defaultHostName();
   const { stateDirectory } = options;
   const keeper = realKeeper(options, { ...places, host, watchdog: config.watchdog }, world);
   const place = { host, stateDirectory, config, drivers, hostFacts: realHostFacts(world) };
-  return makeAgent({ ...place, ...(keeper === undefined ? {} : { keeper }) }, kubeconfig, world);
+  const role = {
+    ...(keeper === undefined ? {} : { keeper }),
+    ...(isWitness ? { witness: true } : {}),
+  };
+  return makeAgent({ ...place, ...role }, kubeconfig, world);
 }
 
 /** It kills by control groups, and reaches the API by a kubeconfig that outlives the agent; a host without either has none. */
@@ -114,7 +124,7 @@ async function simulatedAgent(
 
 type Place = Pick<
   Parameters<typeof createAgent>[0],
-  'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts' | 'keeper'
+  'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts' | 'keeper' | 'witness'
 >;
 
 function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, paper?: Peers) {

@@ -7,6 +7,7 @@ import { ApiError } from '../../client/contract.ts';
 import { type Kubeconfig, loadKubeconfig } from '../../client/kubeconfig.ts';
 import { defaultHostName } from '../hostfacts.ts';
 import { hostKubeconfig, markJoined, readJoined, writeHostKubeconfig } from '../joined.ts';
+import { isRoot } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
 import { type AgentOptions, runAgent } from './agent.ts';
 import { authorityHash, fetchAuthority } from './join/authority.ts';
@@ -20,7 +21,7 @@ export type JoinOptions = Omit<AgentOptions, 'kubeconfig' | 'simulate' | 'simula
   tokenFile?: string;
   caHash?: string;
   caFile?: string;
-  /** False: only join; a service manager runs the agent. */
+  /** False: only join; a service manager runs it. */
   agent: boolean;
 };
 
@@ -32,7 +33,9 @@ const REACH_MS = 60_000;
 export async function runJoin(options: JoinOptions, lifetime: Lifetime, world: World): Promise<void> {
   const host = await joinOnce(options, lifetime.signal, world);
   if (!options.agent) return;
-  const { stateDirectory, runDirectory, cgroupRoot, configFile } = options;
+  const { stateDirectory, runDirectory, cgroupRoot, configFile, witness = false } = options;
+  if (witness && !isRoot())
+    throw new Error('run the witness as root: its keeper must not be ended by others');
   const places = {
     stateDirectory,
     ...(runDirectory === undefined ? {} : { runDirectory }),
@@ -40,7 +43,7 @@ export async function runJoin(options: JoinOptions, lifetime: Lifetime, world: W
     ...(configFile === undefined ? {} : { configFile }),
   };
   const kubeconfig = hostKubeconfig(stateDirectory);
-  await runAgent({ ...places, host, kubeconfig, simulate: 0 }, lifetime, world);
+  await runAgent({ ...places, host, kubeconfig, witness, simulate: 0 }, lifetime, world);
 }
 
 /** Resolves with the name of the Host. Every step may be repeated; the mark that it has joined is written last. */

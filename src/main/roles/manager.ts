@@ -22,11 +22,13 @@ export type ManagerOptions = {
   identity: string;
   /** Guests that may move at the same time; 5 when absent. */
   parallelMigrations?: number;
+  /** The host whose machine runs the embedded API server. */
+  embeddedOn?: string;
 };
 
 /** `ready` resolves when this process leads and its controllers run; `ended` when all has come to its end. */
 export function runManager(
-  { client, identity, parallelMigrations }: ManagerOptions,
+  { client, identity, parallelMigrations, embeddedOn }: ManagerOptions,
   lifetime: Lifetime,
   world: World,
 ): { ready: Promise<void>; ended: Promise<void> } {
@@ -49,6 +51,7 @@ export function runManager(
       ...{ manager, clock: world.clock, cluster: () => cluster, raise },
       fence: fenceProbe(createFenceAgents({ world })),
       ...(parallelMigrations === undefined ? {} : { parallelMigrations }),
+      ...(embeddedOn === undefined ? {} : { embeddedOn }),
     });
     const running = manager.run(signal);
     await Promise.race([manager.informers.synced(signal), running]);

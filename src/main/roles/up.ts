@@ -43,7 +43,8 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
     const isRestart = (await world.files.stat(hostKubeconfig(layout.agent))) !== undefined;
     const kubeconfig = await establish(options, { client, isRestart, signal: lifetime.signal }, world);
     agent = supervise({ name: 'agent', args: agentArgs(options, kubeconfig) }, script, world);
-    const manager = runManager({ client, identity: `up-${process.pid}` }, lifetime, world);
+    const embeddedOn = options.simulate > 0 ? {} : { embeddedOn: options.host ?? defaultHostName() };
+    const manager = runManager({ client, identity: `up-${process.pid}`, ...embeddedOn }, lifetime, world);
     const policies = isRestart ? undefined : installPolicies(client);
     const begun = Promise.all([policies, manager.ready, agent.ready]);
     await Promise.race([begun, aborted(lifetime.signal), manager.ended]);

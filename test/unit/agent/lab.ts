@@ -23,7 +23,7 @@ import type { KindRef, KubeObject, Stored } from '../../../src/api/meta.ts';
 import type { Files } from '../../../src/base/files.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import type { World } from '../../../src/base/world.ts';
-import { createMemoryClient, type MemoryRequest } from '../../../src/client/memory.ts';
+import { createMemoryClient, type MemoryClient, type MemoryRequest } from '../../../src/client/memory.ts';
 import type {
   ContainerHardware,
   ContainerRequest,
@@ -47,7 +47,7 @@ import {
 } from '../../../src/drivers/storage/simulated/pool.ts';
 import type { Manager } from '../../../src/runtime/contract.ts';
 import { createManager } from '../../../src/runtime/engine.ts';
-import { createFakeClock, settle } from '../../world/fakeClock.ts';
+import { createFakeClock, type FakeClock, settle } from '../../world/fakeClock.ts';
 import { seededRandom } from '../../world/seededRandom.ts';
 import { type Crasher, createCrasher } from './crasher.ts';
 import { createFakeNetwork, type Plugs } from './fakeNetwork.ts';
@@ -62,6 +62,10 @@ export type LabOptions = {
   latency?: SimulatedLatency;
   /** The keeper of the host; without one guests with `ha` do not start while there is a ClusterPolicy. */
   keeper?: KeeperLink;
+  /** The host votes and runs no guests. */
+  witness?: boolean;
+  /** The same machine and API, as an earlier story has left them. */
+  before?: { clock: FakeClock; user: MemoryClient; disk: Disk };
   /** Time each change of a pool takes. */
   poolLatencyMs?: number;
 };
@@ -82,9 +86,9 @@ export type RunningAgent = {
 export type Lab = ReturnType<typeof createLab>;
 
 export function createLab(options: LabOptions = {}) {
-  const clock = createFakeClock();
-  const user = createMemoryClient({ clock });
-  const disk: Disk = new Map();
+  const clock = options.before?.clock ?? createFakeClock();
+  const user = options.before?.user ?? createMemoryClient({ clock });
+  const disk: Disk = options.before?.disk ?? new Map();
   const plugs: Plugs = new Map();
   const faults: SimulatedFaults = {};
   const poolFaults: SimulatedPoolFaults = {};
@@ -216,6 +220,7 @@ export function createLab(options: LabOptions = {}) {
       version: 'test',
       drivers,
       ...(options.keeper === undefined ? {} : { keeper: options.keeper }),
+      witness: options.witness ?? false,
       hostFacts: async () => ({
         bootID: 'boot-1',
         machineID: machine.machineID ?? 'machine-1',

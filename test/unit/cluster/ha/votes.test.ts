@@ -22,6 +22,12 @@ describe('votes', () => {
     expect(names(nextVotes(undefined, { hosts, stated: new Map() }))).toBe('ihgfedc');
   });
 
+  it('belong to witnesses before all others, however young', () => {
+    const hosts = [...'ihgfedcb'].map((name, minute) => born(name, minute));
+    const witness = host('w', { witness: true }, { creationTimestamp: '2026-01-02T00:00:00Z' });
+    expect(names(nextVotes(undefined, { hosts: [...hosts, witness], stated: new Map() }))).toBe('wihgfed');
+  });
+
   it('begin above everything that hosts still count by', () => {
     expect(nextVotes(undefined, { hosts: [born('a', 0)], stated: all('abc', 7) }).version).toBe(8);
   });

@@ -11,6 +11,8 @@ const KINDS: Readonly<Record<string, { plural: string; namespaced: boolean }>> =
   vhost: { plural: 'hosts', namespaced: false },
   pool: { plural: 'storagepools', namespaced: false },
   img: { plural: 'images', namespaced: false },
+  fa: { plural: 'fenceactions', namespaced: false },
+  fence: { plural: 'fencedevices', namespaced: false },
 };
 
 const TIMEOUT_MS = 5_000;

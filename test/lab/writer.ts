@@ -2,7 +2,7 @@
  * A guest that shows whether it lives and whether a write was lost: it answers pings, tells by HTTP how far it is, and every tenth of a second
  * writes a numbered record to its second disk, flushed before the next.
  */
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { World } from '../../src/base/world.ts';
 import { buildDemoDisk } from '../../src/drivers/image/demo-disk.ts';
@@ -65,6 +65,21 @@ export async function writingAt(address: string): Promise<Writing | undefined> {
  * Gives the last.
  */
 export async function verifyDisk(volume: string): Promise<Writing> {
+  const last = (await recordsOf(volume)).at(-1);
+  if (last === undefined) throw new Error(`${volume} has no record`);
+  return last;
+}
+
+/** The same, and insists that no boot has written between records of another. Gives the boots in their order. */
+export async function writtenInOrder(volume: string): Promise<string[]> {
+  const boots = (await recordsOf(volume)).map(({ boot }) => boot);
+  const turns = boots.filter((boot, index) => boot !== boots[index - 1]);
+  if (new Set(turns).size !== turns.length)
+    throw new Error(`${volume}: written by turns: ${turns.join(', ')}`);
+  return turns;
+}
+
+async function recordsOf(volume: string): Promise<Writing[]> {
   const raw = `${volume}.check`;
   await must(['qemu-img', 'convert', '-O', 'raw', volume, raw]);
   const file = await open(raw);
@@ -75,6 +90,7 @@ export async function verifyDisk(volume: string): Promise<Writing> {
     };
     const last = await sector(0);
     if (last === undefined) throw new Error(`${volume} has no record`);
+    const records: Writing[] = [];
     for (let number = Math.max(1, last.number - RING + 1); number <= last.number; number += 1) {
       const record = await sector(FIRST_RECORD + (number % RING));
       if (record?.number !== number) {
@@ -82,10 +98,23 @@ export async function verifyDisk(volume: string): Promise<Writing> {
           `${volume}: record ${number} of ${last.number} is lost, ${record?.number} is in its place`,
         );
       }
+      records.push(record);
     }
-    return last;
+    return records;
   } finally {
     await file.close();
+    await rm(raw);
+  }
+}
+
+/** The last record, read beside the machine that has the disk open; undefined before there is one. */
+export async function lastOn(volume: string): Promise<Writing | undefined> {
+  const raw = `${volume}.look`;
+  const from = [`if=${volume}`, `of=${raw}`, `bs=${RECORD_BYTES}`, 'count=1'];
+  await must(['qemu-img', 'dd', '-U', '-f', 'qcow2', '-O', 'raw', ...from]);
+  try {
+    return parse(await readFile(raw, 'latin1'));
+  } finally {
     await rm(raw);
   }
 }

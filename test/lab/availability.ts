@@ -1,0 +1,252 @@
+/** Three real hosts with high availability, a pool they share, and the devices that cut them off. */
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog } from '../../src/base/log.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { must, until } from '../e2e/harness/commands.ts';
+import type { Device, PowerCommands } from './devices/daemon.ts';
+import { IPMI_PASSWORD, IPMI_USER, openIpmi } from './devices/ipmi.ts';
+import { openManagedSwitch, SWITCH_COMMUNITY } from './devices/managed-switch.ts';
+import { openPdu, PDU_COMMUNITY } from './devices/pdu.ts';
+import { type Guest, type Instance, WRITER_IMAGE } from './guests.ts';
+import { type Lab, openLab } from './lab.ts';
+import { buildWriterDisk } from './writer.ts';
+
+export const HA_HOSTS: readonly string[] = ['a', 'b', 'c'];
+
+export type HostHa = {
+  spec?: object;
+  status?: {
+    keeper?: { term: number; watchdog: string; selfFencedAt?: string };
+    ha?: { state: string; proof?: { kind: string } };
+    conditions?: { type: string; status: string; reason: string }[];
+  };
+};
+
+export type Availability = {
+  lab: Lab;
+  haOf(host: string): Promise<HostHa['status']>;
+  /** A management controller of the host; what it does is a real one's work unless `power` is somebody else's. */
+  addIpmi(host: string, power?: PowerCommands): Promise<void>;
+  /** A power strip whose outlets feed the hosts. */
+  addPdu(hosts: readonly string[]): Promise<void>;
+  /** The management side of the switch all hosts are plugged into; returns what takes a host's port down. */
+  addSwitch(hosts: readonly string[]): Promise<{ unplug(host: string): Promise<void> }>;
+  close(): Promise<void>;
+};
+
+/** Names in one lab; `policy` is the spec of its ClusterPolicy. */
+export async function openAvailability(options: {
+  name: string;
+  network: number;
+  policy: string;
+}): Promise<Availability> {
+  const { name, network, policy } = options;
+  const images = join(tmpdir(), 'vireo-lab-images');
+  const ground = join(tmpdir(), `${name}-shared`);
+  const shared = join(ground, 'pool');
+  await buildWriterDisk({ ...realWorld(), log: silentLog }, join(images, WRITER_IMAGE));
+  const lab = openLab({ name, directory: join(tmpdir(), `${name}-lab`), network, images, shared: ground });
+  const devices: Device[] = [];
+  await lab.down();
+  await mkdir(shared, { recursive: true });
+  await lab.up(HA_HOSTS);
+  await lab.apply(foundationsOf({ shared, images, policy }));
+  await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'img', '--all');
+  await until('each host has a keeper', async () => {
+    const { items } = await lab.get<{ items: HostHa[] }>('vhost');
+    return items.every(({ status }) => status?.keeper !== undefined);
+  });
+
+  /** Where devices listen: this machine's end of the lab's network, or the switch itself. */
+  const at = (what: string, port: number) => ({
+    ...{ directory: join(lab.directory, what), address: `10.${network}.0.254` },
+    port: 19_000 + (network % 50) * 10 + port,
+  });
+
+  return {
+    lab,
+    haOf: async (host) => (await lab.get<HostHa>('vhost', host)).status,
+    addIpmi: async (host, power = powerOf(name, host)) => {
+      const device = await openIpmi(at(`bmc-${host}`, HA_HOSTS.indexOf(host)), power);
+      devices.push(device);
+      const parameters = `username: ${IPMI_USER}, lanplus: "1", cipher: "3"`;
+      await lab.apply(
+        deviceOf(`${host}-bmc`, 'fence_ipmilan', device, `ipport: "${device.port}", ${parameters}`, 'bmc', [
+          host,
+        ]),
+      );
+    },
+    addPdu: async (hosts) => {
+      const outlets = new Map(hosts.map((host) => [plugOf(host), powerOf(name, host)]));
+      const device = await openPdu(at('pdu', 5), outlets);
+      devices.push(device);
+      const parameters = `ipport: "${device.port}", snmp_version: 2c`;
+      await lab.apply(
+        deviceOf('strip', 'fence_apc_snmp', device, parameters, 'strip', hosts, (host) =>
+          String(plugOf(host)),
+        ),
+      );
+    },
+    addSwitch: async (hosts) => {
+      const namespace = `${name}-switch`;
+      const address = `10.${network}.0.253`;
+      await must(['ip', '-n', namespace, 'link', 'set', 'lo', 'up']);
+      await must(['ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'br0']);
+      const directory = join(lab.directory, 'managed-switch');
+      const device = await openManagedSwitch({ directory, address, port: 161, namespace });
+      devices.push(device);
+      await lab.apply(
+        deviceOf('ports', 'fence_ifmib', device, 'snmp_version: 2c', 'ports', hosts, (host) => host),
+      );
+      return {
+        unplug: async (host) => {
+          const given = {
+            ip: address,
+            snmp_version: '2c',
+            community: SWITCH_COMMUNITY,
+            plug: host,
+            action: 'off',
+          };
+          const input = Object.entries(given).map(([key, value]) => `${key}=${value}\n`);
+          await must(['fence_ifmib'], { input: input.join('') });
+        },
+      };
+    },
+    close: async () => {
+      await Promise.all(devices.map((one) => one.close()));
+      await lab.down();
+      await rm(ground, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The guest of the lab with `spec.ha`, on the shared pool. */
+export function protectedBy(ha: string, yaml: string): string {
+  return yaml.replace(/spec:( \{|\n {2})/, (spec) => `${spec}ha: ${ha}${spec.endsWith('{') ? ', ' : '\n  '}`);
+}
+
+/** Those of the processes that are not frozen: what is frozen executes nothing. */
+export async function executing(instances: readonly Instance[]): Promise<Instance[]> {
+  const states = await Promise.all(instances.map(async (one) => ({ one, frozen: await isFrozen(one.pid) })));
+  return states.filter(({ frozen }) => !frozen).map(({ one }) => one);
+}
+
+/** Looks all the time how often the guest executes, until it is asked for the moments at which that was more than once. */
+export function watchTwice(guest: Guest): { ends(): Promise<{ looks: number; twice: string[] }> } {
+  let isOver = false;
+  const twice: string[] = [];
+  let looks = 0;
+  const watching = (async () => {
+    while (!isOver) {
+      const now = await executing(await guest.instances()).catch(() => []);
+      looks += 1;
+      if (new Set(now.map(({ host }) => host)).size > 1)
+        twice.push(now.map(({ host }) => host).join(' and '));
+      await new Promise((next) => setTimeout(next, 50));
+    }
+  })();
+  return {
+    ends: async () => {
+      isOver = true;
+      await watching;
+      return { looks, twice };
+    },
+  };
+}
+
+async function isFrozen(pid: number): Promise<boolean> {
+  const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  for (const [, controllers = '', path = ''] of groups.matchAll(/^\d+:(.*?):(.*)$/gm)) {
+    const at = controllers === '' ? '/sys/fs/cgroup' : '/sys/fs/cgroup/freezer';
+    if (controllers === 'freezer') {
+      const state = await readFile(`${at}${path}/freezer.state`, 'utf8').catch(() => '');
+      if (state.trim() !== 'THAWED' && state !== '') return true;
+    }
+    if (controllers === '') {
+      const events = await readFile(`${at}${path}/cgroup.events`, 'utf8').catch(() => '');
+      if (/^frozen 1$/m.test(events)) return true;
+    }
+  }
+  return false;
+}
+
+/** What the controller of a lab's host does: it is off when nothing runs in its namespaces. */
+function powerOf(lab: string, host: string): PowerCommands {
+  const pids = `ip netns pids ${lab}-${host}`;
+  return {
+    isOn: `test -n "$(${pids})"`,
+    on: 'true',
+    off: `for i in 1 2 3 4 5; do p=$(${pids}); test -z "$p" && break; kill -9 $p 2>/dev/null; sleep 0.1; done`,
+  };
+}
+
+/** One that says what it was told, and does nothing. */
+export function lyingPower(file: string): PowerCommands {
+  return { isOn: `test ! -e ${file}`, on: `rm -f ${file}`, off: `touch ${file}` };
+}
+
+const plugOf = (host: string) => HA_HOSTS.indexOf(host) + 1;
+
+function deviceOf(
+  name: string,
+  agent: string,
+  { address }: Device,
+  parameters: string,
+  secret: string,
+  hosts: readonly string[],
+  plug?: (host: string) => string,
+): string {
+  const list = hosts.map((host) => `{name: ${host}${plug === undefined ? '' : `, plug: "${plug(host)}"`}}`);
+  return `
+apiVersion: vireo.dev/v1alpha1
+kind: FenceDevice
+metadata: {name: ${name}}
+spec:
+  agent: ${agent}
+  parameters: {ip: ${address}, ${parameters}}
+  secretRef: {name: ${secret}}
+  hosts: [${list.join(', ')}]
+`;
+}
+
+function foundationsOf({
+  shared,
+  images,
+  policy,
+}: {
+  shared: string;
+  images: string;
+  policy: string;
+}): string {
+  const secret = (name: string, key: string, value: string) => `
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: ${name}, namespace: vireo-system}
+type: vireo.dev/fence-device
+stringData: {${key}: ${value}}
+`;
+  return `
+apiVersion: vireo.dev/v1alpha1
+kind: ClusterPolicy
+metadata: {name: default}
+spec: ${policy}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: StoragePool
+metadata: {name: shared}
+spec: {type: Directory, shared: true, directory: {path: ${shared}}}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Image
+metadata: {name: shared-writer}
+spec: {kind: Disk, pool: shared, source: {path: {path: ${join(images, WRITER_IMAGE)}}}}
+---
+apiVersion: vireo.dev/v1alpha1
+kind: Image
+metadata: {name: busybox}
+spec: {kind: ContainerRootfs, pool: shared, source: {build: {recipe: BusyboxRootfs}}}
+${secret('bmc', 'password', IPMI_PASSWORD)}${secret('strip', 'community', PDU_COMMUNITY)}${secret('ports', 'community', SWITCH_COMMUNITY)}`;
+}

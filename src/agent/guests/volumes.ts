@@ -21,7 +21,7 @@ export type VolumeDeps = {
   imageSize(name: string): number | undefined;
   /** A volume in a snapshot of this namespace, as its pool knows it. */
   kept(namespace: string, from: NonNullable<VolumePlan['from']>): { id: string; key: string } | undefined;
-  /** Reads a disk in the archive of a Backup of this namespace: whole when it resolves. Throws ReasonedError. */
+  /** Finds a disk in the archive of a Backup of this namespace. Throws ReasonedError. */
   archived(
     namespace: string,
     restore: NonNullable<VolumePlan['restore']>,
@@ -130,7 +130,7 @@ async function createBeside(
   return (await jobs.run(group, jobName(request), work, enqueue))?.value;
 }
 
-/** What is restored is read as a whole and compared with its sums first. */
+/** What is restored is compared with its sums while the volume is made. */
 async function withArchive(
   { archived }: VolumeDeps,
   { namespace }: GuestScope,

@@ -109,7 +109,7 @@ export type Replacement = {
   name: string;
   /** As in a request for a new volume. */
   idBase?: number;
-  /** Reads and compares the part of an archive; called only when it has still to be read. */
+  /** Finds the part of an archive; called only when it has still to be read. */
   open(signal: AbortSignal): Promise<ArchivedVolume>;
 };
 
@@ -150,8 +150,14 @@ export type ArchivePart = {
   sha256: string;
 };
 
-/** A part of an archive that was read and compared, to make a volume from; `path` is absolute. `dispose`: it was decrypted for this. */
-export type ArchivedVolume = { path: string; part: ArchivePart; dispose?(): Promise<void> };
+/** A part of an archive to make a volume from; `path` is absolute. `dispose`: it was decrypted for this. */
+export type ArchivedVolume = {
+  path: string;
+  part: ArchivePart;
+  /** Reads all of it and compares its sum: what is made of it meanwhile is not shown before. Throws ReasonedError ArchiveBroken. */
+  check(signal: AbortSignal): Promise<void>;
+  dispose?(): Promise<void>;
+};
 
 /** What is written down beside the parts. Times are RFC 3339. */
 export type ArchiveAbout = {
@@ -198,7 +204,7 @@ export type Archives = {
   list(): Promise<string[]>;
   /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
   read(name: string): Promise<ArchiveManifest | undefined>;
-  /** Reads one volume in it, compares and decrypts. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
+  /** Finds one volume in it and decrypts it; comparing is its `check`. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
   open(name: string, volume: string, signal: AbortSignal): Promise<ArchivedVolume>;
   /** Reads all of it, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken, KeyMissing, KeyWrong. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;

@@ -1,5 +1,5 @@
 /** Makes the data of a new volume in a hidden directory: blank, a whole copy of an image, or what a snapshot of another volume holds. */
-import type { VolumeRequest } from '../contract.ts';
+import type { ArchivedVolume, VolumeRequest } from '../contract.ts';
 import { checkArchivedKind, checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
 import { growDisk, makeDiskFromImage, measureArchivedDisk, restoreDisk } from './disks.ts';
@@ -25,7 +25,8 @@ export async function fillVolume(
   const { id, owner } = request;
   if (request.from !== undefined)
     return fillFromSnapshot({ room, capacity, keeper }, request, request.from, to);
-  if (request.archived !== undefined) return restore({ room, capacity }, request, request.archived, to);
+  if (request.archived !== undefined)
+    return restoreChecked({ room, capacity }, request, request.archived, to);
   if (request.image === undefined) {
     return capacity.reserve(blankBytes, () => fillBlank(room, request, to));
   }
@@ -61,11 +62,31 @@ export async function flushVolume(room: PoolRoom, made: string, result: VolumeRe
     await Promise.all([writeRecord(files, path, result), files.sync(`${made}/${diskName(result.format)}`)]);
 }
 
+/** The part is read once by the tool that unpacks it and, at the same time, by the one that takes its sum: what was made counts when both are content. */
+async function restoreChecked(
+  sources: Pick<Sources, 'room' | 'capacity'>,
+  request: VolumeRequest,
+  archived: ArchivedVolume,
+  { made, signal }: { made: string; signal: AbortSignal },
+): Promise<VolumeRecord> {
+  const broken = new AbortController();
+  const [check, record] = await Promise.allSettled([
+    archived.check(signal).catch((error: unknown) => {
+      broken.abort(error);
+      throw error;
+    }),
+    restore(sources, request, archived, { made, signal: AbortSignal.any([signal, broken.signal]) }),
+  ]);
+  if (check.status === 'rejected') throw check.reason;
+  if (record.status === 'rejected') throw record.reason;
+  return record.value;
+}
+
 /** What the tools make of an archive is judged anew: whoever could write the archive could write its sums. */
 async function restore(
   { room, capacity }: Pick<Sources, 'room' | 'capacity'>,
   request: VolumeRequest,
-  { path, part }: NonNullable<VolumeRequest['archived']>,
+  { path, part }: ArchivedVolume,
   to: { made: string; signal: AbortSignal },
 ): Promise<VolumeRecord> {
   const { id, owner, format, kind } = request;
@@ -85,7 +106,7 @@ async function restore(
   return capacity.reserve(Math.max(part.storedBytes, part.unpackedBytes ?? 0), async () => {
     const root = `${to.made}/${rootfsName}`;
     await room.world.files.makeDirectory(root, { mode: 0o755 });
-    await unpackTree(room.tools, path, root);
+    await unpackTree(room.tools, path, root, to.signal);
     return { ...(await ownTree(room, request, root, to.signal)), initialBytes: part.storedBytes };
   });
 }

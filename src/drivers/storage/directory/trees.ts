@@ -1,7 +1,7 @@
 /** Container root file systems as directories: copied, unpacked, checked, and shifted where the file system cannot map ids at mount. */
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { Tools } from './tools.ts';
+import { type Tools, wholeVolumeMs } from './tools.ts';
 
 /** File systems with id-mapped mounts (mount_setattr(2), Linux 5.12 and 5.15), as LXC's `idmap=container` needs them. */
 const idmappable = new Set(['ext4', 'btrfs', 'xfs']);
@@ -33,12 +33,18 @@ export async function copyTree(tools: Tools, from: string, to: string, signal: A
  * Unpacks a (compressed) archive that may be hostile: GNU tar keeps it inside `to`; attributes other than users' own and file
  * capabilities are left out, devices are removed (a privileged container could use them), ids above 65535 are refused.
  */
-export async function unpackTree(tools: Tools, archive: string, to: string): Promise<void> {
-  await tools.run([
+export async function unpackTree(
+  tools: Tools,
+  archive: string,
+  to: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const argv = [
     ...['tar', '--numeric-owner', '--same-owner', '-p', '--sparse', '--acls', '--xattrs'],
     ...['--xattrs-include=user.*', '--xattrs-include=security.capability'],
     ...['--exclude=./dev/*', '--exclude=dev/*', '-xf', archive, '-C', to],
-  ]);
+  ];
+  await tools.run(argv, signal && { signal, timeoutMs: wholeVolumeMs });
   await checkTree(tools, to);
 }
 

@@ -71,7 +71,7 @@ export function createSimulatedArchives({
       const manifest = await read(name);
       if (manifest === undefined) throw archiveMissing(name);
       const part = partNamed(name, manifest, volume);
-      return { path: `${place(name)}/${part.file}`, part };
+      return { path: `${place(name)}/${part.file}`, part, check: async () => {} };
     },
     verify: async (name) => {
       const manifest = await read(name);

@@ -1,5 +1,5 @@
 /** Archives of a real directory pool: what is in one can be had back by standard tools, and one that was changed is refused by name. */
-import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -280,6 +280,20 @@ describe('a volume made from an archive', () => {
     await must(['truncate', '-s', '-1', join(shelf(), 'backup-1', 'data.qcow2')]);
     await expect(restore()).rejects.toMatchObject({ reason: 'ArchiveBroken' });
     expect(await pool.list()).toEqual([]);
+  });
+
+  it('is compared while it is made: one byte that is another shows nothing, and leaves nothing', async () => {
+    await archiveDisk('None');
+    const part = join(shelf(), 'backup-1', 'data.qcow2');
+    const file = await open(part, 'r+');
+    const last = (await file.stat()).size - 1;
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, last);
+    await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, last);
+    await file.close();
+    await must(['qemu-img', 'info', '-f', 'qcow2', part]);
+    await expect(restore()).rejects.toMatchObject({ reason: 'ArchiveBroken' });
+    expect(await pool.list()).toEqual([]);
+    expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
   });
 
   it('never reads a file of the host that the saved disk names as its base, though all sums are right', async () => {

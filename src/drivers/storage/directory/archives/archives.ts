@@ -146,9 +146,10 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
           await files.remove(`${hidden(name)}/${plain.file}`);
         }
         await files.chmod(path, 0o600);
-        await files.sync(path);
+        // One waits for the disk, the other for the processor.
+        const [sha256] = await Promise.all([sumOf(tools, path, signal), files.sync(path)]);
         const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
-        parts.push({ ...part, storedBytes, sha256: await sumOf(tools, path, signal) });
+        parts.push({ ...part, storedBytes, sha256 });
       }
       const manifest: ArchiveManifest = {
         ...{ version: 1, ...about, finishedAt: timestamp(clock), parts },
@@ -168,14 +169,21 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       const manifest = await readManifest(name);
       if (manifest === undefined) throw archiveMissing(name);
       const part = partNamed(name, manifest, volume);
-      await checkPart(room, { name, directory: place(name) }, part, signal);
-      return { part, ...(await plainOf(name, manifest, part, signal)) };
+      const whole = { name, directory: place(name) };
+      await checkSize(room, whole, part);
+      return {
+        part,
+        check: (until) => checkSum(room, whole, part, until),
+        ...(await plainOf(name, manifest, part, signal)),
+      };
     },
     verify: async (name, signal) => {
       const manifest = await readManifest(name);
       if (manifest === undefined) throw archiveMissing(name);
       for (const part of manifest.parts) {
-        await checkPart(room, { name, directory: place(name) }, part, signal);
+        const whole = { name, directory: place(name) };
+        await checkSize(room, whole, part);
+        await checkSum(room, whole, part, signal);
         const { path, dispose } = await plainOf(name, manifest, part, signal);
         try {
           await checkReadable(tools, { name, path }, part, signal);
@@ -207,17 +215,26 @@ async function gatheredOr(
   return { name, attachment: isThere ? { ...attachment, path: copy } : attachment };
 }
 
-async function checkPart(
-  { tools, world }: PoolRoom,
-  { name, directory }: { name: string; directory: string },
-  { file, storedBytes, sha256 }: ArchivePart,
-  signal: AbortSignal,
+type Whole = { name: string; directory: string };
+
+async function checkSize(
+  { world }: PoolRoom,
+  { name, directory }: Whole,
+  { file, storedBytes }: ArchivePart,
 ): Promise<void> {
   const stat = await world.files.stat(`${directory}/${file}`);
   if (stat === undefined) throw archiveBroken(name, `the part ${file} is missing`);
   if (stat.kind !== 'File') throw archiveBroken(name, `the part ${file} is not a file`);
   if (stat.sizeBytes !== storedBytes)
     throw archiveBroken(name, `the part ${file} has ${stat.sizeBytes} bytes instead of ${storedBytes}`);
+}
+
+async function checkSum(
+  { tools }: PoolRoom,
+  { name, directory }: Whole,
+  { file, sha256 }: ArchivePart,
+  signal: AbortSignal,
+): Promise<void> {
   if ((await sumOf(tools, `${directory}/${file}`, signal)) !== sha256)
     throw archiveBroken(name, `the sum of the part ${file} is another than when it was written`);
 }

@@ -9,7 +9,7 @@ import { wakeGuest } from '../snapshots/world.ts';
 import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
 
 /** How often a hypervisor is asked how far its copies are. */
-const POLL_MS = 200;
+const POLL_MS = 50;
 /** A machine that was stopped for its backup has so long to be there again. */
 const START_MS = 600_000;
 const START_POLL_MS = 100;

@@ -81,9 +81,9 @@ async function saveStill(work: Work): Promise<Taken> {
   };
 }
 
-/** From snapshots in its pools where they can; else by a copy in two passes, of which only the second is without writes. */
+/** From snapshots in its pools where they can; else in two passes, of which only the second is without writes. */
 async function copyContainer(work: Work): Promise<Taken> {
-  const { volumes, backup, world, record, lock, archives, signal } = work;
+  const { volumes, backup, world, record, lock } = work;
   const canSnapshot = volumes.every(({ kept }) => kept === 'Pool');
   if (canSnapshot && backup.spec.mode !== 'Suspend') {
     const guest = { hands: world.hands(record.kind), handle: handleOf(world.guests.stateDirectory, record) };
@@ -98,14 +98,41 @@ async function copyContainer(work: Work): Promise<Taken> {
   const sources = await Promise.all(
     volumes.map(async ({ name, driver, id }) => ({ name, attachment: await driver.attach(id) })),
   );
+  const whole = await packInPasses(work, sources);
+  const moment = whole ?? (await gatherInPasses(work, sources));
+  for (const source of sources) await save(work, source);
+  return { mode: 'Suspend', ...moment };
+}
+
+type Moment = Omit<Taken, 'mode'>;
+
+/** Right into the archive, which writes everything once; undefined: files were removed meanwhile, which an archive cannot say. */
+async function packInPasses(work: Work, sources: readonly ArchiveSource[]): Promise<Moment | undefined> {
+  const { archives, lock, compression, signal } = work;
+  const all = async (pack: (source: ArchiveSource) => Promise<boolean>) => {
+    for (const source of sources) if (!(await pack(source))) return false;
+    return true;
+  };
+  if (!(await all((source) => archives.pack(lock.key, limited(work, source), compression, signal))))
+    return undefined;
+  let isWhole = false;
+  const moment = await inTurn(work, () =>
+    atOneMoment(work, true, async () => {
+      isWhole = await all((source) => archives.packRest(lock.key, source, compression, signal));
+    }),
+  );
+  return isWhole ? moment : undefined;
+}
+
+/** Beside the archive, from which `save` packs then. */
+async function gatherInPasses(work: Work, sources: readonly ArchiveSource[]): Promise<Moment> {
+  const { archives, lock, signal } = work;
   const gather = async (of: readonly ArchiveSource[]) => {
     for (const source of of) await archives.gather(lock.key, source, signal);
   };
   await gather(sources.map((source) => limited(work, source)));
   // While the guest stands still nothing is slowed down.
-  const moment = await inTurn(work, () => atOneMoment(work, true, () => gather(sources)));
-  for (const source of sources) await save(work, source);
-  return { mode: 'Suspend', ...moment };
+  return inTurn(work, () => atOneMoment(work, true, () => gather(sources)));
 }
 
 function save(work: Work, source: ArchiveSource): Promise<void> {

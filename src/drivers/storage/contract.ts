@@ -194,9 +194,18 @@ export type Archives = {
   begin(name: string, encryption?: 'Age'): Promise<void>;
   /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
   target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;
+  /** Packs a tree into it that still changes; false: that cannot be done, it is to be gathered. Throws ReasonedError PoolFull. */
+  pack(name: string, tree: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<boolean>;
+  /** Packs what has changed since `pack`, while nobody writes; true: `save` puts both together. False: it is to be gathered, something has gone meanwhile. */
+  packRest(
+    name: string,
+    tree: ArchiveSource,
+    compression: Compression,
+    signal: AbortSignal,
+  ): Promise<boolean>;
   /** Copies a tree that may still change beside it, for `save`; again: only what has changed since. */
   gather(name: string, tree: ArchiveSource, signal: AbortSignal): Promise<void>;
-  /** Puts a volume into it that nobody writes to, or the copy that was gathered of it. Throws ReasonedError PoolFull. */
+  /** Puts a volume into it that nobody writes to, or what was packed or gathered of it. Throws ReasonedError PoolFull. */
   save(name: string, volume: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<void>;
   /** Takes sums, flushes everything, and shows it. Throws ReasonedError PoolFull. */
   finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;

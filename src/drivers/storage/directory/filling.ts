@@ -106,7 +106,8 @@ async function restore(
   return capacity.reserve(Math.max(part.storedBytes, part.unpackedBytes ?? 0), async () => {
     const root = `${to.made}/${rootfsName}`;
     await room.world.files.makeDirectory(root, { mode: 0o755 });
-    await unpackTree(room.tools, path, root, to.signal);
+    // It may be two files of tar, one after the other.
+    await unpackTree(room.tools, path, root, ['--ignore-zeros'], to.signal);
     return { ...(await ownTree(room, request, root, to.signal)), initialBytes: part.storedBytes };
   });
 }

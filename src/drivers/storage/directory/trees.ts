@@ -37,10 +37,11 @@ export async function unpackTree(
   tools: Tools,
   archive: string,
   to: string,
+  options: readonly string[] = [],
   signal?: AbortSignal,
 ): Promise<void> {
   const argv = [
-    ...['tar', '--numeric-owner', '--same-owner', '-p', '--sparse', '--acls', '--xattrs'],
+    ...['tar', ...options, '--numeric-owner', '--same-owner', '-p', '--sparse', '--acls', '--xattrs'],
     ...['--xattrs-include=user.*', '--xattrs-include=security.capability'],
     ...['--exclude=./dev/*', '--exclude=dev/*', '-xf', archive, '-C', to],
   ];

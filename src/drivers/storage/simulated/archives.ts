@@ -43,6 +43,14 @@ export function createSimulatedArchives({
     },
     target: async (name, { name: disk, sizeBytes }) =>
       add(name, { name: disk, kind: 'Disk', format: 'qcow2', sizeBytes }),
+    pack: async (_name, _tree, _compression, signal) => {
+      await clock.sleep(latencyMs, signal);
+      return true;
+    },
+    packRest: async (_name, _tree, _compression, signal) => {
+      await clock.sleep(latencyMs, signal);
+      return true;
+    },
     gather: (_name, _tree, signal) => clock.sleep(latencyMs, signal),
     save: async (name, { name: volume, attachment }, _compression, signal) => {
       await clock.sleep(latencyMs, signal);

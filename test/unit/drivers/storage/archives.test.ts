@@ -1,5 +1,5 @@
 /** Archives of a real directory pool: what is in one can be had back by standard tools, and one that was changed is refused by name. */
-import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile, open } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -6,6 +6,8 @@ import type {
   ArchivePart,
   ArchiveSource,
   Archives,
+  Compression,
+  VolumeAttachment,
 } from '../../contract.ts';
 import {
   archiveBroken,
@@ -20,12 +22,22 @@ import { virtualSize } from '../disks.ts';
 import type { PoolRoom } from '../room.ts';
 import { doubtSince } from '../rsync.ts';
 import { measureTrees } from '../trees.ts';
-import { checkReadable, copyAgain, makeTarget, saveDisk, saveTree, sumOf, treeFormat } from './parts.ts';
+import {
+  checkReadable,
+  copyAgain,
+  makeTarget,
+  saveDisk,
+  saveTree,
+  sumOf,
+  type Tree,
+  treeFormat,
+} from './parts.ts';
+import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
 import { recipientOf, seal, sealedSuffix, unseal } from './seal.ts';
 
 /** Directories beside the parts while an archive is filled: they are removed before it is shown. */
 const gathered = 'gathered';
-const maps = 'maps';
+const lists = 'lists';
 
 type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256'>;
 
@@ -35,6 +47,8 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
   const { files, clock } = room.world;
   const filled = new Map<string, Filled[]>();
   const gatheredAt = new Map<string, number>();
+  /** Parts of which two passes are whole, by their paths. */
+  const packed = new Set<string>();
   const recipients = new Map<string, string>();
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
   const hidden = (name: string) => `${layout.partial}/${checkedName(name)}`;
@@ -43,10 +57,30 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
     filled.set(name, [...others, part]);
     return `${hidden(name)}/${part.file}`;
   };
+  /** The part of a tree, and the files beside it that its passes need. */
+  const addTree = async (
+    name: string,
+    volume: string,
+    compression: Compression,
+    unpackedBytes?: number,
+  ): Promise<PassFiles> => {
+    const format = treeFormat(compression);
+    const said = unpackedBytes === undefined ? {} : { unpackedBytes };
+    const part: Filled = {
+      ...{ name: volume, kind: 'Filesystem', file: `${volume}.${format}`, format, sizeBytes: 0 },
+      ...said,
+    };
+    await files.makeDirectory(`${hidden(name)}/${lists}`, { mode: 0o700, fleeting: true });
+    return { file: add(name, part), lists: `${hidden(name)}/${lists}/${volume}` };
+  };
   const forget = (name: string) => {
     filled.delete(name);
     recipients.delete(name);
-    for (const path of gatheredAt.keys()) if (path.startsWith(`${hidden(name)}/`)) gatheredAt.delete(path);
+    for (const path of [...gatheredAt.keys(), ...packed])
+      if (path.startsWith(`${hidden(name)}/`)) {
+        gatheredAt.delete(path);
+        packed.delete(path);
+      }
   };
   const readManifest = async (name: string): Promise<ArchiveManifest | undefined> => {
     const text = await files.readText(`${place(name)}/${manifestName}`);
@@ -90,6 +124,16 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       await makeTarget(tools, path, { sizeBytes, compression });
       return path;
     },
+    pack: async (name, { name: volume, attachment, bytesPerSecond }, compression, signal) => {
+      const to = await addTree(name, checkedName(volume), compression);
+      return firstPass(room, treeOf(attachment), to, { compression, bytesPerSecond, signal });
+    },
+    packRest: async (name, { name: volume, attachment }, compression, signal) => {
+      const to = await addTree(name, checkedName(volume), compression);
+      const isWhole = await secondPass(tools, treeOf(attachment), to, { compression, signal });
+      if (isWhole) packed.add(to.file);
+      return isWhole;
+    },
     gather: async (name, { name: volume, attachment, bytesPerSecond }, signal) => {
       const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
       const since = gatheredAt.get(to);
@@ -114,28 +158,15 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
         await saveDisk(tools, attachment, add(name, part), { compression, bytesPerSecond, signal });
         return;
       }
-      const format = treeFormat(compression);
       // A container that removes files while du walks makes du fail: then it is not said.
       const sizes = await measureTrees(tools, [attachment.path]).catch(() => undefined);
-      const unpackedBytes = sizes?.get(attachment.path);
-      const file = add(name, {
-        name: volume,
-        kind: 'Filesystem',
-        file: `${volume}.${format}`,
-        format,
-        sizeBytes: 0,
-        ...(unpackedBytes === undefined ? {} : { unpackedBytes }),
-      });
-      await files.makeDirectory(`${hidden(name)}/${maps}`, { mode: 0o700, fleeting: true });
-      await saveTree(
-        tools,
-        attachment,
-        { file, maps: `${hidden(name)}/${maps}/${volume}` },
-        { compression, bytesPerSecond, signal },
-      );
+      const to = await addTree(name, volume, compression, sizes?.get(attachment.path));
+      if (packed.has(to.file)) return appendPass(tools, to, signal);
+      const pace = { compression, bytesPerSecond, signal };
+      await saveTree(tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace);
     },
     finish: async (name, about, signal) => {
-      for (const beside of [gathered, maps]) await room.removeTree(`${hidden(name)}/${beside}`);
+      for (const beside of [gathered, lists]) await room.removeTree(`${hidden(name)}/${beside}`);
       const parts: ArchivePart[] = [];
       const recipient = recipients.get(name);
       for (const plain of filled.get(name) ?? []) {
@@ -203,6 +234,12 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       await room.removeTree(hidden(name));
     },
   };
+}
+
+/** Only trees are packed while they change. */
+function treeOf(attachment: VolumeAttachment): Tree {
+  if (attachment.type === 'Directory') return attachment;
+  throw new Error(`${attachment.path} is no tree`);
 }
 
 /** The copy that was gathered has the owners of the tree, so it is read as the tree would be. */

@@ -6,11 +6,11 @@ import { measureArchivedDisk } from '../disks.ts';
 import { whileItRuns } from '../rsync.ts';
 import { type Tools, wholeVolumeMs } from '../tools.ts';
 
-type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
+export type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
 type Disk = Extract<VolumeAttachment, { type: 'File' }>;
 
 /** How a volume is saved; `bytesPerSecond`: most that is read of it. */
-type Pace = { compression: Compression; bytesPerSecond: number | undefined; signal: AbortSignal };
+export type Pace = { compression: Compression; bytesPerSecond: number | undefined; signal: AbortSignal };
 
 /** Of tar, twenty blocks. */
 const RECORD_BYTES = 10_240;
@@ -57,25 +57,37 @@ export async function saveDisk(
   );
 }
 
-/**
- * With numeric owners as the guest sees them, access lists, extended attributes (file capabilities are among them) and holes. Sockets are
- * left out: their servers make them again. tar(1).
- */
+/** Puts a tree that nobody writes to into a tar. `maps`: where lists of its owners may be written. */
 export async function saveTree(
   tools: Tools,
   tree: Tree,
-  to: { file: string; maps: string },
-  { compression, bytesPerSecond, signal }: Pace,
+  { file, maps }: { file: string; maps: string },
+  pace: Pace,
 ): Promise<void> {
-  const packer = { None: [], Gzip: ['--gzip'], Zstd: ['--zstd'] }[compression];
   const argv = [
+    ...(await treeArguments(tools, tree, maps, pace)),
+    ...['--file', file, '--directory', tree.path, '.'],
+  ];
+  await tools.run(argv, { signal: pace.signal, timeoutMs: wholeVolumeMs });
+}
+
+/**
+ * How a tree is packed: with numeric owners as the guest sees them, access lists, extended attributes (file capabilities are among them) and
+ * holes. Sockets are left out: their servers make them again. tar(1).
+ */
+export async function treeArguments(
+  tools: Tools,
+  tree: Tree,
+  maps: string,
+  { compression, bytesPerSecond, signal }: Pace,
+): Promise<string[]> {
+  const packer = { None: [], Gzip: ['--gzip'], Zstd: ['--zstd'] }[compression];
+  return [
     ...['tar', '--create', '--format=posix', '--numeric-owner', '--sparse', '--acls', '--xattrs'],
     ...['--xattrs-include=*', '--one-file-system', '--warning=no-file-ignored', ...packer],
     ...pauses(bytesPerSecond),
-    ...(await ownersAsInside(tools, tree, to.maps, signal)),
-    ...['--file', to.file, '--directory', tree.path, '.'],
+    ...(await ownersAsInside(tools, tree, maps, signal)),
   ];
-  await tools.run(argv, { signal, timeoutMs: wholeVolumeMs });
 }
 
 /** A second of rest after as many bytes as a second may have: tar has no better way (tar(1), checkpoints count records). */
@@ -142,10 +154,13 @@ export async function checkReadable(
   try {
     if (kind === 'Disk') await measureArchivedDisk(tools, path, signal);
     else
-      await tools.run(['tar', '--list', '--verbose', '--index-file=/dev/null', '--file', path], {
-        signal,
-        timeoutMs: wholeVolumeMs,
-      });
+      await tools.run(
+        ['tar', '--list', '--ignore-zeros', '--verbose', '--index-file=/dev/null', '--file', path],
+        {
+          signal,
+          timeoutMs: wholeVolumeMs,
+        },
+      );
   } catch (error) {
     if (!(error instanceof ReasonedError) || error.reason !== 'StorageFailed') throw error;
     throw archiveBroken(name, `the part ${file} cannot be read: ${error.message}`);

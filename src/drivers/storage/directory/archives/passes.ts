@@ -1,0 +1,131 @@
+/**
+ * Saves a tree that changes into one tar file in two passes, without copying it first: the first while its guest runs, the second, of what
+ * has changed, while it stands still. Of entries of one name the last counts (tar(1), --ignore-zeros); what a tar cannot say is that
+ * something of the first pass has gone since, and then the caller is told so.
+ */
+import { ReasonedError } from '../../../../base/outcome.ts';
+import type { PoolRoom } from '../room.ts';
+import { type Tools, wholeVolumeMs } from '../tools.ts';
+import { type Pace, type Tree, treeArguments } from './parts.ts';
+
+/** Clocks of file systems run in ticks: what is as young as this may be written again with the same time. */
+const tickMs = 1_000;
+
+/** Where the passes write: the part, and files beside it whose names begin with `lists`. */
+export type PassFiles = { file: string; lists: string };
+
+/** The first pass; false: the tree changes so that tar gives up on it. Throws ReasonedError PoolFull. */
+export async function firstPass(
+  { tools, world, flush }: Pick<PoolRoom, 'tools' | 'world' | 'flush'>,
+  tree: Tree,
+  { file, lists }: PassFiles,
+  pace: Pace,
+): Promise<boolean> {
+  const { signal } = pace;
+  const since = (world.clock.now() - tickMs) / 1_000;
+  // A page that a program maps and has changed already may change again without a new time, until the kernel has written it.
+  await flush();
+  await list(tools, tree.path, ['!', '-newerct', `@${since}`], { entries: `${lists}.before` }, signal);
+  const spoken = ['--verbose', '--quoting-style=literal', `--index-file=${lists}.packed`];
+  const argv = [...(await treeArguments(tools, tree, `${lists}.ids`, pace)), ...spoken];
+  try {
+    await runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal);
+    return true;
+  } catch (error) {
+    if (error instanceof ReasonedError && error.reason === 'StorageFailed') return false;
+    throw error;
+  }
+}
+
+/** The second pass, nobody writes to the tree; false: something that was packed has gone. `appendPass` follows when the guest goes on. */
+export async function secondPass(
+  tools: Tools,
+  tree: Tree,
+  { lists }: PassFiles,
+  pace: Omit<Pace, 'bytesPerSecond'>,
+): Promise<boolean> {
+  const { signal } = pace;
+  const to = { entries: `${lists}.after`, names: `${lists}.names` };
+  await Promise.all([
+    list(tools, tree.path, [], to, signal),
+    tools.run(['sort', '-o', `${lists}.packed`, `${lists}.packed`], { signal, env: bytewise }),
+  ]);
+  const onlyIn = (option: '-13' | '-23', zero: readonly string[], a: string, b: string) =>
+    tools.run(['comm', option, ...zero, a, b], { signal, env: bytewise });
+  const gone = await onlyIn('-23', [], `${lists}.packed`, `${lists}.names`);
+  if (gone.stdout.split('\n').some((name) => name !== '' && name !== './')) return false;
+  const changed = await onlyIn('-13', ['-z'], `${lists}.before`, `${lists}.after`);
+  // A name that is no UTF-8 cannot be told on.
+  if (changed.stdout.includes('\ufffd')) return false;
+  const input = withParents(changed.stdout).join('\0');
+  await tools.run(['tee', '--', `${lists}.changed`], { input, signal });
+  const argv = await treeArguments(tools, tree, `${lists}.ids`, { ...pace, bytesPerSecond: undefined });
+  await tools.run(
+    [
+      ...[...argv, '--no-recursion', '--file', `${lists}.rest`, '--directory', tree.path],
+      ...['--null', '--verbatim-files-from', `--files-from=${lists}.changed`],
+    ],
+    { signal, timeoutMs: wholeVolumeMs },
+  );
+  return true;
+}
+
+/** Puts what the second pass has packed behind the first: files of tar, zstd and gzip may follow each other. */
+export async function appendPass(
+  tools: Tools,
+  { file, lists }: PassFiles,
+  signal: AbortSignal,
+): Promise<void> {
+  await tools.run(
+    ['dd', `if=${lists}.rest`, `of=${file}`, 'oflag=append', 'conv=notrunc', 'bs=1M', 'status=none'],
+    { signal, timeoutMs: wholeVolumeMs },
+  );
+}
+
+/** Sorted by bytes, as comm compares them. */
+const bytewise = { LC_ALL: 'C' };
+
+/**
+ * What is in the tree, sorted: `entries` with what changes when anything of an entry does, which a guest cannot set (inode, time of change),
+ * `names` as tar tells them.
+ */
+async function list(
+  tools: Tools,
+  path: string,
+  only: readonly string[],
+  { entries, names }: { entries: string; names?: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const told = (file: string) => [
+    ...['(', '-type', 'd', '-fprintf', file, './%P/\\n', '-o', '-fprintf', file, './%P\\n', ')'],
+  ];
+  await tools.run(
+    [
+      ...['find', path, '-xdev', '-mindepth', '1', ...only],
+      ...['-fprintf', entries, './%P\\t%y %i %C@\\0', ...(names === undefined ? [] : told(names))],
+    ],
+    { signal, timeoutMs: wholeVolumeMs },
+  );
+  await tools.run(['sort', '-z', '-o', entries, entries], { signal, env: bytewise });
+  if (names !== undefined) await tools.run(['sort', '-o', names, names], { signal, env: bytewise });
+}
+
+/** Names out of entries, each with the directories it lies in: unpacking a file changes the time of its directory, which is put right again. */
+function withParents(entries: string): string[] {
+  const names = new Set<string>(['.']);
+  for (const entry of entries.split('\0')) {
+    const name = entry.slice(0, entry.lastIndexOf('\t'));
+    for (let end = name.indexOf('/', 2); end !== -1; end = name.indexOf('/', end + 1))
+      names.add(name.slice(0, end));
+    if (name !== '') names.add(name);
+  }
+  return [...names].sort();
+}
+
+/** Files that change or vanish while they are read are no wonder: tar says 1 then. */
+async function runThough(tools: Tools, argv: readonly string[], signal: AbortSignal): Promise<void> {
+  await tools.pipe(argv, { signal, harmless: [1] }, async ({ input, output }) => {
+    input.end();
+    for await (const _ of output);
+  });
+}

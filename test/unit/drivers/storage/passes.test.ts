@@ -1,0 +1,134 @@
+/** A tree that changes while it is archived, packed in two passes: what is had back is what it was when nobody wrote. */
+import { appendFile, link, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../../src/base/log.ts';
+import type { Compression, StoragePool } from '../../../../src/drivers/storage/contract.ts';
+import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
+import { realWorld } from '../../../../src/main/world/world.ts';
+
+const { signal } = new AbortController();
+const real = realWorld({ logLevel: 'error' });
+const guest = { kind: 'Container', namespace: 'default', name: 'web', uid: 'u', uuid: 'uuid' };
+const about = {
+  ...{ guest, labels: {}, spec: {}, takenAt: '2026-01-01T00:00:00Z', stillMilliseconds: 0 },
+  ...({ mode: 'Suspend', consistency: 'Filesystem', compression: 'Zstd' } as const),
+};
+let root: string;
+let pool: StoragePool;
+const tree = () => join(root, 'tree');
+const source = () => {
+  const attachment = { type: 'Directory', path: tree(), shift: 'Idmapped' } as const;
+  return { name: 'rootfs', attachment };
+};
+const must = async (argv: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await real.processes.run(argv);
+  if (code !== 0) throw new Error(`${argv.join(' ')}: ${stderr}`);
+  return stdout;
+};
+
+/** For a pool whose clock is early what was just made is young; for one whose clock is late it has been at rest. */
+async function openAt(aheadMs: number): Promise<void> {
+  const clock = { ...real.clock, now: () => Date.now() + aheadMs };
+  const config = { type: 'Directory', name: 'local', path: join(root, 'pool') } as const;
+  pool = await openDirectoryPool({ world: { ...real, clock, log: silentLog }, config });
+}
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'vireo-passes-'));
+  await mkdir(join(tree(), 'var/log'), { recursive: true });
+  await mkdir(join(tree(), 'srv/data'), { recursive: true });
+  await writeFile(join(tree(), 'var/log/syslog'), 'first\n');
+  await writeFile(join(tree(), 'srv/data/a'), 'as it was');
+  await writeFile(join(tree(), 'srv/data/b'), 'a second name');
+  await link(join(tree(), 'srv/data/b'), join(tree(), 'srv/linked'));
+  await writeFile(join(tree(), 'new\nline'), 'odd');
+  await symlink('var', join(tree(), 'way'));
+  await must(['truncate', '-s', '32M', join(tree(), 'sparse')]);
+  await openAt(60_000);
+  await pool.archives.begin('backup-1');
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** What a guest does that removes nothing for good. */
+async function live(): Promise<void> {
+  await appendFile(join(tree(), 'var/log/syslog'), 'second\n');
+  await mkdir(join(tree(), 'var/spool/deep'), { recursive: true });
+  await writeFile(join(tree(), 'var/spool/deep/job'), 'to do');
+  // Of the same size, and with the time put back.
+  const file = join(tree(), 'srv/data/a');
+  await must(['touch', '-r', file, join(root, 'time')]);
+  await writeFile(file, 'as it IS!');
+  await must(['touch', '-r', join(root, 'time'), file]);
+  // As editors do.
+  await writeFile(join(tree(), 'srv/.b'), 'written anew');
+  await rename(join(tree(), 'srv/.b'), join(tree(), 'srv/data/b'));
+  await rm(join(tree(), 'way'));
+  await symlink('srv', join(tree(), 'way'));
+  await must(['chmod', '600', join(tree(), 'sparse')]);
+}
+
+/** Nothing that rsync could tell apart, contents and times of directories included. */
+async function expectSame(file: string): Promise<void> {
+  const back = join(root, 'back');
+  await mkdir(back);
+  await must(['tar', '--extract', '--ignore-zeros', '--file', file, '--preserve-permissions', '-C', back]);
+  const differences = await must([
+    ...['rsync', '-aHAX', '--checksum', '--dry-run', '--itemize-changes', '--delete'],
+    ...['--modify-window=-1', `${tree()}/`, `${back}/`],
+  ]);
+  expect(differences).toBe('');
+}
+
+describe('a tree packed in two passes', () => {
+  it.each(['None', 'Gzip', 'Zstd'] as const)(
+    'is what it was when it stood still, by %s',
+    async (compression: Compression) => {
+      expect(await pool.archives.pack('backup-1', source(), compression, signal)).toBe(true);
+      await live();
+      expect(await pool.archives.packRest('backup-1', source(), compression, signal)).toBe(true);
+      await pool.archives.save('backup-1', source(), compression, signal);
+      const manifest = await pool.archives.finish('backup-1', { ...about, compression }, signal);
+      expect(await pool.archives.verify('backup-1', signal)).toEqual(manifest);
+      await expectSame(join(root, 'pool/archives/backup-1', String(manifest.parts[0]?.file)));
+      const archived = await pool.archives.open('backup-1', 'rootfs', signal);
+      const owner = { guestUuid: 'uuid-new', guest: 'new', disk: 'rootfs' };
+      await pool.create({ id: 'g1-rootfs', owner, kind: 'Filesystem', format: 'raw', archived }, signal);
+      const made = await pool.attach('g1-rootfs');
+      await must(['diff', '-r', '--no-dereference', tree(), made.path]);
+    },
+  );
+
+  it('packs again what was too young to be told from what is written next', async () => {
+    await openAt(-60_000);
+    await pool.archives.begin('backup-1');
+    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(true);
+    await pool.archives.save('backup-1', source(), 'None', signal);
+    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    const file = join(root, 'pool/archives/backup-1', String(parts[0]?.file));
+    const told = await must(['tar', '--list', '--ignore-zeros', '--file', file]);
+    expect(told.split('\n').filter((name) => name === './srv/data/a')).toHaveLength(2);
+    await expectSame(file);
+  });
+
+  it.each([
+    ['a file was removed', () => rm(join(tree(), 'srv/linked'))],
+    [
+      'a directory became a file',
+      () =>
+        rm(join(tree(), 'var/log'), { recursive: true }).then(() => writeFile(join(tree(), 'var/log'), '')),
+    ],
+    ['a file was renamed', () => rename(join(tree(), 'new\nline'), join(tree(), 'other'))],
+  ])('is to be gathered when %s meanwhile, and is right then', async (_, change) => {
+    expect(await pool.archives.pack('backup-1', source(), 'Zstd', signal)).toBe(true);
+    await change();
+    expect(await pool.archives.packRest('backup-1', source(), 'Zstd', signal)).toBe(false);
+    for (let pass = 0; pass < 2; pass += 1) await pool.archives.gather('backup-1', source(), signal);
+    await pool.archives.save('backup-1', source(), 'Zstd', signal);
+    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    expect(parts).toHaveLength(1);
+    await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
+  });
+});

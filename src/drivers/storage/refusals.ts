@@ -11,6 +11,15 @@ export function ownedByOther(id: string, owner: VolumeOwner): ReasonedError {
   );
 }
 
+/** The error for a pool whose directory is not the one that was opened. */
+export function poolMissing(name: string, path: string): ReasonedError {
+  return new ReasonedError(
+    'PoolMissing',
+    `${path} does not hold the pool ${name} any more; mount its file system or restore its pool.json`,
+    { stalled: true },
+  );
+}
+
 /** Not stalled: space comes back when others delete. */
 export function poolFull(pool: string, missingBytes: number): ReasonedError {
   return new ReasonedError(

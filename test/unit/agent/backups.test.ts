@@ -193,6 +193,39 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it('whose pool goes in the middle fails by name, and the guest goes on, held by nothing', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 60_000 } });
+    lab.createBackup('gone', WEB);
+    await lab.until('the disks are copied', () => 'copiedAtMs' in (life(lab) ?? {}));
+    lab.poolFaults.missing = true;
+    await lab.until('it is over', () => isOver(lab, 'gone'), 120_000);
+    expect(reasonOf(lab, 'gone')).toBe('PoolMissing');
+    await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    lab.poolFaults.missing = false;
+    await backUp(lab, 'again');
+    expect(statusOf(lab, 'again')?.phase).toBe('Succeeded');
+    expect(archives(lab)).toHaveLength(1);
+    await agent.stop();
+  });
+
+  it('by Stop of a container whose pool goes meanwhile has it running again', async () => {
+    const lab = createLab({ poolLatencyMs: 2_000 });
+    lab.createPool('local');
+    lab.createImage('root', { kind: 'ContainerRootfs', source: { build: { recipe: 'BusyboxRootfs' } } });
+    lab.createContainer('box');
+    const agent = await lab.start();
+    const isOn = () => lab.conditionOf(lab.container('box'), 'Ready')?.status === 'True';
+    await lab.until('box is Ready', isOn);
+    lab.createBackup('gone', BOX, { mode: 'Stop' });
+    await lab.until('it is off for that', () => lab.container('box')?.status?.phase === 'Stopped');
+    lab.poolFaults.missing = true;
+    await lab.until('it is over', () => isOver(lab, 'gone'));
+    expect(reasonOf(lab, 'gone')).toBe('PoolMissing');
+    await lab.until('box runs again', () => isOn() && lab.container('box')?.status?.lock === undefined);
+    await agent.stop();
+  });
+
   it('fails when the machine goes off or is deleted in the middle', async () => {
     const { lab, agent } = await labWithWeb({ latency: { disksMs: 60_000 } });
     lab.createBackup('off', WEB);

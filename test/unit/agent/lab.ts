@@ -314,7 +314,7 @@ export function createLab(options: LabOptions = {}) {
     disk,
     plugs,
     faults,
-    poolFaults: poolFaults as { full?: boolean },
+    poolFaults: poolFaults as { full?: boolean; missing?: boolean },
     api,
     start,
     /** What `vireo down` works with once the agent has ended. */

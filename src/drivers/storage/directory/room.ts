@@ -1,10 +1,10 @@
 /** What volumes and images of one directory pool share: places, tools, locks, and the proof that the pool's disk is really there. */
 import type { Files } from '../../../base/files.ts';
-import type { ReasonedError as Reasoned } from '../../../base/outcome.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { World } from '../../../base/world.ts';
 import type { BtrfsPoolConfig, DirectoryPoolConfig } from '../contract.ts';
 import { createGroupRun, createKeyedLock, type KeyedLock } from '../locks.ts';
+import { poolMissing } from '../refusals.ts';
 import { createBlankDisks, type MakeBlankDisk } from './disks.ts';
 import type { Ground } from './ground.ts';
 import { type Layout, layoutOf } from './layout.ts';
@@ -84,15 +84,6 @@ export async function openRoom(
   };
   await clean(room);
   return room;
-}
-
-/** The error for a pool whose directory is not the one that was opened. */
-export function poolMissing(name: string, path: string): Reasoned {
-  return new ReasonedError(
-    'PoolMissing',
-    `${path} does not hold the pool ${name} any more; mount its file system or restore its pool.json`,
-    { stalled: true },
-  );
 }
 
 /** False when there is nothing to rename (any more). */

@@ -13,6 +13,8 @@ export type SimulatedArchivesOptions = {
   latencyMs: number;
   /** Throws ReasonedError PoolFull. */
   checkSpace(): void;
+  /** Throws ReasonedError PoolMissing. */
+  checkPresent(): void;
 };
 
 /** The archives of one simulated pool. */
@@ -21,6 +23,7 @@ export function createSimulatedArchives({
   path,
   latencyMs,
   checkSpace,
+  checkPresent,
 }: SimulatedArchivesOptions): Archives {
   const { files, clock } = world;
   const filled = new Map<string, ArchivePart[]>();
@@ -39,6 +42,7 @@ export function createSimulatedArchives({
   };
   return {
     begin: async (name) => {
+      checkPresent();
       filled.set(checkedName(name), []);
     },
     target: async (name, { name: disk, sizeBytes }) =>
@@ -64,6 +68,7 @@ export function createSimulatedArchives({
     },
     finish: async (name, about, signal) => {
       await clock.sleep(latencyMs, signal);
+      checkPresent();
       checkSpace();
       const parts = filled.get(name) ?? [];
       const manifest = { version: 1 as const, ...about, finishedAt: timestamp(clock), parts };
@@ -87,6 +92,7 @@ export function createSimulatedArchives({
       return manifest;
     },
     remove: async (name) => {
+      checkPresent();
       filled.delete(name);
       await files.removeTree(place(name));
     },

@@ -23,6 +23,7 @@ import {
   imageMissing,
   ownedByOther,
   poolFull,
+  poolMissing,
   resizeUnsupported,
   snapshotMissing,
   volumeMissing,
@@ -35,6 +36,8 @@ import { openPoolState, type PoolState } from './state.ts';
 export type SimulatedPoolFaults = {
   /** Nothing more fits, whatever the sizes say. */
   full?: boolean;
+  /** Its place is empty: nothing is mounted there. */
+  missing?: boolean;
   /** Names of images that turn out to be broken when they are published. */
   brokenImages?: readonly string[];
 };
@@ -83,7 +86,9 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
   return {
     capabilities,
     facts: async () => ({
-      healthy: true,
+      ...(faults().missing === true
+        ? { healthy: false, reason: 'PoolMissing', message: 'nothing is mounted there' }
+        : { healthy: true }),
       totalBytes: config.totalBytes,
       usedBytes: usedBytes(state),
       allocatedBytes: [...state.volumes.values()].reduce((sum, volume) => sum + volume.sizeBytes, 0),
@@ -156,6 +161,9 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
       path: config.path,
       latencyMs,
       checkSpace: () => checkSpace(0),
+      checkPresent: () => {
+        if (faults().missing === true) throw poolMissing(config.name, config.path);
+      },
     }),
     replacements: createSimulatedReplacements({ state, lock, change, checkSpace }),
     exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options, world.clock),

@@ -1,5 +1,16 @@
 /** Archives of a real directory pool: what is in one can be had back by standard tools, and one that was changed is refused by name. */
-import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -146,6 +157,26 @@ describe('an archive', () => {
     expect(await readdir(shelf())).toEqual([]);
     pool = await openPool();
     expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
+  });
+
+  it('whose pool goes in the middle is seen neither there nor in its place, and is made when it is back', async () => {
+    const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
+    const [place, away] = [join(root, 'pool'), join(root, 'away')];
+    const fill = async () => {
+      await pool.archives.begin('backup-1');
+      await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+    };
+    await fill();
+    await rename(place, away);
+    await expect(pool.archives.finish('backup-1', about('Zstd'), signal)).rejects.toThrow();
+    await expect(pool.archives.remove('backup-1')).rejects.toMatchObject({ reason: 'PoolMissing' });
+    expect(await readdir(root)).not.toContain('pool');
+    await rename(away, place);
+    expect(await pool.archives.list()).toEqual([]);
+    await fill();
+    await pool.archives.finish('backup-1', about('Zstd'), signal);
+    expect(await pool.archives.list()).toEqual(['backup-1']);
+    expect(await readdir(join(place, '.partial'))).toEqual([]);
   });
 
   it('is removed, whole or not, however often', async () => {

@@ -1,5 +1,6 @@
 /** The controller of one kind of guest on one host: what it sees, what wakes it, and the three things that can be done about a guest. */
-import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { GUEST_FINALIZER } from '../../api/cluster.ts';
+import { startedStamp } from '../../api/job.ts';
 import { keyOf } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer, InformerOptions, Informers } from '../../client/contract.ts';
@@ -99,7 +100,7 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     informer,
     writes: GUEST_STATUS_PATHS,
     finalizer: GUEST_FINALIZER,
-    stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+    stamp: ({ metadata }) => startedStamp(metadata),
     anticipate: (given) => {
       const handle = identify(world, kind, given.object);
       if (handle === undefined || !hasLooked) return;

@@ -2,7 +2,7 @@
  * What the cluster does about a Migration: waits, assigns both hosts, asks the source to give up, or ends what no host will end. Once hosts
  * are assigned only they say how far it is. Pure.
  */
-import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import { isOver, type Migration, type MigrationPhase } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
@@ -79,19 +79,13 @@ function goneHosts({ migration: { status, metadata }, host }: MigrationFacts): (
   });
 }
 
-/** The stamp of the object it was copied from: written before the first side effect, so that no copy moves a guest again. */
-function isRestoredCopy({ metadata }: Stored<Migration>): boolean {
-  const stamp = metadata.annotations?.[STARTED_ANNOTATION];
-  return stamp !== undefined && stamp !== `${metadata.name}/${metadata.uid}`;
-}
-
 function begin(facts: MigrationFacts): MigrationDecision {
   const { migration, guest, now } = facts;
-  const { spec, metadata } = migration;
+  const { spec } = migration;
   if (isRestoredCopy(migration)) {
     return end('Skipped', 'RestoredCopy', 'this is a restored copy of a migration: it is never executed');
   }
-  const deadline = Date.parse(metadata.creationTimestamp ?? '') + (spec.startDeadlineSeconds ?? 600) * 1_000;
+  const deadline = startDeadlineOf(migration);
   if (deadline <= now) {
     const waited = migration.status?.message;
     const message = 'it could not begin within startDeadlineSeconds';

@@ -1,5 +1,6 @@
 /** The controller of moves to this host: each pass decides by the table and acts until it has to wait. */
-import { MIGRATION_FINALIZERS, STARTED_ANNOTATION } from '../../../api/cluster.ts';
+import { MIGRATION_FINALIZERS } from '../../../api/cluster.ts';
+import { startedStamp } from '../../../api/job.ts';
 import { isOver, Migration } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
 import { done, failed, type Outcome, waiting } from '../../../base/outcome.ts';
@@ -70,7 +71,7 @@ export function createTarget(
       writes: TARGET_STATUS_PATHS,
       access: MIGRATION_ACCESS,
       finalizer: MIGRATION_FINALIZERS.target,
-      stamp: ({ metadata }) => ({ [STARTED_ANNOTATION]: `${metadata.name}/${metadata.uid}` }),
+      stamp: ({ metadata }) => startedStamp(metadata),
       selects: (object) =>
         !isOver(object) || object.metadata.finalizers?.includes(MIGRATION_FINALIZERS.target) === true,
       triggers,

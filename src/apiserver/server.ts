@@ -21,6 +21,7 @@ import { createTurns } from './fairness/turns.ts';
 import { createHandler } from './handler.ts';
 import type { Credentials } from './pki/credentials.ts';
 import type { Context } from './registry/context.ts';
+import { createFieldIndexes } from './registry/fieldIndex.ts';
 import { createNamespaceGate } from './registry/gate.ts';
 import { endDefinitions } from './upkeep/definitions.ts';
 import { collectGarbage } from './upkeep/garbage.ts';
@@ -74,13 +75,16 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const open = createOpenWatches();
   const builtin = (group: string, plural: string) => mustFind(catalog.find(group, 'v1', plural), plural);
   const namespaces = builtin('', 'namespaces');
+  const turns = createTurns();
+  const indexes = createFieldIndexes(store, createPace({ ...world, turns }, ownLane));
   const context: Context = {
     ...world,
     store,
     catalog,
     hub,
+    indexes,
     gate: createNamespaceGate(store, namespaces),
-    turns: createTurns(),
+    turns,
     convert: createConvert(world, options.callWebhook ?? noWebhooks),
   };
   context.admission = createAdmission(context, options.callWebhook ?? noWebhooks);
@@ -143,6 +147,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       open.endAll();
       await listener.close();
       await Promise.all(upkeep.map((one) => one.close()));
+      indexes.close();
       hub.close();
       catalog.close();
     },

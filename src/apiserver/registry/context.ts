@@ -11,6 +11,7 @@ import type { Pace } from '../fairness/pace.ts';
 import type { Turns } from '../fairness/turns.ts';
 import type { KubeObject } from '../object.ts';
 import type { Hub } from '../watch/hub.ts';
+import type { FieldIndexes } from './fieldIndex.ts';
 import type { NamespaceGate } from './gate.ts';
 
 /** The server's parts. */
@@ -18,6 +19,7 @@ export type Context = Pick<World, 'clock' | 'random' | 'log'> & {
   store: Store;
   catalog: Catalog;
   hub: Hub;
+  indexes: FieldIndexes;
   gate: NamespaceGate;
   /** How clients share the one thread. */
   turns: Turns;

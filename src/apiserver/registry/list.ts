@@ -26,6 +26,8 @@ export type Listing = {
   limit?: number;
   /** Objects after this page, if known from the pages before. */
   remaining?: number;
+  /** All that can be in it, where an index knows. */
+  among?: readonly Entry[];
 };
 
 /** Entries read from the store at once, which is quick: they are not looked into. */
@@ -62,7 +64,22 @@ export function planList(
       ...(token.remaining === undefined ? {} : { remaining: token.remaining }),
     };
   }
-  return { revision: revisionFor(context, options, now), prefix, ...limit };
+  const revision = revisionFor(context, options, now);
+  return { revision, prefix, ...limit, ...among(context, served, selection, revision) };
+}
+
+/** What a selection at `revision` can hold at most, from the index of a field it demands: an index knows the present only. */
+export function among(
+  { store, indexes }: Context,
+  served: Served,
+  selection: Selection,
+  revision: number,
+): Pick<Listing, 'among'> {
+  const { by } = selection;
+  if (by === undefined || revision !== store.revision()) return {};
+  const prefix = scopePrefix(served, selection);
+  const keys = indexes.keys(served, by.field, by.value)?.filter((key) => key.startsWith(prefix));
+  return keys === undefined ? {} : { among: keys.flatMap((key) => store.get(key) ?? []) };
 }
 
 function revisionFor(context: Context, options: ListOptions, now: number): number {
@@ -116,11 +133,11 @@ export async function* readList(
   const metadata: ListMeta = { resourceVersion: String(revision) };
   for (;;) {
     await pace();
-    const found = readSlice(
-      context,
-      { prefix, revision, limit: slice, ...(after === undefined ? {} : { after }) },
-      served,
-    );
+    const range = { prefix, revision, limit: slice, ...(after === undefined ? {} : { after }) };
+    const found =
+      listing.among === undefined
+        ? readSlice(context, range, served)
+        : { entries: listing.among, more: false };
     const belonging = found.entries.filter((entry) => belongs(entry, selection));
     const shown =
       served.conversion === undefined ? belonging : await inServedVersion(context, served, belonging);
@@ -148,7 +165,7 @@ function readSlice(
   context: Context,
   options: { prefix: string; revision: number; limit: number; after?: string },
   served: Served,
-): { entries: Entry[]; more: boolean } {
+): { entries: readonly Entry[]; more: boolean } {
   try {
     return context.store.range(options);
   } catch (error) {

@@ -14,6 +14,8 @@ export type Selection = {
   matches: ((object: KubeObject) => boolean) | undefined;
   /** What stored bytes must hold to match at all; only for values whose stored form is the served one. */
   mayMatch?: MayMatch;
+  /** One of the fields of which a value is demanded. */
+  by?: { field: string; value: string };
 };
 
 /** Reads the selectors of a request on `namespace` (undefined: all) and `name` (undefined: all); throws 400. */
@@ -34,12 +36,14 @@ export function selectionOf(
       ((field === 'metadata.name' && value !== name) ||
         (field === 'metadata.namespace' && value !== (namespace ?? ''))),
   );
+  const by = rest.find(({ equal }) => equal);
   const mayMatch = contradicts ? () => false : mayMatchOf(labels, rest);
   return {
     namespace,
     name,
     matches: contradicts ? () => false : predicateOf(labels, rest),
     ...(mayMatch === undefined ? {} : { mayMatch }),
+    ...(by === undefined ? {} : { by }),
   };
 }
 

@@ -49,7 +49,8 @@ export function demanded(selector: FieldSelector, field: string): string | undef
   return selector.find((requirement) => requirement.equal && requirement.field === field)?.value;
 }
 
-function fieldText(object: KubeObject, field: string): string {
+/** The text by which a field is compared; the empty one where it is absent or holds no scalar. */
+export function fieldText(object: KubeObject, field: string): string {
   let value: unknown = object;
   for (const part of field.split('.')) {
     if (!isRecord(value) || !Object.hasOwn(value, part)) return '';

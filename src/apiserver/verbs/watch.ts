@@ -4,7 +4,7 @@ import type { Served } from '../catalog/served.ts';
 import { createPace } from '../fairness/pace.ts';
 import { decode, wireForm } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
-import { readList, revisionOf } from '../registry/list.ts';
+import { among, readList, revisionOf } from '../registry/list.ts';
 import type { Selection } from '../registry/selection.ts';
 import { ApiError, revisionTooLarge, type Status } from '../status.ts';
 import { startConvertingWatcher } from '../watch/converting.ts';
@@ -61,7 +61,11 @@ async function sendInitial(
   writer: Writer,
   lane: string,
 ): Promise<boolean> {
-  const listing = { revision, prefix: scope(served, selection) };
+  const listing = {
+    revision,
+    prefix: scope(served, selection),
+    ...among(context, served, selection, revision),
+  };
   const pace = createPace(context, lane);
   const send = async (lines: readonly Uint8Array[]) => {
     if (!sink.write(Buffer.concat(lines))) await new Promise<void>((resolve) => sink.drained(resolve));

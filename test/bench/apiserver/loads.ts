@@ -71,39 +71,42 @@ export const lists = {
   'one host of a hundred': `${everywhere}?fieldSelector=status.placement.host%3D${hostOf(17)}`,
 } as const;
 
-/** One in ten is such a thing, of a hundred requests a second. */
-const mixture: readonly { writes: boolean; act: (index: number) => Act }[] = [
-  { writes: true, act: () => patchStatus },
-  { writes: true, act: () => update },
-  { writes: true, act: () => patchStatus },
-  { writes: false, act: () => (connection, index) => connection.must('GET', pathOf(index)) },
-  { writes: true, act: () => update },
-  { writes: false, act: () => (connection) => connection.must('GET', lists['the first 500']) },
-  { writes: true, act: () => patchStatus },
-  { writes: false, act: () => (connection) => connection.must('GET', lists['one host of a hundred']) },
-  { writes: true, act: () => patchStatus },
-  { writes: false, act: () => (connection, index) => connection.must('GET', pathOf(index + 1)) },
+const read: Act = (connection, index) => connection.must('GET', pathOf(index));
+const listFirst: Act = (connection) => connection.must('GET', lists['the first 500']);
+const listHost: Act = (connection) => connection.must('GET', lists['one host of a hundred']);
+
+/** One in ten is such a thing, of a hundred a second. */
+const mixture: readonly Act[] = [
+  ...[patchStatus, update, patchStatus, read, update],
+  ...[listFirst, patchStatus, listHost, patchStatus, read],
 ];
 
-/** A hundred requests a second for so long over ten connections, begun by the clock and not by the answers; the delays of writes in ms. */
+/** A connection that notes how long each write takes, in ms. */
+function noting(delays: number[], connection: Connection): Connection {
+  return {
+    ...connection,
+    must: async (method, ...rest) => {
+      const begun = performance.now();
+      const answer = await connection.must(method, ...rest);
+      if (method !== 'GET') delays.push(performance.now() - begun);
+      return answer;
+    },
+  };
+}
+
+/** A hundred acts a second for so long over ten connections, begun by the clock and not by the answers; the delays of writes in ms. */
 export async function mixed(target: Target, seconds: number, objects: number): Promise<number[]> {
   const connections = await Promise.all(Array.from({ length: 10 }, () => openConnection(target)));
   const delays: number[] = [];
-  const pending: Promise<void>[] = [];
+  const pending: Promise<unknown>[] = [];
   const started = performance.now();
   for (let index = 0; index < seconds * 100; index += 1) {
     const due = started + index * 10;
     if (due > performance.now()) await new Promise((resolve) => setTimeout(resolve, due - performance.now()));
     const connection = connections[index % connections.length];
-    const part = mixture[Math.floor(index / 3) % mixture.length];
-    if (connection === undefined || part === undefined) continue;
-    const begun = performance.now();
-    const done = part
-      .act(index)(connection, (index * 37) % objects)
-      .then(() => {
-        if (part.writes) delays.push(performance.now() - begun);
-      });
-    pending.push(done);
+    const act = mixture[Math.floor(index / 3) % mixture.length];
+    if (connection === undefined || act === undefined) continue;
+    pending.push(act(noting(delays, connection), (index * 37) % objects));
   }
   await Promise.all(pending);
   for (const connection of connections) connection.close();

@@ -113,6 +113,16 @@ describe('a tree packed in two passes', () => {
     await expectSame(file);
   });
 
+  it('is of the later moment when it is gathered after all, as when another tree of its guest had to be', async () => {
+    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(true);
+    await live();
+    await pool.archives.gather('backup-1', source(), signal);
+    await pool.archives.save('backup-1', source(), 'None', signal);
+    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
+  });
+
   it.each([
     ['a file was removed', () => rm(join(tree(), 'srv/linked'))],
     [

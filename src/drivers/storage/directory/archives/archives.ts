@@ -47,7 +47,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
   const { files, clock } = room.world;
   const filled = new Map<string, Filled[]>();
   const gatheredAt = new Map<string, number>();
-  /** Parts of which two passes are whole, by their paths. */
+  /** Trees of which two passes are whole, by where their lists are. */
   const packed = new Set<string>();
   const recipients = new Map<string, string>();
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
@@ -131,11 +131,13 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
     packRest: async (name, { name: volume, attachment }, compression, signal) => {
       const to = await addTree(name, checkedName(volume), compression);
       const isWhole = await secondPass(tools, treeOf(attachment), to, { compression, signal });
-      if (isWhole) packed.add(to.file);
+      if (isWhole) packed.add(to.lists);
       return isWhole;
     },
     gather: async (name, { name: volume, attachment, bytesPerSecond }, signal) => {
       const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
+      // What was packed of it shows another moment.
+      packed.delete(`${hidden(name)}/${lists}/${volume}`);
       const since = gatheredAt.get(to);
       gatheredAt.set(to, clock.now());
       await files.makeDirectory(to, { mode: 0o700, fleeting: true });
@@ -161,7 +163,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       // A container that removes files while du walks makes du fail: then it is not said.
       const sizes = await measureTrees(tools, [attachment.path]).catch(() => undefined);
       const to = await addTree(name, volume, compression, sizes?.get(attachment.path));
-      if (packed.has(to.file)) return appendPass(tools, to, signal);
+      if (packed.has(to.lists)) return appendPass(tools, to, signal);
       const pace = { compression, bytesPerSecond, signal };
       await saveTree(tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace);
     },

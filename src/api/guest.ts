@@ -206,6 +206,9 @@ export const guestStatusFields = {
   startFailure: Type.Optional(
     object('Starts that failed or ended in a crash, since the last that held.', {
       count: integer('How many in a row.', 0, 1_000_000),
+      epoch: Type.Optional(
+        Type.Integer({ description: 'Of the placement it has there.', format: 'int64', minimum: 0 }),
+      ),
       retryAfter: Type.Optional(time('Not started again before.')),
     }),
   ),

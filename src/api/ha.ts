@@ -23,6 +23,20 @@ export const lifeFields = {
   }),
 };
 
+/** How long a guest that does not start is tried: of guests, and of HAGroups for theirs. */
+export const startLimits = {
+  maxRestart: Type.Optional(
+    integer(
+      'Starts that fail on one host are repeated so often before the guest goes to another; 1 when only maxRelocate is set. Without both its host tries for ever.',
+      0,
+      100,
+    ),
+  ),
+  maxRelocate: Type.Optional(
+    integer('So often it goes to another host, then it is in Error; 1 when only maxRestart is set.', 0, 32),
+  ),
+};
+
 /** `spec.ha` of guests. */
 export const guestHa = object(
   'The guest runs elsewhere when its host is lost; without this it waits for its host.',
@@ -38,6 +52,7 @@ export const guestHa = object(
     priority: Type.Optional(
       integer('Guests with more come first when hosts are lost; 0 when absent.', -1_000, 1_000),
     ),
+    ...startLimits,
   },
 );
 
@@ -47,8 +62,8 @@ export const guestHa = object(
  */
 export const guestHaStatus = object('What high availability makes of the guest.', {
   state: oneOf(
-    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering'],
-    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen.',
+    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Error'],
+    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen. Error: it does not start; it is tried again after it was Halted, or Ignored, for a moment.',
   ),
   epoch: Type.Integer({
     description: 'Of the placement that this is about; another one was made by somebody else since.',
@@ -57,6 +72,18 @@ export const guestHaStatus = object('What high availability makes of the guest.'
   }),
   reason: Type.Optional(text('Why it waits, as a constant.', 64)),
   message: Type.Optional(text('The same for people.', 1024)),
+  attempts: Type.Optional(
+    atomicList(
+      object('Starts that failed on one host.', {
+        host: objectName('Name of the Host.'),
+        epoch: Type.Integer({ description: 'Of the placement.', format: 'int64', minimum: 1 }),
+        failures: integer('How many, in a row.', 1, 1_000_000),
+        to: Type.Optional(objectName('Host it was sent to after that.')),
+      }),
+      64,
+      'Where it did not start, since it last did.',
+    ),
+  ),
 });
 
 /** `status.ha` of Hosts, written by the manager alone: a new leader goes on from it. */

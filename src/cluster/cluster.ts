@@ -143,7 +143,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   });
 
   addRecovery(manager, {
-    ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger },
+    ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger, migrations },
     ...(embeddedOn === undefined ? {} : { embeddedOn }),
     guest: guestOf,
   });

@@ -134,7 +134,7 @@ function lockField({ record }: GuestScope) {
   return lock === undefined ? {} : { lock };
 }
 
-function runFields({ record }: { record: { run: RunState } | undefined }) {
+function runFields({ record }: { record: { run: RunState; epoch: number } | undefined }) {
   const { request, restartedFor, failure } = record?.run ?? {};
   return {
     ...(request === undefined
@@ -143,7 +143,12 @@ function runFields({ record }: { record: { run: RunState } | undefined }) {
     ...(restartedFor === undefined ? {} : { restartedFor }),
     ...(failure === undefined
       ? {}
-      : { startFailure: { count: failure.count, retryAfter: iso(failure.retryAt) } }),
+      : {
+          startFailure: {
+            ...{ count: failure.count, retryAfter: iso(failure.retryAt) },
+            ...(record === undefined ? {} : { epoch: record.epoch }),
+          },
+        }),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Static,
   Type,
 } from '../fields.ts';
+import { startLimits } from '../ha.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -28,6 +29,13 @@ const spec = object(
     restricted: Type.Optional(
       flag('Its guests are recovered on these hosts only, and wait while none of them can take them.', false),
     ),
+    failback: Type.Optional(
+      flag(
+        'A guest that runs moves back to a host of higher priority once that can take it: live where it can, else with a stop.',
+        false,
+      ),
+    ),
+    ...startLimits,
   },
   [{ rule: 'size(self.hosts) > 0', message: 'hosts must name one host at least' }],
 );

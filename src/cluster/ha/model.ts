@@ -123,6 +123,8 @@ export type GuestRecord = {
   /** Hosts whose tries are used up since the last success. */
   tried?: readonly string[];
   relocations?: number;
+  /** Where it did not start, since it last did: on real hosts, whose agents say so. */
+  attempts?: readonly StartAttempt[];
   /** Where maintenance, or an orderly end, took it from. */
   origin?: string;
   /** Its host was lost before the guest was known to run there: what its Lease does not list has not been started. */
@@ -130,6 +132,9 @@ export type GuestRecord = {
   /** Why it waits. */
   reason?: string;
 };
+
+/** Starts that failed in one placement; `to`: the host it was sent to after that. */
+export type StartAttempt = { host: string; epoch: number; failures: number; to?: string };
 
 export type MoveReason =
   | 'Person'

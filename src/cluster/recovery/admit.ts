@@ -21,9 +21,13 @@ export function admit(
   const { host: name, epoch } = placement;
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
   const record = guestView(guest)?.record;
+  const attempts = guest.status?.ha?.attempts;
+  const kept = attempts === undefined ? {} : { attempts };
   if (record === undefined)
-    return firstRecord(guest, host, { state, placement: { host: name, epoch, ...life } });
+    return firstRecord(guest, host, { ...kept, state, placement: { host: name, epoch, ...life } });
   if (!isPresent(host) || observer.isSuspect(host.name, now)) return undefined;
+  if (record.state === 'Error')
+    return outOfError(guest, host, { state, placement: { host: name, epoch, ...life } });
   if (isSameLife(record.placement, life))
     return record.state === 'Stopped' && state === 'Starting'
       ? { state, placement: { host: name, epoch, ...life } }
@@ -33,6 +37,13 @@ export function admit(
   return isBack && host.reported.get(guestId(guest))?.state !== 'Running'
     ? { state, placement: { host: name, epoch: epoch + 1, ...life } }
     : undefined;
+}
+
+/** A guest that does not start is told nothing, until it is not to run any more; one that does run, against all odds, is watched again. */
+function outOfError(guest: StoredGuest, host: HostView, told: GuestRecord): GuestRecord | undefined {
+  const isRunning =
+    host.reported.get(guestId(guest))?.state === 'Running' && isSameLife(host.reportedIn, host.record.life);
+  return isRunning || told.state === 'Stopped' ? told : undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import { Container } from '../../api/kinds/container.ts';
 import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import { Host as HostKind } from '../../api/kinds/host.ts';
+import { Migration } from '../../api/kinds/migration.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -54,6 +55,7 @@ const ACCESS: readonly Access[] = [
   { kind: VirtualMachine, verbs: ['patch'], subresource: 'status' },
   { kind: Container, verbs: ['patch'], subresource: 'status' },
   { kind: FenceAction, verbs: ['create'] },
+  { kind: Migration, verbs: ['create'] },
 ];
 
 export function recoveryRounds(sources: RecoverySources): Controller<ClusterPolicy> {

@@ -23,6 +23,7 @@ import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
 import { createObjection } from './destinations.ts';
 import { guestId, guestView, indexGuests, isDeleted, isWatched } from './guestViews.ts';
+import { type MoveSources, moveGuests } from './moves.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
 import {
@@ -37,7 +38,7 @@ import {
 } from './write.ts';
 
 /** What a round reads, all of it from informers. */
-export type RoundSources = {
+export type RoundSources = MoveSources & {
   hosts(): readonly Stored<Host>[];
   /** Those that are protected, and those of which something is stored. */
   guests(): readonly StoredGuest[];
@@ -113,10 +114,14 @@ export async function runRound(
     host: (name) => hosts.get(name),
     ...{ pool: sources.pool, judge: sources.judge },
   });
-  for (const decision of decide(view, { objection, leavesRunning: true })) {
+  const decisions = decide(view, { objection, leavesRunning: true });
+  const busy = new Set(decisions.flatMap((decision) => (decision.type === 'Guest' ? [decision.guest] : [])));
+  for (const decision of decisions) {
     context.signal.throwIfAborted();
     await carryOut(decision);
   }
+  const settled = [...guests].flatMap(([id, guest]) => (busy.has(id) || admitted.has(id) ? [] : [guest]));
+  await moveGuests(settled, view, sources, context, ears);
   return { quorate, silent };
 
   async function carryOut(decision: Decision): Promise<void> {

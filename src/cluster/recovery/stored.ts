@@ -56,7 +56,12 @@ type PlacedStatus = Pick<GuestStatus, 'placement' | 'ha'>;
 /** What is stored of a placed guest; undefined while it has no host, or nothing has been said of it since somebody placed it anew. */
 export function guestRecordOf({ placement, ha }: PlacedStatus = {}): GuestRecord | undefined {
   if (placement === undefined || ha === undefined || ha.epoch !== placement.epoch) return undefined;
-  return { state: ha.state, placement: placementOf(placement), ...reasonOf(ha) };
+  const { state, attempts } = ha;
+  return {
+    ...{ state, placement: placementOf(placement) },
+    ...reasonOf(ha),
+    ...(attempts === undefined ? {} : { attempts }),
+  };
 }
 
 function placementOf({ host, epoch, bootID, term }: NonNullable<PlacedStatus['placement']>): Placement {
@@ -75,6 +80,7 @@ export function guestPatch(before: PlacedStatus = {}, record: GuestRecord, now: 
   const ha = {
     ...{ state, epoch: placement.epoch },
     ...spokenOf(record.reason),
+    ...(record.attempts === undefined ? {} : { attempts: record.attempts }),
   };
   return (
     mergePatchOf(

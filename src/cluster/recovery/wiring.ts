@@ -5,6 +5,7 @@ import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
+import type { Migration } from '../../api/kinds/migration.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -15,6 +16,7 @@ import { fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
 import { fencingReadinessController } from '../fencing/readiness.ts';
 import type { StoredGuest } from '../guests.ts';
+import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { groupController } from './groups.ts';
@@ -32,6 +34,8 @@ export type RecoveryWiring = {
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
   scheduler: Pick<Scheduler, 'judge'>;
+  /** Has the index `guest`. */
+  migrations: Informer<Migration>;
   ledger: Pick<Ledger, 'allocated' | 'observe'>;
   /** By `KIND/NAMESPACE/NAME`. */
   guest(key: string): StoredGuest | undefined;
@@ -56,6 +60,12 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
       groups: () => groups.list(),
       actions: () => actions.list(),
+      group: (name) => groups.get(name)?.spec,
+      migrationsOf: (guest) => wiring.migrations.byIndex('guest', guest),
+      destinations: (guest, moves) => {
+        const source = hosts.get(guest.status?.placement?.host ?? '');
+        return source === undefined ? [] : destinationsOf({ guest, source, moves, scheduler });
+      },
       devicesOf: (host) => devices.byIndex('host', host),
       pool: (name) => pools.get(name),
       judge: (guest) => scheduler.judge(guest),

@@ -7,11 +7,12 @@ import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import { Container } from '../../api/kinds/container.ts';
 import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
+import { Migration } from '../../api/kinds/migration.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/meta.ts';
 import { ApiError, type Client } from '../../client/contract.ts';
-import { isMachine, type StoredGuest } from '../guests.ts';
+import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
 import type { Decision, GuestRecord } from '../ha/model.ts';
 import { isCertainlyDead, isDeadUntold } from './evidence.ts';
 import { guestPatch, guestRecordOf, hostPatch, releasePatch } from './stored.ts';
@@ -123,6 +124,28 @@ export async function writeFence(
   };
   return unlessRefused(() => client.create(FenceAction, action, { signal, timeoutMs }));
 }
+
+/** Asks for a move, once. Whether it may begin its hosts say, by the placement as it is then. */
+export async function writeMove(
+  guest: StoredGuest,
+  { to, name, type }: { to: string; name: string; type: 'Live' | 'Offline' },
+  { client, signal, timeoutMs }: WriteContext,
+): Promise<Written> {
+  const { kind, namespace, name: guestName } = nameOf(guest);
+  const migration: Migration = {
+    apiVersion: apiVersionOf(Migration),
+    kind: Migration.kind,
+    metadata: { name, namespace },
+    spec: {
+      ...{ guest: { kind, name: guestName }, targetHost: to, type },
+      ttlSecondsAfterFinished: KEEP_SECONDS,
+    },
+  };
+  return unlessRefused(() => client.create(Migration, migration, { signal, timeoutMs }));
+}
+
+/** A move that is over is kept so long: until then none of its name is made again. */
+const KEEP_SECONDS = 3_600;
 
 async function unlessRefused(write: () => Promise<unknown>): Promise<Written> {
   try {

@@ -17,6 +17,7 @@ import { FenceAction } from '../../../../src/api/kinds/fenceAction.ts';
 import { FenceDevice } from '../../../../src/api/kinds/fenceDevice.ts';
 import { HAGroup, type HAGroupSpec } from '../../../../src/api/kinds/haGroup.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
+import { Migration } from '../../../../src/api/kinds/migration.ts';
 import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
@@ -60,6 +61,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
   const twice: string[] = [];
   const switched: string[] = [];
   const writes: string[] = [];
+  /** Guests of which agents say whether they run, and the hosts on which they do not start. */
+  const failsOn = new Map<string, ReadonlySet<string>>();
   let diesAfterWrites = Number.POSITIVE_INFINITY;
 
   const power = {
@@ -166,14 +169,61 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     for (const name of one.running.keys()) if (!placed.has(name)) one.running.delete(name);
     for (const guest of mine)
       if (guest.spec.runStrategy === 'Halted') one.running.delete(guest.metadata.name);
-    for (const { metadata, status } of startable) {
+    for (const guest of startable) {
+      const { metadata, status } = guest;
+      const hosts = failsOn.get(metadata.name);
+      if (hosts !== undefined) speak(one, guest, hosts.has(one.name));
+      if (hosts?.has(one.name) === true) {
+        one.running.delete(metadata.name);
+        continue;
+      }
       one.running.set(metadata.name, status?.placement?.epoch ?? 0);
       const others = [...machines.values()].filter(
         (other) => other !== one && other.running.has(metadata.name),
       );
       if (others.length > 0) twice.push(`${metadata.name} on ${one.name} and ${others[0]?.name}`);
     }
+    handOver(one, mine);
     report(one, mine);
+  }
+
+  function speak(one: Machine, guest: Stored<VirtualMachine>, fails: boolean): void {
+    const { metadata, status = {} } = guest;
+    const { placement, startFailure } = status;
+    const isDue = clock.monotonic() % 2_000 < TICK_MS;
+    const count =
+      (startFailure?.epoch === placement?.epoch ? (startFailure?.count ?? 0) : 0) + (isDue ? 1 : 0);
+    const at = '2026-01-01T00:00:00Z';
+    const running = { type: 'Running', status: fails ? 'False' : 'True', reason: 'Is', message: '' } as const;
+    const { startFailure: _before, ...rest } = status;
+    const next = {
+      ...rest,
+      conditions: [{ ...running, lastTransitionTime: at }],
+      ...(fails && count > 0 ? { startFailure: { count, epoch: placement?.epoch ?? 0 } } : {}),
+    };
+    if (JSON.stringify(next) !== JSON.stringify(status))
+      api.seed(VirtualMachine, { ...guest, metadata, status: next });
+    void one;
+  }
+
+  /** What both agents of a move do, in one moment. */
+  function handOver(one: Machine, mine: readonly Stored<VirtualMachine>[]): void {
+    for (const found of api.state.list(Migration)) {
+      const move = found as Stored<Migration>;
+      const { sourceHost, targetHost = '', completedAt } = move.status ?? {};
+      const guest = mine.find(({ metadata }) => metadata.name === move.spec.guest.name);
+      if (sourceHost !== one.name || completedAt !== undefined || guest === undefined) continue;
+      const at = '2026-01-01T00:00:00Z';
+      one.running.delete(guest.metadata.name);
+      const placement = {
+        ...guest.status?.placement,
+        host: targetHost,
+        epoch: (guest.status?.placement?.epoch ?? 0) + 1,
+        since: at,
+      };
+      api.seed(VirtualMachine, { ...guest, status: { ...guest.status, placement } });
+      api.seed(Migration, { ...move, status: { ...move.status, phase: 'Succeeded', completedAt: at } });
+    }
   }
 
   function renew(one: Machine, now: number, guarded: string[]): void {
@@ -262,7 +312,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
   };
   const guest = (name: string) => api.state.get(VirtualMachine, `default/${name}`) as Stored<VirtualMachine>;
   return {
-    ...{ clock, api, machines, faults, twice, switched, writes, guest },
+    ...{ clock, api, machines, faults, twice, switched, writes, guest, failsOn },
+    moves: () => api.state.list(Migration).map((move) => move as Stored<Migration>),
     advance: (ms: number) => clock.advance(ms),
     lead: () => lab.lead(),
     resign,
@@ -274,6 +325,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     /** Names of hosts on which the guest executes. */
     whereRuns: (name: string) =>
       [...machines.values()].filter(({ running }) => running.has(name)).map((one) => one.name),
+    editHost: lab.editHost,
     powerOff,
     powerOn,
     cutOff: (name: string) => void Object.assign(machineOf(name), { isCut: true }),

@@ -1,0 +1,53 @@
+/** Where a guest that runs goes back to, if its group asks for that. Pure. */
+import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
+import { isOver, type Migration } from '../../api/kinds/migration.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { StoredGuest } from '../guests.ts';
+import type { Verdict } from '../placement/choose.ts';
+import { guestView } from './guestViews.ts';
+import { moveName, priorityIn, runs } from './starts.ts';
+
+export type FailbackFacts = {
+  guest: StoredGuest;
+  group: HAGroupSpec | undefined;
+  migrations: readonly Stored<Migration>[];
+  /** The host is there, and has been for a while. */
+  isSteady(host: string): boolean;
+  /** Hosts it could move to. */
+  verdicts(): readonly Verdict[];
+};
+
+/**
+ * A host of higher priority that takes the guest, and the name of the one move from its present placement: one that failed is not repeated before
+ * it is forgotten. Never a host that the guest was sent away from because it did not start there.
+ */
+export function planFailback({
+  guest,
+  group,
+  migrations,
+  isSteady,
+  verdicts,
+}: FailbackFacts): { to: string; name: string } | undefined {
+  const { placement, maintenance, lock } = guest.status ?? {};
+  if (group?.failback !== true || placement === undefined) return undefined;
+  if (guestView(guest)?.record.state !== 'Started' || !runs(guest)) return undefined;
+  // Maintenance brings back itself what it has moved.
+  if (maintenance !== undefined || lock !== undefined) return undefined;
+  const name = moveName(guest, `${placement.epoch}-back`);
+  if (migrations.some((one) => !isOver(one) || one.metadata.name === name)) return undefined;
+  const left = new Set(
+    migrations.filter(({ metadata }) => isRelocation(metadata.name)).map(({ status }) => status?.sourceHost),
+  );
+  const current = priorityIn(group, placement.host);
+  const better = group.hosts
+    .filter((host) => priorityIn(group, host.name) > current && isSteady(host.name) && !left.has(host.name))
+    .sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0) || (a.name < b.name ? -1 : 1));
+  if (better.length === 0) return undefined;
+  const fitting = new Set(verdicts().flatMap(({ host, fits }) => (fits ? [host] : [])));
+  const to = better.find((host) => fitting.has(host.name))?.name;
+  return to === undefined ? undefined : { to, name };
+}
+
+function isRelocation(name: string): boolean {
+  return name.startsWith('ha-') && !name.endsWith('-back');
+}

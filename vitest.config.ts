@@ -6,6 +6,8 @@ import { defineConfig } from 'vitest/config';
  */
 export default defineConfig({
   test: {
+    // One less by default, which on two processors is one.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
@@ -13,6 +15,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/cluster/**', 'node_modules/**'],
           testTimeout: 20_000,
+          // A file finds the modules as the file before it left them, which keep nothing: loading them anew for each took a quarter of the time.
+          isolate: false,
         },
       },
       {

@@ -41,8 +41,10 @@ export async function openAvailability(options: {
   name: string;
   network: number;
   policy: string;
+  /** Names of hosts; all of HA_HOSTS when absent. */
+  hosts?: readonly string[];
 }): Promise<Availability> {
-  const { name, network, policy } = options;
+  const { name, network, policy, hosts: names = HA_HOSTS } = options;
   const images = join(tmpdir(), 'vireo-lab-images');
   const ground = join(tmpdir(), `${name}-shared`);
   const shared = join(ground, 'pool');
@@ -51,7 +53,7 @@ export async function openAvailability(options: {
   const devices: Device[] = [];
   await lab.down();
   await mkdir(shared, { recursive: true });
-  await lab.up(HA_HOSTS);
+  await lab.up(names);
   await lab.apply(foundationsOf({ shared, images, policy }));
   await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'img', '--all');
   await until('each host has a keeper', async () => {

@@ -50,6 +50,8 @@ export type Lab = {
   up(hosts: readonly string[]): Promise<void>;
   /** Power and agent of a host. */
   start(name: string): Promise<void>;
+  /** The machine of the control plane votes too, under this name. */
+  addWitness(name: string): Promise<void>;
   /** What one sends the other no longer arrives; `control` is the control plane's name. */
   cut(from: string, to: string, direction?: Direction): Promise<void>;
   mend(): Promise<void>;
@@ -158,9 +160,19 @@ export function openLab(options: LabOptions): Lab {
 
   /** As a person does it: the command that `vireo token create` prints is run on the machine. */
   async function joinCluster(machine: Machine): Promise<void> {
-    const printed = await must(node('token', 'create', '--host', machine.name), { env });
-    const [, ...command] = printed.trim().split(' ');
+    const [, ...command] = await joining(machine.name);
     await machine.run(...node(...command, '--state-dir', stateDirectory(machine.name), '--no-agent'));
+  }
+
+  async function joining(hostName: string): Promise<string[]> {
+    return (await must(node('token', 'create', '--host', hostName), { env })).trim().split(' ');
+  }
+
+  async function addWitness(witnessName: string): Promise<void> {
+    await allow(CONTROL);
+    const [, , ...rest] = await joining(witnessName);
+    const place = ['--state-dir', stateDirectory(CONTROL)];
+    await service(control, 'witness', node('witness', ...rest, ...place), 'ready').start();
   }
 
   async function up(hosts: readonly string[]): Promise<void> {
@@ -219,6 +231,7 @@ export function openLab(options: LabOptions): Lab {
     manager,
     up,
     start,
+    addWitness,
     cut: (from, to, direction = 'Both') => wires.cut(from, to, direction),
     mend: wires.mend,
     kubectl: (...args) => must(['kubectl', ...args], { env, timeoutMs: 150_000 }),

@@ -11,6 +11,7 @@ const KINDS: Readonly<Record<string, { plural: string; namespaced: boolean }>> =
   vhost: { plural: 'hosts', namespaced: false },
   pool: { plural: 'storagepools', namespaced: false },
   img: { plural: 'images', namespaced: false },
+  vpolicy: { plural: 'clusterpolicies', namespaced: false },
   fa: { plural: 'fenceactions', namespaced: false },
   fence: { plural: 'fencedevices', namespaced: false },
 };

@@ -1,14 +1,15 @@
 /**
  * Watchdog devices by the kernel's API (Documentation/watchdog/watchdog-api.rst): opened, fed by a write, disarmed by `V` before the close. What
- * the ioctls would tell is read in /sys/class/watchdog (Documentation/ABI/testing/sysfs-class-watchdog); wdctl(8) sets the timeout.
+ * the ioctls would tell is read in /sys/class/watchdog (Documentation/ABI/testing/sysfs-class-watchdog), or asked of wdctl(8), which sets the
+ * timeout too.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { World } from '../../base/world.ts';
 import type { WatchdogChoice, WatchdogDevice, WatchdogWish } from '../../keeper/watchdog.ts';
 
-/** WDIOF_MAGICCLOSE of linux/watchdog.h: without it the device would be disarmed by the end of its keeper, whatever that was. */
-const MAGIC_CLOSE = 0x0100;
+/** Without it the device would be disarmed by the end of its keeper, whatever that was. */
+const MAGIC_CLOSE = 'MAGICCLOSE';
 const COMMAND_MS = 5_000;
 
 type Found = { name: string; timeoutMs: number; isRunning: boolean };
@@ -22,11 +23,14 @@ export function watchdogDevice(
   let candidates: string[] = [];
   let held: { name: string; fd: number } | undefined;
   let hasTriedSoftdog = false;
+  /** Known to run on when their holder ends. */
+  const lasting = new Set<string>();
 
   const fact = async (name: string, what: string) => (await files.readText(join(facts, name, what)))?.trim();
-  const run = async (...argv: string[]): Promise<void> => {
-    const { code, stderr } = await processes.run(argv, { timeoutMs: COMMAND_MS });
+  const run = async (...argv: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await processes.run(argv, { timeoutMs: COMMAND_MS });
     if (code !== 0) throw new Error(`${argv.join(' ')}: ${stderr.trim()}`);
+    return stdout;
   };
 
   const names = async (wish: WatchdogWish): Promise<string[]> => {
@@ -40,20 +44,25 @@ export function watchdogDevice(
 
   /** Throws with what is wrong with it. */
   const examine = async (name: string, { asked, least, most }: WatchdogWish): Promise<Found> => {
-    const options = Number(await fact(name, 'options'));
-    if (!Number.isInteger(options) || (options & MAGIC_CLOSE) === 0)
-      throw new Error(`${name} cannot be kept running when its keeper ends (no magic close)`);
     if ((await fact(name, 'nowayout')) !== '0')
       throw new Error(`${name} cannot be disarmed: load its driver with nowayout=0`);
     const timeout = async () => Number(await fact(name, 'timeout')) * 1_000;
-    const isRunning = (await fact(name, 'state')) === 'active';
-    // Setting it opens and closes the device, which would disarm one that runs.
-    if (!isRunning && (await timeout()) !== Math.ceil(asked / 1_000) * 1_000)
-      await run('wdctl', '--settimeout', String(Math.ceil(asked / 1_000)), join(devices, name));
+    // wdctl opens and closes the device, which would disarm one that runs.
+    if ((await fact(name, 'state')) === 'active')
+      return { name, timeoutMs: await timeout(), isRunning: true };
+    const device = join(devices, name);
+    if (!lasting.has(name)) {
+      const flags = await run('wdctl', '--flags-only', '--noheadings', '--raw', '--output', 'FLAG', device);
+      if (!flags.split(/\s+/).includes(MAGIC_CLOSE))
+        throw new Error(`${name} would stop when its keeper ends (no magic close)`);
+      lasting.add(name);
+    }
+    const seconds = Math.ceil(asked / 1_000);
+    if ((await timeout()) !== seconds * 1_000) await run('wdctl', '--settimeout', String(seconds), device);
     const timeoutMs = await timeout();
-    if (!isRunning && !(timeoutMs >= least && timeoutMs <= most))
+    if (!(timeoutMs >= least && timeoutMs <= most))
       throw new Error(`the timeout of ${name} is ${timeoutMs} ms, not from ${least} to ${most} ms`);
-    return { name, timeoutMs, isRunning };
+    return { name, timeoutMs, isRunning: false };
   };
 
   return {

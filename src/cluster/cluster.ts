@@ -20,6 +20,7 @@ import { hostController } from './hosts/hosts.ts';
 import { imageController } from './images/images.ts';
 import type { ClusterIdentity } from './incarnation/incarnation.ts';
 import { recoveryController } from './incarnation/recovery.ts';
+import { createSeenIncarnations } from './incarnation/seen.ts';
 import { addJoining } from './joining/joining.ts';
 import { addKeeping, artefacts } from './keeping.ts';
 import { maintenanceController } from './maintenance/maintenance.ts';
@@ -37,7 +38,6 @@ import {
   migrationTriggers,
 } from './migration/migrations.ts';
 import { operationController } from './operations/operations.ts';
-import { createSeenIncarnations } from './placement/incarnations.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
 import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
@@ -68,7 +68,9 @@ export function addClusterControllers(options: ClusterOptions): void {
   const containers = informers.informer(Container, { indexes: guestIndexes });
   const hosts = informers.informer(Host, {
     indexes: {
-      guest: (host) => (host.status?.guests ?? []).map((guest) => guest.uuid),
+      // By name: a uuid is a hash, and nearly all guests that are looked for are nowhere.
+      guest: (host) =>
+        (host.status?.guests ?? []).map(({ kind, namespace, name }) => `${kind}/${namespace}/${name}`),
       pool: (host) => (host.status?.pools ?? []).map((pool) => pool.name),
       image: (host) => (host.status?.images ?? []).map((image) => image.name),
       maintenance: (host) => (host.spec.maintenance?.enabled === true ? ['on'] : []),
@@ -110,7 +112,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   const sources: PlacementSources = { hosts, pools, images, snapshots, backups, operations, ...decisions };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
-  manager.add(recoveryController({ hosts, cluster, raise }));
+  manager.add(recoveryController({ hosts, incarnations, cluster, raise }));
   manager.add(hostController({ hosts, leases, ledger, clock }));
   manager.add(poolController({ pools, hosts, images, guestsUsing: using('pool') }, poolTriggers()));
   manager.add(imageController({ images, pools, hosts, guestsUsing: using('image') }, imageTriggers()));

@@ -38,8 +38,15 @@ export function nameOf(guest: Guest): GuestName {
   };
 }
 
+/** Each pass over a guest asks for it several times. */
+const demands = new WeakMap<object, Demand>();
+
 export function demandOf(guest: Guest): Demand {
-  return isMachine(guest) ? machineDemand(guest.spec) : containerDemand(guest.spec);
+  const known = demands.get(guest.spec);
+  if (known !== undefined) return known;
+  const demand = isMachine(guest) ? machineDemand(guest.spec) : containerDemand(guest.spec);
+  demands.set(guest.spec, demand);
+  return demand;
 }
 
 function machineDemand(spec: VirtualMachineSpec): Demand {

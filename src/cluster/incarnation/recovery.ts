@@ -8,9 +8,12 @@ import { done, type Outcome, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller } from '../../runtime/contract.ts';
 import type { ClusterIdentity } from './incarnation.ts';
+import type { SeenIncarnations } from './seen.ts';
 
 export type RecoverySources = {
   hosts: Informer<Host>;
+  /** Asked with every change of a host: all of them are looked at only when one is ahead. */
+  incarnations: Pick<SeenIncarnations, 'ahead'>;
   cluster(): ClusterIdentity;
   raise(atLeast: number): Promise<void>;
 };
@@ -23,6 +26,7 @@ export function recoveryController(sources: RecoverySources): Controller<Host> {
     writes: [],
     concurrency: 1,
     reconcile: async ({ log }) => {
+      if (sources.incarnations.ahead(sources.cluster().incarnation).length === 0) return { outcome: done };
       const { highest, silent } = reportsOf(sources.hosts.list(), sources.cluster().incarnation);
       if (highest <= sources.cluster().incarnation) return { outcome: done };
       if (silent.length > 0) return { outcome: waitFor(silent) };

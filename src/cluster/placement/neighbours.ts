@@ -123,8 +123,9 @@ function standingOf(
     },
     preference: (host) => {
       if (wishes.length === 0) return 1;
-      const kept = wishes.filter(({ bond, hosts }) => hosts.has(host) === (bond === 'TogetherPreferred'));
-      return kept.length / wishes.length;
+      let kept = 0;
+      for (const { bond, hosts } of wishes) if (hosts.has(host) === (bond === 'TogetherPreferred')) kept += 1;
+      return kept / wishes.length;
     },
   };
 }

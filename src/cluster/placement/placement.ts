@@ -17,7 +17,7 @@ import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { demandOf, type Guest, nameOf } from '../guests.ts';
 import type { ClusterIdentity } from '../incarnation/incarnation.ts';
-import type { SeenIncarnations } from './incarnations.ts';
+import type { SeenIncarnations } from '../incarnation/seen.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
@@ -140,20 +140,12 @@ function bind(
   return { guest: { ...guest, spec: { ...guest.spec, placement } } as Guest };
 }
 
-/** Each guest is searched for several times before it has a host. */
-const uuids = new WeakMap<Guest, { cluster: string; uuid: string }>();
+const NOWHERE: Found = { at: 'nowhere' };
 
-function uuidOf(guest: Guest, cluster: string): string {
-  const known = uuids.get(guest);
-  if (known?.cluster === cluster) return known.uuid;
-  const uuid = guestUuid(cluster, nameOf(guest));
-  uuids.set(guest, { cluster, uuid });
-  return uuid;
-}
-
+/** A host that knows the name may know it of another cluster: the uuid tells. */
 function search(guest: Guest, { hosts, cluster }: Pick<PlacementSources, 'hosts' | 'cluster'>): Found {
-  const uuid = uuidOf(guest, cluster().id);
-  return findGuest(uuid, hosts.byIndex('guest', uuid));
+  const named = hosts.byIndex('guest', guestKey(guest));
+  return named.length === 0 ? NOWHERE : findGuest(guestUuid(cluster().id, nameOf(guest)), named);
 }
 
 /**

@@ -42,8 +42,10 @@ export async function sourceFacts(
 ): Promise<SourceView> {
   const record = world.guests.records.get(pass.handle.id);
   const outgoing = record?.outgoing?.migration.uid === pass.name.uid ? record.outgoing : undefined;
-  const observation = await pass.mover.observe(pass.handle);
-  const transfer = await transferOf(pass, outgoing);
+  const [observation, transfer] = await Promise.all([
+    pass.mover.observe(pass.handle),
+    transferOf(pass, outgoing),
+  ]);
   const standsStill =
     observation.state === 'HandedOver' ||
     transfer.phase === 'Completed' ||

@@ -109,15 +109,15 @@ async function ask(
   timeoutMs: number,
 ): Promise<Look> {
   const monitor = await context.monitors.connect(guest.id, timeoutMs);
-  const uuid = await queryUuid(monitor, timeoutMs);
+  const [uuid, status, channels] = await Promise.all([
+    queryUuid(monitor, timeoutMs),
+    monitor.execute('query-status', {}, { timeoutMs }),
+    monitor.execute('query-chardev', {}, { timeoutMs }),
+  ]);
   if (uuid !== guest.uuid) {
     const message = `the monitor of ${guest.name} answers for another guest (uuid ${uuid}): nothing is done to it`;
     return { type: 'Unmanageable', reason: 'ForeignProcess', message, process: undefined };
   }
-  const [status, channels] = await Promise.all([
-    monitor.execute('query-status', {}, { timeoutMs }),
-    monitor.execute('query-chardev', {}, { timeoutMs }),
-  ]);
   const word = (status as { status: string }).status;
   return {
     type: 'Standing',

@@ -14,6 +14,8 @@ export const diskJobPrefix = 'move-';
 /** Node names have 31 characters at the most; the disk's own format node is within that, and this one is as long. */
 const remoteNode = (disk: string): string => formatNode(disk).replace(/^disk/, 'move');
 const jobOf = (disk: string): string => `${diskJobPrefix}${disk}`;
+/** The guest stands still between two looks, milliseconds. */
+const drainLookMs = 1;
 /** What is left of a mirror when the guest stands still is written within this, or the move is called off. */
 const drainMs = 120_000;
 /** A mirror over a live link ends by its cancelling well within this, milliseconds. */
@@ -82,7 +84,7 @@ export async function completeMirrors(monitor: QmpConnection, clock: Clock): Pro
     if (failed !== undefined) throw copyFailed(failed.error);
     if (mirrors.every(({ state }) => state === 'Done')) return;
     if (clock.monotonic() > until) throw copyFailed('the last blocks were not written in time');
-    await clock.sleep(5);
+    await clock.sleep(drainLookMs);
   }
 }
 

@@ -32,8 +32,13 @@ type QueryMigrate = {
 
 /** What `query-migrate` says. */
 export async function migrationFacts(monitor: QmpConnection): Promise<MigrationFacts> {
-  const found = (await monitor.execute('query-migrate')) as QueryMigrate;
-  const { status: runState } = (await monitor.execute('query-status')) as { status: string };
+  // Answered in the order they are asked: the guest is looked at just after.
+  const [migrate, guest] = await Promise.all([
+    monitor.execute('query-migrate'),
+    monitor.execute('query-status'),
+  ]);
+  const found = migrate as QueryMigrate;
+  const { status: runState } = guest as { status: string };
   const downtimeMs = found.downtime ?? found['expected-downtime'];
   return {
     status: found.status ?? 'none',

@@ -143,9 +143,8 @@ export async function arriveGuest(
     if (state !== 'Incoming' || arrivalOf(facts) === 'Waited') {
       throw new ReasonedError('NotArrived', `the memory of ${guest.name} has not come (${facts.status})`);
     }
-    // Whoever still holds an export must not write once the guest does.
-    await unlessRefused(monitor.execute('nbd-server-stop'));
-    await gate();
+    // Whoever still holds an export must not write once the guest does; the guest stands still meanwhile.
+    await Promise.all([unlessRefused(monitor.execute('nbd-server-stop')), gate()]);
     await monitor.execute('cont');
     await announce(monitor);
   }

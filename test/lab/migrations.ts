@@ -6,6 +6,7 @@ import type { Lab } from './lab.ts';
 export type MigrationStatus = {
   phase?: string;
   type?: string;
+  mode?: string;
   sourceHost?: string;
   targetHost?: string;
   completedAt?: string;
@@ -20,6 +21,8 @@ export type MoveOptions = {
   type?: 'Auto' | 'Live' | 'Offline';
   /** Bytes per second as a quantity: slow enough to do something meanwhile. */
   bandwidth?: string;
+  /** Nothing slows the guest down then, so that it comes to that. */
+  allowPostCopy?: boolean;
 };
 
 export type Move = {
@@ -55,6 +58,7 @@ spec:
   targetHost: ${options.to}
   type: ${options.type ?? 'Auto'}
   ${options.bandwidth === undefined ? '' : `bandwidth: ${options.bandwidth}`}
+  ${options.allowPostCopy === true ? 'allowPostCopy: true\n  autoConverge: false' : ''}
 `);
 
   const status = async () => {

@@ -11,6 +11,7 @@ import { type Lab, startLab } from '../e2e/harness/lab.ts';
 import { benchApiserver } from './apiserver.ts';
 import { benchBackup } from './backup.ts';
 import { BASE, benchContainer, benchHundred, benchMachine, container } from './guests.ts';
+import { benchHa } from './ha.ts';
 import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
 import { benchMigration } from './migration.ts';
 import { benchPlacement } from './placement.ts';
@@ -114,6 +115,7 @@ async function allReady(client: Client, count: number): Promise<void> {
 }
 
 // First, while this process is still small.
+if (only.length === 0 || only.includes('ha')) printFigures(await benchHa());
 if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
 if (only.length === 0 || only.includes('migration')) await benchMigration(printFigures);
 if (only.length === 0 || only.includes('start')) await startUp();

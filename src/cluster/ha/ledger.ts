@@ -57,23 +57,42 @@ export function createLedger(view: View): Ledger {
     count(guest, host, 1);
   };
 
-  for (const guest of view.guests.values()) {
-    const { state, placement, target } = guest.record;
-    if (placement !== undefined && !NOT_THERE.has(state)) add(guest, placement.host);
-    if (target !== undefined) add(guest, target);
-  }
-  for (const host of view.hosts.values()) {
-    for (const [id, report] of host.reported) {
-      const guest = view.guests.get(id);
-      if (guest !== undefined && report.state !== 'Off' && mayRunStill(host)) add(guest, host.name);
+  let isCounted = false;
+  /** Not before somebody asks: in most rounds nobody does. */
+  const counted = (): void => {
+    if (isCounted) return;
+    isCounted = true;
+    for (const guest of view.guests.values()) {
+      const { state, placement, target } = guest.record;
+      if (placement !== undefined && !NOT_THERE.has(state)) add(guest, placement.host);
+      if (target !== undefined) add(guest, target);
     }
-  }
+    for (const host of view.hosts.values()) {
+      for (const [id, report] of host.reported) {
+        const guest = view.guests.get(id);
+        if (guest !== undefined && report.state !== 'Off' && mayRunStill(host)) add(guest, host.name);
+      }
+    }
+  };
   return {
-    load: loadOf,
-    guestsOn: (host) => setOf(on, host),
-    hostsOf: (guest) => setOf(where, guest),
-    add,
+    load: (host) => {
+      counted();
+      return loadOf(host);
+    },
+    guestsOn: (host) => {
+      counted();
+      return setOf(on, host);
+    },
+    hostsOf: (guest) => {
+      counted();
+      return setOf(where, guest);
+    },
+    add: (guest, host) => {
+      counted();
+      add(guest, host);
+    },
     remove: (guest, host) => {
+      counted();
       if (!setOf(on, host).delete(guest.id)) return;
       setOf(where, guest.id).delete(host);
       count(guest, host, -1);

@@ -4,7 +4,6 @@
  */
 
 import { STARTED_ANNOTATION } from '../../api/cluster.ts';
-import { isProtected } from '../../api/ha.ts';
 import type { HaTimings } from '../../api/haTimings.ts';
 import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
 import type { FenceAction } from '../../api/kinds/fenceAction.ts';
@@ -21,8 +20,9 @@ import { isQuorate } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
+import type { Crowd } from './crowd.ts';
 import { createObjection } from './destinations.ts';
-import { guestId, guestView, indexGuests, isDeleted, isWatched } from './guestViews.ts';
+import { guestId, isDeleted } from './guestViews.ts';
 import { type MoveSources, moveGuests } from './moves.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
@@ -58,6 +58,7 @@ export type RoundFacts = {
   votes: Votes;
   observer: Observer;
   since: Since;
+  sort(guests: readonly StoredGuest[]): Crowd;
   /** This process's own clock, when the Leases had been read. */
   now: number;
 };
@@ -82,14 +83,11 @@ export async function runRound(
   ears: RoundEars,
 ): Promise<RoundResult> {
   const hosts = new Map(sources.hosts().map((host) => [host.metadata.name, host]));
-  const known = sources.guests();
-  for (const guest of known) {
-    // Also without a majority: it only binds this guest less, and its host waits for it.
-    if (guest.status?.ha !== undefined && !isProtected(guest.spec.ha))
-      note(await releaseGuest(guest, context), guest);
-  }
-  const guests = new Map(known.filter(isWatched).map((guest) => [guestId(guest), guest]));
-  const view = viewOf(facts, sources, { hosts, guests });
+  const crowd = facts.sort(sources.guests());
+  const guests = crowd.watched;
+  // Also without a majority: it only binds these guests less, and their hosts wait for it.
+  for (const guest of crowd.released) note(await releaseGuest(guest, context), guest);
+  const view = viewOf(facts, sources, { hosts, crowd });
   const { observer } = view;
   const alive = observer.alive(view.now);
   const silent = facts.votes.voters.map(({ name }) => name).filter((name) => !alive.has(name));
@@ -120,7 +118,9 @@ export async function runRound(
     context.signal.throwIfAborted();
     await carryOut(decision);
   }
-  const settled = [...guests].flatMap(([id, guest]) => (busy.has(id) || admitted.has(id) ? [] : [guest]));
+  const settled = crowd.restless.filter(
+    (guest) => !busy.has(guestId(guest)) && !admitted.has(guestId(guest)),
+  );
   await moveGuests(settled, view, sources, context, ears);
   return { quorate, silent };
 
@@ -183,18 +183,18 @@ function isUntouched({ metadata: { annotations } }: StoredGuest): boolean {
 
 type Objects = {
   hosts: ReadonlyMap<string, Stored<Host>>;
-  guests: ReadonlyMap<string, StoredGuest>;
+  crowd: Crowd;
 };
 
 function viewOf(
   { policy, timings, votes, observer, since, now }: RoundFacts,
   sources: RoundSources,
-  { hosts, guests }: Objects,
+  { hosts, crowd }: Objects,
 ): View {
   const count = (voters: Votes['voters']) => new Map(voters.map((voter) => [voter.name, voter.votes]));
   const actions = sources.actions();
   const facts = {
-    ...{ guests: indexGuests(guests.values()), votes: count(votes.voters), actions },
+    ...{ guests: crowd.index, votes: count(votes.voters), actions },
     ...{ devicesOf: sources.devicesOf, allocatedBytes: sources.allocatedBytes },
   };
   // By name: of hosts that are equal the first is chosen, whoever leads.
@@ -205,11 +205,8 @@ function viewOf(
       return host === undefined ? [] : [[name, hostView(host, facts)] as const];
     }),
   );
-  const guestViews = [...guests.values()].flatMap((guest) => {
-    const view = guestView(guest);
-    // A Host that was deleted with a guest on it has left no proof: the guest stays as it is until a person decides.
-    return view === undefined || !hostViews.has(view.record.placement?.host ?? '') ? [] : [view];
-  });
+  // A Host that was deleted with a guest on it has left no proof: the guest stays as it is until a person decides.
+  const guestViews = crowd.views.filter(({ record }) => hostViews.has(record.placement?.host ?? ''));
   return {
     ...{ now, observer, since, rules: [] },
     hosts: hostViews,

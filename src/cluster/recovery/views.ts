@@ -8,9 +8,9 @@ import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { levelsOf } from '../fencing/levels.ts';
-import type { Fence, Group, GuestReport, HostView, Policy } from '../ha/model.ts';
+import type { Fence, Group, GuestReport, HostRecord, HostView, Policy } from '../ha/model.ts';
 import { isSameLife } from '../ha/model.ts';
-import { offerOf } from '../placement/offer.ts';
+import { type Offer, offerOf } from '../placement/offer.ts';
 import { type GuestIndex, guestId, guestView } from './guestViews.ts';
 import { hostRecordOf } from './stored.ts';
 
@@ -26,8 +26,7 @@ export type HostFacts = {
 export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
   const { name, resourceVersion } = host.metadata;
   const { spec, status } = host;
-  const record = hostRecordOf(status);
-  const offer = offerOf(host);
+  const { record, offer } = fixedOf(host);
   const life =
     status?.keeper === undefined ? undefined : { bootID: status.keeper.bootID, term: status.keeper.term };
   const { machineID: id, bootID } = status ?? {};
@@ -40,10 +39,33 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     fencing: levelsOf(host, facts.devicesOf(name)),
     cpus: offer.cpus,
     memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
-    reported: reportsOf(host, facts.guests),
+    reported: reportsOnce(host, facts.guests),
     ...(life === undefined ? {} : { reportedIn: life }),
     ...(id === undefined || bootID === undefined ? {} : { machine: { id, bootID } }),
   };
+}
+
+/** Objects of informers are never changed: what is read out of one alone is read once. */
+const fixed = new WeakMap<Stored<Host>, { record: HostRecord; offer: Offer }>();
+
+function fixedOf(host: Stored<Host>): { record: HostRecord; offer: Offer } {
+  const known = fixed.get(host) ?? { record: hostRecordOf(host.status), offer: offerOf(host) };
+  fixed.set(host, known);
+  return known;
+}
+
+const reports = new WeakMap<
+  Stored<Host>,
+  { guests: GuestIndex; reported: ReadonlyMap<string, GuestReport> }
+>();
+
+/** Once for as long as neither the host nor any guest changes. */
+function reportsOnce(host: Stored<Host>, guests: GuestIndex): ReadonlyMap<string, GuestReport> {
+  const known = reports.get(host);
+  if (known?.guests === guests) return known.reported;
+  const reported = reportsOf(host, guests);
+  reports.set(host, { guests, reported });
+  return reported;
 }
 
 /** The engine counts itself what it knows to be there. */

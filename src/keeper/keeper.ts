@@ -40,6 +40,8 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   /** In this term, and in this boot. */
   let hasRenewed = false;
   let hasHeld = false;
+  /** What the last acknowledged renewal listed. */
+  let isListing = false;
   let sequence = 0;
   let acknowledgedAt = now();
   let complaint = '';
@@ -91,6 +93,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     deadline = resumeDeadline(memory.deadline, timings);
     acknowledgedAt = memory.deadline.acknowledgedAt;
     hasRenewed = memory.deadline.historySince !== undefined;
+    isListing = guards.isBound();
     hasHeld = true;
   };
 
@@ -145,6 +148,10 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     if (isKilling() || term !== present.term) return;
     if (now() - sentAt > timings.renewInterval) throw new Error('the answer came too late');
     version = next;
+    // With nothing to freeze the gate alone is shut: an incident may have been opened meanwhile all the same.
+    const wasSilent = hasRenewed && now() - acknowledgedAt >= timings.freezeAfter;
+    if (wasSilent && !isListing && phase === 'Open') phase = 'Frozen';
+    isListing = statement.guarded.length > 0;
     acknowledgedAt = sentAt;
     hasRenewed = true;
     hasHeld = true;
@@ -180,7 +187,8 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   const kill = async (): Promise<void> => {
     if (phase === 'Killing') return;
     phase = 'Killing';
-    log.error('nobody has heard this host for too long: guests with ha are killed');
+    const doomed = guards.ids();
+    log.error('nobody has heard this host for too long: guests with ha are killed', { count: doomed.length });
     tell();
     const killOne = async (id: string): Promise<void> => {
       for (;;) {
@@ -192,11 +200,11 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
         }
       }
     };
-    await Promise.all(guards.ids().map(killOne));
+    await Promise.all(doomed.map(killOne));
     guards.clear();
     watchdog.disarm();
     term = (term ?? 0) + 1;
-    selfFencedAt = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
+    if (doomed.length > 0) selfFencedAt = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
     deadline = createDeadline(now(), stated(), timings);
     acknowledgedAt = now();
     hasRenewed = false;
@@ -210,9 +218,8 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
 
   const check = async (): Promise<void> => {
     if (phase === 'Killing') return;
-    if (!guards.isBound()) {
-      if (phase === 'Frozen') phase = 'Open';
-    } else if (isDue()) await kill();
+    if (!guards.isBound()) return;
+    if (isDue()) await kill();
     else if (phase === 'Open' && now() >= deadline.freezeAt()) await freeze();
   };
 

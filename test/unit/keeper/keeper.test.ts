@@ -117,6 +117,33 @@ describe('a keeper that nobody hears', () => {
     expect(keeper.state().life).toEqual({ bootID: 'boot-1', term: 2 });
   });
 
+  it('takes another term before it opens its gate when an incident was opened, though it guarded nothing', async () => {
+    const host = createHost();
+    const keeper = await host.start();
+    await host.clock.advance(10_000);
+    host.world.isApiAway = true;
+    await host.clock.advance(8_000);
+    host.world.incident = { bootID: 'boot-1', term: 1 };
+    host.world.isApiAway = false;
+    const opened: unknown[] = [];
+    keeper.listen(() => keeper.state().isOpen && opened.push(keeper.state().life));
+    await host.clock.advance(3_000);
+    expect(opened[0]).toEqual({ bootID: 'boot-1', term: 2 });
+    expect(keeper.state().selfFencedAt).toBeUndefined();
+    expect(host.happened).toEqual([]);
+  });
+
+  it('opens its gate again in the same term when it guarded nothing and no incident was opened', async () => {
+    const host = createHost();
+    const keeper = await host.start();
+    await host.clock.advance(10_000);
+    host.world.isApiAway = true;
+    await host.clock.advance(8_000);
+    host.world.isApiAway = false;
+    await host.clock.advance(3_000);
+    expect(keeper.state()).toMatchObject({ isOpen: true, life: { term: 1 } });
+  });
+
   it('thaws though an incident of an earlier life is still written there', async () => {
     const { host } = await settled();
     host.world.incident = { bootID: 'boot-0', term: 1 };

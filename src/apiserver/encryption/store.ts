@@ -21,6 +21,14 @@ export function encryptedStore(store: Store, keys: EncryptionKeys, random: Rando
   const isSecret = (key: string) => key.startsWith(sealedPrefix);
   const opened = (entry: Entry): Entry =>
     isSecret(entry.key) ? { ...entry, value: open(keys, entry.key, entry.value) } : entry;
+  /** Each request with a token looks at the Secret it is from: what was opened once stays so as long as its entry. */
+  const known = new WeakMap<Entry, Entry>();
+  const openedOnce = (entry: Entry): Entry => {
+    if (!isSecret(entry.key)) return entry;
+    const found = known.get(entry) ?? opened(entry);
+    known.set(entry, found);
+    return found;
+  };
 
   function sealed(write: Write): Write {
     if (!('put' in write) || !isSecret(write.key)) return write;
@@ -45,7 +53,7 @@ export function encryptedStore(store: Store, keys: EncryptionKeys, random: Rando
     ...store,
     get: (key) => {
       const entry = store.get(key);
-      return entry === undefined ? undefined : opened(entry);
+      return entry === undefined ? undefined : openedOnce(entry);
     },
     range: (options) => {
       const found = store.range(options);

@@ -76,6 +76,16 @@ describe('a store of Secrets', () => {
     expect(conflict.ok === false && isSealed(conflict.current?.value ?? plain)).toBe(false);
   });
 
+  it('opens one that is read again and again once, until it is written anew', async () => {
+    const store = encryptedStore(createMemoryStore(), keys, random);
+    await store.commit([{ key: secret, put: plain }]);
+    const first = store.get(secret);
+    expect(store.get(secret)).toBe(first);
+    await store.commit([{ key: secret, put: Buffer.from('{}') }]);
+    expect(textOf(store.get(secret)?.value)).toBe('{}');
+    expect(textOf(first?.value)).toBe(plain.toString());
+  });
+
   it('reads what was plain before, and seals it in the background', async () => {
     const inner = createMemoryStore();
     await inner.commit([{ key: secret, put: plain }]);

@@ -112,6 +112,8 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
       hasHeld = true;
       guards = createGuards(Object.entries(stored?.groups ?? {}));
       deadline = createDeadline(before.acknowledgedAt, then, timings);
+      // How long it was not heard is not known: the gate is shut until it is read whether an incident was opened.
+      if (!guards.isBound()) phase = 'Frozen';
       await save();
     } else if (!isSameBoot) {
       // Nothing of this boot has been acknowledged yet: its term follows what was there before it.

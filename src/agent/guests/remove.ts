@@ -107,8 +107,9 @@ async function removeVolumes(deps: RemoveDeps, scope: GuestScope): Promise<Outco
 function volumesOf(deps: RemoveDeps, { record, volumePlans, object }: GuestScope): readonly RecordedVolume[] {
   const reclaims = new Map(volumePlans.map(({ name, reclaim }) => [name, reclaim]));
   const left = (object.status?.volumes ?? []).filter(({ pool }) => deps.isShared(pool));
+  // One that is not in the spec any more may have been one to keep.
   const volumes =
-    record?.volumes ?? left.map(({ name, pool, id }) => ({ name, pool, id, reclaim: 'Delete' as const }));
+    record?.volumes ?? left.map(({ name, pool, id }) => ({ name, pool, id, reclaim: 'Retain' as const }));
   return volumes.map((volume) => ({ ...volume, reclaim: reclaims.get(volume.name) ?? volume.reclaim }));
 }
 

@@ -133,6 +133,21 @@ describe('a keeper that nobody hears', () => {
     expect(host.happened).toEqual([]);
   });
 
+  it('reads the incident first when it is begun anew in the same boot and has lost its memory', async () => {
+    const host = createHost();
+    const before = await host.start();
+    await host.clock.advance(10_000);
+    before.end();
+    host.forget();
+    host.world.incident = { bootID: 'boot-1', term: 1 };
+    await host.clock.advance(8_000);
+    const keeper = await host.start();
+    const opened: unknown[] = [];
+    keeper.listen(() => keeper.state().isOpen && opened.push(keeper.state().life));
+    await host.clock.advance(3_000);
+    expect(opened[0]).toEqual({ bootID: 'boot-1', term: 2 });
+  });
+
   it('opens its gate again in the same term when it guarded nothing and no incident was opened', async () => {
     const host = createHost();
     const keeper = await host.start();

@@ -27,8 +27,12 @@ type Case = { name: string; memory: string; filledBytes: number; diskMib: number
 const LIVE: Case = { name: 'live', memory: '1Gi', filledBytes: FILLED_BYTES, diskMib: 16 };
 const DISK: Case = { name: 'disk', memory: '64Mi', filledBytes: 0, diskMib: 768 };
 
-/** Tells each figure as soon as it is there: all of it takes some minutes. */
-export async function benchMigration(tell: (figures: readonly Figure[]) => void): Promise<void> {
+/** Tells each figure as soon as it is there: all of it takes some minutes. `only`: some of `live`, `disk`, `container`; empty: all. */
+export async function benchMigration(
+  tell: (figures: readonly Figure[]) => void,
+  only: readonly string[],
+): Promise<void> {
+  const isWanted = (part: string) => only.length === 0 || only.includes(part);
   const directory = join(tmpdir(), 'vireo-bench-move');
   const images = `${directory}-images`;
   const world = realWorld({ logLevel: 'error' });
@@ -43,9 +47,9 @@ export async function benchMigration(tell: (figures: readonly Figure[]) => void)
     const bench = { lab, client, world, images };
     await lab.apply(foundations(images));
     await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'img', '--all');
-    tell(liveFigures(await compare(bench, LIVE)));
-    tell(diskFigures(await compare(bench, DISK)));
-    tell([await benchContainer(bench)]);
+    if (isWanted('live')) tell(liveFigures(await compare(bench, LIVE)));
+    if (isWanted('disk')) tell(diskFigures(await compare(bench, DISK)));
+    if (isWanted('container')) tell([await benchContainer(bench)]);
     await client.close();
   } finally {
     await lab.down();

@@ -117,7 +117,11 @@ async function allReady(client: Client, count: number): Promise<void> {
 // First, while this process is still small.
 if (only.length === 0 || only.includes('ha')) printFigures(await benchHa());
 if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
-if (only.length === 0 || only.includes('migration')) await benchMigration(printFigures);
+if (only.length === 0 || only.includes('migration'))
+  await benchMigration(
+    printFigures,
+    only.filter((part) => part !== 'migration'),
+  );
 if (only.length === 0 || only.includes('start')) await startUp();
 if (only.length === 0 || only.includes('apiserver')) {
   const { against, command, objects } = flags;

@@ -9,7 +9,7 @@ import { type Beside, beside } from './beside.ts';
 import type { TargetDeed } from './decide.ts';
 import type { TargetView } from './facts.ts';
 import { listenAnew, startAnew } from './postCopy.ts';
-import { copyOffline, prepareLive } from './prepare.ts';
+import { copyAhead, copyOffline, prepareLive } from './prepare.ts';
 import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
 
 /** The guest stands still between two looks. */
@@ -37,7 +37,8 @@ export async function actAsTarget(
       }));
     case 'copy':
       return beside(world, pass, `copy ${deed.pass}`, { memory, wake }, async (signal) => {
-        await copyOffline(world, pass, deed.pass, signal);
+        if (deed.pass === 'First') await copyAhead(world, pass, signal);
+        else await copyOffline(world, pass, deed.pass, signal);
         return { state: deed.pass === 'First' ? 'Precopied' : 'Ready' };
       });
     case 'arrive':

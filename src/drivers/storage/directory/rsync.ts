@@ -79,12 +79,15 @@ export async function clientFor(
   ];
 }
 
+/** Files get their times from a clock that is set now and then, and is some milliseconds behind. */
+const CLOCK_DOUBT_MS = 1_000;
+
 /**
  * Makes rsync look into all files of `root` that were changed since `sinceMs`. A page that a program maps into its memory can be written
  * again without a new time as long as the kernel has not written it back, so equal times prove nothing for them.
  */
 export async function doubtSince(room: PoolRoom, root: string, sinceMs: number): Promise<void> {
-  const since = `@${Math.floor(sinceMs / 1_000) - 1}`;
+  const since = `@${(sinceMs - CLOCK_DOUBT_MS) / 1_000}`;
   const argv = ['find', root, '-xdev', '-type', 'f', '-newermt', since];
   await room.tools.run([...argv, '-exec', 'touch', '-c', '-m', '-d', '@0', '{}', '+']);
 }

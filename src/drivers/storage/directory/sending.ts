@@ -64,8 +64,9 @@ async function sendTree(
   { wire, pace, signal, pass }: Way & Pick<CopyOptions, 'pass'>,
 ): Promise<void> {
   const root = `${room.layout.volume(volume.id)}/${rootfsName}`;
+  // The second one is short, and so are the times in doubt: from there on each write gives a file a new time; see doubtSince.
+  if (pass === 'First') await room.flush();
   const beganMs = room.world.clock.now();
-  // From here on each write gives a file a new time; see doubtSince.
   if (pass === 'First') await room.flush();
   const usedBytes = await usedBy(room, volume, root, pass);
   await withWorkplace(room, volume.id, async (directory) => {

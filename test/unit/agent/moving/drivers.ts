@@ -175,6 +175,7 @@ export function copyablePool(host: string, ether: Ether, pool: StoragePool): Sto
       }
       const [sent, value] = text.trim().split(' ');
       if (sent !== pass) throw new Error('the other host hung up');
+      await ether.copy(pass, signal);
       if (pass !== 'Final') return;
       await pool.create(request, signal);
       ether.data.set(`${host}/${request.id.slice(0, 13)}`, Number(value));

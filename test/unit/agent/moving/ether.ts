@@ -40,6 +40,8 @@ export function createEther(clock: FakeClock) {
   /** Guests that may run on a host before their memory is there. */
   const incomplete = new Set<string>();
   const listening = new Set<string>();
+  const passes: string[] = [];
+  const takeMs: number[] = [];
   const violations: string[] = [];
   const listeners = new Map<string, (id: string) => void>();
   let latest = 0;
@@ -112,6 +114,14 @@ export function createEther(clock: FakeClock) {
   return {
     violations,
     data,
+    /** Passes over volumes that were begun, in order. */
+    passes,
+    /** How long the next passes take, milliseconds; the others take no time. */
+    takeMs,
+    copy: async (pass: string, signal: AbortSignal) => {
+      passes.push(pass);
+      await clock.sleep(takeMs.shift() ?? 0, signal);
+    },
     cut,
     busy,
     isIncomplete: (host: string, guest: string) => incomplete.has(key(host, guest)),

@@ -33,6 +33,23 @@ describe('a container', () => {
   });
 });
 
+describe('a container of which much is to be copied', () => {
+  it.each([
+    ['again until it takes no longer', [20_000, 1_500], ['First', 'First', 'Final']],
+    ['no more than three times', [20_000, 20_000, 20_000], ['First', 'First', 'First', 'Final']],
+  ])('is copied %s, and only then stopped', async (_how, takeMs, passes) => {
+    const { hosts, a, b } = await runningGuest('Container');
+    hosts.ether.takeMs.push(...takeMs);
+    hosts.migrate('Container', 'box', 'Offline');
+    await hosts.until('the move is over', () => isOver(hosts));
+    expect(hosts.ether.passes).toEqual(passes);
+    expect(hosts.migration()?.status?.downtimeMilliseconds).toBeLessThan(1_500);
+    expectWhole(hosts, 'Container', 'b');
+    await a.stop();
+    await b.stop();
+  });
+});
+
 describe('a guest whose volumes go to another pool', () => {
   it.each([
     ['VirtualMachine', 'Live'],

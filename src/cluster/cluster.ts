@@ -3,6 +3,7 @@ import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { Lease } from '../api/core.ts';
 import { isProtected } from '../api/ha.ts';
 import { Container } from '../api/kinds/container.ts';
+import { HAGroup } from '../api/kinds/haGroup.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
@@ -89,7 +90,8 @@ export function addClusterControllers(options: ClusterOptions): void {
   const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
 
   const ledger = createLedger();
-  const scheduler = createScheduler(ledger);
+  const groups = informers.informer(HAGroup);
+  const scheduler = createScheduler(ledger, { group: (name) => groups.get(name)?.spec });
   const line = createLine(scheduler);
   hosts.onChange(scheduler.observe);
   const incarnations = createSeenIncarnations();
@@ -109,7 +111,8 @@ export function addClusterControllers(options: ClusterOptions): void {
     ...containers.byIndex(index, name).map(guestKey),
   ];
   const decisions = { ledger, scheduler, incarnations, line, cluster };
-  const sources: PlacementSources = { hosts, pools, images, snapshots, backups, operations, ...decisions };
+  const declared = { groups, pools, images, snapshots, backups, operations };
+  const sources: PlacementSources = { hosts, ...declared, ...decisions };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, incarnations, cluster, raise }));

@@ -1,5 +1,6 @@
 /** Reads once what placement looks at, for commands that ask its code. */
 import { Container } from '../api/kinds/container.ts';
+import { HAGroup } from '../api/kinds/haGroup.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
@@ -10,10 +11,11 @@ import type { Snapshot } from '../cluster/placement/explain.ts';
 
 /** Rejects with ApiError. */
 export async function readSnapshot(client: Client): Promise<Snapshot> {
-  const [machines, containers, hosts, pools, images, migrations] = await Promise.all([
+  const [machines, containers, hosts, groups, pools, images, migrations] = await Promise.all([
     client.list(VirtualMachine),
     client.list(Container),
     client.list(Host),
+    client.list(HAGroup),
     client.list(StoragePool),
     client.list(Image),
     client.list(Migration),
@@ -21,6 +23,7 @@ export async function readSnapshot(client: Client): Promise<Snapshot> {
   return {
     guests: [...machines.items, ...containers.items],
     hosts: hosts.items,
+    groups: groups.items,
     pools: pools.items,
     images: images.items,
     migrations: migrations.items,

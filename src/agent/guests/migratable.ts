@@ -2,34 +2,39 @@
  * The condition Migratable: whether the guest could move now as it should, without stopping where its kind can do that, and every reason
  * why not, before anybody tries. What only one target lacks, its Migration says. Pure.
  */
+import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
+import type { NicWish } from '../../drivers/network/contract.ts';
 import type { Finding } from './conditions.ts';
-import type { GuestObject } from './kind.ts';
-import type { Scope } from './scope.ts';
 
 type Obstacle = { reason: string; message: string };
+
+/** What counts of a guest, of either kind. */
+export type Movable = {
+  kind: { plugs: 'Tap' | 'Veth'; transfer?: unknown };
+  observation:
+    | { state: Exclude<GuestObservation['state'], 'Unmanageable'> }
+    | { state: 'Unmanageable'; message: string };
+  record: { snapshots?: readonly unknown[] } | undefined;
+  nicWishes: readonly Pick<NicWish, 'name' | 'to'>[];
+  immovablePools: readonly string[];
+};
 
 /** Said by the condition, and by a Migration that is refused for it. */
 export const HAS_SNAPSHOTS = 'its snapshots lie on this host and would be lost: delete its Snapshots first';
 
 const OFFLINE = 'a Migration of type Offline stops it, moves it and starts it there';
 
-export function migratableFinding<T extends GuestObject, Request, Hardware>(
-  scope: Scope<T, Request, Hardware>,
-): Finding {
-  const obstacles = [
-    ...ofAny(scope),
-    ...(scope.kind.plugs === 'Tap' ? ofRunningMachine(scope) : ofStorage(scope)),
-  ];
+export function migratableFinding(guest: Movable): Finding {
+  // A machine that runs takes its disks with it; all others have their volumes copied.
+  const movesLive = guest.kind.plugs === 'Tap' && guest.observation.state !== 'Off';
+  const obstacles = [...ofAny(guest), ...(movesLive ? ofRunningMachine(guest) : ofStorage(guest))];
   const [first] = obstacles;
   if (first === undefined) return { type: 'Migratable', status: 'True', reason: 'Migratable', message: '' };
   const message = obstacles.map((obstacle) => obstacle.message).join('; ');
   return { type: 'Migratable', status: 'False', reason: first.reason, message };
 }
 
-function ofAny<T extends GuestObject, Request, Hardware>({
-  observation,
-  record,
-}: Scope<T, Request, Hardware>): Obstacle[] {
+function ofAny({ observation, record }: Movable): Obstacle[] {
   const kept = record?.snapshots?.length ?? 0;
   return [
     ...(observation.state === 'Unmanageable'
@@ -39,13 +44,7 @@ function ofAny<T extends GuestObject, Request, Hardware>({
   ];
 }
 
-/** A machine that is off moves its disks, which needs none of this. */
-function ofRunningMachine<T extends GuestObject, Request, Hardware>({
-  kind,
-  nicWishes,
-  observation,
-}: Scope<T, Request, Hardware>): Obstacle[] {
-  if (observation.state === 'Off') return [];
+function ofRunningMachine({ kind, nicWishes }: Movable): Obstacle[] {
   const nics = nicWishes.flatMap(({ name, to }): Obstacle[] => {
     if (to.type === 'Bridge') return [];
     return to.type === 'Nat'
@@ -69,9 +68,7 @@ function ofRunningMachine<T extends GuestObject, Request, Hardware>({
   return [...nics, ...driver];
 }
 
-function ofStorage<T extends GuestObject, Request, Hardware>({
-  immovablePools,
-}: Scope<T, Request, Hardware>): Obstacle[] {
+function ofStorage({ immovablePools }: Movable): Obstacle[] {
   return immovablePools.map((name) => ({
     reason: 'PoolNotMovable',
     message: `volumes of the StoragePool ${name} are neither shared nor can they be copied to another host`,

@@ -84,6 +84,8 @@ const FEATURE_FILES: readonly (readonly [feature: string, path: string])[] = [
   ['vhost-vsock', '/dev/vhost-vsock'],
   ['fuse', '/dev/fuse'],
   ['loop', '/dev/loop-control'],
+  // What post-copy needs of the kernel (vm.rst).
+  ['userfaultfd', '/proc/sys/vm/unprivileged_userfaultfd'],
   ['bridge-netfilter', '/proc/sys/net/bridge/bridge-nf-call-iptables'],
   ['ipv4-forwarding', '/proc/sys/net/ipv4/ip_forward'],
 ];

@@ -1,4 +1,4 @@
-/** HAGroup: which hosts guests with `ha` prefer, or may run on at all, when they are started elsewhere. */
+/** HAGroup: which hosts guests with `ha` prefer, or may run on at all. */
 import {
   conditions,
   flag,
@@ -27,7 +27,10 @@ const spec = object(
       'Hosts its guests go to first.',
     ),
     restricted: Type.Optional(
-      flag('Its guests are recovered on these hosts only, and wait while none of them can take them.', false),
+      flag(
+        'Its guests are placed, moved and recovered on these hosts only, and wait while none of them can take them.',
+        false,
+      ),
     ),
     failback: Type.Optional(
       flag(
@@ -51,7 +54,7 @@ export const HAGroup = defineKind<HAGroup>({
   plural: 'hagroups',
   namespaced: false,
   shortNames: ['hag'],
-  description: 'Hosts that guests prefer when they are recovered.',
+  description: 'Hosts that guests with ha prefer, or are bound to.',
   spec,
   status,
   columns: [

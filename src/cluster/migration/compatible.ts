@@ -2,10 +2,18 @@
 import type { Host } from '../../api/kinds/host.ts';
 import type { StoredGuest } from '../guests.ts';
 
+/** As agents report it; one that reports no features is asked when the guest comes. */
+const USERFAULTFD = 'userfaultfd';
+
 type Reported = Pick<Host, 'status'>;
 
 /** Why the running guest cannot go on on `target`, to be read after the host's name; undefined when it can. */
-export function liveRefusal(guest: StoredGuest, source: Reported, target: Reported): string | undefined {
+export function liveRefusal(
+  guest: StoredGuest,
+  source: Reported,
+  target: Reported,
+  { postCopy }: { postCopy: boolean },
+): string | undefined {
   const from = source.status ?? {};
   const to = target.status ?? {};
   if (from.cpu?.accelerator !== to.cpu?.accelerator) {
@@ -13,6 +21,8 @@ export function liveRefusal(guest: StoredGuest, source: Reported, target: Report
   }
   if (isOlder(to.qemu, from.qemu))
     return `has QEMU ${to.qemu ?? '?'}, older than ${from.qemu ?? '?'} of the source`;
+  if (postCopy && to.kernelFeatures?.includes(USERFAULTFD) === false)
+    return 'cannot run a guest before its memory is there: its kernel has no userfaultfd';
   return cpuRefusal(guest, from, to);
 }
 

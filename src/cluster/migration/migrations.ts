@@ -78,6 +78,7 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
         source,
         asked: object.spec.targetHost,
         moves,
+        postCopy: object.spec.allowPostCopy === true,
         storage: object.spec.storage,
         scheduler,
         mayArrive: (host) => mayArrive(host, board.moves(), limits),

@@ -14,6 +14,8 @@ export type TargetFacts = {
   /** Named in the Migration. */
   asked: string | undefined;
   moves: 'Live' | 'Offline';
+  /** It may go on before its memory is there. */
+  postCopy?: boolean;
   /** Pools that its volumes change. */
   storage?: MigrationSpec['storage'];
   scheduler: Pick<Scheduler, 'judge'>;
@@ -29,10 +31,12 @@ export function destinationsOf({
   guest,
   source,
   moves,
+  postCopy = false,
   storage,
   scheduler,
-}: Pick<TargetFacts, 'guest' | 'source' | 'moves' | 'storage' | 'scheduler'>): Verdict[] {
-  const objection: Objection = (host) => (moves === 'Offline' ? undefined : liveRefusal(guest, source, host));
+}: Pick<TargetFacts, 'guest' | 'source' | 'moves' | 'postCopy' | 'storage' | 'scheduler'>): Verdict[] {
+  const objection: Objection = (host) =>
+    moves === 'Offline' ? undefined : liveRefusal(guest, source, host, { postCopy });
   return scheduler
     .judge(withPoolsThere(guest, storage), objection)
     .filter(({ host }) => host !== source.metadata.name);

@@ -1,4 +1,5 @@
 /** What every host says to one guest, computed from a snapshot of the cluster by the code that places guests. Pure. */
+import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import { isOver, type Migration } from '../../api/kinds/migration.ts';
@@ -15,6 +16,7 @@ import { createScheduler } from './scheduler.ts';
 
 export type Snapshot = {
   hosts: readonly Stored<Host>[];
+  groups: readonly Stored<HAGroup>[];
   guests: readonly StoredGuest[];
   pools: readonly Stored<StoragePool>[];
   images: readonly Stored<Image>[];
@@ -56,9 +58,10 @@ export function explainGuest(guest: StoredGuest, snapshot: Snapshot): Explanatio
 }
 
 /** The scheduler over a snapshot, with what is promised to moves under way. */
-export function schedulerOf({ hosts, guests, migrations }: Snapshot) {
+export function schedulerOf({ hosts, groups, guests, migrations }: Snapshot) {
   const ledger = createLedger();
-  const scheduler = createScheduler(ledger);
+  const group = (name: string) => groups.find(({ metadata }) => metadata.name === name)?.spec;
+  const scheduler = createScheduler(ledger, { group });
   for (const host of hosts) scheduler.observe({ key: host.metadata.name, after: host });
   const byKey = new Map(guests.map((guest) => [keyOf(guest), guest]));
   for (const [key, guest] of byKey) {
@@ -85,5 +88,7 @@ function movesLive({ status, ...guest }: StoredGuest): boolean {
 
 function whyNotMovable(guest: StoredGuest): string | undefined {
   const migratable = findCondition(guest.status?.conditions, 'Migratable');
-  return migratable?.status === 'False' ? `it cannot move while it runs: ${migratable.message}` : undefined;
+  return migratable?.status === 'False'
+    ? `it cannot move${movesLive(guest) ? ' while it runs' : ''}: ${migratable.message}`
+    : undefined;
 }

@@ -26,6 +26,7 @@ export const FILTERS: readonly Filter[] = [
     refuse: ({ name }, { host }) => unless(host === undefined || host === name, `is not ${host}`),
   },
   { name: 'State', sees: 'Host', refuse: ({ shut }) => shut },
+  { name: 'Group', sees: 'Host', refuse: outsideGroup },
   { name: 'Labels', sees: 'Host', refuse: missingLabel },
   { name: 'Taints', sees: 'Host', refuse: refusingTaint },
   { name: 'Hypervisor', sees: 'Host', refuse: missingHypervisor },
@@ -49,6 +50,11 @@ export const FILTERS: readonly Filter[] = [
 
 function unless(holds: boolean, reason: string): string | undefined {
   return holds ? undefined : reason;
+}
+
+function outsideGroup({ name }: Offer, { bound }: Shape): string | undefined {
+  if (bound === undefined) return undefined;
+  return unless(bound.hosts.includes(name), `is not in the restricted HAGroup ${bound.group}`);
 }
 
 function missingLabel({ labels }: Offer, { hostSelector }: Shape): string | undefined {

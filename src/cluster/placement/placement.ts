@@ -6,6 +6,7 @@ import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
 import type { GuestStatus } from '../../api/guest.ts';
 import { guestUuid } from '../../api/identity.ts';
 import type { Backup } from '../../api/kinds/backup.ts';
+import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import type { Operation } from '../../api/kinds/operation.ts';
@@ -24,10 +25,10 @@ import type { Line } from './line.ts';
 import { brokenReference, hostOfSources } from './references.ts';
 import type { Scheduler } from './scheduler.ts';
 import { placedStatus, unplacedStatus } from './status.ts';
-import { wantOf } from './want.ts';
 
 export type PlacementSources = {
   hosts: Informer<Host>;
+  groups: Informer<HAGroup>;
   pools: Informer<StoragePool>;
   images: Informer<Image>;
   snapshots: Informer<Snapshot>;
@@ -105,7 +106,7 @@ async function place<T extends Guest>(
   if ('reason' in bound) return unplaced(pass, waiting(bound.reason, bound.message, SNAPSHOT_RECHECK_MS));
   const choice = sources.scheduler.choose(bound.guest);
   if ('reason' in choice) {
-    sources.line.join(guestKey(guest), wantOf(bound.guest));
+    sources.line.join(guestKey(guest), sources.scheduler.want(bound.guest));
     return unplaced(pass, waiting(choice.reason, choice.message, RECHECK_MS));
   }
   return claim(pass, choice.host, 1, sources);

@@ -8,6 +8,7 @@ import type { InformerChange } from '../../client/contract.ts';
 import type { Guest } from '../guests.ts';
 import { type Choice, choiceOf, isBetter, type Verdict } from './choose.ts';
 import { FILTERS, type Filter, type Promises } from './filters.ts';
+import type { FindGroup } from './group.ts';
 import type { Allocation, Ledger } from './ledger.ts';
 import { fingerprint, type Offer, offerOf } from './offer.ts';
 import { rate } from './scores.ts';
@@ -17,6 +18,8 @@ import { type Shape, type Want, wantOf } from './want.ts';
 export type Objection = (host: Stored<Host>) => string | undefined;
 
 export type Scheduler = {
+  /** What the guest asks of a host now. */
+  want(guest: Guest): Want;
   /** Takes in one change of a Host. */
   observe(change: InformerChange<Host>): void;
   /** What each host says to the guest, by name. */
@@ -44,8 +47,9 @@ const SHAPES = 256;
 
 export function createScheduler(
   ledger: Pick<Ledger, 'allocated' | 'neighbours'>,
-  filters: readonly Filter[] = FILTERS,
+  { group = () => undefined, filters = FILTERS }: { group?: FindGroup; filters?: readonly Filter[] } = {},
 ): Scheduler {
+  const want = (guest: Guest) => wantOf(guest, group);
   const hosts = new Map<string, Known>();
   const shapes = new Map<string, Answers>();
   const listeners = new Set<(host: string) => void>();
@@ -111,30 +115,30 @@ export function createScheduler(
   };
 
   const judge = (guest: Guest, objection?: Objection): Verdict[] => {
-    const want = wantOf(guest);
-    const standing = standingOf(want);
-    return rowsFor(want).map(({ known: { host, offer, allocated }, refusal: lastingOne }) => {
+    const wanted = want(guest);
+    const standing = standingOf(wanted);
+    return rowsFor(wanted).map(({ known: { host, offer, allocated }, refusal: lastingOne }) => {
       const promises = { allocated, standing };
       const objected = objection?.(host);
       const refusal =
         objected === undefined
-          ? (lastingOne ?? passingRefusal(offer, want, promises))
+          ? (lastingOne ?? passingRefusal(offer, wanted, promises))
           : { filter: 'Caller', reason: objected };
       if (refusal !== undefined) return { host: offer.name, fits: false, ...refusal };
-      return { host: offer.name, fits: true, score: rate(offer, want, promises), guests: allocated.guests };
+      return { host: offer.name, fits: true, score: rate(offer, wanted, promises), guests: allocated.guests };
     });
   };
   /** The way taken ten thousand times: no verdict is written down that nobody reads. */
   const fittest = (guest: Guest): string | undefined => {
-    const want = wantOf(guest);
-    const promises = { allocated: NOTHING, standing: standingOf(want) };
+    const wanted = want(guest);
+    const promises = { allocated: NOTHING, standing: standingOf(wanted) };
     let best: { host: string; score: number; guests: number } | undefined;
-    for (const { known, refusal } of rowsFor(want)) {
+    for (const { known, refusal } of rowsFor(wanted)) {
       if (refusal !== undefined) continue;
       const { offer, allocated } = known;
       promises.allocated = allocated;
-      if (passingRefusal(offer, want, promises) !== undefined) continue;
-      const score = rate(offer, want, promises);
+      if (passingRefusal(offer, wanted, promises) !== undefined) continue;
+      const score = rate(offer, wanted, promises);
       if (best !== undefined && score < best.score) continue;
       const fits = { host: offer.name, score, guests: allocated.guests };
       if (best === undefined || isBetter(fits, best)) best = fits;
@@ -143,6 +147,7 @@ export function createScheduler(
   };
 
   return {
+    want,
     observe: ({ key, after }) => {
       const known = hosts.get(key);
       if (after === undefined) {

@@ -19,6 +19,8 @@ export const SCORES: readonly Score[] = [
   /** Where it is already: a move has to be worth it. */
   { name: 'Stay', weight: 20, rate: ({ name }, { at }) => (name === at ? 1 : 0) },
   { name: 'Neighbours', weight: 200, rate: ({ name }, _, { standing }) => standing.preference(name) },
+  /** Where its HAGroup would have it moved to later. */
+  { name: 'Group', weight: 300, rate: ({ name }, { preference }) => preference.get(name) ?? 0 },
   { name: 'Taints', weight: 400, rate: softTaints },
 ];
 

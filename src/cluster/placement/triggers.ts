@@ -15,17 +15,23 @@ export function guestsToPlace<T extends Guest>(
   guests: Informer<T>,
   sources: PlacementSources,
 ): Trigger[] {
-  const { hosts, pools, images, operations } = sources;
+  const { hosts, groups, pools, images, operations } = sources;
   const unplaced = () => guests.byIndex('unplaced', 'yes').map(keyOf);
   const naming = (index: 'pool' | 'image', name: string) =>
     guests
       .byIndex(index, name)
       .filter(({ status }) => status?.placement === undefined)
       .map(keyOf);
+  const boundBy = (group: string) =>
+    guests
+      .byIndex('unplaced', 'yes')
+      .filter(({ spec }) => spec.ha?.group === group)
+      .map(keyOf);
   return [
     roomOn(kind.kind, sources),
     trigger(hosts, ({ before, after }) => (endsTheWait(before, after, sources) ? unplaced() : [])),
     trigger(hosts, ({ after }) => guestsBehind(kind.kind, guests, after)),
+    trigger(groups, ({ key, before, after }) => (isDeclaredAnew(before, after) ? boundBy(key) : [])),
     trigger(pools, ({ key, before, after }) => (isDeclaredAnew(before, after) ? naming('pool', key) : [])),
     trigger(images, ({ key, before, after }) => (isDeclaredAnew(before, after) ? naming('image', key) : [])),
     trigger(operations, ({ before, after }) => guestOfOperation(kind.kind, after ?? before)),

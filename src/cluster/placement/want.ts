@@ -3,6 +3,7 @@ import type { Stored } from '../../api/meta.ts';
 import type { Toleration } from '../../api/placement.ts';
 import { demandOf, type Guest, isMachine, nameOf } from '../guests.ts';
 import { type Company, companyOf } from './company.ts';
+import { type FindGroup, type GroupWish, groupWishOf } from './group.ts';
 
 export type Shape = {
   kind: 'VirtualMachine' | 'Container';
@@ -13,6 +14,8 @@ export type Shape = {
   bridges: readonly string[];
   /** Of machines: the recorded model, else the one asked for. */
   cpuModel: string | undefined;
+  /** The only hosts its HAGroup allows. */
+  bound: GroupWish['bound'];
 };
 
 export type Want = {
@@ -23,13 +26,16 @@ export type Want = {
   memoryBytes: number;
   images: readonly string[];
   company: Company;
+  /** By name of the host: how much its HAGroup prefers it. */
+  preference: GroupWish['preference'];
   /** Host it is on. */
   at: string | undefined;
 };
 
-export function wantOf(guest: Guest | Stored<Guest>): Want {
+export function wantOf(guest: Guest | Stored<Guest>, group: FindGroup): Want {
   const { kind, cpus, memoryBytes, pools, bridges, images } = demandOf(guest);
   const { host, hostSelector, tolerations } = guest.spec.placement ?? {};
+  const { bound, preference } = groupWishOf(guest.spec.ha, group);
   const shape: Shape = {
     kind,
     host,
@@ -38,6 +44,7 @@ export function wantOf(guest: Guest | Stored<Guest>): Want {
     pools,
     bridges,
     cpuModel: cpuModelOf(guest),
+    bound,
   };
   return {
     shape,
@@ -46,6 +53,7 @@ export function wantOf(guest: Guest | Stored<Guest>): Want {
     memoryBytes,
     images,
     company: companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement),
+    preference,
     at: guest.status?.placement?.host,
   };
 }

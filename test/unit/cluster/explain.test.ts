@@ -18,7 +18,14 @@ function explain(
   hosts = [host('h1'), host('h2'), host('h3')],
   others: StoredGuest[] = [],
 ) {
-  const snapshot = { hosts, guests: [guest, ...others], pools: [pool], images: [], migrations: [] };
+  const snapshot = {
+    hosts,
+    groups: [],
+    guests: [guest, ...others],
+    pools: [pool],
+    images: [],
+    migrations: [],
+  };
   const guestName = `vm/${guest.metadata.name}`;
   return printExplanation({ guest: guestName, ...explainGuest(guest, snapshot) });
 }
@@ -40,8 +47,8 @@ describe('explaining a guest', () => {
       "vm/web would run on h4
 
       HOST   VERDICT   REASON                       SCORE
-      h4     Chosen                                 973
-      h1     Fits                                   970
+      h4     Chosen                                 714
+      h1     Fits                                   712
       h2     Refused   has not enough memory left
       h3     Refused   is unschedulable
       "
@@ -56,7 +63,7 @@ describe('explaining a guest', () => {
       it cannot move while it runs: eth0 is on the NAT network of its host
 
       HOST   VERDICT   REASON                       SCORE
-      h3     Fits                                   925
+      h3     Fits                                   679
       h2     Refused   has not enough memory left
       "
     `);

@@ -44,6 +44,36 @@ describe('a taint', () => {
   });
 });
 
+describe('a group of hosts', () => {
+  const hosts = [host('h1'), host('h2'), host('h3')];
+  const groups = {
+    near: { hosts: [{ name: 'h2' }, { name: 'h3', priority: 5 }] },
+    only: { hosts: [{ name: 'h2' }], restricted: true },
+  };
+  const inGroup = (group: string, mode: 'Protected' | 'Ignored' = 'Protected') =>
+    machine('a', { ha: { group, mode } });
+  const paper = () => createHostsOnPaper(hosts, undefined, groups);
+
+  it('that is restricted keeps its guests from all other hosts', () => {
+    expect(paper().reason(inGroup('only'), 'h1')).toBe('is not in the restricted HAGroup only');
+    expect(paper().put(inGroup('only'))).toEqual({ host: 'h2' });
+  });
+
+  it('gets its guests on the host of the highest priority, and on others where that is full', () => {
+    const full = paper();
+    expect(full.put(inGroup('near'))).toEqual({ host: 'h3' });
+    for (const name of ['h3', 'h2']) full.promise(name, 16 * 2 ** 30 - 1);
+    expect(full.put(machine('b', { ha: { group: 'near' } }))).toEqual({ host: 'h1' });
+  });
+
+  it.each([
+    ['that is not there', inGroup('typo')],
+    ['of a guest that is not protected', inGroup('only', 'Ignored')],
+  ])('%s binds nobody', (_, guest) => {
+    expect(paper().reason(guest, 'h1')).toBeUndefined();
+  });
+});
+
 describe('what a host may promise', () => {
   const large = machine('a', { memory: { size: '15Gi' } });
 

@@ -1,4 +1,5 @@
 /** Hosts, what is promised on them and the scheduler that asks them, without an API: for stories of placement alone. */
+import type { HAGroupSpec } from '../../../src/api/kinds/haGroup.ts';
 import type { Host } from '../../../src/api/kinds/host.ts';
 import type { Stored } from '../../../src/api/meta.ts';
 import { type Guest, nameOf } from '../../../src/cluster/guests.ts';
@@ -7,9 +8,16 @@ import { createLedger } from '../../../src/cluster/placement/ledger.ts';
 import { createScheduler } from '../../../src/cluster/placement/scheduler.ts';
 import { machine } from './builders.ts';
 
-export function createHostsOnPaper(hosts: readonly Stored<Host>[], filters?: readonly Filter[]) {
+export function createHostsOnPaper(
+  hosts: readonly Stored<Host>[],
+  filters?: readonly Filter[],
+  groups: Readonly<Record<string, HAGroupSpec>> = {},
+) {
   const ledger = createLedger();
-  const scheduler = createScheduler(ledger, filters);
+  const scheduler = createScheduler(ledger, {
+    ...(filters === undefined ? {} : { filters }),
+    group: (name) => groups[name],
+  });
   const report = (host: Stored<Host>) => scheduler.observe({ key: host.metadata.name, after: host });
   hosts.forEach(report);
   const keyOf = (guest: Guest) => Object.values(nameOf(guest)).join('/');

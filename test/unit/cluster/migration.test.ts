@@ -47,6 +47,23 @@ describe('a migration gets its hosts', () => {
     await other.lab.end();
   });
 
+  it('never one whose kernel cannot do what post-copy needs', async () => {
+    const { lab } = labWithWeb();
+    const status = { kernelFeatures: ['tun'] };
+    await lab.api.mergePatch(Host, { name: 'h3' }, { status }, { subresource: 'status' });
+    expect((await lab.ask('m', { allowPostCopy: true }))?.targetHost).toBe('h2');
+    await lab.end();
+
+    const other = labWithWeb();
+    await other.lab.api.mergePatch(Host, { name: 'h3' }, { status }, { subresource: 'status' });
+    expect(await other.lab.ask('m', { allowPostCopy: true, targetHost: 'h3' })).toMatchObject({
+      phase: 'Failed',
+      message: 'h3 cannot run a guest before its memory is there: its kernel has no userfaultfd',
+    });
+    expect((await other.lab.ask('n', { targetHost: 'h3' }))?.targetHost).toBe('h3');
+    await other.lab.end();
+  });
+
   it('waits without a host that fits, and expires with the reason it waited for', async () => {
     const { lab } = labWithWeb();
     for (const name of ['h2', 'h3']) {

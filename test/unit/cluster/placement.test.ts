@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { HAGroup } from '../../../src/api/kinds/haGroup.ts';
 import { Host } from '../../../src/api/kinds/host.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import { parseBytes } from '../../../src/base/quantity.ts';
@@ -30,6 +31,27 @@ describe('placing guests', () => {
       reason: 'NoHostFits',
       message: 'h1 has not enough memory left; h2 has not enough memory left',
     });
+    await lab.resign();
+  });
+
+  it('lets one of a restricted group wait until the group has a host that takes it', async () => {
+    const lab = createClusterLab();
+    lab.addHosts(host('h1'));
+    const metadata = { name: 'only' };
+    const group = (...names: string[]): HAGroup => ({
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'HAGroup',
+      metadata,
+      spec: { restricted: true, hosts: names.map((name) => ({ name })) },
+    });
+    lab.api.seed(HAGroup, group('h9'));
+    await lab.lead();
+    lab.api.seed(VirtualMachine, machine('a', { ha: { group: 'only' } }));
+    await lab.advance(1_000);
+    expect(scheduled(lab, 'a')?.message).toBe('h1 is not in the restricted HAGroup only');
+    await lab.api.mergePatch(HAGroup, metadata, { spec: group('h9', 'h1').spec });
+    await lab.advance(1_000);
+    expect(placeOf(lab, 'a')).toBe('h1');
     await lab.resign();
   });
 

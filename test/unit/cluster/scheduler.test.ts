@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FILTERS, type Filter } from '../../../src/cluster/placement/filters.ts';
 import { createLine } from '../../../src/cluster/placement/line.ts';
-import { wantOf } from '../../../src/cluster/placement/want.ts';
 import { host, machine } from './builders.ts';
 import { createHostsOnPaper } from './hostsOnPaper.ts';
 
@@ -62,9 +61,9 @@ describe('guests that wait', () => {
     const paper = createHostsOnPaper([host('h1')]);
     const line = createLine(paper.scheduler);
     const elsewhere = machine('elsewhere', { placement: { host: 'h2' } });
-    for (let index = 0; index < 10; index += 1) line.join(`small/${index}`, wantOf(small));
-    line.join('large', wantOf(large));
-    line.join('elsewhere', wantOf(elsewhere));
+    for (let index = 0; index < 10; index += 1) line.join(`small/${index}`, paper.scheduler.want(small));
+    line.join('large', paper.scheduler.want(large));
+    line.join('elsewhere', paper.scheduler.want(elsewhere));
     paper.promise('h1', 13 * 2 ** 30);
     expect(line.candidates('h1')).toEqual(['small/0', 'small/1', 'small/2']);
     expect(line.candidates('h2')).toEqual([]);
@@ -75,7 +74,7 @@ describe('guests that wait', () => {
   it('are not woken once they have left', () => {
     const paper = createHostsOnPaper([host('h1')]);
     const line = createLine(paper.scheduler);
-    line.join('small', wantOf(small));
+    line.join('small', paper.scheduler.want(small));
     line.leave('small');
     expect(line.candidates('h1')).toEqual([]);
   });

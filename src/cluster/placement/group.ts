@@ -1,0 +1,31 @@
+/** What a guest's HAGroup says to placement: the hosts it binds the guest to, and those it prefers. A group that does not exist says nothing. Pure. */
+import { type GuestHa, isProtected } from '../../api/ha.ts';
+import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
+
+/** The HAGroup of this name. */
+export type FindGroup = (name: string) => HAGroupSpec | undefined;
+
+export type GroupWish = {
+  /** Restricted: no other hosts. */
+  bound: { group: string; hosts: readonly string[] } | undefined;
+  /** From above 0 to 1 for the hosts of the highest priority; others are not preferred. */
+  preference: ReadonlyMap<string, number>;
+};
+
+const NONE: GroupWish = { bound: undefined, preference: new Map() };
+
+export function groupWishOf(ha: GuestHa | undefined, find: FindGroup): GroupWish {
+  const name = isProtected(ha) ? ha?.group : undefined;
+  const group = name === undefined ? undefined : find(name);
+  if (name === undefined || group === undefined) return NONE;
+  const priorities = [...new Set(group.hosts.map(priorityOf))].sort((a, b) => a - b);
+  const preference = new Map(
+    group.hosts.map((host) => [host.name, (priorities.indexOf(priorityOf(host)) + 1) / priorities.length]),
+  );
+  const hosts = [...preference.keys()].sort();
+  return { bound: group.restricted === true ? { group: name, hosts } : undefined, preference };
+}
+
+function priorityOf({ priority }: HAGroupSpec['hosts'][number]): number {
+  return priority ?? 0;
+}

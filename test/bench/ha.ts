@@ -9,8 +9,10 @@ import { VirtualMachine as MachineKind } from '../../src/api/kinds/virtualMachin
 import type { Stored } from '../../src/api/meta.ts';
 import { createMemoryClient } from '../../src/client/memory.ts';
 import { createObserver, type HostLease } from '../../src/cluster/ha/observer.ts';
+import { createTurns } from '../../src/cluster/ha/turns.ts';
 import { createLedger } from '../../src/cluster/placement/ledger.ts';
 import { createScheduler } from '../../src/cluster/placement/scheduler.ts';
+import { wantOf } from '../../src/cluster/placement/want.ts';
 import { createSorter } from '../../src/cluster/recovery/crowd.ts';
 import { guestId } from '../../src/cluster/recovery/guestViews.ts';
 import { type RoundSources, runRound } from '../../src/cluster/recovery/round.ts';
@@ -47,7 +49,7 @@ export async function benchHa(): Promise<Figure[]> {
     { name: 'the slowest of 20 of these', ours: Math.max(...rest), unit: 'ms' },
     { name: `rounds until ${LOST} lost hosts have no guest left`, ours: failure.length, unit: '' },
     { name: 'HA round meanwhile, median', ours: median(failure), unit: 'ms' },
-    { name: 'the slowest of these', ours: Math.max(...failure), unit: 'ms' },
+    { name: 'the slowest of these', ours: Math.max(...failure), unit: 'ms', aim: 200 },
     { name: 'guests that were left', ours: cluster.waiting(), unit: '', aim: 0 },
     {
       name: 'memory of that process at most',
@@ -106,6 +108,7 @@ function seed() {
   const leases = new Map<string, HostLease>();
   const marks = new Map<string, number>();
   const sort = createSorter();
+  const turns = { told: createTurns(), decided: createTurns() };
   const sources: RoundSources = {
     hosts: () => [...hosts.values()],
     guests: () => [...guests.values()],
@@ -115,6 +118,7 @@ function seed() {
     pool: (name) =>
       ({ ...{ apiVersion: API, kind: 'StoragePool', metadata: { name } }, spec: { shared: true } }) as never,
     judge: (guest) => scheduler.judge(guest),
+    takes: (host, guest) => scheduler.takes(host, wantOf(guest)),
     book: (guest, host) => {
       const { placement } = guest.status ?? {};
       if (placement === undefined) return;
@@ -140,7 +144,7 @@ function seed() {
     const began = performance.now();
     await runRound(
       {
-        ...{ policy, timings, observer, sort, now },
+        ...{ policy, timings, observer, sort, turns, now },
         votes: { version: 1, voters },
         since: (what, holds) => {
           if (!holds) marks.delete(what);

@@ -2,6 +2,7 @@
 import { decide } from '../../cluster/ha/engine.ts';
 import { type Decision, type HostView, isSameLife, type View } from '../../cluster/ha/model.ts';
 import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
+import { createTurns } from '../../cluster/ha/turns.ts';
 import type { Caller, Objects } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { SimHost } from './host.ts';
@@ -32,6 +33,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   let leadsUntil = Number.NEGATIVE_INFINITY;
   let rival: { renewals: number; holder: string; seenAt: number } | undefined;
   let since = new Map<string, number>();
+  const turns = createTurns();
   let stale: Objects | undefined;
   let isLooking = false;
   let quorate = false;
@@ -130,7 +132,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     cluster.noteSilent(view);
     const decisions = [
       ...overdueFences(objects, view),
-      ...decide(view, { ...(cluster.engineFlaw === undefined ? {} : { flaw: cluster.engineFlaw }) }),
+      ...decide(view, { turns, ...(cluster.engineFlaw === undefined ? {} : { flaw: cluster.engineFlaw }) }),
     ];
     quorate = view.now >= 0;
     const crash = cluster.crashAfterWrites(host.name);

@@ -10,6 +10,8 @@ export type Chooser = {
   choose(guests: readonly GuestView[], options?: ChooseOptions): { host: string } | { reason: string };
   /** Preference of the host for the guest: the higher the better; hosts outside an unrestricted group come last. */
   preference(guest: GuestView, host: string): number;
+  /** How often all hosts were gone through so far. */
+  searches(): number;
   /** The host is on the lists of the guest and of its set. */
   isAllowed(guest: GuestView, host: string): boolean;
 };
@@ -42,24 +44,39 @@ export function createChooser(
       return group === undefined || !group.restricted || group.hosts.some(({ name }) => name === host);
     });
 
+  const unfit = new Map<string, string | undefined>();
+  /** The same for all guests of a round. */
+  const unfitness = (host: HostView): string | undefined => {
+    if (!unfit.has(host.name)) unfit.set(host.name, hostRefusal(host, view));
+    return unfit.get(host.name);
+  };
+
   const refusal = (
     guest: GuestView,
     host: HostView,
     company: readonly GuestView[] = [],
   ): string | undefined => {
-    const unfit = hostRefusal(host, view);
-    if (unfit !== undefined) return unfit;
+    const unsuited = unfitness(host);
+    if (unsuited !== undefined) return unsuited;
     if (!isListed(guest, host.name)) return 'its group does not allow this host';
-    const going = new Set(company.map(({ id }) => id));
     const there = ledger.guestsOn(host.name);
     for (const other of rules.apart(guest.id, true)) {
-      if (other !== guest.id && (there.has(other) || going.has(other))) return `keeps apart from ${other}`;
+      if (other !== guest.id && (there.has(other) || company.some(({ id }) => id === other)))
+        return `keeps apart from ${other}`;
     }
-    const newcomers = [guest, ...company].filter(({ id }) => !there.has(id));
-    const memory = newcomers.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    let memory = there.has(guest.id) ? 0 : guest.memoryBytes;
+    for (const { id, memoryBytes } of company) if (!there.has(id)) memory += memoryBytes;
     const room = host.memoryBytes * view.policy.memoryOvercommit - ledger.load(host.name).memoryBytes;
     if (memory > room) return 'not enough memory';
     return objection(guest, host);
+  };
+
+  const refusalOf = (parties: readonly Party[], host: HostView): string | undefined => {
+    for (const { guest, company } of parties) {
+      const refused = refusal(guest, host, company);
+      if (refused !== undefined) return refused;
+    }
+    return undefined;
   };
 
   const cost = (guest: GuestView, host: HostView): number => {
@@ -71,30 +88,34 @@ export function createChooser(
   };
   const isSomewhere = (guest: string): boolean => ledger.hostsOf(guest).size > 0;
 
+  let searches = 0;
   return {
     refusal,
     preference,
+    searches: () => searches,
     isAllowed: isListed,
     choose: (guests, { avoid, without } = {}) => {
+      searches += 1;
       const reasons = new Map<string, string[]>();
+      const parties = partiesOf(guests);
       let best: { host: string; rank: readonly number[] } | undefined;
       for (const host of view.hosts.values()) {
-        const refused = without?.has(host.name)
-          ? 'it failed there'
-          : firstRefusal(guests, (guest, company) => refusal(guest, host, company));
-        if (refused !== undefined) {
-          const known = reasons.get(refused);
-          if (known === undefined) reasons.set(refused, [host.name]);
-          else known.push(host.name);
-          continue;
-        }
         const rank = [
           avoid?.has(host.name) ? 1 : 0,
           sum(guests, (guest) => cost(guest, host)),
           -sum(guests, (guest) => preference(guest, host.name)),
           fill(host, ledger, view),
         ];
-        if (best === undefined || isLess(rank, best.rank)) best = { host: host.name, rank };
+        // To be asked is what costs: a host that is no better than the best needs no answer.
+        if (best !== undefined && !isLess(rank, best.rank)) continue;
+        const refused = without?.has(host.name) ? 'it failed there' : refusalOf(parties, host);
+        if (refused === undefined) {
+          best = { host: host.name, rank };
+          continue;
+        }
+        const known = reasons.get(refused);
+        if (known === undefined) reasons.set(refused, [host.name]);
+        else known.push(host.name);
       }
       return best ?? { reason: explain(reasons) };
     },
@@ -114,18 +135,11 @@ function hostRefusal(
   return undefined;
 }
 
-function firstRefusal(
-  guests: readonly GuestView[],
-  refuse: (guest: GuestView, company: readonly GuestView[]) => string | undefined,
-): string | undefined {
-  for (const guest of guests) {
-    const refused = refuse(
-      guest,
-      guests.filter((other) => other !== guest),
-    );
-    if (refused !== undefined) return refused;
-  }
-  return undefined;
+/** A guest, and who goes there with it. */
+type Party = { guest: GuestView; company: readonly GuestView[] };
+
+function partiesOf(guests: readonly GuestView[]): Party[] {
+  return guests.map((guest) => ({ guest, company: guests.filter((other) => other !== guest) }));
 }
 
 /** How full the host is in the measure the policy balances by. */

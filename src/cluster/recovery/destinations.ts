@@ -15,32 +15,34 @@ export type DestinationFacts = {
   judge(guest: StoredGuest): readonly Verdict[];
 };
 
-/** For one round: what placement says of a guest is asked once. */
-export function createObjection(facts: DestinationFacts) {
-  const verdicts = new Map<string, ReadonlyMap<string, Verdict>>();
-  const verdictOf = (guest: StoredGuest, id: string, host: string): Verdict | undefined => {
-    const known = verdicts.get(id) ?? new Map(facts.judge(guest).map((verdict) => [verdict.host, verdict]));
-    verdicts.set(id, known);
-    return known.get(host);
-  };
+/** What keeps a guest from every host but its own, or what placement says of each. */
+type Answers = { refused: string } | { verdicts: ReadonlyMap<string, Verdict> };
 
-  return ({ id, uid, record }: GuestView, { name }: HostView): string | undefined => {
-    const from = record.placement?.host;
-    if (from === undefined || from === name) return undefined;
-    const guest = facts.guest(id);
-    if (guest === undefined) return 'the guest is gone';
+/** For one round: what does not depend on the host, and what placement says of a guest, is asked once. */
+export function createObjection(facts: DestinationFacts) {
+  const answers = new Map<string, Answers>();
+  const ask = (guest: StoredGuest, { uid, record }: GuestView, from: string): Answers => {
     const old = facts.host(from);
     const isFree = record.state === 'Recovering' || (old !== undefined && isCertainlyDead(record, uid, old));
-    if (!isFree) return `it is not proven that ${from} runs it no more`;
-    if (isDeleted(guest)) return outOfReach(guest, facts.host(name), facts.pool);
+    if (!isFree) return { refused: `it is not proven that ${from} runs it no more` };
+    if (isDeleted(guest)) return { verdicts: new Map() };
     const left = volumesLeftBehind(guest, facts.pool);
-    if (left !== undefined) return `its volumes lie in ${left}, which is not shared`;
-    const verdict = verdictOf(guest, id, name);
-    return verdict === undefined
-      ? 'placement does not know the host'
-      : verdict.fits
-        ? undefined
-        : verdict.reason;
+    if (left !== undefined) return { refused: `its volumes lie in ${left}, which is not shared` };
+    return { verdicts: new Map(facts.judge(guest).map((verdict) => [verdict.host, verdict])) };
+  };
+
+  return (view: GuestView, { name }: HostView): string | undefined => {
+    const from = view.record.placement?.host;
+    if (from === undefined || from === name) return undefined;
+    const guest = facts.guest(view.id);
+    if (guest === undefined) return 'the guest is gone';
+    const known = answers.get(view.id) ?? ask(guest, view, from);
+    answers.set(view.id, known);
+    if ('refused' in known) return known.refused;
+    if (isDeleted(guest)) return outOfReach(guest, facts.host(name), facts.pool);
+    const verdict = known.verdicts.get(name);
+    if (verdict === undefined) return 'placement does not know the host';
+    return verdict.fits ? undefined : verdict.reason;
   };
 }
 

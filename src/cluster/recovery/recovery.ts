@@ -21,6 +21,7 @@ import { readiness } from '../../runtime/conditions.ts';
 import type { Access, Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import type { StoredGuest } from '../guests.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
+import { createTurns } from '../ha/turns.ts';
 import { createSorter } from './crowd.ts';
 import { guestId } from './guestViews.ts';
 import { readLeases } from './leases.ts';
@@ -62,6 +63,7 @@ const ACCESS: readonly Access[] = [
 export function recoveryRounds(sources: RecoverySources): Controller<ClusterPolicy> {
   const { clock } = sources;
   const sort = createSorter();
+  const turns = { told: createTurns(), decided: createTurns() };
   let timings = DEFAULT_HA_TIMINGS;
   let watched: { uid: string; observer: Observer; since: Map<string, number> } | undefined;
   const unseen = new Map<string, { object: Stored<Host> | StoredGuest; at: number }>();
@@ -117,7 +119,7 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     const result = await unlessAway(
       signal,
       runRound(
-        { policy, timings, votes, observer, sort, since: sinceOn(since), now: read.endedAt },
+        { policy, timings, votes, observer, sort, turns, since: sinceOn(since), now: read.endedAt },
         sources,
         { client, signal, now, timeoutMs: REQUEST_TIMEOUT_MS },
         {

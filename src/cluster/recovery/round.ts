@@ -18,6 +18,7 @@ import type { Decision, Since, View } from '../ha/model.ts';
 import type { Observer } from '../ha/observer.ts';
 import { isQuorate } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
+import { GUESTS_A_ROUND, type Turns } from '../ha/turns.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
 import type { Crowd } from './crowd.ts';
@@ -47,6 +48,8 @@ export type RoundSources = MoveSources & {
   devicesOf(host: string): readonly Stored<FenceDevice>[];
   pool(name: string): Stored<StoragePool> | undefined;
   judge(guest: StoredGuest): readonly Verdict[];
+  /** The same of one host, as it is now. */
+  takes(host: string, guest: StoredGuest): boolean;
   /** Books the guest there at once: who is placed after it in the same round must know of it. */
   book(guest: StoredGuest, host: string): void;
   allocatedBytes(host: string): number;
@@ -59,6 +62,8 @@ export type RoundFacts = {
   observer: Observer;
   since: Since;
   sort(guests: readonly StoredGuest[]): Crowd;
+  /** Who comes first: of those that are told where they are, and of those that are decided. */
+  turns: Readonly<Record<'told' | 'decided', Turns>>;
   /** This process's own clock, when the Leases had been read. */
   now: number;
 };
@@ -94,25 +99,21 @@ export async function runRound(
   const quorate = isQuorate(view);
   if (!quorate) return { quorate, silent };
 
+  const { told, decided } = facts.turns;
   const admitted = new Set<string>();
-  for (const [id, guest] of guests) {
-    const host = view.hosts.get(guest.status?.placement?.host ?? '');
-    if (host !== undefined && isUntouched(guest) && !isPresent(host)) {
-      admitted.add(id);
-      note(await unplaceGuest(guest, context), guest);
-      continue;
-    }
-    const record = admit(guest, host, view);
-    if (record === undefined) continue;
+  for (const [id, guest] of told.order(guests, ([id]) => id)) {
+    if (admitted.size === GUESTS_A_ROUND) break;
+    const written = await tell(guest);
+    if (written === undefined) continue;
     admitted.add(id);
-    note(await writeGuest(guest, record, context), guest);
+    if (!note(written, guest)) told.pass(id);
   }
   const objection = createObjection({
     guest: (id) => guests.get(id),
     host: (name) => hosts.get(name),
     ...{ pool: sources.pool, judge: sources.judge },
   });
-  const decisions = decide(view, { objection, leavesRunning: true });
+  const decisions = decide(view, { objection, leavesRunning: true, turns: decided });
   const busy = new Set(decisions.flatMap((decision) => (decision.type === 'Guest' ? [decision.guest] : [])));
   for (const decision of decisions) {
     context.signal.throwIfAborted();
@@ -123,6 +124,14 @@ export async function runRound(
   );
   await moveGuests(settled, view, sources, context, ears);
   return { quorate, silent };
+
+  /** Undefined: there is nothing to say. */
+  async function tell(guest: StoredGuest): Promise<Written | undefined> {
+    const host = view.hosts.get(guest.status?.placement?.host ?? '');
+    if (host !== undefined && isUntouched(guest) && !isPresent(host)) return unplaceGuest(guest, context);
+    const record = admit(guest, host, view);
+    return record === undefined ? undefined : writeGuest(guest, record, context);
+  }
 
   async function carryOut(decision: Decision): Promise<void> {
     switch (decision.type) {
@@ -136,7 +145,8 @@ export async function runRound(
       }
       case 'Guest': {
         const guest = guests.get(decision.guest);
-        if (guest !== undefined && !admitted.has(decision.guest)) await moveOn(guest, decision);
+        if (guest === undefined || admitted.has(decision.guest)) return;
+        if (!(await moveOn(guest, decision))) decided.pass(decision.guest);
         return;
       }
       case 'Fence': {
@@ -152,22 +162,20 @@ export async function runRound(
   async function moveOn(
     guest: StoredGuest,
     { guest: id, record }: Extract<Decision, { type: 'Guest' }>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const from = guest.status?.placement?.host;
     const to = record.placement?.host;
-    if (to === undefined || to === from) {
-      note(await writeGuest(guest, record, context), guest);
-      return;
-    }
+    if (to === undefined || to === from) return note(await writeGuest(guest, record, context), guest);
     // Guests placed before it in this round may have taken its room, or must not be its neighbours: then it is chosen for again.
-    const isFit = isDeleted(guest) || sources.judge(guest).some(({ host, fits }) => host === to && fits);
-    if (!isFit || !note(await writeGuest(guest, record, context), guest)) return;
+    const isFit = isDeleted(guest) || sources.takes(to, guest);
+    if (!isFit || !note(await writeGuest(guest, record, context), guest)) return false;
     sources.book(guest, to);
     ears.event(
       'Warning',
       isDeleted(guest) ? 'GuestRemovedElsewhere' : 'GuestRecovered',
       `${id}: from ${from} to ${to}`,
     );
+    return true;
   }
 
   function note(written: Written, object: Stored<Host> | StoredGuest): boolean {

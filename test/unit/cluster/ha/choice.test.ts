@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ClusterPolicy } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
+import { GUESTS_A_ROUND } from '../../../../src/cluster/ha/turns.ts';
 import { createHaLab } from './haLab.ts';
 
 async function watched(names: readonly string[] = ['a', 'b', 'c']) {
@@ -71,6 +72,26 @@ describe('guests of one lost host', () => {
     await lab.advance(2_000);
     expect(lab.whereRuns('low')).toEqual([]);
     expect(lab.guest('low').status?.ha?.message).toContain('not enough memory');
+    await lab.resign();
+  });
+
+  it('are placed a few in a round, the important first, and none is kept back by those that fit nowhere', async () => {
+    const lab = await watched(['a', 'b', 'c']);
+    const many = GUESTS_A_ROUND + 5;
+    const names = Array.from({ length: many }, (_, index) => `g${index}`);
+    const small = { memory: { size: '64Mi' } };
+    for (const [index, name] of names.entries())
+      lab.seedGuest(name, 'a', { ...small, ha: { priority: index } });
+    for (const name of names)
+      lab.seedGuest(`big-${name}`, 'a', { memory: { size: '99Gi' }, ha: { priority: 100 } });
+    await lab.advance(5_000);
+    lab.powerOff('a');
+    const isPlaced = (name: string) => lab.guest(name).status?.placement?.host !== 'a';
+    await lab.until('the first few are placed', () => names.some(isPlaced));
+    const placed = names.filter(isPlaced);
+    expect(placed).toEqual(names.slice(-placed.length));
+    await lab.until('all run', () => names.every((name) => lab.whereRuns(name).length === 1));
+    expect(lab.guest('big-g0').status?.ha?.message).toContain('not enough memory');
     await lab.resign();
   });
 

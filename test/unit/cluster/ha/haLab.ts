@@ -310,6 +310,13 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     while (!isOver) await clock.advance(500);
     await resigned;
   };
+  function seedGuest(name: string, on: string, spec: Partial<VirtualMachineSpec>): void {
+    const disks = [{ name: 'root', pool: 'shared', size: '1Gi' }];
+    const placement = { host: on, epoch: 1, since: '2026-01-01T00:00:00Z' };
+    const one = machine(name, { disks, ha: {}, ...spec }, { placement });
+    const annotations = { [STARTED_ANNOTATION]: `${name}/${one.metadata.uid}` };
+    api.seed(VirtualMachine, { ...one, metadata: { ...one.metadata, annotations } });
+  }
   const guest = (name: string) => api.state.get(VirtualMachine, `default/${name}`) as Stored<VirtualMachine>;
   return {
     ...{ clock, api, machines, faults, twice, switched, writes, guest, failsOn },
@@ -364,13 +371,11 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
       api.seed(HAGroup, { apiVersion: API, kind: 'HAGroup', metadata: { name }, spec }),
     /** A machine on the shared pool that runs on this host when the story begins. */
     addGuest: async (name: string, on: string, spec: Partial<VirtualMachineSpec> = {}) => {
-      const disks = [{ name: 'root', pool: 'shared', size: '1Gi' }];
-      const placement = { host: on, epoch: 1, since: '2026-01-01T00:00:00Z' };
-      const one = machine(name, { disks, ha: {}, ...spec }, { placement });
-      const annotations = { [STARTED_ANNOTATION]: `${name}/${one.metadata.uid}` };
-      api.seed(VirtualMachine, { ...one, metadata: { ...one.metadata, annotations } });
+      seedGuest(name, on, spec);
       await clock.advance(3_000);
     },
+    /** The same, without time to settle. */
+    seedGuest,
     /** A machine that has just been placed on a host, which has not looked at it yet. */
     addNewcomer: (name: string, on: string) => {
       const disks = [{ name: 'root', pool: 'shared', size: '1Gi' }];

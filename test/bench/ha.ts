@@ -12,7 +12,6 @@ import { createObserver, type HostLease } from '../../src/cluster/ha/observer.ts
 import { createTurns } from '../../src/cluster/ha/turns.ts';
 import { createLedger } from '../../src/cluster/placement/ledger.ts';
 import { createScheduler } from '../../src/cluster/placement/scheduler.ts';
-import { wantOf } from '../../src/cluster/placement/want.ts';
 import { createSorter } from '../../src/cluster/recovery/crowd.ts';
 import { guestId } from '../../src/cluster/recovery/guestViews.ts';
 import { type RoundSources, runRound } from '../../src/cluster/recovery/round.ts';
@@ -118,7 +117,7 @@ function seed() {
     pool: (name) =>
       ({ ...{ apiVersion: API, kind: 'StoragePool', metadata: { name } }, spec: { shared: true } }) as never,
     judge: (guest) => scheduler.judge(guest),
-    takes: (host, guest) => scheduler.takes(host, wantOf(guest)),
+    takes: (host, guest) => scheduler.takes(host, scheduler.want(guest)),
     book: (guest, host) => {
       const { placement } = guest.status ?? {};
       if (placement === undefined) return;

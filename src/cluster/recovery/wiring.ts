@@ -19,7 +19,6 @@ import type { StoredGuest } from '../guests.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
-import { wantOf } from '../placement/want.ts';
 import { groupController } from './groups.ts';
 import { guestId } from './guestViews.ts';
 import { recoveryRounds } from './recovery.ts';
@@ -34,7 +33,7 @@ export type RecoveryWiring = {
   /** Both have the index `ha`. */
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
-  scheduler: Pick<Scheduler, 'judge' | 'takes'>;
+  scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want'>;
   /** Has the index `guest`. */
   migrations: Informer<Migration>;
   ledger: Pick<Ledger, 'allocated' | 'observe'>;
@@ -70,7 +69,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       devicesOf: (host) => devices.byIndex('host', host),
       pool: (name) => pools.get(name),
       judge: (guest) => scheduler.judge(guest),
-      takes: (host, guest) => scheduler.takes(host, wantOf(guest)),
+      takes: (host, guest) => scheduler.takes(host, scheduler.want(guest)),
       book: (guest, host) => {
         const { placement } = guest.status ?? {};
         if (placement === undefined) return;

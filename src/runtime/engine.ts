@@ -38,6 +38,7 @@ function createUnit<T extends KubeObject>(
   options: ManagerOptions,
   events: EventRecorder,
   signal: AbortSignal,
+  passed: () => void,
 ): Unit {
   const { clock, random } = options.world;
   const reconciler = createReconciler(controller, {
@@ -50,7 +51,12 @@ function createUnit<T extends KubeObject>(
     clock,
     random,
     concurrency: controller.concurrency ?? DEFAULT_CONCURRENCY,
-    work: reconciler.work,
+    work: async (key) => {
+      passed();
+      const disposition = await reconciler.work(key);
+      passed();
+      return disposition;
+    },
   });
   return {
     declaration: controller,
@@ -90,7 +96,11 @@ export function createManager(options: ManagerOptions): Manager {
   const { client, world } = options;
   const { clock, log } = world;
   const informers = options.informers ?? createInformers(client, world);
-  const events = createEventRecorder(options);
+  let lastPassMs = Number.NEGATIVE_INFINITY;
+  const passed = (): void => {
+    lastPassMs = clock.monotonic();
+  };
+  const events = createEventRecorder({ ...options, lastPassMs: () => lastPassMs });
   const passes = new AbortController();
   const units: Unit[] = [];
   let isRunning = false;
@@ -125,7 +135,7 @@ export function createManager(options: ManagerOptions): Manager {
       if (isRunning) throw new Error(`${controller.name} is added to a manager that runs already`);
       const others = units.map(({ declaration }) => declaration);
       check(controller, controller.remove !== undefined, others);
-      units.push(createUnit(controller, options, events, passes.signal));
+      units.push(createUnit(controller, options, events, passes.signal, passed));
     },
     enqueue: (name, key) => {
       const unit = units.find(({ declaration }) => declaration.name === name);

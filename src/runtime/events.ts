@@ -19,9 +19,14 @@ const RECOUNT_MS = 60_000;
 const LONGEST_QUEUE = 1_000;
 const LONGEST_MEMORY = 4_096;
 const ATTEMPTS = 4;
-/** What an event tells of is still under way: its own writes go first, and while little is queued each event gives way again. */
+/**
+ * What an event tells of is still under way: its own writes go first, and while little is queued each event gives way again, and to every pass:
+ * it is told when none has begun or ended for a moment, or when it has waited too long.
+ */
 const COURTESY_MS = 1_000;
 const PACE_MS = 50;
+const QUIET_MS = 150;
+const LONGEST_COURTESY_MS = 5_000;
 const LITTLE_QUEUED = 500;
 const BACKOFF = { baseMs: 500, maxMs: 10_000 };
 
@@ -46,6 +51,7 @@ type Series = {
   writtenCount: number;
   lastSeenMs: number;
   lastWrittenMs: number;
+  queuedMs: number;
   cancelRecount?: () => void;
 };
 
@@ -54,6 +60,8 @@ export type EventRecorderOptions = {
   world: Pick<World, 'clock' | 'random' | 'log'>;
   component: string;
   host?: string | undefined;
+  /** When a pass last began or ended, on the monotonic clock, milliseconds; without it events give way to nothing but time. */
+  lastPassMs?: () => number;
 };
 
 function newEvent(
@@ -104,7 +112,7 @@ function isFinal(error: unknown): boolean {
 
 /** Makes a recorder that writes one event after the other. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { client, world } = options;
+  const { client, world, lastPassMs = () => Number.NEGATIVE_INFINITY } = options;
   const { clock, random, log } = world;
   const memory = new Map<string, Series>();
   const queue = new Set<Series>();
@@ -129,13 +137,26 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     }
   };
 
+  const pause = (delayMs: number): Promise<void> => clock.sleep(delayMs, hurry.signal).catch(() => {});
+  const isPatient = (): boolean => queue.size < LITTLE_QUEUED && !hurry.signal.aborted;
+
+  const giveWay = async ({ queuedMs }: Series): Promise<void> => {
+    while (isPatient()) {
+      const now = clock.monotonic();
+      const quietMs = now - lastPassMs();
+      if (quietMs >= QUIET_MS || now - queuedMs >= LONGEST_COURTESY_MS) return;
+      await pause(QUIET_MS - quietMs);
+    }
+  };
+
   const drain = async (): Promise<void> => {
-    await clock.sleep(COURTESY_MS, hurry.signal).catch(() => {});
+    await pause(COURTESY_MS);
     for (const series of queue) {
-      queue.delete(series);
+      await giveWay(series);
+      // The oldest of too many is gone by now.
+      if (!queue.delete(series)) continue;
       await send(series);
-      if (queue.size > 0 && queue.size < LITTLE_QUEUED)
-        await clock.sleep(PACE_MS, hurry.signal).catch(() => {});
+      if (queue.size > 0 && isPatient()) await pause(PACE_MS);
     }
     draining = undefined;
   };
@@ -143,6 +164,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   const enqueue = (series: Series): void => {
     const [oldest] = queue;
     if (queue.size >= LONGEST_QUEUE && oldest !== undefined) queue.delete(oldest);
+    series.queuedMs = clock.monotonic();
     queue.add(series);
     draining ??= drain();
   };
@@ -178,7 +200,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       known?.cancelRecount?.();
       memory.delete(id);
       const event = newEvent(options, kind, object, said);
-      const series = { event, count: 1, writtenCount: 0, lastSeenMs: now, lastWrittenMs: now };
+      const series = { event, count: 1, writtenCount: 0, lastSeenMs: now, lastWrittenMs: now, queuedMs: now };
       remember(id, series);
       enqueue(series);
     },

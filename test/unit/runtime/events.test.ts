@@ -20,12 +20,26 @@ function lab() {
     },
   });
   const world = { clock, random: seededRandom(), log: silentLog };
-  const recorder = createEventRecorder({ client, world, component: 'vireo-agent', host: 'h1' });
+  let lastPassMs = Number.NEGATIVE_INFINITY;
+  const recorder = createEventRecorder({
+    client,
+    world,
+    component: 'vireo-agent',
+    host: 'h1',
+    lastPassMs: () => lastPassMs,
+  });
+  /** Passes one after the other for a time. */
+  const work = async (forMs: number): Promise<void> => {
+    for (let ms = 0; ms < forMs; ms += 100) {
+      lastPassMs = clock.monotonic();
+      await clock.advance(100);
+    }
+  };
   const events = async () => (await server.list(Event)).items;
   const setFault = (next: ApiError | undefined): void => {
     fault = next;
   };
-  return { clock, server, recorder, events, setFault };
+  return { clock, server, recorder, events, setFault, work };
 }
 
 describe('recorded events', () => {
@@ -63,6 +77,21 @@ describe('recorded events', () => {
     recorder.record(kind, host, 'Normal', 'Online', 'it answers');
     await clock.advance(1_000);
     expect((await events())[0]?.metadata.namespace).toBe('default');
+  });
+
+  it('give way to passes, but not for longer than five seconds', async () => {
+    const { server, recorder, events, work, clock } = lab();
+    const web = server.seed(Guest, guest('web'));
+    recorder.record(Guest, web, 'Normal', 'Started', 'it runs');
+    await work(3_000);
+    expect(await events()).toEqual([]);
+    await clock.advance(150);
+    expect(await events()).toHaveLength(1);
+    recorder.record(Guest, web, 'Normal', 'Stopped', 'it is off');
+    await work(4_900);
+    expect(await events()).toHaveLength(1);
+    await work(300);
+    expect(await events()).toHaveLength(2);
   });
 
   it('wait for a server that is away, but not for ever, and not for one that forbids them', async () => {

@@ -44,9 +44,10 @@ export async function fillVolume(
         await makeDiskFromImage(room.tools, source, disk, to.signal);
         return { id, owner, kind: 'Disk', format: request.format, sizeBytes, initialBytes: image.usedBytes };
       }
-      const root = `${to.made}/${rootfsName}`;
-      await copyTree(room.tools, `${directory}/${rootfsName}`, root, to.signal);
-      return { ...(await ownTree(room, request, root, to.signal)), initialBytes: image.usedBytes };
+      const record = await ownTree(room, request, to, (root) =>
+        copyTree(room.tools, `${directory}/${rootfsName}`, root, to.signal),
+      );
+      return { ...record, initialBytes: image.usedBytes };
     });
   });
 }
@@ -104,11 +105,12 @@ async function restore(
   }
   // An archive that does not say how much it unpacks to takes at least what it has.
   return capacity.reserve(Math.max(part.storedBytes, part.unpackedBytes ?? 0), async () => {
-    const root = `${to.made}/${rootfsName}`;
-    await room.world.files.makeDirectory(root, { mode: 0o755 });
-    // It may be two files of tar, one after the other.
-    await unpackTree(room.tools, path, root, ['--ignore-zeros'], to.signal);
-    return { ...(await ownTree(room, request, root, to.signal)), initialBytes: part.storedBytes };
+    const record = await ownTree(room, request, to, async (root) => {
+      await room.world.files.makeDirectory(root, { mode: 0o755 });
+      // It may be two files of tar, one after the other.
+      await unpackTree(room.tools, path, root, ['--ignore-zeros'], to.signal);
+    });
+    return { ...record, initialBytes: part.storedBytes };
   });
 }
 
@@ -145,18 +147,17 @@ async function fillBlank(
     await room.makeBlankDisk({ path: `${to.made}/${diskName(format)}`, format, sizeBytes }, to.signal);
     return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: 0 };
   }
-  const root = `${to.made}/${rootfsName}`;
-  await room.world.files.makeDirectory(root, { mode: 0o755 });
-  return ownTree(room, request, root, to.signal);
+  return ownTree(room, request, to, (root) => room.world.files.makeDirectory(root, { mode: 0o755 }));
 }
 
-/** Leaves ids as they are where they can be mapped at mount, else shifts them for good and records by how much. */
+/** Has a tree made; leaves its ids as they are where they can be mapped at mount, else shifts them for good and records by how much. */
 async function ownTree(
   room: PoolRoom,
   { id, owner, idBase }: VolumeRequest,
-  root: string,
-  signal: AbortSignal,
+  { made, signal }: { made: string; signal: AbortSignal },
+  make: (root: string) => Promise<void>,
 ): Promise<VolumeRecord> {
+  const root = `${made}/${rootfsName}`;
   const record: VolumeRecord = {
     id,
     owner,
@@ -165,7 +166,11 @@ async function ownTree(
     sizeBytes: 0,
     initialBytes: 0,
   };
-  if (idBase === undefined || (await canMapIds(room.world.files, root))) return record;
+  const [isMapped] = await Promise.all([
+    idBase === undefined || canMapIds(room.world.files, made),
+    make(root),
+  ]);
+  if (idBase === undefined || isMapped) return record;
   await shiftTree(room.tools, room.world.files, root, idBase, signal);
   return { ...record, shiftedBy: idBase };
 }

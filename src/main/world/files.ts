@@ -13,11 +13,17 @@ function codeOf(error: unknown): string | undefined {
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ESRCH']);
 
 /**
- * Control groups answer from the kernel's memory in microseconds: handing such a question to a thread costs ten times the answer, and there
- * are a hundred of them in the start of one container. What they are told is written as elsewhere, because that may wait.
+ * Control groups and processes are told of from the kernel's memory in microseconds: handing such a question to a thread costs ten times the
+ * answer, and there are a hundred of them in the start of one container. What they are told is written as elsewhere, because that may wait;
+ * so may what lies in a process's own memory (proc_pid_cmdline(5), proc_pid_environ(5)).
  */
-const CONTROL_GROUPS = '/sys/fs/cgroup/';
-const isControl = (path: string): boolean => path.startsWith(CONTROL_GROUPS);
+const isKernels = (path: string): boolean =>
+  path.startsWith('/sys/fs/cgroup/') || (path.startsWith('/proc/') && !/\/(cmdline|environ)$/.test(path));
+
+/** Files are made with their mode at once unless this takes bits away. Asked before there are threads: the answer is got by changing it. */
+const UMASK = process.umask();
+
+const isMasked = (mode: number | undefined): mode is number => mode !== undefined && (mode & UMASK) !== 0;
 
 async function unlessAbsent<T>(work: () => T | Promise<T>): Promise<T | undefined> {
   try {
@@ -58,7 +64,7 @@ async function writeNew(
   const handle = await fs.open(path, 'wx', mode ?? 0o644);
   try {
     await handle.writeFile(data);
-    if (mode !== undefined) await handle.chmod(mode);
+    if (isMasked(mode)) await handle.chmod(mode);
     if (fleeting !== true) await handle.sync();
   } finally {
     await handle.close();
@@ -109,11 +115,11 @@ function kindOf(stats: Stats): FileStat['kind'] {
 
 function entriesOf(path: string) {
   const options = { withFileTypes: true } as const;
-  return isControl(path) ? readdirSync(path, options) : fs.readdir(path, options);
+  return isKernels(path) ? readdirSync(path, options) : fs.readdir(path, options);
 }
 
 async function stat(path: string): Promise<FileStat | undefined> {
-  const found = await unlessAbsent(() => (isControl(path) ? lstatSync(path) : fs.lstat(path)));
+  const found = await unlessAbsent(() => (isKernels(path) ? lstatSync(path) : fs.lstat(path)));
   if (found === undefined) return undefined;
   return {
     kind: kindOf(found),
@@ -142,7 +148,7 @@ async function makeDirectory(
     await makeDirectory(path, options);
     return;
   }
-  if (mode !== undefined) await fs.chmod(path, mode);
+  if (isMasked(mode)) await fs.chmod(path, mode);
   if (!fleeting) await syncDirectory(dirname(path));
 }
 
@@ -161,7 +167,7 @@ async function rename(from: string, to: string): Promise<void> {
 export function realFiles(random: Random): Files {
   return {
     readText: (path) =>
-      unlessAbsent(() => (isControl(path) ? readFileSync(path, 'utf8') : fs.readFile(path, 'utf8'))),
+      unlessAbsent(() => (isKernels(path) ? readFileSync(path, 'utf8') : fs.readFile(path, 'utf8'))),
     readBytes: (path) => unlessAbsent(() => fs.readFile(path)),
     writeAtomic: (path, data, options = {}) => writeAtomic(path, data, options, random),
     writeInPlace,

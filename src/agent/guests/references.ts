@@ -29,14 +29,14 @@ export async function checkReferences(facts: ReferenceFacts, plans: readonly Vol
     const pool = checkPool(facts, plan);
     if (pool.type !== 'done') return pool;
     const isBlank = plan.image === undefined && plan.from === undefined && plan.restore === undefined;
-    if (isBlank || (await facts.exists(plan))) continue;
+    if (isBlank) continue;
     const source =
       plan.restore !== undefined
         ? checkBackup(facts, plan.restore)
         : plan.from === undefined
           ? checkImage(facts, plan, plan.image ?? '')
           : checkSnapshot(facts, plan, plan.from);
-    if (source.type !== 'done') return source;
+    if (source.type !== 'done' && !(await facts.exists(plan))) return source;
   }
   return done;
 }

@@ -5,7 +5,7 @@ import { type Tools, wholeVolumeMs } from './tools.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
 
-/** Makes a sparse empty disk. */
+/** Makes a sparse empty disk; whoever asked for it flushes it. */
 export type MakeBlankDisk = (
   disk: { path: string; format: DiskFormat; sizeBytes: number },
   signal: AbortSignal,
@@ -36,7 +36,7 @@ export function createBlankDisks(
       return;
     }
     const blank = blanks.get(disk.sizeBytes);
-    if (blank !== undefined) return files.writeAtomic(disk.path, blank);
+    if (blank !== undefined) return files.writeAtomic(disk.path, blank, { fleeting: true });
     await tools.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk.path, size], { signal });
     await keep(disk);
   };

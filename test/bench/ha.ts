@@ -117,6 +117,7 @@ function seed() {
     pool: (name) =>
       ({ ...{ apiVersion: API, kind: 'StoragePool', metadata: { name } }, spec: { shared: true } }) as never,
     judge: (guest) => scheduler.judge(guest),
+    breach: (guest) => scheduler.breach(guest),
     takes: (host, guest) => scheduler.takes(host, scheduler.want(guest)),
     book: (guest, host) => {
       const { placement } = guest.status ?? {};

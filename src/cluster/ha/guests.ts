@@ -1,6 +1,6 @@
 /** What becomes of each guest: one function for each state it may be in. Pure; the word that moves it is written by compare-and-swap. */
 import type { GuestRecord, GuestState, GuestView, HostView } from './model.ts';
-import { isSameLife } from './model.ts';
+import { isSameLife, RULE_BROKEN } from './model.ts';
 import { isStoppedForSure, start, startElsewhere } from './place.ts';
 import { covers } from './proofs.ts';
 import {
@@ -193,7 +193,7 @@ function fromStarted(guest: GuestView, round: Round): Next {
   const report = reportOf(guest, host);
   if (report?.state === 'Off' && !isShuttingDown(host)) return again(guest, host, round, 'it ended');
   // What it waited for has passed.
-  return record.reason === undefined || !isPresent(host)
+  return record.reason === undefined || record.reason.startsWith(RULE_BROKEN) || !isPresent(host)
     ? undefined
     : { record: without(record, 'reason'), reason: 'its host is back' };
 }

@@ -230,6 +230,9 @@ export type Decision =
   | { type: 'Guest'; guest: string; version: Version; record: GuestRecord; reason: string }
   | { type: 'Fence'; fence: Fence; devices: readonly string[]; life: Life };
 
+/** Reason of a guest that runs where a strict rule does not want it, and that nobody can take elsewhere. */
+export const RULE_BROKEN = 'RuleBroken';
+
 /** Ways to break the engine that the random tests must notice. */
 export type EngineFlaw =
   | 'NoProof'

@@ -63,6 +63,16 @@ function selectorOf(namespace: string, { guest, matchLabels }: NeighbourRule): S
   return { key: labels.join(' '), handle, labels: others };
 }
 
+/** Whether one of the two has such a rule about the other. */
+export function areBound(bond: Bond, a: Company, b: Company): boolean {
+  const names = (one: Company, other: Company) =>
+    one.rules.some(
+      (rule) =>
+        rule.bond === bond && other.handles.includes(rule.selector.handle) && means(rule.selector, other),
+    );
+  return names(a, b) || names(b, a);
+}
+
 /** A guest with the selector's handle may still lack other labels. */
 export function means({ labels }: Selector, { handles }: Company): boolean {
   return labels.every((label) => handles.includes(label));

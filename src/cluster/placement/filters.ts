@@ -9,7 +9,11 @@ import type { Shape, Want } from './want.ts';
 /** What is promised, and to whom, when the question is asked. */
 export type Promises = { allocated: Readonly<Allocation>; standing: Standing };
 
-export type Filter = { name: string } & (
+export type Filter = {
+  name: string;
+  /** A rule that the guest breaks when it is on such a host already. */
+  isRule?: true;
+} & (
   | {
       /** The answer depends on the host and the shape of the guest only: it is kept until one of them changes. */
       sees: 'Host';
@@ -26,7 +30,7 @@ export const FILTERS: readonly Filter[] = [
     refuse: ({ name }, { host }) => unless(host === undefined || host === name, `is not ${host}`),
   },
   { name: 'State', sees: 'Host', refuse: ({ shut }) => shut },
-  { name: 'Group', sees: 'Host', refuse: outsideGroup },
+  { name: 'Group', isRule: true, sees: 'Host', refuse: outsideGroup },
   { name: 'Labels', sees: 'Host', refuse: missingLabel },
   { name: 'Taints', sees: 'Host', refuse: refusingTaint },
   { name: 'Hypervisor', sees: 'Host', refuse: missingHypervisor },
@@ -45,7 +49,12 @@ export const FILTERS: readonly Filter[] = [
     refuse: ({ cpus }, want, { allocated }) =>
       unless(want.cpus === 0 || allocated.cpus + want.cpus <= cpus, 'has not enough CPUs left'),
   },
-  { name: 'Neighbours', sees: 'Promises', refuse: ({ name }, _, { standing }) => standing.refusal(name) },
+  {
+    name: 'Neighbours',
+    isRule: true,
+    sees: 'Promises',
+    refuse: ({ name }, _, { standing }) => standing.refusal(name),
+  },
 ];
 
 function unless(holds: boolean, reason: string): string | undefined {

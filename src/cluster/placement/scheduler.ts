@@ -28,6 +28,8 @@ export type Scheduler = {
   choose(guest: Guest): Choice;
   /** Whether this host would take the guest if nobody else did. */
   takes(host: string, want: Want): boolean;
+  /** The strict rule that the guest breaks where it is; like other reasons it is read after the host's name. */
+  breach(guest: Guest): string | undefined;
   /** How much of this want still fits on the host, in guests. */
   room(host: string, want: Want): number;
   /** Called when what a host offers has changed. */
@@ -176,6 +178,21 @@ export function createScheduler(
       if (lastingRefusal(offer, want.shape, answersFor(want.shapeKey)) !== undefined) return false;
       const promises = { allocated: ledger.allocated(name), standing: standingOf(want) };
       return passingRefusal(offer, want, promises) === undefined;
+    },
+    breach: (guest) => {
+      const wanted = want(guest);
+      const { offer, allocated } = hosts.get(wanted.at ?? '') ?? {};
+      if (offer === undefined || allocated === undefined) return undefined;
+      const promises = { allocated, standing: standingOf(wanted) };
+      for (const filter of filters) {
+        if (filter.isRule !== true) continue;
+        const reason =
+          filter.sees === 'Host'
+            ? filter.refuse(offer, wanted.shape)
+            : filter.refuse(offer, wanted, promises);
+        if (reason !== undefined) return reason;
+      }
+      return undefined;
     },
     room: (name, want) => {
       const offer = hosts.get(name)?.offer;

@@ -4,7 +4,7 @@
  */
 import { isProtected } from '../../api/ha.ts';
 import type { StoredGuest } from '../guests.ts';
-import type { GuestView } from '../ha/model.ts';
+import { type GuestView, RULE_BROKEN } from '../ha/model.ts';
 import { type GuestIndex, guestId, guestView, indexGuests, isWatched } from './guestViews.ts';
 
 export type Crowd = {
@@ -15,7 +15,7 @@ export type Crowd = {
   index: GuestIndex;
   /** Something is stored of them, and they are not protected any more. */
   released: readonly StoredGuest[];
-  /** Whom it may be for high availability to move: they do not start, or their group may want them back. */
+  /** Whom it may be for high availability to move: they do not start, or have a group or strict rules. */
   restless: readonly StoredGuest[];
 };
 
@@ -43,6 +43,10 @@ function sort(guests: readonly StoredGuest[]): Crowd {
     restless: all.filter(
       ({ spec, status }) =>
         spec.ha?.group !== undefined ||
+        [...(spec.placement?.keepTogether ?? []), ...(spec.placement?.keepApart ?? [])].some(
+          ({ policy }) => policy === 'Required',
+        ) ||
+        status?.ha?.reason === RULE_BROKEN ||
         status?.startFailure !== undefined ||
         status?.ha?.attempts !== undefined,
     ),

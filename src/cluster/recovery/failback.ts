@@ -49,5 +49,5 @@ export function planFailback({
 }
 
 function isRelocation(name: string): boolean {
-  return name.startsWith('ha-') && !name.endsWith('-back');
+  return name.startsWith('ha-') && !name.endsWith('-back') && !name.endsWith('-rule');
 }

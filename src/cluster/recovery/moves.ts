@@ -20,9 +20,9 @@ import { type WriteContext, writeGuest, writeMove } from './write.ts';
 /** A run that has lasted so long is no failed start any more. */
 const HELD_MS = 60_000;
 /** Nothing goes back before it, and the host, have stood still for so long. */
-const STEADY_MS = 30_000;
+export const STEADY_MS = 30_000;
 /** What tells nobody, such as room elsewhere, is looked at again after this. */
-const AGAIN_MS = 10_000;
+export const AGAIN_MS = 10_000;
 
 export type MoveSources = {
   group(name: string): HAGroupSpec | undefined;
@@ -45,17 +45,7 @@ export async function moveGuests(
   ears: MoveEars,
 ): Promise<void> {
   if (view.policy.haPaused !== undefined) return;
-  const isSteady = (name: string): boolean => {
-    const host = view.hosts.get(name);
-    const isThere =
-      host !== undefined &&
-      host.record.state === 'Online' &&
-      host.ready &&
-      !host.maintenance &&
-      !view.observer.isSuspect(name, view.now);
-    return view.since(`steady/${name}`, isThere) >= STEADY_MS && isThere;
-  };
-  for (const name of view.hosts.keys()) isSteady(name);
+  for (const name of view.hosts.keys()) isSteady(name, view);
   for (const guest of guests) {
     const host = view.hosts.get(guest.status?.placement?.host ?? '');
     if (
@@ -118,10 +108,9 @@ export async function moveGuests(
     if (view.since(`runs/${id}`, runs(guest)) < STEADY_MS) return;
     if (view.since(`back/${id}`, true) < AGAIN_MS) return;
     view.since(`back/${id}`, false);
-    const isMigratable = findCondition(guest.status?.conditions, 'Migratable')?.status === 'True';
-    const type = isMachine(guest) && isMigratable ? 'Live' : 'Offline';
+    const type = howItMoves(guest);
     const plan = planFailback({
-      ...{ guest, group, isSteady },
+      ...{ guest, group, isSteady: (host) => isSteady(host, view) },
       migrations: sources.migrationsOf(id),
       verdicts: () => sources.destinations(guest, type),
     });
@@ -129,4 +118,22 @@ export async function moveGuests(
     await writeMove(guest, { ...plan, type }, context);
     ears.event('Normal', 'GuestFailsBack', `${id} goes back to ${plan.to}, which its group prefers`);
   }
+}
+
+/** The host takes guests, and has for a while. Asked in each round: it is measured from the first in which it was so. */
+export function isSteady(name: string, view: View): boolean {
+  const host = view.hosts.get(name);
+  const isThere =
+    host !== undefined &&
+    host.record.state === 'Online' &&
+    host.ready &&
+    !host.maintenance &&
+    !view.observer.isSuspect(name, view.now);
+  return view.since(`steady/${name}`, isThere) >= STEADY_MS && isThere;
+}
+
+/** Live where it can, else by a stop. */
+export function howItMoves(guest: StoredGuest): 'Live' | 'Offline' {
+  const isMigratable = findCondition(guest.status?.conditions, 'Migratable')?.status === 'True';
+  return isMachine(guest) && isMigratable ? 'Live' : 'Offline';
 }

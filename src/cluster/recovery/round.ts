@@ -24,7 +24,8 @@ import { admit } from './admit.ts';
 import type { Crowd } from './crowd.ts';
 import { createObjection } from './destinations.ts';
 import { guestId, isDeleted } from './guestViews.ts';
-import { type MoveSources, moveGuests } from './moves.ts';
+import { type MendSources, mendRules } from './mend.ts';
+import { moveGuests } from './moves.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
 import {
@@ -39,7 +40,7 @@ import {
 } from './write.ts';
 
 /** What a round reads, all of it from informers. */
-export type RoundSources = MoveSources & {
+export type RoundSources = MendSources & {
   hosts(): readonly Stored<Host>[];
   /** Those that are protected, and those of which something is stored. */
   guests(): readonly StoredGuest[];
@@ -123,6 +124,7 @@ export async function runRound(
     (guest) => !busy.has(guestId(guest)) && !admitted.has(guestId(guest)),
   );
   await moveGuests(settled, view, sources, context, ears);
+  await mendRules(settled, guests, view, sources, context, ears);
   return { quorate, silent };
 
   /** Undefined: there is nothing to say. */

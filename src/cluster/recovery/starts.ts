@@ -78,7 +78,7 @@ export function priorityIn(group: HAGroupSpec | undefined, host: string): number
 }
 
 /** Preferred hosts first, then as placement ranks them; outside a restricted group nobody. */
-function bestOf(verdicts: readonly Verdict[], group: HAGroupSpec | undefined): string | undefined {
+export function bestOf(verdicts: readonly Verdict[], group: HAGroupSpec | undefined): string | undefined {
   const priority = (host: string) => priorityIn(group, host);
   return verdicts
     .flatMap((verdict) => (verdict.fits ? [verdict] : []))

@@ -33,7 +33,7 @@ export type RecoveryWiring = {
   /** Both have the index `ha`. */
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
-  scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want'>;
+  scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want' | 'breach'>;
   /** Has the index `guest`. */
   migrations: Informer<Migration>;
   ledger: Pick<Ledger, 'allocated' | 'observe'>;
@@ -69,6 +69,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       devicesOf: (host) => devices.byIndex('host', host),
       pool: (name) => pools.get(name),
       judge: (guest) => scheduler.judge(guest),
+      breach: (guest) => scheduler.breach(guest),
       takes: (host, guest) => scheduler.takes(host, scheduler.want(guest)),
       book: (guest, host) => {
         const { placement } = guest.status ?? {};

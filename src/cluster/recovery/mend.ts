@@ -1,0 +1,135 @@
+/**
+ * Strict rules that guests which run have broken, because a rule or a group was changed or because they came together before it: mended by as few
+ * Migrations as may be, one after the other. Each is looked at anew once the one before is over, so that nobody moves for whom it was enough that
+ * another did, and each goes only where its own rules hold, so that none is moved back. What cannot be mended says so, and whom it concerns.
+ */
+import { isOver } from '../../api/kinds/migration.ts';
+import { nameOf, type StoredGuest } from '../guests.ts';
+import { RULE_BROKEN, type View } from '../ha/model.ts';
+import { without } from '../ha/states.ts';
+import { reasonsOf } from '../placement/choose.ts';
+import { areBound, type Company, companyOf } from '../placement/company.ts';
+import { guestId, guestView, isDeleted } from './guestViews.ts';
+import { AGAIN_MS, howItMoves, isSteady, type MoveEars, type MoveSources, STEADY_MS } from './moves.ts';
+import { bestOf, moveName, runs } from './starts.ts';
+import { type WriteContext, writeGuest, writeMove } from './write.ts';
+
+export type MendSources = MoveSources & {
+  /** The strict rule that the guest breaks where it is, to be read after its host's name. */
+  breach(guest: StoredGuest): string | undefined;
+};
+
+type Broken = {
+  guest: StoredGuest;
+  breach: string;
+  /** Others that the same rules are about. */
+  concerns: readonly string[];
+  /** Two of its rules contradict each other. */
+  isContradictory: boolean;
+};
+
+/** `restless`: of which nothing else was decided in this round. `watched`: all that are protected, by id. */
+export async function mendRules(
+  restless: readonly StoredGuest[],
+  watched: ReadonlyMap<string, StoredGuest>,
+  view: View,
+  sources: MendSources,
+  context: WriteContext,
+  ears: MoveEars,
+): Promise<void> {
+  if (view.policy.haPaused !== undefined) return;
+  if (view.since('rules', true) < AGAIN_MS) return;
+  view.since('rules', false);
+  const broken = restless.flatMap((guest) => {
+    const breach = isDeleted(guest) ? undefined : sources.breach(guest);
+    return breach === undefined ? [] : [{ guest, breach, ...concernsOf(guest, watched) }];
+  });
+  const ids = new Set(broken.map(({ guest }) => guestId(guest)));
+  for (const guest of restless) {
+    if (ids.has(guestId(guest))) continue;
+    view.since(`ruled/${guestId(guest)}`, false);
+    await note(guest, undefined);
+  }
+  if (broken.some(({ guest }) => migrationsOf(guest).some((one) => !isOver(one)))) return;
+  const obstacles = new Map<StoredGuest, string>();
+  for (const one of broken.toSorted(rather)) {
+    const obstacle = await mend(one);
+    if (obstacle === 'Moves') return;
+    if (obstacle !== undefined) obstacles.set(one.guest, `${one.breach}${among(one)}: ${obstacle}`);
+  }
+  for (const [guest, message] of obstacles)
+    await note(guest, `${RULE_BROKEN}: ${guest.status?.placement?.host} ${message}`.slice(0, 1_000));
+
+  /** Moves, or why not; undefined: it is looked at again later. */
+  async function mend({ guest, breach, isContradictory }: Broken): Promise<string | undefined> {
+    if (isContradictory) return 'its rules ask for both, remove one of them';
+    const { placement, lock, maintenance } = guest.status ?? {};
+    if (placement === undefined || lock !== undefined || maintenance !== undefined) return undefined;
+    if (guestView(guest)?.record.state !== 'Started' || !runs(guest)) return undefined;
+    if (view.since(`ruled/${guestId(guest)}`, true) < STEADY_MS || !isSteady(placement.host, view))
+      return undefined;
+    const name = moveName(guest, `${placement.epoch}-rule`);
+    if (migrationsOf(guest).some(({ metadata }) => metadata.name === name))
+      return `Migration ${name} did not come about, see there; it is tried again when that is deleted`;
+    const group = guest.spec.ha?.group === undefined ? undefined : sources.group(guest.spec.ha.group);
+    const type = howItMoves(guest);
+    const verdicts = sources.destinations(guest, type);
+    const to = bestOf(
+      verdicts.filter(({ host }) => isSteady(host, view)),
+      group,
+    );
+    if (to === undefined) return `no other host will do: ${reasonsOf(verdicts)}`;
+    await writeMove(guest, { to, name, type }, context);
+    ears.event('Normal', 'RuleMended', `${guestId(guest)} goes to ${to}: its host ${breach}`);
+    return 'Moves';
+  }
+
+  /** Says what cannot be mended, or takes it back. */
+  async function note(guest: StoredGuest, reason: string | undefined): Promise<void> {
+    const record = guestView(guest)?.record;
+    const known = record?.reason?.startsWith(RULE_BROKEN) === true ? record.reason : undefined;
+    if (record?.state !== 'Started' || known === reason) return;
+    const next = reason === undefined ? without(record, 'reason') : { ...record, reason };
+    if ((await writeGuest(guest, next, context)) === 'Written') ears.wrote(guest);
+  }
+
+  function migrationsOf(guest: StoredGuest) {
+    return sources.migrationsOf(guestId(guest));
+  }
+}
+
+/** Who breaks the most moves first: that may be enough for all others. Of equals the less important. */
+function rather(a: Broken, b: Broken): number {
+  return (
+    b.concerns.length - a.concerns.length ||
+    (a.guest.spec.ha?.priority ?? 0) - (b.guest.spec.ha?.priority ?? 0) ||
+    (guestId(a.guest) < guestId(b.guest) ? 1 : -1)
+  );
+}
+
+function among({ concerns }: Broken): string {
+  return concerns.length === 0 ? '' : ` (${concerns.slice(0, 8).join(', ')})`;
+}
+
+function concernsOf(
+  guest: StoredGuest,
+  watched: ReadonlyMap<string, StoredGuest>,
+): Pick<Broken, 'concerns' | 'isContradictory'> {
+  const own = companyFor(guest);
+  const concerns: string[] = [];
+  let isContradictory = false;
+  for (const [id, other] of watched) {
+    if (other === guest) continue;
+    const company = companyFor(other);
+    const isApart = areBound('ApartRequired', own, company);
+    const isTogether = areBound('TogetherRequired', own, company);
+    const isHere = other.status?.placement?.host === guest.status?.placement?.host;
+    if (isHere ? isApart : isTogether) concerns.push(id);
+    if (isApart && isTogether) isContradictory = true;
+  }
+  return { concerns, isContradictory };
+}
+
+function companyFor(guest: StoredGuest): Company {
+  return companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement);
+}

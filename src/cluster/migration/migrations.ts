@@ -77,6 +77,7 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
         guest,
         source,
         asked: object.spec.targetHost,
+        isPersons: !CONTROLLERS.some((prefix) => object.metadata.name.startsWith(prefix)),
         moves,
         postCopy: object.spec.allowPostCopy === true,
         storage: object.spec.storage,
@@ -86,6 +87,9 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
     },
   };
 }
+
+/** What Migrations are called that maintenance and high availability ask for. */
+const CONTROLLERS = ['maintenance-', 'ha-'];
 
 function limitsOf({ hosts, inCluster = DEFAULT_LIMITS.inCluster }: MigrationSources): Limits {
   const asked = (host: string) => hosts.get(host)?.spec.migrations;

@@ -13,12 +13,14 @@ export type TargetFacts = {
   source: Stored<Host>;
   /** Named in the Migration. */
   asked: string | undefined;
+  /** Asked for by nobody's controller. */
+  isPersons: boolean;
   moves: 'Live' | 'Offline';
   /** It may go on before its memory is there. */
   postCopy?: boolean;
   /** Pools that its volumes change. */
   storage?: MigrationSpec['storage'];
-  scheduler: Pick<Scheduler, 'judge'>;
+  scheduler: Pick<Scheduler, 'judge' | 'want'>;
   /** Whether this host may be sent another guest now. */
   mayArrive(host: string): boolean;
 };
@@ -34,7 +36,9 @@ export function destinationsOf({
   postCopy = false,
   storage,
   scheduler,
-}: Pick<TargetFacts, 'guest' | 'source' | 'moves' | 'postCopy' | 'storage' | 'scheduler'>): Verdict[] {
+}: Pick<TargetFacts, 'guest' | 'source' | 'moves' | 'postCopy' | 'storage'> & {
+  scheduler: Pick<Scheduler, 'judge'>;
+}): Verdict[] {
   const objection: Objection = (host) =>
     moves === 'Offline' ? undefined : liveRefusal(guest, source, host, { postCopy });
   return scheduler
@@ -44,7 +48,8 @@ export function destinationsOf({
 
 export function chooseTarget(facts: TargetFacts): TargetChoice {
   const { asked } = facts;
-  const verdicts = destinationsOf(facts).filter(({ host }) => asked === undefined || host === asked);
+  const all = destinationsOf(facts);
+  const verdicts = all.filter(({ host }) => asked === undefined || host === asked);
   if (verdicts.length === 0) {
     return asked === undefined
       ? { reason: 'NoTarget', message: 'there is no other Host', final: false }
@@ -56,6 +61,26 @@ export function chooseTarget(facts: TargetFacts): TargetChoice {
       ? { reason: 'NoTarget', message: choice.message, final: false }
       : { reason: 'TargetRefuses', message: choice.message, final: true };
   }
+  const undone = asked === undefined || !facts.isPersons ? undefined : undoneBy(facts, choice.host, all);
+  if (undone !== undefined) return { reason: 'FailbackWouldUndo', message: undone, final: true };
   if (facts.mayArrive(choice.host)) return choice;
   return { reason: 'Queued', message: `${choice.host} is taking other guests already`, final: false };
+}
+
+/** Why high availability would move the guest away from there again; undefined while it would not. */
+function undoneBy(
+  { guest, source, scheduler }: TargetFacts,
+  target: string,
+  verdicts: readonly Verdict[],
+): string | undefined {
+  const { failback, preference } = scheduler.want(guest);
+  if (failback === undefined || guest.status?.ha === undefined) return undefined;
+  const of = (host: string) => preference.get(host) ?? 0;
+  const { spec, metadata } = source;
+  const stays = spec.maintenance?.enabled !== true && spec.unschedulable !== true ? [metadata.name] : [];
+  const fitting = verdicts.flatMap(({ host, fits }) => (fits ? [host] : []));
+  const better = [...stays, ...fitting].find((host) => of(host) > of(target));
+  return better === undefined
+    ? undefined
+    : `its HAGroup ${failback} has failback and would move it from ${target} to ${better}: change the group, or the guest's spec.ha.group, first`;
 }

@@ -10,9 +10,11 @@ export type GroupWish = {
   bound: { group: string; hosts: readonly string[] } | undefined;
   /** From above 0 to 1 for the hosts of the highest priority; others are not preferred. */
   preference: ReadonlyMap<string, number>;
+  /** Name of the group, if it moves the guest back to hosts it prefers. */
+  failback: string | undefined;
 };
 
-const NONE: GroupWish = { bound: undefined, preference: new Map() };
+const NONE: GroupWish = { bound: undefined, preference: new Map(), failback: undefined };
 
 export function groupWishOf(ha: GuestHa | undefined, find: FindGroup): GroupWish {
   const name = isProtected(ha) ? ha?.group : undefined;
@@ -23,7 +25,8 @@ export function groupWishOf(ha: GuestHa | undefined, find: FindGroup): GroupWish
     group.hosts.map((host) => [host.name, (priorities.indexOf(priorityOf(host)) + 1) / priorities.length]),
   );
   const hosts = [...preference.keys()].sort();
-  return { bound: group.restricted === true ? { group: name, hosts } : undefined, preference };
+  const bound = group.restricted === true ? { group: name, hosts } : undefined;
+  return { bound, preference, failback: group.failback === true ? name : undefined };
 }
 
 function priorityOf({ priority }: HAGroupSpec['hosts'][number]): number {

@@ -28,6 +28,8 @@ export type Want = {
   company: Company;
   /** By name of the host: how much its HAGroup prefers it. */
   preference: GroupWish['preference'];
+  /** The HAGroup that would move it back to such hosts. */
+  failback: GroupWish['failback'];
   /** Host it is on. */
   at: string | undefined;
 };
@@ -35,7 +37,7 @@ export type Want = {
 export function wantOf(guest: Guest | Stored<Guest>, group: FindGroup): Want {
   const { kind, cpus, memoryBytes, pools, bridges, images } = demandOf(guest);
   const { host, hostSelector, tolerations } = guest.spec.placement ?? {};
-  const { bound, preference } = groupWishOf(guest.spec.ha, group);
+  const { bound, preference, failback } = groupWishOf(guest.spec.ha, group);
   const shape: Shape = {
     kind,
     host,
@@ -54,6 +56,7 @@ export function wantOf(guest: Guest | Stored<Guest>, group: FindGroup): Want {
     images,
     company: companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement),
     preference,
+    failback,
     at: guest.status?.placement?.host,
   };
 }

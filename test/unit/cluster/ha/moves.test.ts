@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HAGroupSpec } from '../../../../src/api/kinds/haGroup.ts';
 import { HAGroup } from '../../../../src/api/kinds/haGroup.ts';
+import { Migration } from '../../../../src/api/kinds/migration.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import { createHaLab, type HaLab } from './haLab.ts';
 
@@ -127,6 +128,30 @@ describe('a group with failback', () => {
     await lab.advance(300_000);
     expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', epoch: 3 });
     expect([lab.moves().length, lab.twice]).toEqual([1, []]);
+    await lab.resign();
+  });
+
+  it('refuses a person a move that it would undo, and lets the guest leave a host in maintenance', async () => {
+    const lab = await cluster({ group: 'g' }, { group });
+    const move = (name: string) =>
+      lab.api.create(Migration, {
+        ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'Migration', metadata: { name, namespace: 'default' } },
+        spec: { guest: { kind: 'VirtualMachine', name: 'db' }, targetHost: 'b', type: 'Offline' },
+      });
+    const reason = (name: string) =>
+      lab
+        .moves()
+        .find(({ metadata }) => metadata.name === name)
+        ?.status?.conditions?.find(({ type }) => type === 'Stalled');
+    await move('mine');
+    await lab.until('it is refused', () => reason('mine')?.status === 'True');
+    expect(reason('mine')).toMatchObject({
+      reason: 'FailbackWouldUndo',
+      message: expect.stringContaining('HAGroup g has failback and would move it from b to a'),
+    });
+    await lab.editHost('a', { unschedulable: true });
+    await move('again');
+    await lab.until('it is there', () => lab.whereRuns('db').join() === 'b');
     await lab.resign();
   });
 

@@ -5,7 +5,7 @@ import type { QemuContext } from '../context.ts';
 import { type Look, lookStanding } from '../look.ts';
 import type { QmpConnection } from '../qmp.ts';
 import { type OutgoingRecord, type RunRecord, writeRecord } from '../record.ts';
-import { advance } from './send.ts';
+import { advance, type Standing, standing } from './send.ts';
 
 const telling = new Set(['BLOCK_JOB_READY', 'BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED', 'MIGRATION']);
 
@@ -20,9 +20,12 @@ export async function standingGuest(context: QemuContext, guest: GuestHandle): P
   return { ...seen, record: seen.record };
 }
 
+/** Where a step has left the transfer; without `standing` there is none, or it has failed. */
+export type Taken = { outgoing: OutgoingRecord | undefined; standing?: Standing };
+
 export type Conductor = {
   /** Takes the transfer as far as it goes now; listens for what lets it go on. A failure stands in the run record. */
-  step(guest: GuestHandle): Promise<void>;
+  step(guest: GuestHandle): Promise<Taken>;
   /** Runs work while no step is made. */
   alone<T>(guest: GuestHandle, work: () => Promise<T>): Promise<T>;
 };
@@ -30,6 +33,8 @@ export type Conductor = {
 export function createConductor(context: QemuContext): Conductor {
   const { log } = context.world;
   const lines = new Map<string, Promise<unknown>>();
+  /** Steps that have not begun: whoever wants one now is served by it. */
+  const waiting = new Map<string, Promise<Taken>>();
   const heard = new WeakSet<QmpConnection>();
 
   function alone<T>(guest: GuestHandle, work: () => Promise<T>): Promise<T> {
@@ -43,14 +48,20 @@ export function createConductor(context: QemuContext): Conductor {
     return next;
   }
 
-  const step = (guest: GuestHandle): Promise<void> =>
-    alone(guest, async () => {
+  const step = (guest: GuestHandle): Promise<Taken> => {
+    const known = waiting.get(guest.id);
+    if (known !== undefined) return known;
+    const next = alone(guest, async () => {
+      waiting.delete(guest.id);
       const seen = await standingGuest(context, guest);
       const { outgoing } = seen.record;
-      if (outgoing === undefined || outgoing.failure !== undefined) return;
+      if (outgoing === undefined || outgoing.failure !== undefined) return { outgoing };
       listen(guest, seen.monitor);
-      await takeOn(context, guest, seen, outgoing);
+      return takeOn(context, guest, seen, outgoing);
     });
+    waiting.set(guest.id, next);
+    return next;
+  };
 
   function listen(guest: GuestHandle, monitor: QmpConnection): void {
     if (heard.has(monitor)) return;
@@ -72,7 +83,7 @@ async function takeOn(
   guest: GuestHandle,
   { monitor, record }: StandingGuest,
   begun: OutgoingRecord,
-): Promise<void> {
+): Promise<Taken> {
   let outgoing = begun;
   const note = async (change: Partial<OutgoingRecord>) => {
     outgoing = { ...outgoing, ...change };
@@ -80,12 +91,17 @@ async function takeOn(
   };
   const deps = { clock: world.clock, noteMemoryBegun: () => note({ memoryBegun: true }) };
   try {
-    while (await advance(deps, { monitor, outgoing }));
+    for (;;) {
+      const seen = await advance(deps, { monitor, outgoing });
+      if (seen === 'Begun') continue;
+      return { outgoing, standing: seen === 'Done' ? await standing({ monitor, outgoing }) : seen };
+    }
   } catch (error) {
     const outcome = outcomeOf(error, 'TransferFailed');
     // A QEMU that is gone or does not answer tells its own story.
     if (outcome.type === 'done' || outcome.reason === 'QmpClosed' || outcome.reason === 'QmpTimeout')
       throw error;
     await note({ failure: { reason: outcome.reason, message: outcome.message } });
+    return { outgoing };
   }
 }

@@ -52,12 +52,16 @@ export type AdvanceDeps = {
   noteMemoryBegun(): Promise<void>;
 };
 
-/** Makes the next step, if one is due; true when another may be due at once. Throws when the transfer cannot go on. */
-export async function advance(deps: AdvanceDeps, sending: Sending): Promise<boolean> {
+/** `Begun`: another step may be due at once. `Done`: what was seen is not so any more. Else how the transfer stands; there was nothing to do. */
+export type Advance = 'Begun' | 'Done' | Standing;
+
+/** Makes the next step, if one is due. Throws when the transfer cannot go on. */
+export async function advance(deps: AdvanceDeps, sending: Sending): Promise<Advance> {
   const { monitor, outgoing } = sending;
-  const { migration, mirrors } = await standing(sending);
+  const seen = await standing(sending);
+  const { migration, mirrors } = seen;
   const { status } = migration;
-  if (hasLeft(migration)) return false;
+  if (hasLeft(migration)) return seen;
   if (status === 'failed' || status === 'cancelled') {
     // Some versions of QEMU let it run on here by themselves: it is the target's by now, until that gives it back.
     if (outgoing.postCopy === 'Switched') await monitor.execute('stop');
@@ -67,21 +71,20 @@ export async function advance(deps: AdvanceDeps, sending: Sending): Promise<bool
   if (failed !== undefined) throw copyFailed(failed.error);
   if (status === 'pre-switchover') {
     await completeMirrors(monitor, deps.clock);
-    if (outgoing.postCopy === 'Begun') return false;
-    await monitor.execute('migrate-continue', { state: 'pre-switchover' });
-    return false;
+    if (outgoing.postCopy !== 'Begun') await monitor.execute('migrate-continue', { state: 'pre-switchover' });
+    return 'Done';
   }
   // One that ends while the guest still runs has not got its last writes.
   const endedEarly = mirrors.some(({ state }) => state === 'Done');
   if (endedEarly && status !== 'device') throw copyFailed(undefined);
-  if (isMoving(migration)) return false;
+  if (isMoving(migration)) return seen;
   if (mirrors.length < Object.keys(outgoing.place.disks?.exports ?? {}).length) {
     // Those of mirrors that an earlier agent has begun are in use, and the same.
     if (mirrors.length === 0) await useCertificates(monitor, outgoing.options.tls, 'client');
     await beginMirrors(monitor, outgoing.place, outgoing.options);
-    return true;
+    return 'Begun';
   }
-  if (mirrors.some(({ state }) => state === 'Copying')) return false;
+  if (mirrors.some(({ state }) => state === 'Copying')) return seen;
   await keepUp(
     monitor,
     mirrors.map(({ job }) => job),
@@ -89,7 +92,7 @@ export async function advance(deps: AdvanceDeps, sending: Sending): Promise<bool
   if (mirrors.length === 0) await useCertificates(monitor, outgoing.options.tls, 'client');
   await deps.noteMemoryBegun();
   await sendMemory(monitor, outgoing);
-  return false;
+  return 'Done';
 }
 
 async function sendMemory(monitor: QmpConnection, { place, options }: OutgoingRecord): Promise<void> {

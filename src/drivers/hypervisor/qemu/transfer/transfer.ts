@@ -46,12 +46,10 @@ export function createTransfer(
       await conductor.step(guest);
     },
     progress: async (guest) => {
-      await conductor.step(guest);
-      const seen = await standingGuest(context, guest);
-      const { outgoing } = seen.record;
-      if (outgoing === undefined) return { phase: 'Idle' };
-      if (outgoing.failure !== undefined) return { phase: 'Failed', id: outgoing.id, ...outgoing.failure };
-      return progressOf(await standing({ monitor: seen.monitor, outgoing }), outgoing, clock.now());
+      const { outgoing, standing: seen } = await conductor.step(guest);
+      if (outgoing?.failure !== undefined) return { phase: 'Failed', id: outgoing.id, ...outgoing.failure };
+      if (outgoing === undefined || seen === undefined) return { phase: 'Idle' };
+      return progressOf(seen, outgoing, clock.now());
     },
     beginPostCopy: async (guest) => {
       await conductor.alone(guest, () => beginPostCopy(context, guest));

@@ -6,6 +6,7 @@ import { Migration } from '../../../api/kinds/migration.ts';
 import { GateClosed } from '../../guests/gate.ts';
 import { read } from '../../guests/read.ts';
 import type { GivenUp } from '../../record.ts';
+import { askAhead } from '../ahead.ts';
 import { belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceView } from './facts.ts';
@@ -21,8 +22,8 @@ import {
 } from './record.ts';
 
 /**
- * The one moment: everything is on the target, and the placement is asked to change. Before that it is written down that it is asked, so
- * that whoever comes after a crash reads first; nobody runs the guest until the answer, or a read, says whose it is.
+ * The one moment: everything is on the target, and the placement is asked to change. Before that it is written down that it is asked (while
+ * it is read whether it may be), so that whoever comes after a crash reads first; nobody runs the guest until the answer, or a read, says whose it is.
  */
 export async function handOver(
   world: MoveWorld,
@@ -33,24 +34,34 @@ export async function handOver(
   const { mover, guest, signal, name, handle } = pass;
   const asked = record?.outgoing?.handOver !== undefined;
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
-  const ref = { namespace: name.namespace, name: name.name };
-  const [found, current] = await Promise.all([
-    mover.read(guest, signal),
-    guests.client.find(Migration, ref, read(signal)),
-  ]);
-  pass.migration = current?.metadata.uid === name.uid ? current : undefined;
   const ends = endsOf(world, handle.id);
-  if (ends === undefined || found === undefined || belongingOf(found, ends) !== 'Source') return again;
-  if (found.metadata.deletionTimestamp !== undefined || !isWanted(pass)) return again;
-
+  if (ends === undefined) return again;
   const still = transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now;
   const postCopy = transfer.phase === 'AwaitingSwitch' ? { postCopy: true as const } : {};
-  await change(world, pass, (outgoing) => ({
-    stillSince: still,
-    ...outgoing,
-    ...postCopy,
-    handOver: 'Asked',
-  }));
+  const notAsked = async () => {
+    if (!asked) await change(world, pass, ({ handOver: _asked, ...outgoing }) => outgoing);
+  };
+  const found = await askAhead({
+    ask: async () => {
+      const ref = { namespace: name.namespace, name: name.name };
+      const [placed, current] = await Promise.all([
+        mover.read(guest, signal),
+        guests.client.find(Migration, ref, read(signal)),
+      ]);
+      pass.migration = current?.metadata.uid === name.uid ? current : undefined;
+      if (placed === undefined || belongingOf(placed, ends) !== 'Source') return undefined;
+      return placed.metadata.deletionTimestamp === undefined && isWanted(pass) ? placed : undefined;
+    },
+    note: () =>
+      change(world, pass, (outgoing) => ({
+        stillSince: still,
+        ...outgoing,
+        ...postCopy,
+        handOver: 'Asked',
+      })),
+    takeBack: notAsked,
+  });
+  if (found === undefined) return again;
   const to = { host: ends.target, epoch: ends.epoch + 1, now: guests.world.clock.now() };
   const result = await mover.swap(found, to, signal);
   switch (result) {
@@ -62,7 +73,7 @@ export async function handOver(
     case 'Refused': {
       // An earlier request without an answer may be what this one ran into: only a read tells.
       if (asked) return after(HANDOVER_RECHECK_MS);
-      await change(world, pass, ({ handOver: _asked, ...outgoing }) => outgoing);
+      await notAsked();
       if (result === 'Refused') {
         const message = 'the API server refused the new placement of the guest';
         await giveUp(world, pass, { phase: 'Failed', reason: 'HandOverRefused', message });

@@ -4,6 +4,7 @@ import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
 import { GateClosed } from '../../guests/gate.ts';
 import { updateRecord } from '../../guests/wiring.ts';
 import { HOST_GUEST_LIMIT } from '../../host/inventory.ts';
+import { askAhead } from '../ahead.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import { type Beside, beside } from './beside.ts';
 import type { TargetDeed } from './decide.ts';
@@ -118,7 +119,7 @@ function reported({ address, port, disks }: TransferPlace): NonNullable<TargetSa
   return { address, port, disks: { port: disks.port, exports } };
 }
 
-/** That it may have run here is written down behind the gate and before its first instruction. */
+/** That it may have run here is written down before its first instruction, and taken back when the gate forbids that. */
 async function arrive(
   world: MoveWorld,
   pass: MovePass,
@@ -131,8 +132,17 @@ async function arrive(
     return after(RECHECK_MS);
   try {
     await mover.live.arrive(handle, async () => {
-      await mover.gate({ metadata: { ...guest, uid } }, epoch, signal);
-      await change(world, pass, (before) => ({ ...before, arriving: true }));
+      const mayHaveRun = incoming.arriving === true;
+      await askAhead({
+        ask: async () => {
+          await mover.gate({ metadata: { ...guest, uid } }, epoch, signal);
+          return true;
+        },
+        note: () => change(world, pass, (before) => ({ ...before, arriving: true })),
+        takeBack: async () => {
+          if (!mayHaveRun) await change(world, pass, ({ arriving: _not, ...before }) => before);
+        },
+      });
     });
   } catch (error) {
     if (error instanceof ReasonedError && error.reason === 'NotArrived' && incoming.postCopy === true)

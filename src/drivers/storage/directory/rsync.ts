@@ -1,7 +1,7 @@
 /**
  * How rsync copies a tree here: the source runs its daemon over standard input and output, shut into the tree (chroot) because a container
- * that still runs may put links anywhere; the target runs the client, which can only connect to a port of its own host and proves itself there
- * by a password of one copy. rsync(1), rsyncd.conf(5).
+ * that still runs may put links anywhere; the target runs the client, which can only connect to a port of its own host, or to a daemon that it
+ * starts itself, and proves itself there by a password of one copy. rsync(1), rsyncd.conf(5).
  */
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { PoolRoom } from './room.ts';
@@ -63,6 +63,33 @@ export async function daemonFor(
 }
 
 /**
+ * Makes `to` equal to the tree `from` beside it, with everything that belongs to a file. RSYNC_CONNECT_PROG is a line for a shell, which
+ * gets the path by its environment.
+ */
+export async function copyBeside(
+  room: PoolRoom,
+  { id, from, to }: { id: string; from: string; to: string },
+  { signal, bytesPerSecond }: { signal: AbortSignal; bytesPerSecond: number | undefined },
+): Promise<void> {
+  const secret = makeSecret(room);
+  await withWorkplace(room, id, async (directory) => {
+    await daemonFor(room, directory, from, secret);
+    const daemon = 'exec rsync --server --daemon --config="$VIREO_RSYNCD" .';
+    const environment = [`VIREO_RSYNCD=${directory}/rsyncd.conf`, `RSYNC_CONNECT_PROG=${daemon}`];
+    const rate = bytesPerSecond === undefined ? [] : [`--bwlimit=${Math.ceil(bytesPerSecond / 1024)}`];
+    const client = await clientFor(room, directory, { root: to, port: 873, secret }, rate);
+    await room.tools.pipe(
+      ['env', ...environment, ...client],
+      { signal, harmless: whileItRuns },
+      async ({ input, output }) => {
+        input.end();
+        for await (const _ of output);
+      },
+    );
+  });
+}
+
+/**
  * Command line of the client that makes `root` equal to what is served on `port`. Times are compared to the nanosecond: two writes of one
  * second are two. Files are never changed in place: a second name of the old content would change with it.
  */
@@ -70,11 +97,12 @@ export async function clientFor(
   room: PoolRoom,
   directory: string,
   { root, port, secret }: { root: string; port: number; secret: string },
+  more: readonly string[] = [],
 ): Promise<string[]> {
   await room.world.files.writeAtomic(`${directory}/password`, `${secret}\n`, { mode: 0o600 });
   return [
     ...['rsync', '-aHAX', '--numeric-ids', '--sparse', '--delete', '--one-file-system'],
-    ...['--modify-window=-1', '--no-motd', `--password-file=${directory}/password`],
+    ...['--modify-window=-1', '--no-motd', `--password-file=${directory}/password`, ...more],
     ...[`rsync://${user}@127.0.0.1:${port}/volume/`, `${root}/`],
   ];
 }

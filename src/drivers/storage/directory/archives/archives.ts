@@ -20,18 +20,9 @@ import {
 import { checkedName } from '../../names.ts';
 import { virtualSize } from '../disks.ts';
 import type { PoolRoom } from '../room.ts';
-import { doubtSince } from '../rsync.ts';
+import { copyBeside, doubtSince } from '../rsync.ts';
 import { measureTrees } from '../trees.ts';
-import {
-  checkReadable,
-  copyAgain,
-  makeTarget,
-  saveDisk,
-  saveTree,
-  sumOf,
-  type Tree,
-  treeFormat,
-} from './parts.ts';
+import { checkReadable, makeTarget, saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
 import { recipientOf, seal, sealedSuffix, unseal } from './seal.ts';
 
@@ -142,7 +133,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       gatheredAt.set(to, clock.now());
       await files.makeDirectory(to, { mode: 0o700, fleeting: true });
       if (since !== undefined) await doubtSince(room, to, since);
-      await copyAgain(tools, attachment.path, to, { signal, bytesPerSecond });
+      await copyBeside(room, { id: volume, from: attachment.path, to }, { signal, bytesPerSecond });
     },
     save: async (name, source, compression, signal) => {
       const volume = checkedName(source.name);

@@ -3,7 +3,6 @@ import { ReasonedError } from '../../../../base/outcome.ts';
 import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.ts';
 import { archiveBroken } from '../../manifest.ts';
 import { measureArchivedDisk } from '../disks.ts';
-import { whileItRuns } from '../rsync.ts';
 import { type Tools, wholeVolumeMs } from '../tools.ts';
 
 export type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
@@ -121,27 +120,6 @@ async function ownersAsInside(
   await map('U', `${maps}.owners`);
   await map('G', `${maps}.groups`);
   return [`--owner-map=${maps}.owners`, `--group-map=${maps}.groups`];
-}
-
-/**
- * Makes `to` equal to the tree, with everything that belongs to a file; what vanishes while the guest runs is no wonder. Only paths of this
- * program's own are told to rsync, and links are copied, never followed. rsync(1).
- */
-export async function copyAgain(
-  tools: Tools,
-  path: string,
-  to: string,
-  { signal, bytesPerSecond }: Omit<Pace, 'compression'>,
-): Promise<void> {
-  const rate = bytesPerSecond === undefined ? [] : [`--bwlimit=${Math.ceil(bytesPerSecond / 1024)}`];
-  const argv = [
-    ...['rsync', '-aHAX', '--numeric-ids', '--sparse', '--delete', '--one-file-system'],
-    ...['--modify-window=-1', ...rate, `${path}/`, `${to}/`],
-  ];
-  await tools.pipe(argv, { signal, harmless: whileItRuns }, async ({ input, output }) => {
-    input.end();
-    for await (const _ of output);
-  });
 }
 
 /** Lets the tool that would restore a part read its structure. Throws ReasonedError ArchiveBroken. */

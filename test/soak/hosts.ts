@@ -1,6 +1,7 @@
 /**
- * `npm run soak:hosts [-- ROUNDS [LABS]]`: a machine that moves between two real hosts, and each fault at each step of the move, round after
- * round, in several labs side by side. Goes on after a failure with everything made anew, and tells at the end how often each story held.
+ * `npm run soak:hosts [-- ROUNDS [LABS [STORY]]]`: a machine that moves between two real hosts, and each fault at each step of the move,
+ * round after round, in several labs side by side; STORY is a part of the names of those that are told. Goes on after a failure with everything
+ * made anew, and tells at the end how often each story held.
  */
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,10 +17,10 @@ import { openStage, type Stage, survives } from '../lab/stage.ts';
 import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
 
 const rounds = Number(process.argv[2] ?? 20);
-const labs = Math.min(Number(process.argv[3] ?? 4), rounds);
 const only = process.argv[4];
 const images = join(tmpdir(), 'vireo-lab-images');
 const cases = ALL_CASES.filter((each) => only === undefined || nameOf(each).includes(only));
+const labs = Math.min(Number(process.argv[3] ?? 4), rounds * cases.length);
 
 type Told = { story: string; seconds: number; failure?: string };
 

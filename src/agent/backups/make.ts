@@ -36,7 +36,7 @@ export async function makeBackup(
   const { bandwidth } = backup.spec;
   const bytesPerSecond = bandwidth === undefined ? undefined : parseBytes(bandwidth);
   const work: Work = { bytesPerSecond, world, backup, record, lock, archives, volumes, compression, signal };
-  await archives.begin(lock.key, backup.spec.encryption === 'Age' ? 'Age' : undefined);
+  await archives.begin(lock.key, backup.spec.encryption === 'Age' ? { encryption: 'Age' } : {});
   const taken = await takeAll(work);
   const guest = await hands.read(record, signal);
   await insistOnVolumes(work, guest?.metadata.uid);

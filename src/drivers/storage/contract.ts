@@ -148,13 +148,27 @@ export type ArchivePart = {
   unpackedBytes?: number;
   /** SHA-256 of the file, hexadecimal. */
   sha256: string;
+  /** Disk: the file holds only what changed since the part of this name in that archive, which is needed to read it. */
+  base?: string;
+  /** SHA-256 of that part's file. */
+  baseSha256?: string;
+  /** Disk: what was found of the bitmap that says what changed. */
+  bitmap?: DiskBitmap;
 };
 
-/** A part of an archive to make a volume from; `path` is absolute. `dispose`: it was decrypted for this. */
+/**
+ * What became of the bitmap of a disk. Used: only what it marks was copied. New: there was none to use. Invalid: it was lost half-way, as when its
+ * machine died. Recreated: it is not there any more. Of all but Used the whole disk was copied; all begin anew with the archive.
+ */
+export type DiskBitmap = 'New' | 'Used' | 'Invalid' | 'Recreated';
+
+/** A part of an archive to make a volume from; paths are absolute. `dispose`: it was decrypted for this. */
 export type ArchivedVolume = {
   path: string;
+  /** Of a disk that was archived by its changes: the files these are to be laid over, newest first. */
+  bases?: readonly string[];
   part: ArchivePart;
-  /** Reads all of it and compares its sum: what is made of it meanwhile is not shown before. Throws ReasonedError ArchiveBroken. */
+  /** Reads all of it and what it is based on and compares the sums: what is made of it meanwhile is not shown before. Throws ReasonedError ArchiveBroken. */
   check(signal: AbortSignal): Promise<void>;
   dispose?(): Promise<void>;
 };
@@ -173,9 +187,11 @@ export type ArchiveAbout = {
   compression: Compression;
 };
 
-/** `manifest.json` of an archive. */
+/** `manifest.json` of an archive. Version 2: it needs others, which readers of version 1 would not know. */
 export type ArchiveManifest = ArchiveAbout & {
-  version: 1;
+  version: 1 | 2;
+  /** All archives that it cannot be read without, nearest first. */
+  needs?: readonly string[];
   finishedAt: string;
   /** Absent: its parts are plain. */
   encryption?: { format: 'age'; recipient: string };
@@ -190,10 +206,18 @@ export type ArchiveSource = { name: string; attachment: VolumeAttachment; bytesP
  * archive one thing at a time is asked. What is half-made goes when the pool is opened.
  */
 export type Archives = {
-  /** Begins one, empty, to be encrypted if so; what an earlier attempt left is removed. Throws ReasonedError KeyMissing. */
-  begin(name: string, encryption?: 'Age'): Promise<void>;
+  /**
+   * Begins one, empty, to be encrypted if so; what an earlier attempt left is removed. Answers with those of `bases` that its disks may be based
+   * on: whole, and encrypted alike. All of `bases` stay until it is finished or removed. Throws ReasonedError KeyMissing.
+   */
+  begin(
+    name: string,
+    options?: { encryption?: 'Age'; bases?: readonly string[] },
+  ): Promise<readonly ArchiveManifest[]>;
   /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
   target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;
+  /** Says what the file of a disk holds: all of it, or what changed since the same disk in the archive `base`. */
+  holds(name: string, disk: string, what: { bitmap: DiskBitmap; base?: string }): void;
   /** Packs a tree into it that still changes; false: that cannot be done, it is to be gathered. Throws ReasonedError PoolFull. */
   pack(name: string, tree: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<boolean>;
   /** Packs what has changed since `pack`, while nobody writes; true: `save` puts both together. False: it is to be gathered, something has gone meanwhile. */
@@ -207,17 +231,17 @@ export type Archives = {
   gather(name: string, tree: ArchiveSource, signal: AbortSignal): Promise<void>;
   /** Puts a volume into it that nobody writes to, or what was packed or gathered of it. Throws ReasonedError PoolFull. */
   save(name: string, volume: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<void>;
-  /** Takes sums, flushes everything, and shows it. Throws ReasonedError PoolFull. */
+  /** Takes sums, flushes everything, and shows it. Throws ReasonedError PoolFull, ArchiveBaseMissing. */
   finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Names of all that are there, damaged ones too, in order. */
   list(): Promise<string[]>;
   /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
   read(name: string): Promise<ArchiveManifest | undefined>;
-  /** Finds one volume in it and decrypts it; comparing is its `check`. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
+  /** Finds one volume in it, and what that is based on, and decrypts them; comparing is its `check`. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
   open(name: string, volume: string, signal: AbortSignal): Promise<ArchivedVolume>;
-  /** Reads all of it, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveTooNew, ArchiveBroken, KeyMissing, KeyWrong. */
+  /** Reads all of it and what it is based on, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveBaseMissing, ArchiveTooNew, ArchiveBroken, KeyMissing, KeyWrong. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
-  /** Removes it, whole or not; nothing there is no error. */
+  /** Removes it, whole or not; nothing there is no error. Throws ReasonedError ArchiveNeeded while others are based on it. */
   remove(name: string): Promise<void>;
 };
 

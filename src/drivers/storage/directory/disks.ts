@@ -60,17 +60,35 @@ export async function makeDiskFromImage(
   if (disk.sizeBytes > image.sizeBytes) await growDisk(tools, disk, signal);
 }
 
-/** Grows the file of a disk that no guest has open; a size it has already is no error. */
+/** Grows the file of a disk that no guest has open; a size it has already is no error. A bitmap that its machine could not write out at its end stands in the way. */
 export async function growDisk(
   tools: Tools,
   disk: { path: string; format: DiskFormat; sizeBytes: number },
   signal?: AbortSignal,
 ): Promise<void> {
-  const argv =
-    disk.format === 'raw'
-      ? ['truncate', '-s', `>${disk.sizeBytes}`, disk.path]
-      : ['qemu-img', 'resize', '-q', '-f', 'qcow2', disk.path, String(disk.sizeBytes)];
-  await tools.run(argv, signal === undefined ? {} : { signal });
+  const options = signal === undefined ? {} : { signal };
+  if (disk.format === 'raw') {
+    await tools.run(['truncate', '-s', `>${disk.sizeBytes}`, disk.path], options);
+    return;
+  }
+  const argv = ['qemu-img', 'resize', '-q', '-f', 'qcow2', disk.path, String(disk.sizeBytes)];
+  await tools.run(argv, options).catch(async (error: unknown) => {
+    if (!(await forgetChanges(tools, disk.path))) throw error;
+    await tools.run(argv, options);
+  });
+}
+
+/**
+ * Removes the bitmaps in a qcow2 file that no guest has open, which say what changed since a backup: the next backup is of the whole disk.
+ * False: there are none.
+ */
+export async function forgetChanges(tools: Tools, path: string): Promise<boolean> {
+  const { stdout } = await tools.run(['qemu-img', 'info', '--output=json', '-f', 'qcow2', path]);
+  const info = JSON.parse(stdout) as { 'format-specific'?: { data?: { bitmaps?: { name: string }[] } } };
+  const bitmaps = info['format-specific']?.data?.bitmaps ?? [];
+  for (const { name } of bitmaps)
+    await tools.run(['qemu-img', 'bitmap', '--remove', '-f', 'qcow2', path, name]);
+  return bitmaps.length > 0;
 }
 
 /** The size a guest sees, read although the disk may be open in one. */
@@ -86,42 +104,60 @@ export async function virtualSize(
   return typeof size === 'number' ? size : 0;
 }
 
+/** The qcow2 files in archives that a disk is made of, newest first: each holds what changed since the next, and none names another. */
+export type ArchivedFiles = readonly [string, ...string[]];
+
 /**
- * Looks at a qcow2 file of an archive: the size a guest sees, and the bytes that it takes when it is unpacked. Throws ReasonedError
- * ArchiveBroken when it refers to another file: a guest would read files of the host.
+ * Looks at the qcow2 files of an archived disk: the size a guest sees, and the bytes that it takes when it is unpacked. Throws ReasonedError
+ * ArchiveBroken when one refers to another file: a guest would read files of the host.
  */
 export async function measureArchivedDisk(
   tools: Tools,
-  from: string,
+  from: ArchivedFiles,
   signal: AbortSignal,
 ): Promise<{ sizeBytes: number; unpackedBytes: number }> {
-  const { stdout } = await tools.run(['qemu-img', 'info', '--output=json', '-f', 'qcow2', from], { signal });
+  const sizes = await Promise.all(from.map((path) => archivedSize(tools, path, signal)));
+  // What is not zero, and the tables of qcow2: a raw disk has holes where those would be (qemu-img(1), "measure").
+  const measured = await tools.run(
+    ['qemu-img', 'measure', '--output=json', '-O', 'qcow2', ...archivedSource(from)],
+    { signal },
+  );
+  const { required } = JSON.parse(measured.stdout) as { required: number };
+  return { sizeBytes: sizes[0] ?? 0, unpackedBytes: required };
+}
+
+async function archivedSize(tools: Tools, path: string, signal: AbortSignal): Promise<number> {
+  const { stdout } = await tools.run(['qemu-img', 'info', '--output=json', '-f', 'qcow2', path], { signal });
   const info = JSON.parse(stdout) as {
     'virtual-size': number;
     'backing-filename'?: string;
     'format-specific'?: { data?: { 'data-file'?: string } };
   };
-  if (info['backing-filename'] !== undefined || info['format-specific']?.data?.['data-file'] !== undefined)
-    throw new ReasonedError('ArchiveBroken', 'a disk in the archive refers to another file', {
-      stalled: true,
-    });
-  // What is not zero, and the tables of qcow2: a raw disk has holes where those would be (qemu-img(1), "measure").
-  const measured = await tools.run(
-    ['qemu-img', 'measure', '--output=json', '-f', 'qcow2', '-O', 'qcow2', from],
-    { signal },
-  );
-  const { required } = JSON.parse(measured.stdout) as { required: number };
-  return { sizeBytes: info['virtual-size'], unpackedBytes: required };
+  if (info['backing-filename'] === undefined && info['format-specific']?.data?.['data-file'] === undefined)
+    return info['virtual-size'];
+  throw new ReasonedError('ArchiveBroken', 'a disk in the archive refers to another file', {
+    stalled: true,
+  });
 }
 
-/** Unpacks a qcow2 file of an archive that `measureArchivedDisk` has looked at. */
+/** How programs of QEMU are told of it (qemu-block-drivers(7), "json:"). */
+function archivedSource([path, ...bases]: ArchivedFiles): string[] {
+  if (bases.length === 0) return ['-f', 'qcow2', path];
+  const node = [path, ...bases].reduceRight<object | null>(
+    (backing, filename) => ({ driver: 'qcow2', file: { driver: 'file', filename }, backing }),
+    null,
+  );
+  return [`json:${JSON.stringify(node)}`];
+}
+
+/** Unpacks the qcow2 files of an archived disk that `measureArchivedDisk` has looked at. */
 export async function restoreDisk(
   tools: Tools,
-  from: string,
+  from: ArchivedFiles,
   disk: { path: string; format: DiskFormat },
   signal: AbortSignal,
 ): Promise<void> {
-  await tools.run(['qemu-img', 'convert', '-q', '-f', 'qcow2', '-O', disk.format, from, disk.path], {
+  await tools.run(['qemu-img', 'convert', '-q', '-O', disk.format, ...archivedSource(from), disk.path], {
     signal,
     timeoutMs: wholeVolumeMs,
   });

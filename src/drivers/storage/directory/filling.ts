@@ -87,18 +87,18 @@ async function restoreChecked(
 async function restore(
   { room, capacity }: Pick<Sources, 'room' | 'capacity'>,
   request: VolumeRequest,
-  { path, part }: ArchivedVolume,
+  { path, bases = [], part }: ArchivedVolume,
   to: { made: string; signal: AbortSignal },
 ): Promise<VolumeRecord> {
   const { id, owner, format, kind } = request;
   checkArchivedKind(part, kind);
   if (kind === 'Disk') {
     diskSize(id, request.sizeBytes, part.sizeBytes);
-    const found = await measureArchivedDisk(room.tools, path, to.signal);
+    const found = await measureArchivedDisk(room.tools, [path, ...bases], to.signal);
     const sizeBytes = diskSize(id, request.sizeBytes, found.sizeBytes);
     return capacity.reserve(found.unpackedBytes, async () => {
       const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes };
-      await restoreDisk(room.tools, path, disk, to.signal);
+      await restoreDisk(room.tools, [path, ...bases], disk, to.signal);
       await growDisk(room.tools, disk, to.signal);
       return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: part.storedBytes };
     });

@@ -3,7 +3,7 @@
  * that qcow2 gives its snapshots, so a name is a name.
  */
 import { diskSize, snapshotMissing } from '../refusals.ts';
-import { growDisk, virtualSize } from './disks.ts';
+import { forgetChanges, growDisk, virtualSize } from './disks.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import { diskName } from './layout.ts';
 import { readVolumeRecord, volumeRecordName, writeRecord } from './records.ts';
@@ -26,6 +26,8 @@ export function createInsideKeeper(room: PoolRoom): SnapshotKeeper {
       const volume = await readVolumeRecord(files, layout.volume(id));
       if (volume === undefined || !(await insideNames(tools, diskOf(id))).includes(name))
         throw snapshotMissing(id, name);
+      // They do not see that the disk becomes another, and qemu-img refuses it while they are there.
+      await forgetChanges(tools, diskOf(id));
       await change(id, '-a', name);
       const { growing: _, ...rest } = volume;
       const sizeBytes = await virtualSize(tools, files, { path: diskOf(id), format: 'qcow2' });

@@ -2,8 +2,18 @@
 import { createHash } from 'node:crypto';
 import { type Clock, timestamp } from '../../../base/clock.ts';
 import type { Files } from '../../../base/files.ts';
-import type { ArchivePart, Archives } from '../contract.ts';
-import { archiveMissing, formatManifest, manifestName, parseManifest, partNamed } from '../manifest.ts';
+import type { ArchiveManifest, ArchivePart, Archives } from '../contract.ts';
+import {
+  archiveMissing,
+  archiveNeeded,
+  baseMissing,
+  formatManifest,
+  manifestName,
+  needing,
+  needsOf,
+  parseManifest,
+  partNamed,
+} from '../manifest.ts';
 import { checkedName } from '../names.ts';
 
 export type SimulatedArchivesOptions = {
@@ -27,11 +37,13 @@ export function createSimulatedArchives({
 }: SimulatedArchivesOptions): Archives {
   const { files, clock } = world;
   const filled = new Map<string, ArchivePart[]>();
+  /** What those that are being filled may need. */
+  const awaited = new Map<string, readonly string[]>();
   const place = (name: string) => `${path}/archives/${checkedName(name)}`;
   const add = (name: string, part: Pick<ArchivePart, 'name' | 'kind' | 'format' | 'sizeBytes'>) => {
     checkSpace();
     const file = `${part.name}.${part.format}`;
-    const sha256 = createHash('sha256').update(`${name}/${file}`).digest('hex');
+    const sha256 = sumOf(name, part.name);
     const others = (filled.get(name) ?? []).filter((known) => known.name !== part.name);
     filled.set(name, [...others, { ...part, file, storedBytes: 0, sha256 }]);
     return `${place(name)}/${file}`;
@@ -40,13 +52,33 @@ export function createSimulatedArchives({
     const text = await files.readText(`${place(name)}/${manifestName}`);
     return text === undefined ? undefined : parseManifest(name, text);
   };
+  /** It and all that it needs. */
+  const readChain = async (name: string): Promise<ArchiveManifest> => {
+    const manifest = await read(name);
+    if (manifest === undefined) throw archiveMissing(name);
+    for (const base of manifest.needs ?? [])
+      if ((await read(base)) === undefined) throw baseMissing(name, base);
+    return manifest;
+  };
+  const list = () => files.list(`${path}/archives`);
   return {
-    begin: async (name) => {
+    begin: async (name, { bases = [] } = {}) => {
       checkPresent();
       filled.set(checkedName(name), []);
+      awaited.set(name, bases);
+      const found = await Promise.all(bases.map((base) => read(base).catch(() => undefined)));
+      return found.flatMap((manifest) => manifest ?? []);
     },
     target: async (name, { name: disk, sizeBytes }) =>
       add(name, { name: disk, kind: 'Disk', format: 'qcow2', sizeBytes }),
+    holds: (name, disk, what) => {
+      const parts = filled.get(name) ?? [];
+      const baseSha256 = what.base === undefined ? {} : { baseSha256: sumOf(what.base, disk) };
+      filled.set(
+        name,
+        parts.map((part) => (part.name === disk ? { ...part, ...what, ...baseSha256 } : part)),
+      );
+    },
     pack: async (_name, _tree, _compression, signal) => {
       await clock.sleep(latencyMs, signal);
       return true;
@@ -71,30 +103,40 @@ export function createSimulatedArchives({
       checkPresent();
       checkSpace();
       const parts = filled.get(name) ?? [];
-      const manifest = { version: 1 as const, ...about, finishedAt: timestamp(clock), parts };
+      const bases = [...new Set(parts.flatMap(({ base }) => base ?? []))];
+      const needed = await Promise.all(
+        bases.map(async (base) => ({ name: base, manifest: await readChain(base) })),
+      );
+      const based = bases.length === 0 ? {} : { version: 2 as const, needs: needsOf(needed) };
+      const manifest = { version: 1 as const, ...based, ...about, finishedAt: timestamp(clock), parts };
       await files.makeDirectory(place(name));
       await files.writeAtomic(`${place(name)}/${manifestName}`, formatManifest(manifest));
       filled.delete(name);
+      awaited.delete(name);
       return manifest;
     },
-    list: () => files.list(`${path}/archives`),
+    list,
     read,
     open: async (name, volume, signal) => {
       await clock.sleep(latencyMs, signal);
-      const manifest = await read(name);
-      if (manifest === undefined) throw archiveMissing(name);
+      const manifest = await readChain(name);
       const part = partNamed(name, manifest, volume);
       return { path: `${place(name)}/${part.file}`, part, check: async () => {} };
     },
-    verify: async (name) => {
-      const manifest = await read(name);
-      if (manifest === undefined) throw archiveMissing(name);
-      return manifest;
-    },
+    verify: readChain,
     remove: async (name) => {
       checkPresent();
       filled.delete(name);
+      awaited.delete(name);
+      const needs = async (other: string) =>
+        [other, (await read(other).catch(() => undefined))?.needs ?? []] as const;
+      const by = needing(name, [...(await Promise.all((await list()).map(needs))), ...awaited]);
+      if (by.length > 0) throw archiveNeeded(name, by);
       await files.removeTree(place(name));
     },
   };
+}
+
+function sumOf(archive: string, volume: string): string {
+  return createHash('sha256').update(`${archive}/${volume}`).digest('hex');
 }

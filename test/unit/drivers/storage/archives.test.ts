@@ -248,9 +248,11 @@ describe('an archive', () => {
         },
       });
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
-    await expect(pool.archives.begin('backup-1', 'Age')).rejects.toMatchObject({ reason: 'KeyMissing' });
+    await expect(pool.archives.begin('backup-1', { encryption: 'Age' })).rejects.toMatchObject({
+      reason: 'KeyMissing',
+    });
     pool = await openWith(key);
-    await pool.archives.begin('backup-1', 'Age');
+    await pool.archives.begin('backup-1', { encryption: 'Age' });
     await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
     const manifest = await pool.archives.finish('backup-1', about('Zstd'), signal);
     const recipient = (await must(['age-keygen', '-y', key])).trim();
@@ -280,7 +282,7 @@ describe('an archive', () => {
   it('of a newer version says that a newer Vireo is needed', async () => {
     await archiveDisk('None');
     await changeManifest((manifest) => {
-      manifest.version = 2;
+      manifest.version = 3;
     });
     await expect(pool.archives.read('backup-1')).rejects.toMatchObject({ reason: 'ArchiveTooNew' });
   });

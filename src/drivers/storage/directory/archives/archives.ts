@@ -1,7 +1,6 @@
 /** Archives in `archives/NAME` of a pool, each filled in a hidden place and moved to its own by one rename when it is whole and flushed. */
 import { timestamp } from '../../../../base/clock.ts';
 import type {
-  ArchivedVolume,
   ArchiveManifest,
   ArchivePart,
   ArchiveSource,
@@ -10,11 +9,12 @@ import type {
   VolumeAttachment,
 } from '../../contract.ts';
 import {
-  archiveBroken,
-  archiveMissing,
+  archiveNeeded,
+  baseMissing,
   formatManifest,
   manifestName,
-  parseManifest,
+  needing,
+  needsOf,
   partNamed,
 } from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
@@ -22,21 +22,27 @@ import { virtualSize } from '../disks.ts';
 import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
 import { measureTrees } from '../trees.ts';
-import { checkReadable, makeTarget, saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
+import { makeTarget, saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
-import { recipientOf, seal, sealedSuffix, unseal } from './seal.ts';
+import { createArchiveReader } from './reading.ts';
+import { recipientOf, seal, sealedSuffix } from './seal.ts';
 
 /** Directories beside the parts while an archive is filled: they are removed before it is shown. */
 const gathered = 'gathered';
 const lists = 'lists';
+/** What is needed is not removed meanwhile: no volume has this name. */
+const shelf = '/archives';
 
-type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256'>;
+type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256' | 'baseSha256'>;
 
 /** The archives of one pool, encrypted with the key in the file `ageKey` where that is asked for. What is half-made is remembered by this program only: after a restart it is begun anew. */
 export function createArchives(room: PoolRoom, ageKey?: string): Archives {
   const { tools, layout } = room;
   const { files, clock } = room.world;
+  const reader = createArchiveReader(room, ageKey);
   const filled = new Map<string, Filled[]>();
+  /** What those that are being filled may need. */
+  const awaited = new Map<string, readonly string[]>();
   const gatheredAt = new Map<string, number>();
   /** Trees of which two passes are whole, by where their lists are. */
   const packed = new Set<string>();
@@ -66,6 +72,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
   };
   const forget = (name: string) => {
     filled.delete(name);
+    awaited.delete(name);
     recipients.delete(name);
     for (const path of [...gatheredAt.keys(), ...packed])
       if (path.startsWith(`${hidden(name)}/`)) {
@@ -73,47 +80,32 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
         packed.delete(path);
       }
   };
-  const readManifest = async (name: string): Promise<ArchiveManifest | undefined> => {
-    const text = await files.readText(`${place(name)}/${manifestName}`);
-    if (text !== undefined) return parseManifest(name, text);
-    if ((await files.stat(place(name))) === undefined) return undefined;
-    throw archiveBroken(name, `${manifestName} is missing`);
-  };
-
-  /** Where a part can be read; one that is encrypted is decrypted into a hidden file for as long as it is wanted. */
-  const plainOf = async (
-    name: string,
-    { encryption }: ArchiveManifest,
-    { file }: ArchivePart,
-    signal: AbortSignal,
-  ): Promise<Pick<ArchivedVolume, 'path' | 'dispose'>> => {
-    const path = `${place(name)}/${file}`;
-    if (encryption === undefined) return { path };
-    const to = room.partialPath(checkedName(name));
-    const dispose = () => files.remove(to);
-    try {
-      await unseal(tools, { path, to, key: ageKey, recipient: encryption.recipient }, signal);
-      return { path: to, dispose };
-    } catch (error) {
-      await dispose();
-      throw error;
-    }
-  };
-
   return {
-    begin: async (name, encryption) => {
+    begin: async (name, { encryption, bases = [] } = {}) => {
       await room.checkPresent();
       const recipient = encryption === undefined ? undefined : await recipientOf(tools, ageKey);
       await room.removeTree(hidden(name));
       forget(name);
       if (recipient !== undefined) recipients.set(name, recipient);
       await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
+      awaited.set(name, bases);
+      return room.lock(shelf, async () => {
+        // A damaged one is no base, and that it is damaged is for a Verify to say.
+        const found = await Promise.all(bases.map((base) => reader.read(base).catch(() => undefined)));
+        return found.flatMap((manifest) =>
+          manifest?.encryption?.recipient === recipient ? (manifest ?? []) : [],
+        );
+      });
     },
     target: async (name, { name: disk, sizeBytes, compression }) => {
       const file = `${checkedName(disk)}.qcow2`;
       const path = add(name, { name: disk, kind: 'Disk', file, format: 'qcow2', sizeBytes });
       await makeTarget(tools, path, { sizeBytes, compression });
       return path;
+    },
+    holds: (name, disk, what) => {
+      const part = filled.get(name)?.find((known) => known.name === disk);
+      if (part !== undefined) add(name, { ...part, ...what });
     },
     pack: async (name, { name: volume, attachment, bytesPerSecond }, compression, signal) => {
       const to = await addTree(name, checkedName(volume), compression);
@@ -175,58 +167,61 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
         const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
         parts.push({ ...part, storedBytes, sha256 });
       }
-      const manifest: ArchiveManifest = {
-        ...{ version: 1, ...about, finishedAt: timestamp(clock), parts },
-        ...(recipient === undefined ? {} : { encryption: { format: 'age', recipient } }),
-      };
-      await files.writeAtomic(`${hidden(name)}/${manifestName}`, formatManifest(manifest), { mode: 0o600 });
-      // An unmounted disk must not take what was written before it went.
-      await room.checkPresent();
-      signal.throwIfAborted();
-      await files.rename(hidden(name), place(name));
-      forget(name);
-      return manifest;
+      return room.lock(shelf, async () => {
+        const manifest: ArchiveManifest = {
+          ...{ ...about, finishedAt: timestamp(clock), ...(await based(reader, name, parts)) },
+          ...(recipient === undefined ? {} : { encryption: { format: 'age', recipient } }),
+        };
+        await files.writeAtomic(`${hidden(name)}/${manifestName}`, formatManifest(manifest), { mode: 0o600 });
+        // An unmounted disk must not take what was written before it went.
+        await room.checkPresent();
+        signal.throwIfAborted();
+        await files.rename(hidden(name), place(name));
+        forget(name);
+        return manifest;
+      });
     },
-    list: () => files.directories(layout.archives),
-    read: readManifest,
-    open: async (name, volume, signal) => {
-      const manifest = await readManifest(name);
-      if (manifest === undefined) throw archiveMissing(name);
-      const part = partNamed(name, manifest, volume);
-      const whole = { name, directory: place(name) };
-      await checkSize(room, whole, part);
-      return {
-        part,
-        check: (until) => checkSum(room, whole, part, until),
-        ...(await plainOf(name, manifest, part, signal)),
-      };
-    },
-    verify: async (name, signal) => {
-      const manifest = await readManifest(name);
-      if (manifest === undefined) throw archiveMissing(name);
-      for (const part of manifest.parts) {
-        const whole = { name, directory: place(name) };
-        await checkSize(room, whole, part);
-        await checkSum(room, whole, part, signal);
-        const { path, dispose } = await plainOf(name, manifest, part, signal);
-        try {
-          await checkReadable(tools, { name, path }, part, signal);
-        } finally {
-          await dispose?.();
-        }
-      }
-      return manifest;
-    },
+    list: reader.list,
+    read: reader.read,
+    open: reader.open,
+    verify: reader.verify,
     remove: async (name) => {
       await room.checkPresent();
       forget(name);
       await room.removeTree(hidden(name));
-      if ((await files.stat(place(name))) === undefined) return;
-      // Out of sight at once: half of an archive must not look like one.
-      await files.rename(place(name), hidden(name));
+      await room.lock(shelf, async () => {
+        if ((await files.stat(place(name))) === undefined) return;
+        const by = needing(name, [...(await reader.needs()), ...awaited]);
+        if (by.length > 0) throw archiveNeeded(name, by);
+        // Out of sight at once: half of an archive must not look like one.
+        await files.rename(place(name), hidden(name));
+      });
       await room.removeTree(hidden(name));
     },
   };
+}
+
+/** The parts with the sums of what they are based on, and what the whole archive needs therefore. Throws ReasonedError ArchiveBaseMissing. */
+async function based(
+  reader: Pick<Archives, 'read'>,
+  name: string,
+  parts: readonly ArchivePart[],
+): Promise<Pick<ArchiveManifest, 'version' | 'needs' | 'parts'>> {
+  const bases = new Map<string, ArchiveManifest>();
+  for (const { base } of parts) {
+    if (base === undefined || bases.has(base)) continue;
+    const manifest = await reader.read(base);
+    if (manifest === undefined) throw baseMissing(name, base);
+    bases.set(base, manifest);
+  }
+  if (bases.size === 0) return { version: 1, parts };
+  const summed = parts.map((part) => {
+    const manifest = part.base === undefined ? undefined : bases.get(part.base);
+    if (part.base === undefined || manifest === undefined) return part;
+    return { ...part, baseSha256: partNamed(part.base, manifest, part.name).sha256 };
+  });
+  const needs = needsOf([...bases].map(([base, manifest]) => ({ name: base, manifest })));
+  return { version: 2, needs, parts: summed };
 }
 
 /** Only trees are packed while they change. */
@@ -243,28 +238,4 @@ async function gatheredOr(
 ): Promise<ArchiveSource> {
   const isThere = attachment.type === 'Directory' && (await world.files.stat(copy)) !== undefined;
   return { name, attachment: isThere ? { ...attachment, path: copy } : attachment };
-}
-
-type Whole = { name: string; directory: string };
-
-async function checkSize(
-  { world }: PoolRoom,
-  { name, directory }: Whole,
-  { file, storedBytes }: ArchivePart,
-): Promise<void> {
-  const stat = await world.files.stat(`${directory}/${file}`);
-  if (stat === undefined) throw archiveBroken(name, `the part ${file} is missing`);
-  if (stat.kind !== 'File') throw archiveBroken(name, `the part ${file} is not a file`);
-  if (stat.sizeBytes !== storedBytes)
-    throw archiveBroken(name, `the part ${file} has ${stat.sizeBytes} bytes instead of ${storedBytes}`);
-}
-
-async function checkSum(
-  { tools }: PoolRoom,
-  { name, directory }: Whole,
-  { file, sha256 }: ArchivePart,
-  signal: AbortSignal,
-): Promise<void> {
-  if ((await sumOf(tools, `${directory}/${file}`, signal)) !== sha256)
-    throw archiveBroken(name, `the sum of the part ${file} is another than when it was written`);
 }

@@ -125,15 +125,15 @@ async function ownersAsInside(
 /** Lets the tool that would restore a part read its structure. Throws ReasonedError ArchiveBroken. */
 export async function checkReadable(
   tools: Tools,
-  { name, path }: { name: string; path: string },
+  { name, paths }: { name: string; paths: readonly [string, ...string[]] },
   { kind, file }: Pick<ArchivePart, 'kind' | 'file'>,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    if (kind === 'Disk') await measureArchivedDisk(tools, path, signal);
+    if (kind === 'Disk') await measureArchivedDisk(tools, paths, signal);
     else
       await tools.run(
-        ['tar', '--list', '--ignore-zeros', '--verbose', '--index-file=/dev/null', '--file', path],
+        ['tar', '--list', '--ignore-zeros', '--verbose', '--index-file=/dev/null', '--file', paths[0]],
         {
           signal,
           timeoutMs: wholeVolumeMs,

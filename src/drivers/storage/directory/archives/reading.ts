@@ -1,0 +1,140 @@
+/** Reads whole archives: what they say of themselves, the files that a disk is made of through all archives it is based on, and whether these are as they were written. */
+import type { ArchivedVolume, ArchiveManifest, ArchivePart, Archives } from '../../contract.ts';
+import {
+  archiveBroken,
+  archiveMissing,
+  baseMissing,
+  manifestName,
+  parseManifest,
+  partNamed,
+} from '../../manifest.ts';
+import { checkedName } from '../../names.ts';
+import type { PoolRoom } from '../room.ts';
+import { checkReadable, sumOf } from './parts.ts';
+import { unseal } from './seal.ts';
+
+/** A part, and the archive it lies in. */
+type Link = { archive: string; manifest: ArchiveManifest; part: ArchivePart };
+
+export type ArchiveReader = Pick<Archives, 'list' | 'read' | 'open' | 'verify'> & {
+  /** What each archive needs that is there; damaged ones need nothing. */
+  needs(): Promise<(readonly [name: string, needs: readonly string[]])[]>;
+};
+
+/** Reads the archives in `archives/NAME` of a pool, encrypted ones with the key in the file `ageKey`. */
+export function createArchiveReader(room: PoolRoom, ageKey?: string): ArchiveReader {
+  const { tools, layout } = room;
+  const { files } = room.world;
+  const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
+  /** Manifests never change: each is read once for this. */
+  const known = new Map<string, readonly string[]>();
+
+  const read = async (name: string): Promise<ArchiveManifest | undefined> => {
+    const text = await files.readText(`${place(name)}/${manifestName}`);
+    if (text !== undefined) return parseManifest(name, text);
+    if ((await files.stat(place(name))) === undefined) return undefined;
+    throw archiveBroken(name, `${manifestName} is missing`);
+  };
+  const readWhole = async (name: string): Promise<ArchiveManifest> => {
+    const manifest = await read(name);
+    if (manifest === undefined) throw archiveMissing(name);
+    return manifest;
+  };
+
+  /** The part, what it is based on, what that is based on, and so on: newest first. */
+  const chainOf = async (first: Link): Promise<Link[]> => {
+    const chain = [first];
+    for (let link = first; link.part.base !== undefined; ) {
+      const { base, baseSha256, name, sizeBytes } = link.part;
+      const manifest = await read(base);
+      if (manifest === undefined) throw baseMissing(first.archive, base);
+      const part = partNamed(base, manifest, name);
+      if (part.sha256 !== baseSha256 || part.sizeBytes !== sizeBytes || part.kind !== 'Disk')
+        throw archiveBroken(link.archive, `${base} is not what it was based on`);
+      if (chain.some(({ archive }) => archive === base))
+        throw archiveBroken(link.archive, `it is based on itself`);
+      link = { archive: base, manifest, part };
+      chain.push(link);
+    }
+    for (const link of chain) await checkSize(link);
+    return chain;
+  };
+
+  const checkSize = async ({ archive, part: { file, storedBytes } }: Link): Promise<void> => {
+    const stat = await files.stat(`${place(archive)}/${file}`);
+    if (stat === undefined) throw archiveBroken(archive, `the part ${file} is missing`);
+    if (stat.kind !== 'File') throw archiveBroken(archive, `the part ${file} is not a file`);
+    if (stat.sizeBytes !== storedBytes)
+      throw archiveBroken(archive, `the part ${file} has ${stat.sizeBytes} bytes instead of ${storedBytes}`);
+  };
+
+  const checkSums = async (chain: readonly Link[], signal: AbortSignal): Promise<void> => {
+    for (const { archive, part } of chain)
+      if ((await sumOf(tools, `${place(archive)}/${part.file}`, signal)) !== part.sha256)
+        throw archiveBroken(archive, `the sum of the part ${part.file} is another than when it was written`);
+  };
+
+  /** Where they can be read; what is encrypted is decrypted into hidden files for as long as it is wanted. */
+  const plainOf = async (
+    chain: readonly Link[],
+    signal: AbortSignal,
+  ): Promise<Pick<ArchivedVolume, 'path' | 'bases' | 'dispose'>> => {
+    const opened: string[] = [];
+    const dispose = async () => {
+      for (const path of opened) await files.remove(path);
+    };
+    const openOne = async ({ archive, manifest: { encryption }, part }: Link): Promise<string> => {
+      const path = `${place(archive)}/${part.file}`;
+      if (encryption === undefined) return path;
+      const to = room.partialPath(checkedName(archive));
+      opened.push(to);
+      await unseal(tools, { path, to, key: ageKey, recipient: encryption.recipient }, signal);
+      return to;
+    };
+    try {
+      const paths: string[] = [];
+      for (const link of chain) paths.push(await openOne(link));
+      const [path = '', ...bases] = paths;
+      return { path, ...(bases.length === 0 ? {} : { bases }), ...(opened.length === 0 ? {} : { dispose }) };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  };
+
+  return {
+    list: () => files.directories(layout.archives),
+    read,
+    needs: async () => {
+      const names = await files.directories(layout.archives);
+      for (const gone of [...known.keys()].filter((name) => !names.includes(name))) known.delete(gone);
+      return Promise.all(
+        names.map(async (name) => {
+          const needs = known.get(name) ?? (await read(name).catch(() => undefined))?.needs ?? [];
+          known.set(name, needs);
+          return [name, needs] as const;
+        }),
+      );
+    },
+    open: async (name, volume, signal) => {
+      const manifest = await readWhole(name);
+      const part = partNamed(name, manifest, volume);
+      const chain = await chainOf({ archive: name, manifest, part });
+      return { part, check: (until) => checkSums(chain, until), ...(await plainOf(chain, signal)) };
+    },
+    verify: async (name, signal) => {
+      const manifest = await readWhole(name);
+      for (const part of manifest.parts) {
+        const chain = await chainOf({ archive: name, manifest, part });
+        await checkSums(chain, signal);
+        const { path, bases, dispose } = await plainOf(chain, signal);
+        try {
+          await checkReadable(tools, { name, paths: [path, ...(bases ?? [])] }, part, signal);
+        } finally {
+          await dispose?.();
+        }
+      }
+      return manifest;
+    },
+  };
+}

@@ -2,7 +2,7 @@
  * What this host remembers of a guest: written and fsynced before the first side effect, loaded when the agent starts, gone only when
  * nothing of the guest is left here. It outlives the API object's status and the agent.
  */
-import type { DiskCopy, GuestEnd } from '../drivers/hypervisor/contract.ts';
+import type { CopyBegun, DiskCopy, GuestEnd } from '../drivers/hypervisor/contract.ts';
 
 export type RecordedVolume = {
   /** Name of the disk or of the root file system in the spec. */
@@ -132,6 +132,7 @@ export type GuestLock = {
   copies?: {
     disks: readonly DiskCopy[];
     begunAt?: number;
+    begun?: readonly CopyBegun[];
     failed?: string;
   };
   /** Rollback, Restore: volumes may have changed already; from here on it can only be finished. */

@@ -1,5 +1,5 @@
 /** Begins the copies that a Backup by Stop waits for, when its guest is there again and has not run yet. */
-import type { GuestCopies, GuestHandle } from '../../drivers/hypervisor/contract.ts';
+import type { CopyBegun, GuestCopies, GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { GuestRecord } from '../record.ts';
 
 export type AtStart = {
@@ -28,10 +28,10 @@ async function begin(
   { copies, now }: AtStart,
   guest: GuestHandle,
   disks: Parameters<GuestCopies['begin']>[1],
-): Promise<{ begunAt: number } | { failed: string }> {
+): Promise<{ begunAt: number; begun: readonly CopyBegun[] } | { failed: string }> {
   try {
-    await copies.begin(guest, disks);
-    return { begunAt: now() };
+    const begun = await copies.begin(guest, disks);
+    return { begunAt: now(), begun };
   } catch (error) {
     await copies.end(guest).catch(() => undefined);
     return { failed: error instanceof Error ? error.message : String(error) };

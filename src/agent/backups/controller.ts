@@ -5,6 +5,7 @@ import { startedStamp } from '../../api/job.ts';
 import { Backup, type BackupStatus } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
+import type { Informer } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import type { Controller, Pass } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
@@ -19,6 +20,7 @@ import { type JobEnd, type JobStep, jobEnd, jobResult } from '../jobs/status.ts'
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { guestOf, wakeGuest } from '../snapshots/world.ts';
 import { backupOf } from '../verifies/controller.ts';
+import { isIncremental, tidyMarks } from './bases.ts';
 import { type BackupFacts, decideBackup } from './decide.ts';
 import { makeBackup } from './make.ts';
 import { archiveFields, BACKUP_STATUS_PATHS, progressText, wholeSaid } from './status.ts';
@@ -30,6 +32,8 @@ import { archiveOf, type BackupWorld, keyOfBackup } from './world.ts';
 const FOLLOW_MS = 5_000;
 /** A host that is busy with other backups is asked again after this. */
 const BUSY_MS = 5_000;
+/** The last one that needs an archive wakes its Backup; one that has no Backup any more does not. */
+const NEEDED_MS = 600_000;
 
 export function backupController(world: BackupWorld): Controller<Backup> {
   const { guests, backups } = world;
@@ -46,6 +50,7 @@ export function backupController(world: BackupWorld): Controller<Backup> {
       trigger(world.verifies, ({ after }) =>
         after?.status?.completedAt === undefined ? [] : [backupOf(after)],
       ),
+      trigger(backups, ({ before, after }) => (after === undefined ? goingBases(backups, before) : [])),
     ],
     concurrency: 8,
     reconcile: (pass) =>
@@ -60,6 +65,19 @@ export function backupController(world: BackupWorld): Controller<Backup> {
       return inTurn(world, pass.object, async () => ({ outcome: await remove(world, pass) }));
     },
   };
+}
+
+/** Those that go as soon as nobody needs their archives. */
+function goingBases(backups: Informer<Backup>, gone: Stored<Backup> | undefined): string[] {
+  const { needs = [] } = gone?.status ?? {};
+  if (gone === undefined || needs.length === 0) return [];
+  return backups
+    .byIndex('guest', guestOf(gone).text)
+    .filter(
+      ({ metadata, status }) =>
+        metadata.deletionTimestamp !== undefined && needs.includes(status?.archive ?? ''),
+    )
+    .map(({ metadata }) => keyOf(metadata));
 }
 
 function groupOf({ metadata }: Stored<Backup>): string {
@@ -230,6 +248,7 @@ async function say(
   const record = recordOf(world, object);
   // What the agent died over may be left: a snapshot it read from, a copy that was not closed.
   if (record?.lock?.by.uid === object.metadata.uid) await undoBackup(world, record, record.lock);
+  await tidyMarks(world, object, true);
   world.guests.pools.used.tell(object.spec.pool);
   world.guests.settled.tell(guestOf(object).text);
   const said = wholeSaid(manifest, object.spec.mode);
@@ -244,7 +263,9 @@ async function say(
 /** While it cannot be undone the lock stays, and the pass is tried again with back-off. */
 async function undoOwn(world: BackupWorld, backup: Stored<Backup>): Promise<void> {
   const record = recordOf(world, backup);
-  if (record?.lock?.by.uid === backup.metadata.uid) await undoBackup(world, record, record.lock);
+  if (record?.lock?.by.uid !== backup.metadata.uid) return;
+  await undoBackup(world, record, record.lock);
+  if (isIncremental(backup)) await tidyMarks(world, backup, false);
 }
 
 /** Whoever deletes a namespace has hardly thought of what was to outlive its guests. */
@@ -272,7 +293,13 @@ async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup
         if (error instanceof ReasonedError && error.stalled) return undefined;
         throw error;
       });
-      await archive?.archives.remove(archive.name);
+      try {
+        await archive?.archives.remove(archive.name);
+      } catch (error) {
+        if (!(error instanceof ReasonedError) || error.reason !== 'ArchiveNeeded') throw error;
+        event('Warning', error.reason, error.message);
+        return waiting(error.reason, error.message, NEEDED_MS);
+      }
       world.guests.pools.used.tell(name);
       return done;
     }

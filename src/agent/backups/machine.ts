@@ -1,11 +1,13 @@
 /** Copies of a machine's disks by its QEMU: while it runs, or from the first instruction after it was shut down for its backup. */
 import { ReasonedError } from '../../base/outcome.ts';
+import type { CopyBegun } from '../../drivers/hypervisor/contract.ts';
 import { handleOf } from '../guests/gather.ts';
 import { unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import { consistencyOf } from '../snapshots/take.ts';
 import { isOpen } from '../snapshots/volumes.ts';
 import { wakeGuest } from '../snapshots/world.ts';
+import { basesOfDisk, bitmapOf } from './bases.ts';
 import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
 
 /** How often a hypervisor is asked how far its copies are. */
@@ -25,27 +27,35 @@ export async function copyMachine(work: Work): Promise<Taken> {
   const handle = handleOf(world.guests.stateDirectory, record);
   const disks = await makeTargets(work);
   const mode = backup.spec.mode === 'Suspend' ? 'Suspend' : 'Snapshot';
+  let begun: readonly CopyBegun[] = [];
   const moment = await inTurn(work, () =>
-    atOneMoment(work, mode === 'Suspend', () => inGuest.copies.begin(handle, disks)),
+    atOneMoment(work, mode === 'Suspend', async () => {
+      begun = await inGuest.copies.begin(handle, disks);
+    }),
   );
-  await copied(work);
+  await copied(work, begun);
   return { mode, ...moment };
 }
 
-function makeTargets({ archives, lock, volumes, compression, bytesPerSecond }: Work) {
+function makeTargets({ archives, lock, volumes, bases, compression, bytesPerSecond }: Work) {
   return Promise.all(
     volumes.map(async ({ name, sizeBytes }) => {
       const path = await archives.target(lock.key, { name, sizeBytes, compression });
       // All are read at the same time.
       const share =
         bytesPerSecond === undefined ? {} : { bytesPerSecond: Math.ceil(bytesPerSecond / volumes.length) };
-      return { name, path, compress: compression !== 'None', ...share };
+      const since =
+        bases === undefined ? {} : { mark: lock.key, since: basesOfDisk(bases, { name, sizeBytes }) };
+      return { name, path, compress: compression !== 'None', ...share, ...since };
     }),
   );
 }
 
-/** Follows the copies of a running machine to their end. */
-async function copied({ world, record, backup, signal }: Work): Promise<void> {
+/** Follows the copies of a running machine to their end, and writes down what they are of. */
+async function copied(
+  { world, record, backup, archives, lock, bases, signal }: Work,
+  begun: readonly CopyBegun[],
+): Promise<void> {
   const { inGuest, observe } = world.hands(record.kind);
   const handle = handleOf(world.guests.stateDirectory, record);
   for (;;) {
@@ -58,6 +68,11 @@ async function copied({ world, record, backup, signal }: Work): Promise<void> {
   // Until here the guest's process was the only one that knew; what it says of a guest that has just gone is nothing.
   if (!isOpen(await observe(handle)))
     throw new ReasonedError('CopyFailed', 'the guest went off just before its copy was closed');
+  if (bases === undefined) return;
+  for (const each of begun) {
+    const base = each.since === undefined ? {} : { base: each.since };
+    archives.holds(lock.key, each.name, { bitmap: bitmapOf(each), ...base });
+  }
 }
 
 /** The machine is off in order and held there: it is started again at once, and copied as it was before its first instruction. */
@@ -77,11 +92,11 @@ export async function copyFromStart(work: Work): Promise<Taken> {
   wakeGuest(world, record);
   const until = clock.monotonic() + START_MS;
   for (;;) {
-    const { begunAt, failed } = world.guests.records.get(record.id)?.lock?.copies ?? {};
+    const { begunAt, begun = [], failed } = world.guests.records.get(record.id)?.lock?.copies ?? {};
     if (failed !== undefined) throw new ReasonedError('CopyFailed', failed);
     if (begunAt !== undefined) {
       const stillMilliseconds = Math.round(clock.monotonic() - stoodSince);
-      await copied(work);
+      await copied(work, begun);
       return { mode: 'Stop', consistency, stillMilliseconds, takenAt: begunAt };
     }
     if (clock.monotonic() > until)

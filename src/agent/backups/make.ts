@@ -11,6 +11,8 @@ import { handleOf } from '../guests/gather.ts';
 import type { GuestRecord } from '../record.ts';
 import { consistencyOf } from '../snapshots/take.ts';
 import { takeVolumes, volumesOf } from '../snapshots/volumes.ts';
+import { guestOf } from '../snapshots/world.ts';
+import { basesFor, fittingBases, isIncremental } from './bases.ts';
 import { copyFromStart, copyMachine } from './machine.ts';
 import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
 import { archivesIn, type BackupWorld } from './world.ts';
@@ -35,8 +37,14 @@ export async function makeBackup(
   const compression = backup.spec.compression ?? 'Zstd';
   const { bandwidth } = backup.spec;
   const bytesPerSecond = bandwidth === undefined ? undefined : parseBytes(bandwidth);
-  const work: Work = { bytesPerSecond, world, backup, record, lock, archives, volumes, compression, signal };
-  await archives.begin(lock.key, backup.spec.encryption === 'Age' ? { encryption: 'Age' } : {});
+  const begun = await archives.begin(lock.key, {
+    ...(backup.spec.encryption === 'Age' ? { encryption: 'Age' } : {}),
+    bases: basesFor(backup, world.backups.byIndex('guest', guestOf(backup).text)),
+  });
+  const bases = isIncremental(backup) ? fittingBases(begun, record, backup) : undefined;
+  const work: Work = {
+    ...{ world, backup, record, lock, archives, volumes, bases, compression, bytesPerSecond, signal },
+  };
   const taken = await takeAll(work);
   const guest = await hands.read(record, signal);
   await insistOnVolumes(work, guest?.metadata.uid);

@@ -16,6 +16,7 @@ export const BACKUP_STATUS_PATHS: readonly string[] = [
   'status.archive',
   'status.size',
   'status.encryptedFor',
+  'status.needs',
   'status.parts',
   'status.verified',
 ];
@@ -23,7 +24,9 @@ export const BACKUP_STATUS_PATHS: readonly string[] = [
 /** What is said when the archive is whole. */
 export function wholeSaid({ mode, parts }: ArchiveManifest, asked: Backup['spec']['mode']) {
   const fell = asked !== undefined && asked !== mode ? `; by ${mode}, as ${asked} cannot be had here` : '';
-  return jobEnd('Succeeded', 'BackedUp', `${parts.length} volumes are in the archive${fell}`);
+  const changed = parts.filter(({ base }) => base !== undefined).length;
+  const since = changed === 0 ? '' : `, of ${changed} only what changed since an earlier one`;
+  return jobEnd('Succeeded', 'BackedUp', `${parts.length} volumes are in the archive${since}${fell}`);
 }
 
 /** How far it is, for people. */
@@ -34,7 +37,7 @@ export function progressText(progress: Progress | undefined): string {
 
 /** What the status says of a whole archive. */
 export function archiveFields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<BackupStatus> {
-  const { takenAt, mode, consistency, stillMilliseconds, parts, encryption } = manifest;
+  const { takenAt, mode, consistency, stillMilliseconds, parts, needs, encryption } = manifest;
   const size = parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   return {
     takenAt,
@@ -44,11 +47,14 @@ export function archiveFields(backup: Stored<Backup>, manifest: ArchiveManifest)
     archive: backup.spec.import?.archive ?? keyOfBackup(backup),
     ...(size > 0 ? { size: formatBytes(size) } : {}),
     ...(encryption === undefined ? {} : { encryptedFor: encryption.recipient }),
-    parts: parts.map(({ name, file, sha256, sizeBytes }) => ({
+    ...(needs === undefined ? {} : { needs: [...needs] }),
+    parts: parts.map(({ name, file, sha256, sizeBytes, base, bitmap }) => ({
       name,
       file,
       sha256,
       ...(sizeBytes > 0 ? { size: formatBytes(sizeBytes) } : {}),
+      ...(base === undefined ? {} : { base }),
+      ...(bitmap === undefined ? {} : { bitmap }),
     })),
   };
 }

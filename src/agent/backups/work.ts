@@ -2,7 +2,7 @@
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { ArchiveAbout, Archives } from '../../drivers/storage/contract.ts';
+import type { ArchiveAbout, ArchiveBase, Archives } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { consistencyOf, FREEZE_MS, letGo } from '../snapshots/take.ts';
@@ -17,6 +17,8 @@ export type Work = {
   lock: GuestLock;
   archives: Archives;
   volumes: readonly KeptVolume[];
+  /** What it may be based on, best first; undefined: it is of everything, and nothing is marked. */
+  bases: readonly ArchiveBase[] | undefined;
   compression: ArchiveAbout['compression'];
   /** How fast the guest's volumes may be read. */
   bytesPerSecond: number | undefined;

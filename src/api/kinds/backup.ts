@@ -1,8 +1,10 @@
 /** Backup: a guest as it was at one moment, in an archive of its own that outlives the guest. */
 import {
+  atomicList,
   bytes,
   dnsLabel,
   flag,
+  integer,
   mapList,
   object,
   objectName,
@@ -41,6 +43,13 @@ const spec = object(
         'Most bytes a second that are read of the disks, such as 50Mi; as fast as can be when absent. Not while a container stands still.',
       ),
     ),
+    fullEvery: Type.Optional(
+      integer(
+        'Of a virtual machine that runs only what changed since an earlier Backup in the same pool is copied, and everything again every so many Backups, or when it is not known what changed. 1, which is always everything, when absent.',
+        1,
+        100,
+      ),
+    ),
     deletionPolicy: Type.Optional(
       oneOf(
         ['Delete', 'Retain'],
@@ -65,7 +74,10 @@ const spec = object(
       'Not begun within this many seconds, from notBefore on if that is later, it fails and is never made.',
     ),
   },
-  fixed(['guest', 'pool'], ['mode', 'compression', 'bandwidth', 'notBefore', 'encryption', '__import__']),
+  fixed(
+    ['guest', 'pool'],
+    ['mode', 'compression', 'bandwidth', 'fullEvery', 'notBefore', 'encryption', '__import__'],
+  ),
 );
 
 export const backupPhase = oneOf(
@@ -91,6 +103,13 @@ const status = object('How far it is, and what is in the archive.', {
   archive: Type.Optional(text('Name of the directory in `archives/` of the pool.', 128)),
   size: Type.Optional(bytes('Bytes of the archive.')),
   encryptedFor: Type.Optional(text('Public half of the key (age1...); absent: it is not encrypted.', 128)),
+  needs: Type.Optional(
+    atomicList(
+      text('Name of the directory.', 128),
+      400,
+      'Archives without which it cannot be read, nearest first: it holds what changed since. They stay as long as it does.',
+    ),
+  ),
   parts: Type.Optional(
     mapList(
       object('One volume as it was.', {
@@ -98,6 +117,15 @@ const status = object('How far it is, and what is in the archive.', {
         file: text('File in the directory of the archive.', 128),
         sha256: text('SHA-256 of the file, hexadecimal.', 64),
         size: Type.Optional(bytes('Size the guest saw.')),
+        base: Type.Optional(
+          text('Archive since which what changed is in the file; absent: all of it is.', 128),
+        ),
+        bitmap: Type.Optional(
+          oneOf(
+            ['New', 'Used', 'Invalid', 'Recreated'],
+            'What there was to say what changed. Used: only that was copied. New: nothing yet. Invalid: it was left half-way, as when the machine died. Recreated: it has gone, as that of a raw disk does with each stop.',
+          ),
+        ),
       }),
       ['name'],
       64,

@@ -7,7 +7,7 @@ import { tickOf } from './plan.ts';
 
 /** `tick`: ms since the epoch. */
 export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'], tick: number): BackupSpec {
-  const { pool, mode, compression, encryption, bandwidth, jitterSeconds, windowSeconds } = spec;
+  const { pool, mode, compression, encryption, bandwidth, fullEvery, jitterSeconds, windowSeconds } = spec;
   const late =
     jitterSeconds === undefined ? 0 : lateness(`${guest.kind}/${guest.name}/${tick}`, jitterSeconds);
   return {
@@ -17,6 +17,7 @@ export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'],
     ...(compression === undefined ? {} : { compression }),
     ...(encryption === undefined ? {} : { encryption }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
+    ...(fullEvery === undefined ? {} : { fullEvery }),
     ...(late === 0 ? {} : { notBefore: `${new Date(tick + late * 1_000).toISOString().slice(0, 19)}Z` }),
     ...(windowSeconds === undefined ? {} : { startDeadlineSeconds: windowSeconds }),
   };

@@ -198,6 +198,9 @@ export type ArchiveManifest = ArchiveAbout & {
   parts: readonly ArchivePart[];
 };
 
+/** A whole archive that another may be based on. */
+export type ArchiveBase = { name: string; manifest: ArchiveManifest };
+
 /** A volume to be put into an archive, where what is to be read of it lies, and how fast it may be read; as fast as can be when absent. */
 export type ArchiveSource = { name: string; attachment: VolumeAttachment; bytesPerSecond?: number };
 
@@ -213,7 +216,7 @@ export type Archives = {
   begin(
     name: string,
     options?: { encryption?: 'Age'; bases?: readonly string[] },
-  ): Promise<readonly ArchiveManifest[]>;
+  ): Promise<readonly ArchiveBase[]>;
   /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
   target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;
   /** Says what the file of a disk holds: all of it, or what changed since the same disk in the archive `base`. */

@@ -1,6 +1,6 @@
 /** The manifest of an archive as text and back. Whatever is in it may be hostile: it decides about file names below a directory. Pure. */
 import { ReasonedError } from '../../base/outcome.ts';
-import type { ArchiveManifest, ArchivePart, DiskBitmap } from './contract.ts';
+import type { ArchiveBase, ArchiveManifest, ArchivePart, DiskBitmap } from './contract.ts';
 
 export const manifestName = 'manifest.json';
 const newestVersion = 2;
@@ -40,8 +40,25 @@ export function needing(name: string, all: Iterable<readonly [string, readonly s
   return [...all].filter(([, needs]) => needs.includes(name)).map(([by]) => by);
 }
 
+/** Of these the ones of which, and of all that they need, the manifests are there and sound. What is in the parts is for a Verify to say. */
+export async function wholeBases(
+  names: readonly string[],
+  read: (name: string) => Promise<ArchiveManifest | undefined>,
+): Promise<ArchiveBase[]> {
+  const sound = (name: string) => read(name).catch(() => undefined);
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const manifest = await sound(name);
+      if (manifest === undefined) return [];
+      const needed = await Promise.all((manifest.needs ?? []).map(sound));
+      return needed.includes(undefined) ? [] : [{ name, manifest }];
+    }),
+  );
+  return found.flat();
+}
+
 /** What an archive needs whose disks are based on these: themselves and what they need. */
-export function needsOf(bases: readonly { name: string; manifest: ArchiveManifest }[]): string[] {
+export function needsOf(bases: readonly ArchiveBase[]): string[] {
   return [
     ...new Set([...bases.map(({ name }) => name), ...bases.flatMap(({ manifest }) => manifest.needs ?? [])]),
   ];

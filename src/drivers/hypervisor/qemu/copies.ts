@@ -1,11 +1,12 @@
 /**
- * Copies of a running machine's disks as they were at one moment: QEMU saves what the guest is about to overwrite first (copy before write).
- * https://www.qemu.org/docs/master/interop/live-block-operations.html
+ * Copies of a running machine's disks as they were at one moment, or of what changed since an earlier one: QEMU saves what the guest is about to
+ * overwrite first (copy before write). https://www.qemu.org/docs/master/interop/live-block-operations.html
  */
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { DiskCopy, GuestCopies } from '../contract.ts';
+import type { CopyBegun, DiskCopy, GuestCopies } from '../contract.ts';
 import type { QemuContext } from './context.ts';
 import { lookStanding } from './look.ts';
+import { begunBy, bitmapName, type Marks, marking, marksOf, removeMarks } from './marks.ts';
 import { formatNode, throttleNode } from './plan/ids.ts';
 import { type QmpConnection, QmpError } from './qmp.ts';
 import { unlessRefused } from './transfer/channel.ts';
@@ -30,9 +31,20 @@ export function createGuestCopies(context: QemuContext): GuestCopies {
       const seen = await lookStanding(context, guest);
       if (seen === undefined) throw copyFailed(`${guest.name} does not run`);
       try {
-        for (const { name, path } of disks) await seen.monitor.execute('blockdev-add', target(name, path));
-        const actions = disks.map((disk) => ({ type: 'blockdev-backup', data: job(disk) }));
-        await seen.monitor.execute('transaction', { actions });
+        const { monitor } = seen;
+        const isMarked = disks.some(({ mark }) => mark !== undefined);
+        const marks: Marks = isMarked ? await marksOf(monitor) : new Map();
+        const begun = disks.map((disk) => begunBy(marks.get(formatNode(disk.name)), disk));
+        // What an earlier attempt marked under this name began at another moment.
+        const again = new Set(disks.flatMap(({ mark }) => mark ?? []));
+        await removeMarks(monitor, marks, ({ name }) => again.has(name));
+        for (const { name, path } of disks) await monitor.execute('blockdev-add', target(name, path));
+        const actions = disks.flatMap((disk, index) => [
+          ...marking(marks.get(formatNode(disk.name)), disk),
+          { type: 'blockdev-backup', data: job(disk, begun[index]) },
+        ]);
+        await monitor.execute('transaction', { actions });
+        return begun;
       } catch (error) {
         if (error instanceof QmpError) throw copyFailed(error.message);
         throw error;
@@ -66,6 +78,12 @@ export function createGuestCopies(context: QemuContext): GuestCopies {
       for (const node of await targetsOf(monitor))
         await unlessRefused(monitor.execute('blockdev-del', { 'node-name': node }));
     },
+    keepMarks: async (guest, names) => {
+      const seen = await lookStanding(context, guest);
+      if (seen === undefined) return;
+      const { monitor } = seen;
+      await removeMarks(monitor, await marksOf(monitor), ({ name }) => !names.includes(name));
+    },
   };
 }
 
@@ -75,13 +93,19 @@ function target(disk: string, filename: string): Record<string, unknown> {
   return { driver: 'qcow2', 'node-name': targetNode(disk), file };
 }
 
-/** The node on top of the disk: only there every write of the guest comes by. Errors of the target end the job, never the guest's writes. */
-function job({ name, compress, bytesPerSecond }: DiskCopy): Record<string, unknown> {
+/**
+ * On top of the disk every write of the guest comes by; what was marked is known to the node below, where all but the limits comes by too. Marks
+ * stay as they are: until what is copied is whole and shown, the earlier copy is all there is. Errors of the target end the job, never the
+ * guest's writes.
+ */
+function job({ name, compress, bytesPerSecond }: DiskCopy, begun: CopyBegun | undefined) {
+  const since = begun?.since;
   return {
     'job-id': `${jobPrefix}${name}`,
-    device: throttleNode(name),
+    ...(since === undefined
+      ? { device: throttleNode(name), sync: 'full' }
+      : { device: formatNode(name), sync: 'bitmap', bitmap: bitmapName(since), 'bitmap-mode': 'never' }),
     target: targetNode(name),
-    sync: 'full',
     compress,
     ...(bytesPerSecond === undefined ? {} : { speed: bytesPerSecond }),
     'on-target-error': 'report',

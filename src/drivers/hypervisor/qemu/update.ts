@@ -2,8 +2,9 @@
 import type { World } from '../../../base/world.ts';
 import { compareRequests, machineChangeRules } from '../changes.ts';
 import type { DiskRequest, GuestHandle, MachineRequest, NicRequest, PendingChange } from '../contract.ts';
+import { marksOf, removeMarks } from './marks.ts';
 import { nicId, throttleNode } from './plan/ids.ts';
-import type { QmpConnection } from './qmp.ts';
+import { type QmpConnection, QmpError } from './qmp.ts';
 import { type RunRecord, writeRecord } from './record.ts';
 
 /** Growing a qcow2 volume writes its tables anew. */
@@ -38,7 +39,13 @@ async function growDisk(
   if (size <= disk.sizeBytes) return disk;
   // On the uppermost node: it resizes those below it, while resizing one of those leaves it and the guest at the old size.
   const values = { 'node-name': throttleNode(disk.name), size };
-  await monitor.execute('block_resize', values, { timeoutMs: resizeMs });
+  const resize = () => monitor.execute('block_resize', values, { timeoutMs: resizeMs });
+  await resize().catch(async (error: unknown) => {
+    if (!(error instanceof QmpError)) throw error;
+    // Marks of an earlier run that died stand in the way; nobody can use them.
+    await removeMarks(monitor, await marksOf(monitor), ({ isWhole }) => !isWhole);
+    await resize();
+  });
   return { ...disk, sizeBytes: size };
 }
 

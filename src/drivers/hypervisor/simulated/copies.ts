@@ -1,8 +1,12 @@
 /** Copies of a simulated machine's disks: nothing but time, which passes in the table, so that they go on without the agent. */
 import type { Clock } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { GuestCopies } from '../contract.ts';
+import type { CopyBegun, DiskCopy, GuestCopies } from '../contract.ts';
 import type { SimulatedLives } from './lives.ts';
+import type { SimulatedGuest } from './table.ts';
+
+/** Of guests that are there and have not run yet. */
+export type EarlyCopies = Map<string, Pick<SimulatedGuest, 'copiedAtMs' | 'marks'>>;
 
 export type SimulatedCopiesOptions = {
   clock: Clock;
@@ -11,8 +15,8 @@ export type SimulatedCopiesOptions = {
   disksMs: number;
   /** It is there and has not run yet. */
   starting(id: string): boolean;
-  /** Of those: when the copies are done, for whoever lets it run. */
-  early: Map<string, number>;
+  /** Of those, for whoever lets them run. */
+  early: EarlyCopies;
 };
 
 /** The copies of one simulated host. */
@@ -24,11 +28,14 @@ export function createSimulatedCopies({
   early,
 }: SimulatedCopiesOptions): GuestCopies {
   return {
-    begin: async (guest) => {
+    begin: async (guest, disks) => {
       const known = await lives.living(guest.id);
-      if (known === undefined && starting(guest.id)) early.set(guest.id, clock.now() + disksMs);
-      else if (known === undefined) throw copyFailed(`${guest.name} does not run`);
-      else await lives.change({ ...known, copiedAtMs: clock.now() + disksMs });
+      const marks = [...new Set([...(known?.marks ?? []), ...disks.flatMap(({ mark }) => mark ?? [])])];
+      const begun = { copiedAtMs: clock.now() + disksMs, ...(marks.length === 0 ? {} : { marks }) };
+      if (known !== undefined) await lives.change({ ...known, ...begun });
+      else if (starting(guest.id)) early.set(guest.id, begun);
+      else throw copyFailed(`${guest.name} does not run`);
+      return disks.map((disk) => begunBy(known?.marks ?? [], disk));
     },
     progress: async (guest) => {
       const known = await lives.living(guest.id);
@@ -42,7 +49,17 @@ export function createSimulatedCopies({
       const { copiedAtMs: _, ...rest } = known;
       await lives.change(rest);
     },
+    keepMarks: async (guest, names) => {
+      const known = await lives.living(guest.id);
+      if (known?.marks === undefined) return;
+      await lives.change({ ...known, marks: known.marks.filter((mark) => names.includes(mark)) });
+    },
   };
+}
+
+function begunBy(marks: readonly string[], { name, since = [] }: DiskCopy): CopyBegun {
+  const best = since.find((mark) => marks.includes(mark));
+  return { name, ...(best !== undefined ? { since: best } : since.length > 0 ? { lost: 'Gone' } : {}) };
 }
 
 function copyFailed(why: string): ReasonedError {

@@ -13,7 +13,7 @@ import type {
   GuestTransfer,
   HypervisorDriver,
 } from '../contract.ts';
-import { createSimulatedCopies } from './copies.ts';
+import { createSimulatedCopies, type EarlyCopies } from './copies.ts';
 import type { SimulatedKind } from './kinds.ts';
 import { createSimulatedLives } from './lives.ts';
 import { createSimulatedTable, type SimulatedGuest, type TableFiles } from './table.ts';
@@ -84,8 +84,8 @@ export function createSimulatedHypervisor<Request, Hardware>(
   };
   const starting = new Map<string, Promise<void>>();
   const failures = new Map<string, number>();
-  /** Of guests that start: when copies will be whole that were begun before they ran. */
-  const early = new Map<string, number>();
+  /** Of guests that start: copies that were begun before they ran. */
+  const early: EarlyCopies = new Map();
   const faultOf = (guest: GuestHandle) => faults[guest.id] ?? faults[guest.name] ?? faults['*'] ?? {};
   const take = async (ms: number | undefined) => {
     if (ms !== undefined && ms > 0) await clock.sleep(ms);
@@ -109,10 +109,9 @@ export function createSimulatedHypervisor<Request, Hardware>(
     }
     early.delete(guest.id);
     await gate();
-    const copiedAtMs = early.get(guest.id);
     const begun = await lives.begin({
       ...{ id: guest.id, uuid: guest.uuid, request, hardware },
-      ...(copiedAtMs === undefined ? {} : { copiedAtMs }),
+      ...early.get(guest.id),
     });
     if (fault.crashAfterMs !== undefined) lives.endLater(begun, fault.crashAfterMs, 'Crashed');
   };

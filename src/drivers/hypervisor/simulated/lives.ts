@@ -14,7 +14,10 @@ export type SimulatedLives = {
   /** Ids of all living guests. */
   all(): Promise<string[]>;
   begin(
-    guest: Pick<SimulatedGuest, 'id' | 'uuid' | 'request' | 'hardware' | 'receiving' | 'copiedAtMs'> & {
+    guest: Pick<
+      SimulatedGuest,
+      'id' | 'uuid' | 'request' | 'hardware' | 'receiving' | 'copiedAtMs' | 'marks'
+    > & {
       state?: 'Incoming';
     },
   ): Promise<SimulatedGuest>;

@@ -26,6 +26,8 @@ export type SimulatedGuest = {
   frozen?: true;
   /** Wall clock, ms since the epoch: when the copies of its disks will be whole. */
   copiedAtMs?: number;
+  /** Marks on its disks, lost with its process. */
+  marks?: readonly string[];
   /** The hardware it runs with. */
   hardware?: unknown;
   /** Its transfer to another host. */

@@ -13,6 +13,7 @@ import {
   needsOf,
   parseManifest,
   partNamed,
+  wholeBases,
 } from '../manifest.ts';
 import { checkedName } from '../names.ts';
 
@@ -66,8 +67,7 @@ export function createSimulatedArchives({
       checkPresent();
       filled.set(checkedName(name), []);
       awaited.set(name, bases);
-      const found = await Promise.all(bases.map((base) => read(base).catch(() => undefined)));
-      return found.flatMap((manifest) => manifest ?? []);
+      return wholeBases(bases, read);
     },
     target: async (name, { name: disk, sizeBytes }) =>
       add(name, { name: disk, kind: 'Disk', format: 'qcow2', sizeBytes }),

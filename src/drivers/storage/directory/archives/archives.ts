@@ -16,6 +16,7 @@ import {
   needing,
   needsOf,
   partNamed,
+  wholeBases,
 } from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
 import { virtualSize } from '../disks.ts';
@@ -90,11 +91,8 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
       awaited.set(name, bases);
       return room.lock(shelf, async () => {
-        // A damaged one is no base, and that it is damaged is for a Verify to say.
-        const found = await Promise.all(bases.map((base) => reader.read(base).catch(() => undefined)));
-        return found.flatMap((manifest) =>
-          manifest?.encryption?.recipient === recipient ? (manifest ?? []) : [],
-        );
+        const found = await wholeBases(bases, reader.read);
+        return found.filter(({ manifest }) => manifest.encryption?.recipient === recipient);
       });
     },
     target: async (name, { name: disk, sizeBytes, compression }) => {

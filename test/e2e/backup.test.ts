@@ -26,8 +26,12 @@ type Backup = {
     stillMilliseconds?: number;
     archive?: string;
     message?: string;
+    needs?: string[];
+    parts?: { name: string; bitmap?: string }[];
   };
 };
+
+const bitmapsOf = ({ parts = [] }: NonNullable<Backup['status']>) => parts.map(({ bitmap }) => bitmap);
 
 let place: string;
 let lab: Lab;
@@ -67,11 +71,12 @@ metadata: {name: box, namespace: default}
 spec: {image: busybox, rootfs: {pool: local}, memory: 64Mi, shutdown: {timeoutSeconds: 10}}
 `;
 
+/** Those of machines are of what changed where that is known. */
 const backup = (name: string, kind: string, guest: string, mode: string, compression = 'Zstd') => `
 apiVersion: vireo.dev/v1alpha1
 kind: Backup
 metadata: {name: ${name}, namespace: default}
-spec: {guest: {kind: ${kind}, name: ${guest}}, pool: local, mode: ${mode}, compression: ${compression}}
+spec: {guest: {kind: ${kind}, name: ${guest}}, pool: local, mode: ${mode}, compression: ${compression}, fullEvery: 4}
 `;
 
 async function backUp(yaml: string, name: string): Promise<NonNullable<Backup['status']>> {
@@ -87,13 +92,16 @@ async function backUp(yaml: string, name: string): Promise<NonNullable<Backup['s
   );
 }
 
-/** Runs the named block of the recipe as somebody who reads it would. */
-async function follow(block: string, env: Record<string, string>): Promise<void> {
+/** Runs the named blocks of the recipe, one after the other, as somebody who reads it would. */
+async function follow(blocks: string, env: Record<string, string>): Promise<void> {
   const page = await readFile(join(checkout, 'docs/backup.md'), 'utf8');
-  const script = new RegExp(`^\`\`\`sh ${block}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1];
-  if (script === undefined) throw new Error(`docs/backup.md has no block ${block}`);
+  const scripts = blocks.split(' ').map((block) => {
+    const script = new RegExp(`^\`\`\`sh ${block}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1];
+    if (script === undefined) throw new Error(`docs/backup.md has no block ${block}`);
+    return script;
+  });
   const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
-  await must(['sh', '-euc', `${exports.join('')}${script}`]);
+  await must(['sh', '-euc', [...exports, ...scripts].join('')]);
 }
 
 async function archiveOf({ archive }: { archive?: string }): Promise<string> {
@@ -131,7 +139,7 @@ describe('a machine that writes all the time', () => {
     );
   const restored = async (status: { archive?: string }, name: string) => {
     const target = join(place, `${name}.raw`);
-    await follow('disk', { ARCHIVE: await archiveOf(status), DISK: 'data', TARGET: target });
+    await follow('files disk', { ARCHIVE: await archiveOf(status), DISK: 'data', TARGET: target });
     return verifyDisk(target);
   };
 
@@ -143,6 +151,9 @@ describe('a machine that writes all the time', () => {
       const name = `vm-${mode.toLowerCase()}`;
       const status = await backUp(backup(name, 'VirtualMachine', 'writer', mode), name);
       expect(status).toMatchObject({ mode, consistency: 'Crash' });
+      // The second is of what changed since the first.
+      const bitmap = mode === 'Suspend' ? 'Used' : 'New';
+      expect(bitmapsOf(status)).toEqual([bitmap, bitmap]);
       expect(status.stillMilliseconds).toBeLessThan(2_000);
       const now = await until('it writes on', async () => {
         const seen = await writingAt(address);
@@ -160,6 +171,9 @@ describe('a machine that writes all the time', () => {
     const from = await until('it writes', () => writingAt(address), 120_000);
     const status = await backUp(backup('vm-stop', 'VirtualMachine', 'writer', 'Stop'), 'vm-stop');
     expect(status).toMatchObject({ mode: 'Stop', consistency: 'Filesystem' });
+    // What QEMU marked outlived it.
+    expect(bitmapsOf(status)).toEqual(['Used', 'Used']);
+    expect(status.needs).toHaveLength(2);
     const last = await restored(status, 'vm-stop');
     expect(last.boot).toBe(from.boot);
     const now = await until('it writes on', async () => {
@@ -274,7 +288,7 @@ describe('archives', () => {
     const [plain, target] = [join(place, 'plain'), join(place, 'sealed.raw')];
     await mkdir(plain);
     await follow('decrypt', { ARCHIVE: await archiveOf(status), KEY: join(place, 'key'), PLAIN: plain });
-    await follow('disk', { ARCHIVE: plain, DISK: 'data', TARGET: target });
+    await follow('files disk', { ARCHIVE: plain, DISK: 'data', TARGET: target });
     expect((await verifyDisk(target)).number).toBeGreaterThan(0);
     await lab.apply(`
 apiVersion: vireo.dev/v1alpha1
@@ -373,6 +387,6 @@ describe('guests restored in place', () => {
 async function lastSaved(name: string) {
   const { status } = await lab.get<Backup>(`backups.vireo.dev/${name}`);
   const target = join(place, `${name}-again.raw`);
-  await follow('disk', { ARCHIVE: await archiveOf(status ?? {}), DISK: 'data', TARGET: target });
+  await follow('files disk', { ARCHIVE: await archiveOf(status ?? {}), DISK: 'data', TARGET: target });
   return verifyDisk(target);
 }

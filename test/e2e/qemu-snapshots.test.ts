@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GuestHandle, MachineRequest } from '../../src/drivers/hypervisor/contract.ts';
 import type { QemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
+import { diskId } from '../../src/drivers/hypervisor/qemu/plan/ids.ts';
+import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
+import { machineSockets } from '../../src/drivers/hypervisor/qemu/sockets.ts';
 import { createQemuLab, type QemuLab } from '../contract/hypervisor/qemuLab.ts';
-import { must } from './harness/commands.ts';
+import { must, until } from './harness/commands.ts';
 
 describe('a machine with two qcow2 disks under QEMU', () => {
   let lab: QemuLab;
@@ -65,5 +68,119 @@ describe('a machine with two qcow2 disks under QEMU', () => {
   it('has no agent that freezes, and that is no error', async () => {
     expect(await driver.snapshots.freeze(guest, { timeoutMs: 2_000 })).toBe(false);
     await driver.snapshots.thaw(guest);
+  });
+});
+
+describe('copies of what changed since others', () => {
+  let lab: QemuLab;
+  let driver: QemuDriver;
+  let guest: GuestHandle;
+  let request: MachineRequest;
+  const disks = { data: 'qcow2', flat: 'raw' } as const;
+  const names = Object.keys(disks) as (keyof typeof disks)[];
+  const path = (name: keyof typeof disks) => join(lab.directory, `${name}.${disks[name]}`);
+  const copyOf = (name: string, mark: string) => join(lab.directory, `${name}-${mark}.qcow2`);
+  const start = async () => {
+    const hardware = driver.resolve(request, undefined, await driver.facts());
+    await driver.start(guest, request, hardware, async () => {});
+  };
+
+  /** Copies both disks, marked from here on; by the name of each what it was copied since, or why not. */
+  const copy = async (mark: string, ...since: string[]) => {
+    const wanted = [];
+    for (const name of names) {
+      await must(['qemu-img', 'create', '-q', '-f', 'qcow2', copyOf(name, mark), '64M']);
+      wanted.push({ name, path: copyOf(name, mark), compress: true, mark, since });
+    }
+    const { copies } = driver.snapshots;
+    const begun = await copies.begin(guest, wanted);
+    await until('it is copied', async () => (await copies.progress(guest)).done);
+    await copies.end(guest);
+    return begun.map(({ since: by, lost }) => by ?? lost);
+  };
+  /** Through the device of the machine, as its guest would. */
+  const write = async (what: string) => {
+    const monitor = await connectQmp(lab.world, machineSockets(lab.runDirectory, guest.id).qmp2, 5_000);
+    for (const name of names) {
+      const line = `qemu-io -d /machine/peripheral/${diskId(name)}/virtio-backend "${what}"`;
+      const said = await monitor.execute('human-monitor-command', { 'command-line': line });
+      expect(said).toBe('');
+    }
+    monitor.close();
+  };
+  /** The disk is what the copies say that lie over each other, newest first; what was copied takes no more than this. */
+  const isCopied = async (name: keyof typeof disks, marks: readonly string[], atMostKib: number) => {
+    const node = marks.reduceRight<object | null>(
+      (backing, mark) => ({
+        ...{ driver: 'qcow2', backing },
+        file: { driver: 'file', filename: copyOf(name, mark) },
+      }),
+      null,
+    );
+    await write('flush');
+    await must(['qemu-img', 'compare', '-U', `json:${JSON.stringify(node)}`, path(name)]);
+    const [newest = ''] = marks;
+    expect(Number(await must(['stat', '-c', '%s', copyOf(name, newest)]))).toBeLessThan(atMostKib * 1024);
+  };
+
+  beforeEach(async () => {
+    lab = await createQemuLab();
+    driver = lab.driver();
+    guest = lab.guest('web');
+    const [first] = lab.request.disks;
+    if (first === undefined) throw new Error('the lab has a disk');
+    for (const name of names) {
+      await must(['qemu-img', 'create', '-q', '-f', disks[name], path(name), '64M']);
+      await must(['qemu-io', '-f', disks[name], '-c', 'write -P 7 0 16M', path(name)]);
+    }
+    const more = names.map((name) => ({
+      ...{ ...first, name, sizeBytes: 64 * 2 ** 20 },
+      volume: { type: 'File' as const, path: path(name), format: disks[name] },
+    }));
+    request = { ...lab.request, disks: [first, ...more] };
+    await start();
+  }, 60_000);
+  afterEach(() => lab.close());
+
+  it('hold that and no more, what became zero too, and forget nothing that was written while others were made', async () => {
+    expect(await copy('a')).toEqual([undefined, undefined]);
+    await write('write -P 1 1M 64k');
+    await write('write -z 2M 64k');
+    await write('write -P 2 40M 512');
+    expect(await copy('b', 'gone', 'a')).toEqual(['a', 'a']);
+    for (const name of names) {
+      await isCopied(name, ['b', 'a'], 600);
+      await expect(isCopied(name, ['a'], 65_536)).rejects.toThrow('Content mismatch');
+    }
+    await write('write -P 3 1M 64k');
+    // One that nobody showed: it leaves no mark, and the next goes by the one before.
+    await copy('lost', 'b');
+    await driver.snapshots.copies.keepMarks(guest, ['b']);
+    await write('write -P 4 3M 64k');
+    expect(await copy('c', 'lost', 'b', 'a')).toEqual(['b', 'b']);
+    for (const name of names) await isCopied(name, ['c', 'b', 'a'], 600);
+  });
+
+  it('are of everything where the marks are lost: of raw disks with each end, of others with one that is none in order', async () => {
+    await copy('a');
+    await driver.kill(guest);
+    await start();
+    await write('write -P 1 1M 64k');
+    expect(await copy('b', 'a')).toEqual(['a', 'Gone']);
+    await isCopied('data', ['b', 'a'], 600);
+    await isCopied('flat', ['b'], 65_536);
+    await driver.snapshots.copies.keepMarks(guest, ['b']);
+    await driver.kill(guest);
+    await start();
+    await lab.crash(guest);
+    await start();
+    await write('write -P 2 1M 64k');
+    expect(await copy('c', 'b')).toEqual(['Half', 'Gone']);
+    for (const name of names) await isCopied(name, ['c'], 65_536);
+    // What was left half-way goes with the next, and until then keeps no disk from growing.
+    const grown = request.disks.map((disk) => ({ ...disk, sizeBytes: 96 * 2 ** 20 }));
+    await driver.update(guest, { ...request, disks: [...request.disks.slice(0, 1), ...grown.slice(1)] });
+    const info = await must(['qemu-img', 'info', '-U', path('data')]);
+    expect(info).toMatch(/virtual size: 96 MiB/);
   });
 });

@@ -47,11 +47,14 @@ export function pruned(times: readonly number[], retention: Retention, zone: Int
   return newestFirst.filter((at) => !kept.has(at)).toReversed();
 }
 
-/** Of the children of one guest those that go: good ones by the rules, protected ones never, failures that a later one has made good. */
+/**
+ * Of the children of one guest those that go: good ones by the rules, protected ones never, failures that a later one has made good. `all` of the
+ * guest: what one that stays needs stays too.
+ */
 export function surplusBackups(
   children: readonly Stored<Backup>[],
   retention: Retention,
-  zone: Intl.DateTimeFormat,
+  { zone, all }: { zone: Intl.DateTimeFormat; all: readonly Stored<Backup>[] },
 ): Stored<Backup>[] {
   const standing = children.filter(
     ({ metadata, spec }) => metadata.deletionTimestamp === undefined && spec.protected !== true,
@@ -59,10 +62,15 @@ export function surplusBackups(
   const good = standing.filter(({ status }) => status?.phase === 'Succeeded');
   const newest = Math.max(0, ...good.map(tickOf));
   const gone = new Set(pruned(good.map(tickOf), retention, zone));
-  return standing.filter((child) => {
+  const surplus = standing.filter((child) => {
     if (child.status?.phase === 'Succeeded') return gone.has(tickOf(child));
     return child.status?.completedAt !== undefined && tickOf(child) < newest;
   });
+  const going = new Set(surplus.map(({ metadata }) => metadata.uid));
+  const needed = new Set(
+    all.filter(({ metadata }) => !going.has(metadata.uid)).flatMap(({ status }) => status?.needs ?? []),
+  );
+  return surplus.filter(({ status }) => !needed.has(status?.archive ?? ''));
 }
 
 function iso(ms: number): string {

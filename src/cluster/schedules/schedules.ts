@@ -21,7 +21,7 @@ type Child = Snapshot | Backup;
 
 export type ScheduleSources<S extends AnySchedule, C extends Child> = {
   schedules: Informer<S>;
-  /** What the schedules made; has the index `schedule`: `<namespace>/<schedule>`. */
+  /** What the schedules made; has the indexes `schedule`: `<namespace>/<schedule>`, and `guest`: `<kind>/<namespace>/<name>`. */
   children: Informer<C>;
   /** All guests of a namespace. */
   guestsIn(namespace: string): readonly StoredGuest[];
@@ -36,8 +36,12 @@ type Rules<S extends AnySchedule, C extends Child> = {
   specFor(schedule: S, guest: Child['spec']['guest'], tick: number): C['spec'];
   /** Of these children of one guest so many failed, one after the other, that no more are to be made. */
   isExhausted(children: readonly Stored<C>[], schedule: S): boolean;
-  /** Of the children of one guest those that go. */
-  surplus(children: readonly Stored<C>[], schedule: S, zone: Intl.DateTimeFormat): readonly Stored<C>[];
+  /** Of the children of one guest those that go; `all`: of that guest, whoever made them. */
+  surplus(
+    children: readonly Stored<C>[],
+    schedule: S,
+    of: { zone: Intl.DateTimeFormat; all: readonly Stored<C>[] },
+  ): readonly Stored<C>[];
 };
 
 /** The index of Snapshots and Backups by the schedule that made them. */
@@ -68,7 +72,7 @@ export function backupSchedules(
     child: Backup,
     specFor: backupSpec,
     isExhausted: (children, { spec }) => isExhausted(children, spec.maxFailures),
-    surplus: (children, { spec }, zone) => surplusBackups(children, spec.retention ?? {}, zone),
+    surplus: (children, { spec }, of) => surplusBackups(children, spec.retention ?? {}, of),
   });
 }
 
@@ -167,12 +171,14 @@ async function makeAll<S extends AnySchedule, C extends Child>(
 
 async function prune<S extends AnySchedule, C extends Child>(
   { object, key, client, signal }: Pass<S>,
-  { children: all }: ScheduleSources<S, C>,
+  { children: known }: ScheduleSources<S, C>,
   { child: kind, surplus: surplusOf }: Rules<S, C>,
   zone: Intl.DateTimeFormat,
 ): Promise<void> {
-  for (const children of byGuest(all.byIndex('schedule', key)).values()) {
-    for (const { metadata } of surplusOf(children, object, zone)) {
+  const { namespace = 'default' } = object.metadata;
+  for (const [guest, children] of byGuest(known.byIndex('schedule', key))) {
+    const all = known.byIndex('guest', guest.replace('/', `/${namespace}/`));
+    for (const { metadata } of surplusOf(children, object, { zone, all })) {
       await client.delete(kind, metadata, { uid: metadata.uid, signal }).catch(unless(404, 409));
     }
   }

@@ -321,6 +321,39 @@ describe('a BackupSchedule', () => {
     await lab.resign();
   });
 
+  it('keeps what those need that it keeps, and what another needs that somebody made by hand', async () => {
+    const lab = await labWithSchedule({ retention: { last: 1 }, fullEvery: 3 });
+    const chain: string[] = [];
+    const make = async () => {
+      await lab.advance(10 * MINUTE);
+      const made = backups(lab).find(({ status }) => status?.completedAt === undefined);
+      if (made === undefined) throw new Error('none was made');
+      const archive = `backup-${made.metadata.uid}`;
+      const needs = chain.slice(0, chain.length % 3).toReversed();
+      const status = { archive, ...(chain.length % 3 === 0 ? {} : { needs }) };
+      await lab.api.mergePatch(Backup, made.metadata, { status }, { subresource: 'status' });
+      await finishAll(lab, 'Succeeded');
+      await lab.advance(1_000);
+      chain.push(archive);
+    };
+    const left = () => backups(lab).map(({ status }) => chain.indexOf(status?.archive ?? ''));
+    for (let time = 0; time < 3; time += 1) await make();
+    expect(left()).toEqual([0, 1, 2]);
+    await make();
+    expect(left()).toEqual([3]);
+    lab.api.seed(Backup, {
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'Backup',
+      metadata: { name: 'by-hand', namespace: 'default' },
+      spec: { guest: { kind: 'VirtualMachine', name: 'a' }, pool: 'backups' },
+      status: { phase: 'Succeeded', archive: 'backup-by-hand', needs: [chain[3] ?? ''] },
+    } as Backup);
+    chain.splice(0, 4, ...['', '', '']);
+    await make();
+    expect(backups(lab)).toHaveLength(3);
+    await lab.resign();
+  });
+
   it('spreads the times at which they begin, and tells each how long it may wait', async () => {
     const lab = await labWithSchedule({ jitterSeconds: 300, windowSeconds: 3_600 });
     for (const name of ['b', 'c', 'd', 'e']) lab.api.seed(VirtualMachine, machine(name));

@@ -144,6 +144,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   addKeeping(manager, {
     ...{ machines, containers, hosts, snapshots, backups },
     guest: guestOf,
+    pool: (name) => pools.get(name),
     clusterId: () => cluster().id,
   });
 

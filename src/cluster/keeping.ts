@@ -7,6 +7,7 @@ import { Restore } from '../api/kinds/restore.ts';
 import { Rollback } from '../api/kinds/rollback.ts';
 import { Snapshot } from '../api/kinds/snapshot.ts';
 import { SnapshotSchedule } from '../api/kinds/snapshotSchedule.ts';
+import type { StoragePool } from '../api/kinds/storagePool.ts';
 import { Verify } from '../api/kinds/verify.ts';
 import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import { keyOf } from '../api/meta.ts';
@@ -37,7 +38,10 @@ export function artefacts(informers: Informers): {
   return {
     snapshots: informers.informer(Snapshot, { indexes: { ...keptIndexes, schedule: scheduleOf } }),
     backups: informers.informer(Backup, {
-      indexes: { ...keptIndexes, schedule: scheduleOf, archive: archivesOf },
+      indexes: {
+        ...{ ...keptIndexes, schedule: scheduleOf, archive: archivesOf },
+        pool: ({ spec }) => [spec.pool],
+      },
     }),
   };
 }
@@ -49,6 +53,7 @@ export type KeepingSources = ReturnType<typeof artefacts> & {
   hosts: Informer<Host>;
   /** By `<kind>/<namespace>/<name>`. */
   guest(key: string): StoredGuest | undefined;
+  pool(name: string): StoragePool | undefined;
   clusterId(): string;
 };
 
@@ -66,7 +71,7 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
   const restores = informers.informer(Restore, { indexes: keptIndexes });
   const verifies = informers.informer(Verify, { indexes: verifyIndexes });
   const schedules = informers.informer(BackupSchedule);
-  const queue = createQueue(backups, schedules);
+  const queue = createQueue({ backups, schedules, pool: sources.pool });
   manager.add(snapshotController(snapshots, kept, triggersOf(snapshots)));
   manager.add(
     keptJobController('rollbacks', Rollback, rollbacks, { ...kept, triggers: triggersOf(rollbacks) }),

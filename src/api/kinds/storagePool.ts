@@ -3,6 +3,7 @@ import {
   bytes,
   conditions,
   flag,
+  integer,
   mapList,
   object,
   objectName,
@@ -42,6 +43,13 @@ const spec = object(
     importArchives: Type.Optional(
       flag(
         'Archives in the pool that no Backup stands for become Backups again, in the namespaces of their guests: after the state of the cluster was lost.',
+      ),
+    ),
+    parallelBackups: Type.Optional(
+      integer(
+        'Backups that are made into the pool at the same time, on all hosts together; no limit but those of hosts when absent.',
+        1,
+        1_000,
       ),
     ),
     allowedNamespaces: Type.Optional(

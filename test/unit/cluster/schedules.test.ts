@@ -4,6 +4,7 @@ import { Backup } from '../../../src/api/kinds/backup.ts';
 import { BackupSchedule, type BackupScheduleSpec } from '../../../src/api/kinds/backupSchedule.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { SnapshotSchedule, type SnapshotScheduleSpec } from '../../../src/api/kinds/snapshotSchedule.ts';
+import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
@@ -369,28 +370,38 @@ describe('a BackupSchedule', () => {
     await lab.resign();
   });
 
-  it('lets so many be under way as parallel allows, through new leaders, and all be made in the end', async () => {
-    const lab = await labWithSchedule({ parallel: 2, schedule: '0 * * * *', windowSeconds: 3_600 });
-    lab.addHosts(host('h1'));
-    for (const name of ['b', 'c', 'd', 'e'])
-      lab.api.seed(VirtualMachine, machine(name, { placement: { host: 'h1' } }));
-    await lab.advance(61 * MINUTE);
-    const atHosts = () => backups(lab).filter(({ status }) => status?.host !== undefined);
-    const underWay = () => atHosts().filter(({ status }) => status?.completedAt === undefined);
-    for (let round = 0; round < 3 && atHosts().length < 5; round += 1) {
-      expect(underWay().length).toBeLessThanOrEqual(2);
-      if (round === 1) await lab.lead();
-      for (const { metadata } of underWay()) {
-        const patch = {
-          status: { phase: 'Succeeded', completedAt: new Date(lab.clock.now()).toISOString() },
-        };
-        await lab.api.mergePatch(Backup, metadata, patch, { subresource: 'status' });
+  it.each([
+    ['its schedule', { parallel: 2 }, 8],
+    ['their pool', {}, 2],
+  ])(
+    'lets so many be under way as %s allows, through new leaders, and all be made in the end',
+    async (_whose, spec, parallelBackups) => {
+      const lab = await labWithSchedule({ ...spec, schedule: '0 * * * *', windowSeconds: 3_600 });
+      lab.api.seed(StoragePool, {
+        ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'StoragePool', metadata: { name: 'backups' } },
+        spec: { type: 'Directory', parallelBackups },
+      } as StoragePool);
+      lab.addHosts(host('h1'));
+      for (const name of ['b', 'c', 'd', 'e'])
+        lab.api.seed(VirtualMachine, machine(name, { placement: { host: 'h1' } }));
+      await lab.advance(61 * MINUTE);
+      const atHosts = () => backups(lab).filter(({ status }) => status?.host !== undefined);
+      const underWay = () => atHosts().filter(({ status }) => status?.completedAt === undefined);
+      for (let round = 0; round < 3 && atHosts().length < 5; round += 1) {
+        expect(underWay().length).toBe(Math.min(2, 5 - 2 * round));
+        if (round === 1) await lab.lead();
+        for (const { metadata } of underWay()) {
+          const patch = {
+            status: { phase: 'Succeeded', completedAt: new Date(lab.clock.now()).toISOString() },
+          };
+          await lab.api.mergePatch(Backup, metadata, patch, { subresource: 'status' });
+        }
+        await lab.advance(10_000);
       }
-      await lab.advance(10_000);
-    }
-    expect(atHosts()).toHaveLength(5);
-    await lab.resign();
-  });
+      expect(atHosts()).toHaveLength(5);
+      await lab.resign();
+    },
+  );
 
   it('leaves a guest out whose last backups all failed, and says so, until one of them is deleted', async () => {
     const lab = await labWithSchedule({ maxFailures: 2 });

@@ -37,12 +37,12 @@ export const scheduleFields = {
 };
 
 /** What a schedule did last and does next. */
-export const scheduleStatus = object('What it did last and does next.', {
+export const scheduleStatusFields = {
   observedGeneration,
   conditions,
   lastTick: Type.Optional(time('The last time of the schedule that was looked after.')),
   nextTick: Type.Optional(time('The next one.')),
-});
+};
 
 /** Columns behind those of the kind. */
 export const scheduleColumns = [

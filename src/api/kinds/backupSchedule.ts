@@ -1,8 +1,8 @@
 /** BackupSchedule: Backups of guests at regular times, of which some are kept for longer than others. */
-import { bytes, integer, object, objectName, oneOf, type Static, Type } from '../fields.ts';
+import { atomicList, bytes, integer, object, objectName, oneOf, type Static, Type } from '../fields.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
-import { scheduleColumns, scheduleFields, scheduleStatus } from '../schedule.ts';
+import { scheduleColumns, scheduleFields, scheduleStatusFields } from '../schedule.ts';
 
 const many = (description: string) => Type.Optional(integer(description, 1, 1_000));
 
@@ -57,8 +57,22 @@ const spec = object('When, of which guests, and which are kept.', {
   ),
 });
 
+const count = (description: string) => Type.Integer({ description, minimum: 0 });
+
+const status = object('What it did last and does next.', {
+  ...scheduleStatusFields,
+  retention: Type.Optional(
+    object('What the rules of retention make of its Backups, looked ahead to its next time.', {
+      kept: count('Backups that stand now.'),
+      protected: count('Of these the protected ones.'),
+      going: count('Backups that are deleted once those of the next time are made.'),
+      next: Type.Optional(atomicList(objectName('Name of a Backup.'), 20, 'The first of those by name.')),
+    }),
+  ),
+});
+
 export type BackupScheduleSpec = Static<typeof spec>;
-export type BackupScheduleStatus = Static<typeof scheduleStatus>;
+export type BackupScheduleStatus = Static<typeof status>;
 export type BackupSchedule = KubeObject<BackupScheduleSpec, BackupScheduleStatus>;
 
 export const BackupSchedule = defineKind<BackupSchedule>({
@@ -68,7 +82,7 @@ export const BackupSchedule = defineKind<BackupSchedule>({
   shortNames: ['baksched'],
   description: 'Backups of guests at regular times.',
   spec,
-  status: scheduleStatus,
+  status,
   columns: [
     { name: 'Schedule', type: 'string', jsonPath: '.spec.schedule', description: 'When.' },
     { name: 'Pool', type: 'string', jsonPath: '.spec.pool', description: 'Where the archives lie.' },

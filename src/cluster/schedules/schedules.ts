@@ -14,6 +14,7 @@ import { conditionsFor } from '../readiness.ts';
 import { backupSpec, isExhausted } from './backups.ts';
 import { latestTick, nextTick, parseCron, zoneNamed } from './cron.ts';
 import { childName, isSelected, SCHEDULE_LABEL, surplus } from './plan.ts';
+import { previewOf } from './preview.ts';
 import { surplusBackups } from './retention.ts';
 
 type AnySchedule = SnapshotSchedule | BackupSchedule;
@@ -27,6 +28,12 @@ export type ScheduleSources<S extends AnySchedule, C extends Child> = {
   guestsIn(namespace: string): readonly StoredGuest[];
   clusterId(): string;
 };
+
+/** Of one guest: what its schedule made, and all there is. */
+type OfGuest<C extends Child> = { children: readonly Stored<C>[]; all: readonly Stored<C>[] };
+
+/** What a status says beside its conditions; of Snapshots nothing is retained by rules. */
+type Told = Pick<NonNullable<BackupSchedule['status']>, 'lastTick' | 'nextTick' | 'retention'>;
 
 /** What is different about the schedules of one kind. */
 type Rules<S extends AnySchedule, C extends Child> = {
@@ -42,6 +49,12 @@ type Rules<S extends AnySchedule, C extends Child> = {
     schedule: S,
     of: { zone: Intl.DateTimeFormat; all: readonly Stored<C>[] },
   ): readonly Stored<C>[];
+  /** What more its status says. */
+  more?(
+    guests: readonly OfGuest<C>[],
+    schedule: S,
+    of: { zone: Intl.DateTimeFormat; next: number },
+  ): Pick<Told, 'retention'>;
 };
 
 /** The index of Snapshots and Backups by the schedule that made them. */
@@ -73,6 +86,8 @@ export function backupSchedules(
     specFor: backupSpec,
     isExhausted: (children, { spec }) => isExhausted(children, spec.maxFailures),
     surplus: (children, { spec }, of) => surplusBackups(children, spec.retention ?? {}, of),
+    more: (guests, { spec }, of) =>
+      spec.retention === undefined ? {} : { retention: previewOf(guests, spec.retention, of) },
   });
 }
 
@@ -117,7 +132,11 @@ async function look<S extends AnySchedule, C extends Child>(
     }
     const next = nextTick(cron, zone, now);
     if (next === undefined) return say(pass, stalled('ScheduleInvalid', 'there is no such day'), {});
-    const times = { ...(tick === undefined ? {} : { lastTick: iso(tick) }), nextTick: iso(next) };
+    const times = {
+      ...(tick === undefined ? {} : { lastTick: iso(tick) }),
+      nextTick: iso(next),
+      ...rules.more?.(guestsOf(pass, sources), object, { zone, next }),
+    };
     const state = tired.size === 0 ? done : stalled('TooManyFailures', tooManyFailures(tired));
     return { ...say(pass, state, times), outcome: waiting('Scheduled', '', next - now) };
   } catch (error) {
@@ -127,11 +146,7 @@ async function look<S extends AnySchedule, C extends Child>(
   }
 }
 
-function say<S extends AnySchedule>(
-  { object, now }: Pass<S>,
-  outcome: Outcome,
-  times: { lastTick?: string; nextTick?: string },
-): PassResult<S> {
+function say<S extends AnySchedule>({ object, now }: Pass<S>, outcome: Outcome, times: Told): PassResult<S> {
   const { generation } = object.metadata;
   const status: S['status'] = {
     ...object.status,
@@ -170,18 +185,28 @@ async function makeAll<S extends AnySchedule, C extends Child>(
 }
 
 async function prune<S extends AnySchedule, C extends Child>(
-  { object, key, client, signal }: Pass<S>,
-  { children: known }: ScheduleSources<S, C>,
+  pass: Pass<S>,
+  sources: ScheduleSources<S, C>,
   { child: kind, surplus: surplusOf }: Rules<S, C>,
   zone: Intl.DateTimeFormat,
 ): Promise<void> {
-  const { namespace = 'default' } = object.metadata;
-  for (const [guest, children] of byGuest(known.byIndex('schedule', key))) {
-    const all = known.byIndex('guest', guest.replace('/', `/${namespace}/`));
+  const { object, client, signal } = pass;
+  for (const { children, all } of guestsOf(pass, sources)) {
     for (const { metadata } of surplusOf(children, object, { zone, all })) {
       await client.delete(kind, metadata, { uid: metadata.uid, signal }).catch(unless(404, 409));
     }
   }
+}
+
+function guestsOf<S extends AnySchedule, C extends Child>(
+  { object, key }: Pass<S>,
+  { children: known }: ScheduleSources<S, C>,
+): OfGuest<C>[] {
+  const { namespace = 'default' } = object.metadata;
+  return [...byGuest(known.byIndex('schedule', key))].map(([guest, children]) => ({
+    children,
+    all: known.byIndex('guest', guest.replace('/', `/${namespace}/`)),
+  }));
 }
 
 /** Names of guests of which no more are made: `<kind>/<name>`. */

@@ -355,6 +355,24 @@ describe('a BackupSchedule', () => {
     await lab.resign();
   });
 
+  it('says what goes next, before it goes', async () => {
+    const lab = await labWithSchedule({ retention: { last: 2 } });
+    const seen: string[][] = [];
+    for (let time = 0; time < 4; time += 1) {
+      await lab.advance(10 * MINUTE);
+      await finishAll(lab, 'Succeeded');
+      await lab.advance(1_000);
+      const { retention } = lab.get(BackupSchedule, 'default/often')?.status ?? {};
+      expect(retention).toMatchObject({ kept: Math.min(2, time + 1), going: Math.min(1, time) });
+      expect(backups(lab).map(({ metadata }) => metadata.name)).not.toContain(seen.at(-1)?.[0]);
+      seen.push(retention?.next ?? []);
+      expect(backups(lab).map(({ metadata }) => metadata.name)).toEqual(
+        expect.arrayContaining(retention?.next ?? []),
+      );
+    }
+    await lab.resign();
+  });
+
   it('spreads the times at which they begin, and tells each how long it may wait', async () => {
     const lab = await labWithSchedule({ jitterSeconds: 300, windowSeconds: 3_600 });
     for (const name of ['b', 'c', 'd', 'e']) lab.api.seed(VirtualMachine, machine(name));

@@ -67,6 +67,22 @@ describe('a Btrfs pool', () => {
     expect(await pool.observe('g2-rootfs')).toMatchObject({ owner: other });
   });
 
+  it('holds a container root to its limit, which may change and be taken away', async () => {
+    const pool = await open(path);
+    await pool.create(tree, signal);
+    const write = (name: string) =>
+      must(['dd', 'if=/dev/urandom', `of=${join(rootOf(), name)}`, 'bs=1M', 'count=20', 'conv=fsync']);
+    await pool.limit?.(tree.id, undefined);
+    await pool.limit?.(tree.id, 8 * 2 ** 20);
+    await expect(write('a')).rejects.toThrow('Disk quota exceeded');
+    await pool.limit?.(tree.id, 64 * 2 ** 20);
+    await write('a');
+    await pool.limit?.(tree.id, 24 * 2 ** 20);
+    await expect(write('b')).rejects.toThrow('Disk quota exceeded');
+    await pool.limit?.(tree.id, undefined);
+    await write('b');
+  });
+
   it('removes a volume in which a container has made subvolumes', async () => {
     const pool = await open(path);
     await pool.create(tree, signal);

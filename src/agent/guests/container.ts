@@ -30,6 +30,7 @@ export function containerKind(
         pool: spec.rootfs.pool,
         kind: 'Filesystem',
         format: 'raw',
+        ...(spec.rootfs.size === undefined ? {} : { sizeBytes: parseBytes(spec.rootfs.size) }),
         ...rootSource(spec),
         reclaim: spec.rootfs.reclaimPolicy ?? 'Delete',
       },

@@ -6,6 +6,7 @@ import type {
   VolumeFacts,
   VolumeRequest,
 } from '../../drivers/storage/contract.ts';
+import { limitUnsupported } from '../../drivers/storage/refusals.ts';
 import type { Jobs } from '../jobs/beside.ts';
 import type { Ahead } from './ahead.ts';
 import type { VolumePlan } from './kind.ts';
@@ -83,7 +84,7 @@ export async function claimVolumes(deps: VolumeDeps, scope: GuestScope): Promise
 
 async function claimVolume(deps: VolumeDeps, scope: GuestScope, plan: VolumePlan): Promise<Outcome> {
   const known = scope.memory.volumes.get(plan.name);
-  if (known !== undefined && (plan.sizeBytes ?? 0) <= known.sizeBytes) return done;
+  if (known !== undefined && isLargeEnough(plan, known.sizeBytes)) return done;
   try {
     const volume = await makeVolume(deps, scope, plan);
     if (volume === undefined)
@@ -95,6 +96,11 @@ async function claimVolume(deps: VolumeDeps, scope: GuestScope, plan: VolumePlan
     if (outcome.type === 'done' || outcome.reason !== 'PoolFull') return outcome;
     return waiting('PoolFull', outcome.message, POOL_FULL_RECHECK_MS);
   }
+}
+
+/** Of a tree its size is a limit, which may become less. */
+function isLargeEnough({ kind, sizeBytes = 0 }: VolumePlan, hasBytes: number): boolean {
+  return kind === 'Disk' ? sizeBytes <= hasBytes : sizeBytes === hasBytes;
 }
 
 /** Undefined while a long creation goes on. */
@@ -117,6 +123,11 @@ async function makeVolume(
   if (grown) await pool.resize(id, plan.sizeBytes ?? 0, { running: observation.state !== 'Off' });
   if (made === undefined || grown) deps.used(plan.pool);
   const attachment = await pool.attach(id);
+  if (plan.kind === 'Filesystem') {
+    if (plan.sizeBytes !== undefined && pool.limit === undefined) throw limitUnsupported(plan.pool);
+    await pool.limit?.(id, plan.sizeBytes);
+    return { attachment, sizeBytes: plan.sizeBytes ?? 0 };
+  }
   return { attachment, sizeBytes: grown ? (plan.sizeBytes ?? 0) : volume.sizeBytes };
 }
 

@@ -52,6 +52,11 @@ const spec = object(
     image: objectName('Image of kind ContainerRootfs the root file system is made from.'),
     rootfs: object('The root file system.', {
       pool: objectName('StoragePool that holds it.'),
+      size: Type.Optional(
+        bytes(
+          'Most that it may hold, changed while it runs; needs a pool of type Btrfs. As much as the pool has when absent.',
+        ),
+      ),
       source: Type.Optional(
         object(
           'What it is made from instead of the image.',

@@ -262,6 +262,11 @@ export type StoragePool = {
   /** Grows; smaller throws ReasonedError VolumeCannotShrink (stalled). The guest is told by its hypervisor. `running`: the volume is open in a guest. */
   resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
   attach(id: string): Promise<VolumeAttachment>;
+  /**
+   * From now on a tree holds at most so many bytes; undefined: as many as fit. A guest may run in it; what a rollback or a copy has made is to be
+   * limited anew. Absent: trees of this pool cannot be limited. Throws ReasonedError VolumeMissing.
+   */
+  limit?(id: string, sizeBytes: number | undefined): Promise<void>;
   /** Removes it with its snapshots. Nothing there is no error; another owner throws VolumeOwnedByOther. */
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
   readonly snapshots: VolumeSnapshots;

@@ -92,6 +92,7 @@ export function createLab(options: LabOptions = {}) {
   const plugs: Plugs = new Map();
   const faults: SimulatedFaults = {};
   const poolFaults: SimulatedPoolFaults = {};
+  const limits = new Map<string, number | undefined>();
   let imageFault: SimulatedImageFaults = {};
   const api: { intercept?: (request: MemoryRequest) => void | Promise<void> } = {};
 
@@ -163,8 +164,8 @@ export function createLab(options: LabOptions = {}) {
       machines: crasher.wrap('machines', Object.assign(machines, { snapshots: inGuest }), acts),
       containers: crasher.wrap('containers', containers, acts),
       network: crasher.wrap('network', createFakeNetwork(plugs), ['attach', 'detach']),
-      openPool: async ({ name, path }) => {
-        const pool = await createSimulatedPool({
+      openPool: async ({ name, path, type }) => {
+        const { limit: _, ...pool } = await createSimulatedPool({
           world: host,
           config: { type: 'Simulated', name, path, totalBytes: 1e12 },
           faults: () => poolFaults,
@@ -174,7 +175,9 @@ export function createLab(options: LabOptions = {}) {
         const fills = ['begin', 'target', 'gather', 'save', 'finish', 'remove'] as const;
         const replacements = crasher.wrap('replacements', pool.replacements, ['prepare', 'swap', 'discard']);
         const archives = crasher.wrap('archives', pool.archives, fills);
-        return crasher.wrap('pool', { ...pool, snapshots, archives, replacements }, [
+        const limit = async (id: string, sizeBytes: number | undefined) => void limits.set(id, sizeBytes);
+        const limited = type === 'Btrfs' ? { limit } : {};
+        return crasher.wrap('pool', { ...pool, ...limited, snapshots, archives, replacements }, [
           'create',
           'resize',
           'remove',
@@ -314,6 +317,8 @@ export function createLab(options: LabOptions = {}) {
     disk,
     plugs,
     faults,
+    /** Most that trees in pools of type Btrfs may hold, by volume. */
+    limits,
     poolFaults: poolFaults as { full?: boolean; missing?: boolean },
     api,
     start,

@@ -59,6 +59,40 @@ describe('what a guest names and does not exist', () => {
   });
 });
 
+describe('a root file system with a size', () => {
+  const labWith = (type: 'Btrfs' | 'Directory') => {
+    const lab = createLab();
+    lab.createPool('local', { type });
+    lab.createImage('root', { kind: 'ContainerRootfs' });
+    lab.createContainer('web', { rootfs: { pool: 'local', size: '1Gi' } });
+    return lab;
+  };
+  const isReady = (lab: ReturnType<typeof createLab>) =>
+    lab.conditionOf(lab.container('web'), 'Ready')?.status === 'True';
+
+  it('is limited to it before it is started, to less while it runs, and to nothing when it is taken out', async () => {
+    const lab = labWith('Btrfs');
+    const agent = await lab.start();
+    await lab.until('it runs', () => isReady(lab));
+    const limit = () => lab.limits.get(`${lab.idOf('Container', 'web')}-rootfs`);
+    expect(limit()).toBe(2 ** 30);
+    await lab.edit(Container, 'web', { rootfs: { size: '512Mi' } });
+    await lab.until('it is less', () => limit() === 2 ** 29);
+    await lab.edit(Container, 'web', { rootfs: { size: null } });
+    await lab.until('it is none', () => limit() === undefined);
+    await agent.stop();
+  });
+
+  it('is not started from a pool that cannot hold it to that', async () => {
+    const lab = labWith('Directory');
+    const agent = await lab.start();
+    const reason = () => lab.conditionOf(lab.container('web'), 'Ready')?.reason;
+    await lab.until('it says so', () => reason() === 'LimitUnsupported');
+    expect(lab.lives('containers')).toEqual([]);
+    await agent.stop();
+  });
+});
+
 describe('what the host does not allow', () => {
   it('is named with the line to add', async () => {
     const lab = createLab();

@@ -82,6 +82,7 @@ export async function openPool(
     },
     resize: volumes.resize,
     attach: volumes.attach,
+    ...(room.ground.limit === undefined ? {} : { limit: volumes.limit }),
     remove: async (id, owner) => {
       await volumes.remove(id, owner);
       await room.removeTree(room.layout.preparedFor(id));

@@ -31,6 +31,7 @@ export type Volumes = {
   records(): Promise<{ volumes: VolumeRecord[]; damaged: string[] }>;
   create(request: VolumeRequest, signal: AbortSignal, permitted?: Promise<unknown>): Promise<VolumeRecord>;
   resize(id: string, sizeBytes: number, options: { running: boolean }): Promise<void>;
+  limit(id: string, sizeBytes: number | undefined): Promise<void>;
   attach(id: string): Promise<VolumeAttachment>;
   remove(id: string, owner: { guestUuid: string }): Promise<void>;
   send(id: string, stream: Duplex, options: CopyOptions): Promise<void>;
@@ -135,6 +136,12 @@ export function createVolumes(
         if (!running || volume.format === 'raw') await finishGrowing(room, growing);
       }),
     attach,
+    limit: (id, sizeBytes) =>
+      room.lock(id, async () => {
+        await finishRollback(room, keeper, id);
+        await needed(id);
+        await room.ground.limit?.(room.layout.volume(id), sizeBytes);
+      }),
     send: async (id, stream, options) => {
       // Looks whether it is there and has its size; its guest may run meanwhile, so no lock is kept.
       await attach(id);

@@ -117,6 +117,7 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
         if (sizeBytes > volume.sizeBytes) await change(() => state.volumes.set(id, { ...volume, sizeBytes }));
       }),
     attach: async (id) => attachment(config.path, needed(id)),
+    limit: async (id) => void needed(id),
     remove: (id, owner) =>
       lock(id, async () => {
         const volume = state.volumes.get(id);

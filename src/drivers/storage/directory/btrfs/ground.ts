@@ -33,6 +33,19 @@ export function btrfsGround(tools: Tools, { files }: World): Ground {
       if ((await files.stat(path)) !== undefined)
         await tools.run(['rm', '-rf', '--one-file-system', '--', path]);
     },
+    limit: async (path, sizeBytes) => {
+      const limit = (value: string) => tools.run(['btrfs', 'qgroup', 'limit', value, path]);
+      if (sizeBytes !== undefined) {
+        // Counts for the whole file system, which is why nobody has it who did not ask for it.
+        await tools.run(['btrfs', 'quota', 'enable', path]);
+        await limit(String(sizeBytes));
+        return;
+      }
+      await limit('none').catch((error: unknown) => {
+        const isWithout = error instanceof ReasonedError && /quota not enabled/.test(error.message);
+        if (!isWithout) throw error;
+      });
+    },
     keeper: createSubvolumeKeeper,
   };
 }

@@ -132,6 +132,15 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 192 * MIB });
     });
 
+    it('limits a tree where it can, as often as it is told to, and says when there is none', async () => {
+      if (pool.limit === undefined) return;
+      const tree: VolumeRequest = { id: 'g3-rootfs', owner: anna, kind: 'Filesystem', format: 'raw' };
+      await pool.create(tree, signal);
+      for (const bytes of [96 * MIB, 96 * MIB, 64 * MIB, undefined, undefined])
+        await pool.limit(tree.id, bytes);
+      expect((await reasonOf(pool.limit('g9-rootfs', 96 * MIB))).reason).toBe('VolumeMissing');
+    });
+
     it('copies an image into a disk that is larger than it', async () => {
       const image = await publish('base', 'Disk');
       expect(image).toMatchObject({ name: 'base', kind: 'Disk', sourceHash: 'hash-1' });

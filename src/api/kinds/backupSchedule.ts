@@ -1,10 +1,13 @@
 /** BackupSchedule: Backups of guests at regular times, of which some are kept for longer than others. */
-import { atomicList, bytes, integer, object, objectName, oneOf, type Static, Type } from '../fields.ts';
+import { atomicList, bytes, integer, object, objectName, oneOf, type Static, Type, text } from '../fields.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 import { scheduleColumns, scheduleFields, scheduleStatusFields } from '../schedule.ts';
 
 const many = (description: string) => Type.Optional(integer(description, 1, 1_000));
+
+const timeOfDay = (description: string) =>
+  text(`${description} Hours and minutes, such as 22:30.`, 5, { pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$' });
 
 const spec = object('When, of which guests, and which are kept.', {
   ...scheduleFields,
@@ -16,6 +19,15 @@ const spec = object('When, of which guests, and which are kept.', {
   fullEvery: Type.Optional(integer('As in Backup. What others that are kept need is kept too.', 1, 100)),
   jitterSeconds: Type.Optional(
     integer('Backups of one time begin at times of their own within so many seconds.', 1, 86_400),
+  ),
+  window: Type.Optional(
+    object(
+      'Backups begin only at this time of day in the time zone: those of times outside of it when it opens, and none once it has closed.',
+      {
+        from: timeOfDay('When it opens.'),
+        to: timeOfDay('When it closes; earlier than from: the next day.'),
+      },
+    ),
   ),
   windowSeconds: Type.Optional(
     integer(

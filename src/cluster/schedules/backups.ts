@@ -3,13 +3,16 @@ import { createHash } from 'node:crypto';
 import type { Backup, BackupSpec } from '../../api/kinds/backup.ts';
 import type { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import type { Stored } from '../../api/meta.ts';
+import { nextTick, parseCron, zoneNamed } from './cron.ts';
 import { tickOf } from './plan.ts';
 
 /** `tick`: ms since the epoch. */
 export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'], tick: number): BackupSpec {
   const { pool, mode, compression, encryption, bandwidth, fullEvery, jitterSeconds, windowSeconds } = spec;
-  const late =
-    jitterSeconds === undefined ? 0 : lateness(`${guest.kind}/${guest.name}/${tick}`, jitterSeconds);
+  const lateMs =
+    jitterSeconds === undefined ? 0 : 1_000 * lateness(`${guest.kind}/${guest.name}/${tick}`, jitterSeconds);
+  const { at, leftSeconds } = withinWindow(spec, tick, lateMs);
+  const deadline = Math.min(windowSeconds ?? leftSeconds, leftSeconds);
   return {
     guest,
     pool,
@@ -18,9 +21,29 @@ export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'],
     ...(encryption === undefined ? {} : { encryption }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(fullEvery === undefined ? {} : { fullEvery }),
-    ...(late === 0 ? {} : { notBefore: `${new Date(tick + late * 1_000).toISOString().slice(0, 19)}Z` }),
-    ...(windowSeconds === undefined ? {} : { startDeadlineSeconds: windowSeconds }),
+    ...(at === tick ? {} : { notBefore: `${new Date(at).toISOString().slice(0, 19)}Z` }),
+    ...(deadline === Number.POSITIVE_INFINITY ? {} : { startDeadlineSeconds: deadline }),
   };
+}
+
+/** When a backup of this time begins, ms since the epoch, and how long the window is open from then on. */
+function withinWindow(
+  { window, timeZone }: BackupSchedule['spec'],
+  tick: number,
+  lateMs: number,
+): { at: number; leftSeconds: number } {
+  const open = { at: tick + lateMs, leftSeconds: Number.POSITIVE_INFINITY };
+  if (window === undefined) return open;
+  const zone = zoneNamed(timeZone ?? 'UTC');
+  const next = (time: string, after: number) => {
+    const [hour, minute] = time.split(':').map(Number);
+    return nextTick(parseCron(`${minute} ${hour} * * *`), zone, after) ?? after;
+  };
+  // It is open when it closes before it opens again.
+  const [closes, opens] = [next(window.to, open.at), next(window.from, open.at)];
+  const at = closes <= opens ? open.at : opens + lateMs;
+  const leftSeconds = Math.floor((next(window.to, at) - at) / 1_000);
+  return { at, leftSeconds: Math.max(1, Math.min(leftSeconds, 86_400)) };
 }
 
 /** Seconds, the same for whoever asks: a new leader makes what the old one would have made. */

@@ -48,14 +48,16 @@ function promised({ spec, metadata }: Stored<BackupSchedule>, now: number): Prom
   try {
     const cron = parseCron(spec.schedule);
     const zone = zoneNamed(spec.timeZone ?? 'UTC');
-    const until = now - GRACE_MS;
+    // What has a window waits for it, a day at most.
+    const graceMs = spec.window === undefined ? GRACE_MS : GRACE_MS + DAY_MS;
+    const until = now - graceMs;
     let last: number | undefined;
     for (const ms of STRETCHES_MS) last ??= latestTick(cron, zone, { after: until - ms, until });
     const born = Date.parse(metadata.creationTimestamp ?? '');
     const next = nextTick(cron, zone, until);
     return {
       due: last !== undefined && last >= born ? last : undefined,
-      changesAt: next === undefined ? undefined : next + GRACE_MS,
+      changesAt: next === undefined ? undefined : next + graceMs,
     };
   } catch {
     // What is wrong with it is said in its own status.

@@ -8,6 +8,7 @@ import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
+import { backupSpec } from '../../../src/cluster/schedules/backups.ts';
 import { nextTick, parseCron, zoneNamed } from '../../../src/cluster/schedules/cron.ts';
 import { pruned, type Retention } from '../../../src/cluster/schedules/retention.ts';
 import { host, machine } from './builders.ts';
@@ -254,6 +255,34 @@ describe('of backups a schedule', () => {
   });
 });
 
+describe('the window of a BackupSchedule', () => {
+  const guest = { kind: 'VirtualMachine', name: 'a' } as const;
+  const at = (time: string, spec: Partial<BackupScheduleSpec> = {}) => {
+    const window = { from: '22:00', to: '06:00' };
+    const schedule = {
+      spec: { schedule: '0 * * * *', pool: 'p', timeZone: 'Europe/Berlin', window, ...spec },
+    };
+    const { notBefore, startDeadlineSeconds } = backupSpec(
+      schedule as BackupSchedule,
+      guest,
+      Date.parse(time),
+    );
+    return [notBefore, startDeadlineSeconds];
+  };
+
+  it('has backups of other times begin when it opens, and none when it has closed', () => {
+    expect(at('2026-01-10T23:00:00Z')).toEqual([undefined, 6 * 3_600]);
+    expect(at('2026-01-10T12:00:00Z')).toEqual(['2026-01-10T21:00:00Z', 8 * 3_600]);
+    expect(at('2026-01-10T05:00:00Z')).toEqual(['2026-01-10T21:00:00Z', 8 * 3_600]);
+    expect(at('2026-01-10T04:59:00Z', { windowSeconds: 600 })).toEqual([undefined, 60]);
+    expect(at('2026-01-10T23:00:00Z', { windowSeconds: 600 })).toEqual([undefined, 600]);
+  });
+
+  it('is an hour shorter when clocks go forward in it', () => {
+    expect(at('2026-03-28T21:00:00Z')).toEqual([undefined, 7 * 3_600]);
+  });
+});
+
 describe('a BackupSchedule', () => {
   const backups = (lab: Lab) => lab.api.state.list(Backup) as Stored<Backup>[];
   const finishAll = async (lab: Lab, phase: 'Succeeded' | 'Failed') => {
@@ -324,34 +353,32 @@ describe('a BackupSchedule', () => {
 
   it('keeps what those need that it keeps, and what another needs that somebody made by hand', async () => {
     const lab = await labWithSchedule({ retention: { last: 1 }, fullEvery: 3 });
-    const chain: string[] = [];
-    const make = async () => {
+    const make = async (...needs: string[]) => {
       await lab.advance(10 * MINUTE);
       const made = backups(lab).find(({ status }) => status?.completedAt === undefined);
       if (made === undefined) throw new Error('none was made');
       const archive = `backup-${made.metadata.uid}`;
-      const needs = chain.slice(0, chain.length % 3).toReversed();
-      const status = { archive, ...(chain.length % 3 === 0 ? {} : { needs }) };
+      const status = { archive, ...(needs.length === 0 ? {} : { needs }) };
       await lab.api.mergePatch(Backup, made.metadata, { status }, { subresource: 'status' });
       await finishAll(lab, 'Succeeded');
       await lab.advance(1_000);
-      chain.push(archive);
+      return archive;
     };
-    const left = () => backups(lab).map(({ status }) => chain.indexOf(status?.archive ?? ''));
-    for (let time = 0; time < 3; time += 1) await make();
-    expect(left()).toEqual([0, 1, 2]);
-    await make();
-    expect(left()).toEqual([3]);
+    const left = () => backups(lab).map(({ status }) => status?.archive);
+    const first = await make();
+    const second = await make(first);
+    const third = await make(second, first);
+    expect(left()).toEqual([first, second, third]);
+    const full = await make();
+    expect(left()).toEqual([full]);
     lab.api.seed(Backup, {
-      apiVersion: 'vireo.dev/v1alpha1',
-      kind: 'Backup',
+      ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'Backup' },
       metadata: { name: 'by-hand', namespace: 'default' },
       spec: { guest: { kind: 'VirtualMachine', name: 'a' }, pool: 'backups' },
-      status: { phase: 'Succeeded', archive: 'backup-by-hand', needs: [chain[3] ?? ''] },
+      status: { phase: 'Succeeded', archive: 'backup-by-hand', needs: [full] },
     } as Backup);
-    chain.splice(0, 4, ...['', '', '']);
-    await make();
-    expect(backups(lab)).toHaveLength(3);
+    const last = await make();
+    expect(left().toSorted()).toEqual([full, 'backup-by-hand', last].toSorted());
     await lab.resign();
   });
 

@@ -222,6 +222,12 @@ export const guestStatusFields = {
 };
 
 export type RunStrategy = Static<typeof runStrategy>;
+
+/** What the guest's run strategy comes to: while high availability is Disabled for it, it stays off. */
+export function strategyOf({ runStrategy, ha }: Pick<GuestSpec, 'runStrategy' | 'ha'>): RunStrategy {
+  return ha?.mode === 'Disabled' ? 'Halted' : (runStrategy ?? 'Always');
+}
+
 export type GuestPhase = Static<typeof guestPhase>;
 const guestSpec = object('', guestSpecFields);
 const guestStatus = object('', guestStatusFields);

@@ -43,8 +43,8 @@ export const guestHa = object(
   {
     mode: Type.Optional(
       oneOf(
-        ['Protected', 'Ignored'],
-        'Protected: killed by a host that cannot be heard, and started elsewhere once that is proven. Ignored: left alone.',
+        ['Protected', 'Disabled', 'Ignored'],
+        'Protected: killed by a host that cannot be heard, and started elsewhere once that is proven. Disabled: stopped in order, whatever runStrategy says, and left off where it is; the way out of Error. Ignored: left alone, running or not.',
         'Protected',
       ),
     ),
@@ -62,8 +62,8 @@ export const guestHa = object(
  */
 export const guestHaStatus = object('What high availability makes of the guest.', {
   state: oneOf(
-    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Error'],
-    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen. Error: it does not start; it is tried again after it was Halted, or Ignored, for a moment.',
+    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Error', 'Disabled'],
+    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen. Error: it does not start; it is tried again after it was Disabled, or Halted, for a moment.',
   ),
   epoch: Type.Integer({
     description: 'Of the placement that this is about; another one was made by somebody else since.',

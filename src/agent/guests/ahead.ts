@@ -2,6 +2,7 @@
  * The volumes of a guest that is new here and is to run are made while its object is being claimed and the guest written down: hidden, and
  * shown only once this host and the cluster know of it. Whatever stands in the way is met again, and told, when the volumes are claimed.
  */
+import { strategyOf } from '../../api/guest.ts';
 import { checkAllowList } from './admit.ts';
 import type { GuestObject } from './kind.ts';
 import { isStoppedForMaintenance } from './maintenance.ts';
@@ -73,6 +74,6 @@ export async function beginAhead<T extends GuestObject, Request, Hardware>(
 function startsNow<T extends GuestObject, Request, Hardware>(scope: Scope<T, Request, Hardware>): boolean {
   const { object, observation, admission } = scope;
   if (isStoppedForMaintenance(scope)) return false;
-  const wanted = wantedPower(object.spec.runStrategy ?? 'Always', {});
+  const wanted = wantedPower(strategyOf(object.spec), {});
   return wanted === 'On' && observation.state === 'Off' && admission.type === 'Ready';
 }

@@ -1,5 +1,5 @@
 /** The status of a guest: one pure function over what a pass found. What others wrote into it is kept. */
-import type { GuestStatus } from '../../api/guest.ts';
+import { type GuestStatus, strategyOf } from '../../api/guest.ts';
 import type { Condition } from '../../api/meta.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { PendingChange } from '../../drivers/hypervisor/contract.ts';
@@ -40,7 +40,7 @@ export function guestStatus<T extends GuestObject, Request, Hardware>(
   const before: GuestStatus = object.status ?? {};
   const pending = pendingChanges(scope);
   const verdict = judgeGuest(scope, {
-    strategy: object.spec.runStrategy ?? 'Always',
+    strategy: strategyOf(object.spec),
     deleting: object.metadata.deletionTimestamp !== undefined,
     notReadySince: notReadySince(before),
     now,

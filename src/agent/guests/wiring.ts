@@ -1,6 +1,8 @@
 /** Gives each step of a guest the few functions it depends on, out of everything the agent has. */
+
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { ConfigMap } from '../../api/core.ts';
+import { strategyOf } from '../../api/guest.ts';
 import { guardKey } from '../../api/keeperLease.ts';
 import { keyOf } from '../../api/meta.ts';
 import { backoffDelay } from '../../base/backoff.ts';
@@ -140,7 +142,7 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
   const { kind, object, handle } = scope;
   const { spec } = object;
   return {
-    strategy: spec.runStrategy ?? 'Always',
+    strategy: strategyOf(spec),
     held: isStoppedForMaintenance(scope),
     restartToken: spec.restartToken,
     shutdown: {

@@ -3,7 +3,7 @@
  * controller acts on) and then followed to its end: after a crash at any line the record says whether it was accepted.
  */
 
-import type { GuestSpec } from '../../api/guest.ts';
+import { type GuestSpec, strategyOf } from '../../api/guest.ts';
 import { startedStamp } from '../../api/job.ts';
 import { Operation } from '../../api/kinds/operation.ts';
 import type { Informer } from '../../client/contract.ts';
@@ -69,7 +69,7 @@ async function factsOf(options: OperationOptions, { object, now }: Pass<Operatio
       guest === undefined
         ? undefined
         : {
-            strategy: guest.spec.runStrategy ?? 'Always',
+            strategy: strategyOf(guest.spec),
             deleting: guest.metadata.deletionTimestamp !== undefined,
           },
     run: record?.run,

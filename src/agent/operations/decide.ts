@@ -72,7 +72,11 @@ function byStrategy({ operation }: OperationFacts, strategy: RunStrategy, isOff:
 }
 
 function halted(): OperationDecision {
-  return jobEnd('Failed', 'RunStrategyHalted', 'runStrategy Halted keeps the guest off: change it first');
+  return jobEnd(
+    'Failed',
+    'RunStrategyHalted',
+    'runStrategy Halted, or ha.mode Disabled, keeps the guest off: change it first',
+  );
 }
 
 function decideAccepted(

@@ -5,6 +5,7 @@ import type { GuestMaintenance } from '../../api/maintenance.ts';
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { demandOf, isMachine, nameOf, type StoredGuest } from '../guests.ts';
+import { isToRun } from '../recovery/guestViews.ts';
 
 export type GuestFacts = {
   guest: StoredGuest;
@@ -56,18 +57,4 @@ function mayRun(guest: StoredGuest, host: Stored<Host> | undefined): boolean {
     (one) => one.kind === kind && one.namespace === namespace && one.name === name,
   );
   return listed?.running ?? findCondition(guest.status?.conditions, 'Running')?.status === 'True';
-}
-
-function isToRun({ spec, status, metadata }: StoredGuest): boolean {
-  if (metadata.deletionTimestamp !== undefined) return false;
-  switch (spec.runStrategy ?? 'Always') {
-    case 'Halted':
-      return false;
-    case 'Manual':
-      return status?.runRequest?.action === 'Start';
-    case 'RerunOnFailure':
-      return status?.runRequest?.action !== 'Stop';
-    default:
-      return true;
-  }
 }

@@ -1,5 +1,6 @@
 /** What wakes a host in maintenance: its guests, their moves, and other hosts that may take them now. */
 
+import { strategyOf } from '../../api/guest.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Migration } from '../../api/kinds/migration.ts';
 import type { Informer } from '../../client/contract.ts';
@@ -57,7 +58,7 @@ function concerned(guest: Guest | undefined, hosts: Informer<Host>): string[] {
 
 function view({ spec, status, metadata }: Guest): string {
   return JSON.stringify([
-    spec.runStrategy,
+    strategyOf(spec),
     metadata.deletionTimestamp,
     status?.placement,
     status?.maintenance,

@@ -1,6 +1,7 @@
 /**
  * Gives an Operation the host that executes it, and ends those that no host can execute. What happens to the guest is the agent's work.
  */
+import { strategyOf } from '../../api/guest.ts';
 import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import { Operation } from '../../api/kinds/operation.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
@@ -55,11 +56,11 @@ function decideOperation(
     case 'Restart':
       return jobEnd('Failed', 'NotRunning', 'the guest does not run: use Start');
     case 'Start':
-      return guest.spec.runStrategy === 'Halted'
+      return strategyOf(guest.spec) === 'Halted'
         ? jobEnd(
             'Failed',
             'RunStrategyHalted',
-            'the runStrategy of the guest is Halted: change it to start the guest',
+            'the runStrategy of the guest is Halted, or its ha.mode Disabled: change it to start the guest',
           )
         : wait('WaitingForPlacement', 'the guest has no host yet');
   }

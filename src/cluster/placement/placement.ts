@@ -3,7 +3,7 @@
  * one. Once placed, a guest is its agent's; this controller does not touch it again.
  */
 import { GUEST_FINALIZER, STARTED_ANNOTATION } from '../../api/cluster.ts';
-import type { GuestStatus } from '../../api/guest.ts';
+import { type GuestStatus, strategyOf } from '../../api/guest.ts';
 import { guestUuid } from '../../api/identity.ts';
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { HAGroup } from '../../api/kinds/haGroup.ts';
@@ -194,8 +194,9 @@ async function finalize<T extends Guest>(
 }
 
 function wantsToRun(guest: Guest, { operations }: PlacementSources): boolean {
-  if (guest.spec.runStrategy === 'Halted') return false;
-  if (guest.spec.runStrategy !== 'Manual') return true;
+  const strategy = strategyOf(guest.spec);
+  if (strategy === 'Halted') return false;
+  if (strategy !== 'Manual') return true;
   return operations
     .byIndex('guest', guestKey(guest))
     .some((operation) => operation.spec.action === 'Start' && operation.status?.completedAt === undefined);

@@ -3,7 +3,7 @@
  * is needed: the host knows what it runs. A host that fell silent before it was told is judged as one that was. Pure.
  */
 import type { StoredGuest } from '../guests.ts';
-import { type GuestRecord, type HostView, isSameLife, type View } from '../ha/model.ts';
+import { type GuestRecord, type HostView, isSameLife, type Placement, type View } from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
 import { isDeadBy } from './evidence.ts';
 import { guestId, guestView, isToRun } from './guestViews.ts';
@@ -39,11 +39,19 @@ export function admit(
     : undefined;
 }
 
-/** A guest that does not start is told nothing, until it is not to run any more; one that does run, against all odds, is watched again. */
-function outOfError(guest: StoredGuest, host: HostView, told: GuestRecord): GuestRecord | undefined {
+/**
+ * A guest that does not start is told nothing, until it is not to run any more: then what its host counted is over, by a new epoch. One that does
+ * run, against all odds, is watched again.
+ */
+function outOfError(
+  guest: StoredGuest,
+  host: HostView,
+  { state, placement }: GuestRecord & { placement: Placement },
+): GuestRecord | undefined {
   const isRunning =
     host.reported.get(guestId(guest))?.state === 'Running' && isSameLife(host.reportedIn, host.record.life);
-  return isRunning || told.state === 'Stopped' ? told : undefined;
+  if (isRunning) return { state, placement };
+  return state === 'Stopped' ? { state, placement: { ...placement, epoch: placement.epoch + 1 } } : undefined;
 }
 
 /**

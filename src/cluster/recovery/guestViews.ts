@@ -1,4 +1,5 @@
 /** Guests as the engine sees them: which are watched, whether they are to run, what is stored of them. Pure. */
+import { strategyOf } from '../../api/guest.ts';
 import { isProtected } from '../../api/ha.ts';
 import { demandOf, nameOf, type StoredGuest } from '../guests.ts';
 import type { GuestView } from '../ha/model.ts';
@@ -28,7 +29,7 @@ export function isToRun(guest: StoredGuest): boolean {
   if (isDeleted(guest)) return false;
   const { spec, status } = guest;
   const request = status?.runRequest?.action;
-  const strategy = spec.runStrategy ?? 'Always';
+  const strategy = strategyOf(spec);
   switch (strategy) {
     case 'Always':
       return true;
@@ -65,7 +66,11 @@ function viewOf(guest: StoredGuest): GuestView | undefined {
     uid: guest.metadata.uid,
     version: guest.metadata.resourceVersion,
     record,
-    wanted: isToRun(guest) ? 'Started' : 'Stopped',
+    wanted: isToRun(guest)
+      ? 'Started'
+      : isGoing || guest.spec.ha?.mode !== 'Disabled'
+        ? 'Stopped'
+        : 'Disabled',
     ...(group === undefined || isGoing ? {} : { group }),
     // Its host starts it again for as long as it lives.
     ...{ maxRestart: Number.POSITIVE_INFINITY, maxRelocate: 0, failback: false },

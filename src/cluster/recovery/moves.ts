@@ -91,7 +91,7 @@ export async function moveGuests(
         return true;
       case 'GiveUp': {
         const { host = '', epoch = 0 } = record.placement ?? {};
-        const reason = `StartFailed: on ${explainAttempts(plan.attempts)}: see what its hosts say, then set runStrategy to Halted and back`;
+        const reason = `StartFailed: on ${explainAttempts(plan.attempts)}: see what its hosts say, then set spec.ha.mode to Disabled and back`;
         // Without the life of its host in the placement no start passes the gate there any more.
         const placement = { host, epoch, ...NO_LIFE };
         const error = { state: 'Error', placement, attempts: plan.attempts, reason } as const;

@@ -1,4 +1,5 @@
 /** Gathers what the source decides from: its record, what stands here, how far the transfer is, where the guest belongs. */
+import { strategyOf } from '../../../api/guest.ts';
 import { isOver, type Migration } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
 import type { TransferProgress } from '../../../drivers/hypervisor/contract.ts';
@@ -181,7 +182,7 @@ function wantedOff(
   if (found.metadata.deletionTimestamp !== undefined) {
     return { reason: 'GuestDeleted', message: 'the guest is being deleted' };
   }
-  if (move?.type === 'Live' && wantedPower(found.spec.runStrategy ?? 'Always', record.run) === 'Off') {
+  if (move?.type === 'Live' && wantedPower(strategyOf(found.spec), record.run) === 'Off') {
     return { reason: 'StopRequested', message: 'the guest is to be off' };
   }
   return undefined;

@@ -1,5 +1,7 @@
 /** Gathers what the target decides from. Where the guest belongs is always asked of the API itself: passes of the target are few. */
+
 import { MIGRATION_FINALIZERS } from '../../../api/cluster.ts';
+import { strategyOf } from '../../../api/guest.ts';
 import { Host } from '../../../api/kinds/host.ts';
 import { isOver } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
@@ -109,7 +111,7 @@ function settlingOf(
   if (state === 'Running' && run.live !== undefined) return 'Settled';
   if (state !== 'Off') return 'Starting';
   if (run.failure !== undefined) return 'StartFailed';
-  const isWantedOn = wantedPower(found?.spec.runStrategy ?? 'Always', run) === 'On' || run.restart === true;
+  const isWantedOn = wantedPower(strategyOf(found?.spec ?? {}), run) === 'On' || run.restart === true;
   return isWantedOn || run.live !== undefined ? 'Starting' : 'Settled';
 }
 

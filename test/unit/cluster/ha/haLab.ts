@@ -9,6 +9,7 @@ import {
   SYSTEM_NAMESPACE,
 } from '../../../../src/api/cluster.ts';
 import { Lease } from '../../../../src/api/core.ts';
+import { strategyOf } from '../../../../src/api/guest.ts';
 import { isProtected } from '../../../../src/api/ha.ts';
 import { DEFAULT_HA_TIMINGS } from '../../../../src/api/haTimings.ts';
 import { writeStatement } from '../../../../src/api/keeperLease.ts';
@@ -158,7 +159,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     const startable = mine.filter(
       (guest) =>
         isMine(guest) &&
-        guest.spec.runStrategy === 'Always' &&
+        strategyOf(guest.spec) === 'Always' &&
         guest.metadata.deletionTimestamp === undefined,
     );
     const guarded = startable
@@ -168,7 +169,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     const placed = new Set(mine.map(({ metadata }) => metadata.name));
     for (const name of one.running.keys()) if (!placed.has(name)) one.running.delete(name);
     for (const guest of mine)
-      if (guest.spec.runStrategy === 'Halted') one.running.delete(guest.metadata.name);
+      if (strategyOf(guest.spec) === 'Halted') one.running.delete(guest.metadata.name);
     for (const guest of startable) {
       const { metadata, status } = guest;
       const hosts = failsOn.get(metadata.name);

@@ -63,6 +63,32 @@ describe('a guest that does not start', () => {
     await lab.resign();
   });
 
+  it('is tried again after it was disabled, which stops it and leaves it where it is when its host is lost', async () => {
+    const lab = await cluster({ maxRelocate: 0 }, { failsOn: ['a'] });
+    await lab.until('it is in Error', () => ha(lab)?.state === 'Error');
+    const mode = (value: string) =>
+      lab.api.mergePatch(VirtualMachine, REF, { spec: { ha: { mode: value } } });
+    await mode('Disabled');
+    await lab.until('it is disabled', () => ha(lab)?.state === 'Disabled');
+    lab.failsOn.set('db', new Set());
+    await mode('Protected');
+    await lab.until('it runs', () => lab.whereRuns('db').includes('a') && ha(lab)?.state === 'Started');
+    await mode('Disabled');
+    await lab.until('it is stopped', () => ha(lab)?.state === 'Disabled');
+    expect(lab.whereRuns('db')).toEqual([]);
+    lab.powerOff('a');
+    await lab.advance(60_000);
+    expect([ha(lab)?.state, lab.guest('db').status?.placement?.host, lab.switched]).toEqual([
+      'Disabled',
+      'a',
+      [],
+    ]);
+    await mode('Protected');
+    await lab.advance(5_000);
+    expect(lab.guest('db').status?.placement?.host).toBe('a');
+    await lab.resign();
+  });
+
   it('and has nowhere else to go is tried where it is for as many rounds', async () => {
     const group = { hosts: [{ name: 'a' }], restricted: true, maxRestart: 1, maxRelocate: 2 };
     const lab = await cluster({ group: 'g' }, { group, failsOn: ['a'] });

@@ -98,9 +98,9 @@ function decideOff({ strategy, restartToken, run, now }: PowerFacts): PowerDecis
     const leftMs = (run.failure?.retryAt ?? 0) - now;
     return leftMs > 0 ? { type: 'backOff', afterMs: leftMs } : { type: 'start' };
   }
-  return restartToken !== undefined && restartToken !== run.restartedFor
-    ? { type: 'noteToken' }
-    : { type: 'rest' };
+  if (restartToken !== undefined && restartToken !== run.restartedFor) return { type: 'noteToken' };
+  // Whoever has it stay off looks into why it did not start: it is tried anew after that.
+  return wanted === 'Off' && run.failure !== undefined ? { type: 'held' } : { type: 'rest' };
 }
 
 /** A start was interrupted before the guest's first instruction: finish it or take it back. */

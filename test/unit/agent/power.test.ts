@@ -187,6 +187,13 @@ describe('failures', () => {
     expect(decide('Always', again, up, { now: NOW + HELD_AFTER_MS })).toEqual({ type: 'held' });
   });
 
+  it('are forgotten when somebody has the guest stay off', () => {
+    const run = failRun(beginRun({}, undefined, NOW), { reason: 'x', message: 'y' }, NOW, slowly);
+    expect(decide('Always', run, off)).toMatchObject({ type: 'backOff' });
+    expect(decide('Halted', run, off)).toEqual({ type: 'held' });
+    expect(decide('Halted', {}, off)).toEqual({ type: 'rest' });
+  });
+
   it('count a guest under Always that powers itself off right after each start', () => {
     const run = endRun(beginRun({}, undefined, NOW), 'PoweredOff', 'Always', NOW + 1_000, slowly);
     expect(run.failure?.count).toBe(1);

@@ -49,19 +49,17 @@ function renamed(served: Served, object: KubeObject): KubeObject {
 
 /** The JSON of the object as clients get it. */
 export function wireForm(served: Served, stored: Stored): Buffer {
-  if (stored.modRevision <= served.staleUpTo) return Buffer.from(printJson(decode(served, stored)));
-  const { head, rest } = splice(served, stored);
-  return Buffer.concat([Buffer.from(head), rest]);
+  return Buffer.concat(wirePieces(served, stored));
 }
 
-/** The same in two pieces; only for values whose stored form is the served one. */
-function splice(served: Served, { value, modRevision }: Stored): { head: string; rest: Buffer } {
+/** The same in pieces, the large one of which is the store's own memory: nothing may change it. */
+export function wirePieces(served: Served, stored: Stored): Buffer[] {
+  const { value, modRevision } = stored;
+  if (modRevision <= served.staleUpTo) return [Buffer.from(printJson(decode(served, stored)))];
   const bytes = bufferOf(value);
   const { apiVersion, resource } = served;
-  return {
-    head: `{"apiVersion":"${apiVersion}","kind":"${resource.kind}","metadata":{"resourceVersion":"${modRevision}",`,
-    rest: bytes.subarray(bytes.indexOf(metadataStart) + metadataStart.length),
-  };
+  const head = `{"apiVersion":"${apiVersion}","kind":"${resource.kind}","metadata":{"resourceVersion":"${modRevision}",`;
+  return [Buffer.from(head), bytes.subarray(bytes.indexOf(metadataStart) + metadataStart.length)];
 }
 
 /** A view of the same memory with Buffer's methods. */

@@ -3,7 +3,7 @@ import { parseWide, printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Pace } from '../fairness/pace.ts';
-import { decode, wireForm } from '../registry/codec.ts';
+import { decode, wirePieces } from '../registry/codec.ts';
 import { badRequest, failure } from '../status.ts';
 import { type ListMeta, partialOf, rowOf } from '../table/table.ts';
 import type { Exchange, Sink } from '../wire/exchange.ts';
@@ -15,11 +15,11 @@ export type Pages = AsyncGenerator<readonly Entry[], ListMeta>;
 /** What is gathered before it is sent; an answer below it is sent whole. */
 const chunkBytes = 64 * 1024;
 
-/** A list's fields before its members, the name of these, and how each of them is written as JSON. */
+/** A list's fields before its members, the name of these, and how each of them is written as JSON, in pieces. */
 type Frame = {
   head: (metadata: ListMeta) => Record<string, unknown>;
   members: 'items' | 'rows';
-  member: (entry: Entry) => Uint8Array | string;
+  member: (entry: Entry) => Uint8Array[];
 };
 
 function frameOf(served: Served, form: Form): Frame {
@@ -29,7 +29,7 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) => ({ kind: served.resource.listKind, apiVersion: served.apiVersion, metadata }),
         members: 'items',
-        member: (entry) => wireForm(served, entry),
+        member: (entry) => wirePieces(served, entry),
       };
     case 'Table': {
       const options = tableOptions(served, form);
@@ -37,7 +37,7 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) => ({ kind: 'Table', apiVersion: metaVersion, metadata, columnDefinitions }),
         members: 'rows',
-        member: (entry) => printJson(rowOf(decode(served, entry), options)),
+        member: (entry) => [Buffer.from(printJson(rowOf(decode(served, entry), options)))],
       };
     }
     case 'PartialObjectMetadata':
@@ -51,7 +51,7 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) => ({ kind: 'PartialObjectMetadataList', apiVersion: metaVersion, metadata }),
         members: 'items',
-        member: (entry) => printJson(partialOf(decode(served, entry), form.version)),
+        member: (entry) => [Buffer.from(printJson(partialOf(decode(served, entry), form.version)))],
       };
   }
 }
@@ -70,11 +70,7 @@ function jsonSpelling({ head, members, member }: Frame): Spelling {
   return {
     type: 'application/json',
     head: (metadata) => `${JSON.stringify(head(metadata)).slice(0, -1)},"${members}":[`,
-    member: (entry, isFirst) => {
-      const json = member(entry);
-      const bytes = typeof json === 'string' ? Buffer.from(json) : json;
-      return isFirst ? [bytes] : [comma, bytes];
-    },
+    member: (entry, isFirst) => (isFirst ? member(entry) : [comma, ...member(entry)]),
     end: () => ']}\n',
   };
 }
@@ -86,7 +82,7 @@ async function yamlSpelling({ head, members, member }: Frame): Promise<Spelling>
     type: 'application/yaml',
     head: (metadata) => `${printYaml(head(metadata))}${members}:`,
     member: (entry) => [
-      Buffer.from(asItem(printYaml(parseWide(Buffer.from(member(entry)).toString('utf8'))))),
+      Buffer.from(asItem(printYaml(parseWide(Buffer.concat(member(entry)).toString('utf8'))))),
     ],
     end: (isEmpty) => (isEmpty ? ' []\n' : '\n'),
   };

@@ -1,12 +1,11 @@
 /** The volumes step: each volume of the plan exists, is at least as large as asked for, and is attached. Long copies go on beside the pass. */
-import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
+import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
 import type {
   ArchivedVolume,
   StoragePool,
   VolumeFacts,
   VolumeRequest,
 } from '../../drivers/storage/contract.ts';
-import { limitUnsupported } from '../../drivers/storage/refusals.ts';
 import type { Jobs } from '../jobs/beside.ts';
 import type { Ahead } from './ahead.ts';
 import type { VolumePlan } from './kind.ts';
@@ -129,6 +128,12 @@ async function makeVolume(
     return { attachment, sizeBytes: plan.sizeBytes ?? 0 };
   }
   return { attachment, sizeBytes: grown ? (plan.sizeBytes ?? 0) : volume.sizeBytes };
+}
+
+/** Of a pool whose trees share all its room. */
+function limitUnsupported(pool: string): ReasonedError {
+  const message = `the StoragePool ${pool} cannot limit the size of a root file system: use one of type Btrfs, or take size out of spec.rootfs`;
+  return new ReasonedError('LimitUnsupported', message, { stalled: true });
 }
 
 async function createBeside(

@@ -66,12 +66,6 @@ export function resizeUnsupported(id: string): ReasonedError {
   });
 }
 
-/** Of a pool whose trees share all its room. */
-export function limitUnsupported(pool: string): ReasonedError {
-  const message = `the StoragePool ${pool} cannot limit the size of a root file system: use one of type Btrfs, or take size out of spec.rootfs`;
-  return new ReasonedError('LimitUnsupported', message, { stalled: true });
-}
-
 /** The size a disk gets: the wanted one, or the image's. Throws ReasonedError SizeTooSmall when the image does not fit or none is known. */
 export function diskSize(
   id: string,

@@ -45,7 +45,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   };
   const isCurrent = (): boolean => host.agent() === agent;
   const deliver = (run: () => void) => host.deliver(() => (isCurrent() ? run() : undefined));
-  const caller: Caller = { host: host.name, deliver };
+  const caller: Caller = { host: host.name, deliver, crash: () => host.restartAgent() };
   const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
   const starting = new Set<string>();
   const stopping = new Map<string, number>();
@@ -68,7 +68,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
 
   /** A consistent read, then `then` if the guest may still run here under this epoch. */
   const ask = (guest: string, epoch: number, then: () => void, otherwise: () => void): void => {
-    if (cluster.agentFlaw === 'EpochUnchecked') {
+    if (cluster.flaw.agent === 'EpochUnchecked') {
       then();
       return;
     }
@@ -112,9 +112,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
           deliver(() => {
             if (host.keeper() !== keeper || !starting.has(id)) return;
             host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
+            cluster.invariants.executing(host);
             after(stored.spec.startTakesMs, () => finish(id, stored, epoch, failures, giveUp));
           });
-        if (cluster.agentFlaw === 'StartsUnlisted') listed();
+        if (cluster.flaw.agent === 'StartsUnlisted') listed();
         keeper?.guard(key, listed);
       },
       giveUp,
@@ -144,7 +145,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       epoch,
       () => {
         const own = process(id);
-        const isOpen = host.keeper()?.isOpen() === true || cluster.agentFlaw === 'EpochUnchecked';
+        const isOpen = host.keeper()?.isOpen() === true || cluster.flaw.agent === 'EpochUnchecked';
         if (own?.state !== 'Preparing' || !isOpen || !starting.has(id)) {
           giveUp();
           return;

@@ -44,6 +44,16 @@ export type Caller = {
   deliver(run: () => void): void;
   /** This caller alone cannot reach the API. */
   isDown?(): boolean;
+  /** Its process ends here and now, and is started again. */
+  crash?(): void;
+};
+
+/** `crashAfter`: so many writes from now on, the last of which its caller does not outlive. */
+export type Faults = {
+  down: boolean;
+  slowUntil: number;
+  losesUntil: number;
+  crashAfter?: number | undefined;
 };
 
 export type Api = {
@@ -62,7 +72,7 @@ export type Api = {
   deleteGuest(id: string): void;
   onHost(listener: (name: string, before: HostRecord | undefined, after: HostRecord) => void): void;
   putHost(name: string, record: HostRecord): void;
-  faults: { down: boolean; slowUntil: number; losesUntil: number };
+  faults: Faults;
 };
 
 const LATENCY_MS = 4;
@@ -87,7 +97,15 @@ export function createApi(
     policy,
     silent: [],
   };
-  const faults = { down: false, slowUntil: 0, losesUntil: 0 };
+  const faults: Faults = { down: false, slowUntil: 0, losesUntil: 0 };
+  /** The write that was to be its caller's last has just been done. */
+  const isLastOf = (caller: Caller): boolean => {
+    if (faults.crashAfter === undefined || caller.crash === undefined) return false;
+    faults.crashAfter -= 1;
+    if (faults.crashAfter > 0) return false;
+    faults.crashAfter = undefined;
+    return true;
+  };
   const latency = () => (schedule.now() < faults.slowUntil ? SLOW_MS : LATENCY_MS);
   const version = () => {
     versions += 1;
@@ -109,7 +127,12 @@ export function createApi(
       if (!reaches(caller.host, 'there') || caller.isDown?.() === true) return;
       schedule.after(latency(), () => {
         if (faults.down) return;
+        const before = versions;
         const value = deed(objects);
+        if (versions !== before && isLastOf(caller)) {
+          caller.crash?.();
+          return;
+        }
         if (schedule.now() < faults.losesUntil) return;
         schedule.after(latency(), () => {
           if (reaches(caller.host, 'back') && !faults.down) end({ ok: true, value }, answer);

@@ -4,19 +4,28 @@ import type { Random } from '../../base/random.ts';
 import type { Decision, EngineFlaw, Group, GuestRecord, View } from '../../cluster/ha/model.ts';
 import { isSameLife } from '../../cluster/ha/model.ts';
 import type { KeeperFlaw, PeerAnswer } from '../../keeper/deadline.ts';
-import { type Api, createApi, type StoredFence, type StoredGuest } from './api.ts';
+import { type Api, createApi, type StoredFence, type StoredGuest, type Versioned } from './api.ts';
 import { createFencing } from './fencing.ts';
 import { createHost, type SimHost } from './host.ts';
-import { createInvariants, type Invariants } from './invariants.ts';
+import { createInvariants, type Invariants } from './invariants/all.ts';
 import { createManager, type SimManager } from './manager.ts';
 import { createLedgerOfResults, type Results } from './results.ts';
 import type { GroupSpec, GuestSpec, PolicySpec, Rule } from './scenario.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
 
 /** Ways to break the agents of the model that the random tests must notice. */
-export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted';
-/** One broken part at most, for the tests that must notice it. */
-export type Flaw = { engine?: EngineFlaw; keeper?: KeeperFlaw; agent?: AgentFlaw };
+export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'FencesUnread' | 'MovesTwice';
+/** Ways to break what stands between the engine and the API. */
+export type ManagerFlaw = 'VersionUnchecked' | 'LooksRarely';
+/** One broken part at most, for the tests that must notice it. `sees`, `says`: what the engine is shown, or decides, is changed on its way. */
+export type Flaw = {
+  engine?: EngineFlaw;
+  keeper?: KeeperFlaw;
+  agent?: AgentFlaw;
+  manager?: ManagerFlaw;
+  sees?: (view: View) => View;
+  says?: (decisions: Decision[], view: View) => Decision[];
+};
 
 export type Cluster = {
   readonly schedule: Schedule;
@@ -26,9 +35,7 @@ export type Cluster = {
   readonly managers: Map<string, SimManager>;
   readonly invariants: Invariants;
   readonly results: Results;
-  readonly engineFlaw: EngineFlaw | undefined;
-  readonly keeperFlaw: KeeperFlaw | undefined;
-  readonly agentFlaw: AgentFlaw | undefined;
+  readonly flaw: Flaw;
   /** Cuts between two hosts, as `from>to`. */
   readonly cuts: Set<string>;
   host(name: string): SimHost | undefined;
@@ -59,16 +66,18 @@ export type Cluster = {
   renewedWithin(ms: number): Set<string>;
   noteSilent(view: View): void;
   hostDecided(decision: Extract<Decision, { type: 'Host' }>): void;
-  guestDecided(decision: Extract<Decision, { type: 'Guest' }>, before: StoredGuest, manager: string): void;
+  guestDecided(
+    decision: Extract<Decision, { type: 'Guest' }>,
+    before: Versioned<StoredGuest>,
+    manager: string,
+  ): void;
   unlocked(next: StoredGuest, before: GuestRecord): StoredGuest;
   fenceAsked(id: string): void;
   moveBegan(move: string, guest: string, isLive: boolean, from: string, to: string): void;
   moveEnded(move: string, result: 'Succeeded' | 'Failed'): void;
   booted(host: SimHost): void;
   orderlyEnd(host: SimHost, kind: 'Reboot' | 'PowerOff'): void;
-  crashAfterWrites(manager: string): number | undefined;
   managerCrashed(manager: string): void;
-  crashes: Map<string, number>;
 };
 
 /** A silent host is asked by its neighbours before it is suspect. */
@@ -106,11 +115,8 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     managers,
     results,
     invariants: undefined as never,
-    engineFlaw: flaw.engine,
-    keeperFlaw: flaw.keeper,
-    agentFlaw: flaw.agent,
+    flaw,
     cuts,
-    crashes: new Map(),
     host: (name) => hosts.get(name),
     reaches,
     ask: (from, to, answer) => {
@@ -171,23 +177,24 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
       );
     },
     hostDecided: (decision) => {
-      const before = api.objects.hosts.get(decision.host)?.value;
+      const stored = api.objects.hosts.get(decision.host);
+      const before = stored?.value;
       results.trace('manager', decision.record.state, decision.host, {
         ...(before === undefined ? {} : { from: before.state }),
         to: decision.record.state,
         reason: decision.reason,
       });
       results.hostDecided(decision, before);
-      cluster.invariants.hostDecided(decision, before);
+      cluster.invariants.hostDecided(decision, stored);
     },
     guestDecided: (decision, before, manager) => {
       const { placement, state } = decision.record;
       results.trace(manager, state, decision.guest, {
-        from: before.record.state,
+        from: before.value.record.state,
         ...(placement === undefined ? {} : { to: placement.host }),
         reason: decision.reason,
       });
-      results.guestDecided(decision, before);
+      results.guestDecided(decision, before.value);
       cluster.invariants.guestDecided(decision, before);
     },
     unlocked: (next, before) => {
@@ -198,7 +205,10 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
       return { ...next, spec };
     },
     fenceAsked: (id) => fencing.execute(id),
-    moveBegan: results.moveBegan,
+    moveBegan: (move, guest, isLive, from, to) => {
+      cluster.invariants.moveBegan(move, guest, from);
+      results.moveBegan(move, guest, isLive, from, to);
+    },
     moveEnded: results.moveEnded,
     booted: (host) => {
       results.trace(host.name, 'Booted', host.name);
@@ -210,9 +220,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
       host.powerOff();
       if (kind === 'Reboot') host.powerOn();
     },
-    crashAfterWrites: (manager) => cluster.crashes.get(manager),
     managerCrashed: (manager) => {
-      cluster.crashes.delete(manager);
       results.trace(manager, 'Crashed', 'manager');
       schedule.after(0, () => {
         const replica = managers.get(manager);

@@ -38,6 +38,7 @@ export function createFencing(cluster: Cluster): Fencing {
     const target = cluster.host(fence.host);
     const executor = cluster.host(fence.executor);
     if (target === undefined || executor === undefined) return;
+    cluster.invariants.fenceUsed(fence);
     cluster.trace(fence.executor, 'Fence', fence.host, {
       reason: `${target.fence.mode} level ${fence.level}`,
     });
@@ -73,7 +74,8 @@ export function createFencing(cluster: Cluster): Fencing {
             const { lease, record, result } = answer.value;
             const isOpen = record?.state === 'Fencing' && record.incident?.id === fence.incident;
             if (result !== undefined) return;
-            if (isOpen && isSameLife(lease, fence.life)) use(fence);
+            const isUnread = cluster.flaw.agent === 'FencesUnread';
+            if (isUnread || (isOpen && isSameLife(lease, fence.life))) use(fence);
             else finish(fence, 'Refused');
           },
         ),

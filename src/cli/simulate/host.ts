@@ -31,6 +31,7 @@ export type SimHost = {
   lifeChanged(): void;
   /** Sets the device to this time and lets it count anew. */
   feed(timeoutMs: number): void;
+  disarm(): void;
   isWatched(): boolean;
   keeper(): Keeper | undefined;
   agent(): Agent | undefined;
@@ -68,6 +69,7 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
   let keeper: Keeper | undefined;
   let agent: Agent | undefined;
   let resetAt = 0;
+  let countMs = 0;
   let isWatched = false;
   let keeperIsDead = false;
 
@@ -105,7 +107,11 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
     feed: (timeoutMs) => {
       if (watchdogMs === undefined) return;
       resetAt = schedule.now() + timeoutMs;
+      countMs = timeoutMs;
       if (!isWatched) watch(boots);
+    },
+    disarm: () => {
+      isWatched = false;
     },
     isWatched: () => isWatched,
     keeper: () => (keeperIsDead ? undefined : keeper),
@@ -148,6 +154,8 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
     isPaused: () => pausedUntil !== undefined,
     killKeeper: () => {
       keeperIsDead = true;
+      // The kernel lets a device that lost its holder count once more: watchdog_release in drivers/watchdog/watchdog_dev.c.
+      resetAt = schedule.now() + countMs;
     },
     restartAgent: () => {
       if (power === 'Running') agent = createAgent(host, cluster, agent);
@@ -187,7 +195,7 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
   const watch = (boot: number): void => {
     isWatched = true;
     const look = (): void => {
-      if (boot !== boots) return;
+      if (boot !== boots || !isWatched) return;
       const left = resetAt - schedule.now();
       if (left > 0) schedule.after(left, look);
       else {

@@ -3,6 +3,7 @@ import type { HaTimings } from '../../api/haTimings.ts';
 import { isSameLife, type Life } from '../../cluster/ha/model.ts';
 import type { HostLease } from '../../cluster/ha/observer.ts';
 import { createDeadline, type Deadline, type PeerAnswer } from '../../keeper/deadline.ts';
+import { wishOf } from '../../keeper/watchdog.ts';
 import type { Caller } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { SimHost } from './host.ts';
@@ -34,11 +35,20 @@ export function createKeeper(
   /** The policy as this host has last read it: one that is cut off does not hear of a change. */
   let policy = cluster.timings();
   const timings = (): HaTimings => policy;
-  /** What the device is set to: as the policy asks, as far as the device can. */
-  const watchdogMs = () => Math.min(host.watchdogMs ?? 0, timings().watchdogTimeout);
-  const stated = () => {
+  /** What the device is set to: as the real keeper asks, as far as the device can. */
+  const watchdogMs = () => Math.min(host.watchdogMs ?? 0, wishOf(timings()).asked);
+  /** As the real keeper states it: fed for the last time it fires at the end of the kill, and once more if its keeper is killed just before. */
+  const stated = (armed = false) => {
     const { selfFenceAfter, killTime, freezeAfter, excuseAge } = timings();
-    return { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout: watchdogMs() };
+    const watchdogTimeout = armed ? selfFenceAfter + killTime + watchdogMs() : 0;
+    return { selfFenceAfter, killTime, freezeAfter, excuseAge, watchdogTimeout };
+  };
+  const mayFeed = () => guarded.size === 0 || deadline.mayFeed(mono(), watchdogMs());
+  /** With the first guest that is listed, before the Lease says so. */
+  const arm = (): boolean => {
+    if (host.watchdogMs === undefined) return false;
+    if (!host.isWatched() && mayFeed()) host.feed(watchdogMs());
+    return host.isWatched();
   };
   const caller: Caller = {
     host: host.name,
@@ -47,7 +57,7 @@ export function createKeeper(
   const guarded = new Set<string>();
   let waiting: { key: string; whenListed: () => void }[] = [];
   const heard = new Map<string, number>();
-  let deadline: Deadline = createDeadline(mono(), stated(), timings(), cluster.keeperFlaw);
+  let deadline: Deadline = createDeadline(mono(), stated(), timings(), cluster.flaw.keeper);
   let term = firstTerm;
   let version: number | undefined = firstTerm === undefined ? undefined : 0;
   let sequence = 0;
@@ -97,7 +107,8 @@ export function createKeeper(
     const sentTerm = term;
     const known = version;
     sequence += 1;
-    const timingsNow = stated();
+    const armed = guarded.size > 0 && arm();
+    const timingsNow = stated(armed);
     deadline.stating(timingsNow);
     const listed = new Set(guarded);
     const lease: Omit<HostLease, 'version'> = {
@@ -107,7 +118,7 @@ export function createKeeper(
       sequence,
       sentAt,
       acknowledgedAt,
-      armed: host.isWatched(),
+      armed,
       pausable: false,
       timings: timingsNow,
       guarded: listed,
@@ -140,6 +151,7 @@ export function createKeeper(
         policy = cluster.timings();
         acknowledgedAt = sentAt;
         deadline.acknowledged(sentAt);
+        if (!armed) host.disarm();
         const served = waiting.filter(({ key }) => listed.has(key));
         waiting = waiting.filter(({ key }) => !listed.has(key));
         for (const { whenListed } of served) whenListed();
@@ -220,7 +232,7 @@ export function createKeeper(
       phase = 'Open';
       host.freeze(false);
       acknowledgedAt = mono();
-      deadline = createDeadline(mono(), stated(), timings(), cluster.keeperFlaw);
+      deadline = createDeadline(mono(), stated(), timings(), cluster.flaw.keeper);
       host.lifeChanged();
       isRenewing = false;
       renew();
@@ -235,8 +247,8 @@ export function createKeeper(
         phase = 'Frozen';
         host.freeze(true);
       }
-      if (deadline.mayFeed(now, watchdogMs())) host.feed(watchdogMs());
-    } else host.feed(watchdogMs());
+    }
+    if (host.isWatched() && mayFeed()) host.feed(watchdogMs());
     ask();
     after(CHECK_MS, check);
   };

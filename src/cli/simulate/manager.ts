@@ -1,6 +1,6 @@
 /** A manager replica of the model: seeks the leader lease, watches all Leases from its own start, and, leading, puts the engine's decisions to the API. */
 import { decide } from '../../cluster/ha/engine.ts';
-import { type Decision, type HostView, isSameLife, type View } from '../../cluster/ha/model.ts';
+import { type Decision, isSameLife, type Version, type View } from '../../cluster/ha/model.ts';
 import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
 import { createTurns } from '../../cluster/ha/turns.ts';
 import type { Caller, Objects } from './api.ts';
@@ -21,6 +21,7 @@ export type SimManager = {
 const SEEK_EVERY_MS = 1_000;
 const AGAIN_MS = 60;
 const FENCE_LIMIT_MS = 8_000;
+const RARELY_MS = 4_000;
 
 export function createManager(host: SimHost, cluster: Cluster): SimManager {
   const { schedule, api } = cluster;
@@ -37,7 +38,6 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   let stale: Objects | undefined;
   let isLooking = false;
   let quorate = false;
-  let writes = 0;
 
   const now = () => host.mono();
   const deliver = (run: () => void) => {
@@ -54,7 +54,12 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
       if (mine === generation) deliver(run);
     });
   };
-  const caller: Caller = { host: host.name, deliver, isDown: () => apiState === 'Down' };
+  const caller: Caller = {
+    host: host.name,
+    deliver,
+    isDown: () => apiState === 'Down',
+    crash: () => cluster.managerCrashed(host.name),
+  };
   const leads = () => isRunning && now() < leadsUntil;
 
   const seek = (): void => {
@@ -124,25 +129,19 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   };
   const lookEvery = (): void => {
     look();
-    after(cluster.timings().observation, lookEvery);
+    after(cluster.flaw.manager === 'LooksRarely' ? RARELY_MS : cluster.timings().observation, lookEvery);
   };
 
   const act = (objects: Objects): void => {
     const view = viewOf(objects);
     cluster.noteSilent(view);
-    const decisions = [
-      ...overdueFences(objects, view),
-      ...decide(view, { turns, ...(cluster.engineFlaw === undefined ? {} : { flaw: cluster.engineFlaw }) }),
-    ];
+    const { flaw } = cluster;
+    const shown = flaw.sees?.(view) ?? view;
+    const decided = decide(shown, { turns, ...(flaw.engine === undefined ? {} : { flaw: flaw.engine }) });
+    const decisions = [...overdueFences(objects, view), ...(flaw.says?.(decided, view) ?? decided)];
     quorate = view.now >= 0;
-    const crash = cluster.crashAfterWrites(host.name);
     for (const decision of decisions) {
       if (!leads()) return;
-      if (crash !== undefined && writes >= crash) {
-        cluster.managerCrashed(host.name);
-        return;
-      }
-      writes += 1;
       put(decision, objects);
     }
     if (decisions.length > 0) after(AGAIN_MS, look);
@@ -183,6 +182,10 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     return [];
   };
 
+  /** Compare-and-swap: what was decided on an older state is refused. */
+  const isPresent = (stored: { version: Version } | undefined, decision: { version: Version }): boolean =>
+    stored?.version === decision.version || cluster.flaw.manager === 'VersionUnchecked';
+
   const put = (decision: Decision, objects: Objects): void => {
     switch (decision.type) {
       case 'Host':
@@ -190,7 +193,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
           caller,
           2_000,
           ({ hosts }) => {
-            if (hosts.get(decision.host)?.version !== decision.version) return;
+            if (!isPresent(hosts.get(decision.host), decision)) return;
             cluster.hostDecided(decision);
             api.putHost(decision.host, decision.record);
           },
@@ -203,8 +206,8 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
           2_000,
           ({ guests }) => {
             const stored = guests.get(decision.guest);
-            if (stored === undefined || stored.version !== decision.version) return;
-            cluster.guestDecided(decision, stored.value, host.name);
+            if (stored === undefined || !isPresent(stored, decision)) return;
+            cluster.guestDecided(decision, stored, host.name);
             api.putGuest(
               decision.guest,
               cluster.unlocked({ ...stored.value, record: decision.record }, stored.value.record),
@@ -253,7 +256,6 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
       observer = createObserver(() => cluster.timings());
       since = new Map();
       isLooking = false;
-      writes = 0;
       deliver(() => {
         seek();
         lookEvery();
@@ -302,5 +304,3 @@ function snapshot(objects: Objects): Objects {
     fences: new Map(objects.fences),
   };
 }
-
-export type { HostView };

@@ -105,7 +105,8 @@ export function createMover(options: MoverOptions): Mover {
 
   const send = (id: string, stored: StoredGuest, move: string): void => {
     const own = host.processes.get(id);
-    if (begun.has(move) || own?.state !== 'Running') return;
+    const isBegun = begun.has(move) && cluster.flaw.agent !== 'MovesTwice';
+    if (isBegun || own?.state !== 'Running') return;
     begun.add(move);
     const isLive = stored.record.state === 'Migrating';
     const target = stored.record.target ?? '';

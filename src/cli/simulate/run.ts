@@ -4,7 +4,7 @@ import type { HostRecord } from '../../cluster/ha/model.ts';
 import { guardKey } from '../../cluster/ha/model.ts';
 import { addHost, type Cluster, createCluster, type Flaw } from './cluster.ts';
 import { unmet } from './expect.ts';
-import type { Violation } from './invariants.ts';
+import type { Violation } from './invariants/contract.ts';
 import type { FenceLine, MoveLine, RecoveryLine, TraceLine } from './results.ts';
 import { type ScenarioFile, toGuestSpec, toHostSpec, toPolicySpec, toRule } from './scenario.ts';
 import { seeded } from './seed.ts';

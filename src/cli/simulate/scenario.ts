@@ -122,6 +122,7 @@ const entry = object('One event.', {
   do: maybe(text('What happens.', 32)),
   for: duration('How long.'),
   by: duration('How far back.'),
+  nth: maybe(integer('Which write.', 1, 100_000)),
   to: maybe(name('Target.')),
   from: maybe(name('Source.')),
   state: maybe(oneOf(WANTED, 'State.')),

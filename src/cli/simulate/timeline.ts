@@ -232,6 +232,11 @@ const API_DEEDS: Readonly<Record<string, Deed<undefined>>> = {
     run: (_subject, entry, { api, schedule }) =>
       setFaults(api, { slowUntil: schedule.now() + parseDuration(entry.for ?? '0s') }),
   },
+  // Whoever does the n-th write from now on crashes when it is done, before it hears so.
+  CrashesCaller: {
+    needs: ['nth'],
+    run: (_subject, { nth }, { api }) => setFaults(api, { crashAfter: nth }),
+  },
   LosesAnswers: {
     needs: ['for'],
     run: (_subject, entry, { api, schedule }) =>
@@ -278,6 +283,7 @@ export function happen(entry: Entry, cluster: Cluster, file: { policy: Record<st
   const { host, guest, manager, api, do: what = '' } = entry;
   const subject = host ?? guest ?? manager ?? api ?? 'policy';
   cluster.trace('timeline', what === '' ? 'Change' : what, subject);
+  cluster.invariants.event(entry);
   if (entry.policy !== undefined) {
     file.policy = merge(file.policy, entry.policy);
     cluster.api.objects.policy = toPolicySpec(file.policy);

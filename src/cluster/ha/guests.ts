@@ -223,6 +223,9 @@ function fromMove(guest: GuestView, round: Round): Next {
     const back = { ...without(record, 'target', 'move'), tried };
     return to(back, report.state === 'Off' ? 'Starting' : 'Started', 'the move failed');
   }
+  // Ended before it was handed over: there is nothing to move, and its source says no more of it.
+  if (report?.state === 'Off')
+    return to(without(record, 'target', 'move'), 'Starting', 'it ended before it had moved');
   return isGoneWithItsLife(guest, host) ? to(settled(record), 'Started', 'its host lives anew') : undefined;
 }
 

@@ -117,6 +117,8 @@ export type GuestRecord = {
   target?: string;
   /** The move or command that is under way. */
   move?: { id: string; why: MoveReason; to: string };
+  /** Counts moves, for their names. */
+  moves?: number;
   /** The last command of a person that was taken or refused. */
   command?: string;
   refusal?: string;

@@ -47,7 +47,9 @@ function begin(guests: readonly GuestView[], to: string, why: MoveReason, round:
     .map((guest) => {
       const { record } = guest;
       round.ledger.add(guest, to);
-      const id = `${guest.id}-${record.placement?.epoch}-${(record.tried ?? []).length}-${to}`;
+      // Never the name of an earlier move: an agent begins each once.
+      const moves = (record.moves ?? 0) + 1;
+      const id = `${guest.id}-${moves}-${to}`;
       const state = guest.liveMigratable && guest.command?.do !== 'Relocate' ? 'Migrating' : 'Relocating';
       const keepsOrigin = why === 'Maintenance' || why === 'Shutdown';
       const origin = keepsOrigin ? { origin: record.origin ?? record.placement?.host ?? to } : {};
@@ -55,7 +57,7 @@ function begin(guests: readonly GuestView[], to: string, why: MoveReason, round:
       return {
         guest,
         next: {
-          record: moveGuest(base, state, { target: to, move: { id, why, to }, ...origin }),
+          record: moveGuest(base, state, { target: to, move: { id, why, to }, moves, ...origin }),
           reason: `${why}: to ${to}`,
         },
       };

@@ -1,0 +1,39 @@
+/** What executes: a guest once (S1), guarded (S5), with epochs that grow (S6), its volumes open for writing on one host (S15). */
+import { guardKey } from '../../../cluster/ha/model.ts';
+import type { Cluster } from '../cluster.ts';
+import type { SimHost } from '../host.ts';
+import type { Violate, Watch } from './contract.ts';
+
+/** One that was handed over has closed its volumes before, one that comes opens them when it runs. */
+const CLOSED = new Set(['Incoming', 'HandedOver']);
+
+/** A frozen process writes nothing; a start, or a job on a guest that is off, may. */
+function mayWrite(host: SimHost, guest: string): boolean {
+  const process = host.processes.get(guest);
+  return (
+    process !== undefined && !CLOSED.has(process.state) && host.power() === 'Running' && !host.isFrozen()
+  );
+}
+
+export function watchExecution(cluster: Cluster, violate: Violate): Watch {
+  const newest = new Map<string, number>();
+  return {
+    executing: (host, started) => {
+      for (const [guest, process] of host.processes) {
+        if (!mayWrite(host, guest)) continue;
+        for (const other of cluster.hosts.values()) {
+          if (other === host || !mayWrite(other, guest)) continue;
+          const where = [host.name, other.name].sort().join(' and ');
+          violate('S15', `the volumes of ${guest} are open for writing on ${where}`);
+          if (host.executes(guest) && other.executes(guest)) violate('S1', `${guest} executes on ${where}`);
+        }
+        if (!host.executes(guest)) continue;
+        const known = newest.get(guest) ?? 0;
+        if (process.epoch < known) violate('S6', `${guest} runs with epoch ${process.epoch} after ${known}`);
+        newest.set(guest, Math.max(known, process.epoch));
+        if (guest === started && host.keeper()?.isGuarded(guardKey(process.uid, process.epoch)) === false)
+          violate('S5', `${guest} executes on ${host.name} without being guarded`);
+      }
+    },
+  };
+}

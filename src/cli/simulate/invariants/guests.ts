@@ -1,0 +1,119 @@
+/**
+ * What is decided of guests: with a majority (S4), on the present state (S12), one operation at a time and each command once (S9), recovery by
+ * proof (S2), starts where they may be (S6, S7, S8, S10, S13), and every allowed host tried before a guest is given up (L6).
+ */
+import { type GuestRecord, isSameLife } from '../../../cluster/ha/model.ts';
+import type { StoredGuest } from '../api.ts';
+import type { Cluster } from '../cluster.ts';
+import type { Violate, Watch } from './contract.ts';
+import { isThere, majorityWatch, promisedTo, roomOf } from './shared.ts';
+
+/** A host that has been Online for so long is known as such to whoever decides. */
+const KNOWN_MS = 3_000;
+
+export function watchGuests(cluster: Cluster, violate: Violate): Watch {
+  const acted = majorityWatch(cluster, violate);
+  const epochs = new Map<string, number>();
+  const commands = new Set<string>();
+  const onlineSince = new Map<string, number>();
+  const sent = new Set<string>();
+
+  /** A lost guest starts elsewhere only with a proof for the life it ran in. */
+  const recoveredByProof = (guest: string, { record }: StoredGuest, reason: string): void => {
+    const from = record.placement;
+    if (record.state !== 'Recovering' || from === undefined) return;
+    const host = cluster.api.objects.hosts.get(from.host)?.value;
+    const isProven =
+      isSameLife(host?.proof, from) || (host?.life !== undefined && !isSameLife(host.life, from));
+    if (!isProven) violate('S2', `${guest} is recovered from ${from.host} without a proof (${reason})`);
+  };
+
+  const hasRoom = (guest: string, name: string, { spec }: StoredGuest): boolean =>
+    promisedTo(cluster, name, guest) + spec.memoryBytes <= roomOf(cluster, name);
+
+  const isListed = (name: string, { spec }: StoredGuest): boolean => {
+    const group = spec.group === undefined ? undefined : cluster.groups().get(spec.group);
+    return group?.restricted !== true || group.hosts.some((host) => host.name === name);
+  };
+
+  const fits = (guest: string, name: string, before: StoredGuest): void => {
+    const record = cluster.api.objects.hosts.get(name)?.value;
+    if (record?.state !== 'Online' && record?.state !== 'Maintenance')
+      violate('S7', `${guest} is placed on ${name}, which is ${record?.state}`);
+    if (!isListed(name, before)) violate('S8', `${guest} is placed on ${name}, outside its group`);
+    for (const rule of cluster.rules()) {
+      if (rule.type !== 'KeepApart' || !rule.strict || !rule.guests.includes(guest)) continue;
+      for (const other of rule.guests) {
+        const there = cluster.api.objects.guests.get(other)?.value.record;
+        const isHere =
+          there?.placement?.host === name && ['Started', 'Starting', 'Migrating'].includes(there.state);
+        if (other !== guest && isHere) violate('S8', `${guest} is placed on ${name}, where ${other} is`);
+      }
+    }
+  };
+
+  const oneOperation = (guest: string, record: GuestRecord, { record: before, spec }: StoredGuest): void => {
+    const { move } = record;
+    if (move !== undefined && before.move !== undefined && move.id !== before.move.id)
+      violate('S9', `${guest} is to move to ${move.to} while it moves to ${before.move.to}`);
+    const { command } = spec;
+    if (command === undefined || record.command !== command.id || before.command === command.id) return;
+    if (commands.has(`${guest} ${command.id}`)) violate('S9', `${guest} is commanded ${command.id} twice`);
+    commands.add(`${guest} ${command.id}`);
+  };
+
+  /** The model knows of a host that would surely have taken it, and it is sent to one where it has failed. */
+  const everyHostIsTried = (guest: string, record: GuestRecord, before: StoredGuest): void => {
+    const failedOn = new Set([...(before.record.tried ?? []), before.record.placement?.host]);
+    const isAlone = cluster.rules().every(({ guests }) => !guests.includes(guest));
+    if (!isAlone || !failedOn.has(record.placement?.host)) return;
+    const { hosts, statements, hostSpecs } = cluster.api.objects;
+    const untried = [...hosts].find(([name, { value }]) => {
+      const statement = statements.get(name)?.value;
+      const isWilling = statement?.ready === true && statement.shutdown === undefined;
+      const isKnown = cluster.schedule.now() - (onlineSince.get(name) ?? Infinity) > KNOWN_MS;
+      const isFree = value.state === 'Online' && hostSpecs.get(name)?.maintenance === false;
+      const isPresent = isThere(cluster, name) && cluster.renewedWithin(2_000).has(name);
+      const takes = isListed(name, before) && hasRoom(guest, name, before);
+      return !failedOn.has(name) && isWilling && isKnown && isFree && isPresent && takes;
+    })?.[0];
+    if (untried !== undefined)
+      violate('L6', `${guest} is tried on ${record.placement?.host} again, never on ${untried}`);
+  };
+
+  return {
+    hostDecided: ({ host, record }) => {
+      if (record.state !== 'Online') onlineSince.delete(host);
+      else if (!onlineSince.has(host)) onlineSince.set(host, cluster.schedule.now());
+    },
+    guestDecided: ({ guest, record, reason, version }, { value: before, version: stored }) => {
+      acted(`${guest} becomes ${record.state}`);
+      if (version !== stored) violate('S12', `${guest} becomes ${record.state} by an old view`);
+      oneOperation(guest, record, before);
+      const { placement } = record;
+      const old = before.record.placement;
+      const used = (one: GuestRecord): number => one.relocations ?? 0;
+      const hasRelocated = used(record) > used(before.record);
+      if (hasRelocated) everyHostIsTried(guest, record, before);
+      const isGivenUp = record.state === 'Error' && reason.startsWith('StartFailed');
+      if (isGivenUp && used(before.record) < cluster.limits(before.spec).maxRelocate)
+        violate('L6', `${guest} is given up after ${used(before.record)} other hosts`);
+      if (placement === undefined) return;
+      const known = epochs.get(guest) ?? old?.epoch ?? 0;
+      if (placement.epoch < known)
+        violate('S6', `${guest} is placed with epoch ${placement.epoch} after ${known}`);
+      epochs.set(guest, Math.max(known, placement.epoch));
+      if (record.state !== 'Starting' || placement.epoch === old?.epoch) return;
+      if (before.spec.state !== 'Started')
+        violate('S10', `${guest} is started while it is to be ${before.spec.state}`);
+      recoveredByProof(guest, before, reason);
+      fits(guest, placement.host, before);
+      if (!hasRoom(guest, placement.host, before))
+        violate('S13', `${guest} is placed on ${placement.host}, which has promised its memory`);
+    },
+    moveBegan: (move, guest, from) => {
+      if (sent.has(`${move} ${from}`)) violate('S9', `${guest} is sent by ${from} for ${move} twice`);
+      sent.add(`${move} ${from}`);
+    },
+  };
+}

@@ -22,6 +22,8 @@ export type Agent = {
   /** What is ready to receive a guest that moves here. */
   readonly mover: Mover;
   setReport(guest: string, change: Partial<GuestReport>): void;
+  /** A job works on the volumes of a guest of this host that is off, for so long. */
+  work(guest: string, ms: number): void;
 };
 
 /** What outlives a restart of the agent: its records on disk. */
@@ -48,6 +50,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const caller: Caller = { host: host.name, deliver, crash: () => host.restartAgent() };
   const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
   const starting = new Set<string>();
+  const jobs = new Set<string>();
   const stopping = new Map<string, number>();
   const retryAt = new Map<string, number>();
   let cache: ReadonlyMap<string, StoredGuest> = new Map();
@@ -67,7 +70,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     placement?.host === host.name && isSameLife(placement, life());
 
   /** A consistent read, then `then` if the guest may still run here under this epoch. */
-  const ask = (guest: string, epoch: number, then: () => void, otherwise: () => void): void => {
+  const ask = (guest: string, uid: string, epoch: number, then: () => void, otherwise: () => void): void => {
     if (cluster.flaw.agent === 'EpochUnchecked') {
       then();
       return;
@@ -79,8 +82,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       (answer) => {
         const stored = answer.ok ? answer.value : undefined;
         const placement = stored?.record.placement;
-        const may = stored !== undefined && isHere(placement) && placement?.epoch === epoch && mayRun(stored);
-        if (may && epoch >= (host.epochs.get(guest) ?? 0)) then();
+        const isMeant = stored?.uid === uid && isHere(placement) && placement?.epoch === epoch;
+        if (isMeant && mayRun(stored) && epoch >= (host.epochs.get(uid) ?? 0)) then();
         else otherwise();
       },
     );
@@ -103,9 +106,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     };
     ask(
       id,
+      stored.uid,
       epoch,
       () => {
-        host.epochs.set(id, Math.max(epoch, host.epochs.get(id) ?? 0));
+        host.epochs.set(stored.uid, Math.max(epoch, host.epochs.get(stored.uid) ?? 0));
         setReport(id, { epoch, state: 'Preparing', failures });
         const keeper = host.keeper();
         const listed = () =>
@@ -142,6 +146,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     }
     ask(
       id,
+      stored.uid,
       epoch,
       () => {
         const own = process(id);
@@ -157,6 +162,32 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       },
       giveUp,
     );
+  };
+
+  /** As a start: guarded and listed before it opens anything. */
+  const work = (id: string, ms: number): void => {
+    const stored = cache.get(id);
+    const { placement, state } = stored?.record ?? {};
+    if (stored === undefined || placement === undefined || !isHere(placement)) return;
+    if (state !== 'Stopped' || process(id) !== undefined) return;
+    const { epoch } = placement;
+    setReport(id, { epoch, state: 'Preparing' });
+    const keeper = host.keeper();
+    const key = guardKey(stored.uid, epoch);
+    const listed = () =>
+      deliver(() => {
+        if (process(id) !== undefined) return;
+        if (host.keeper() !== keeper || keeper?.isOpen() !== true) {
+          keeper?.release(key);
+          setReport(id, { state: 'Off' });
+          return;
+        }
+        jobs.add(id);
+        host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Job' });
+        cluster.invariants.executing(host);
+        after(ms, () => (process(id)?.state === 'Job' ? end(id) : undefined));
+      });
+    keeper?.guard(key, listed);
   };
 
   const stop = (id: string, hangs: boolean): void => {
@@ -193,6 +224,11 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     }
     // Left over from an earlier object of this name: nobody's any more.
     if (own !== undefined && own.uid !== stored.uid) end(id);
+    if (own?.state === 'Job') {
+      // A job ends with the agent that began it.
+      if (!jobs.has(id)) end(id);
+      return;
+    }
     const { state } = stored.record;
     if (state === 'Ignored') {
       if (own !== undefined) host.keeper()?.release(guardKey(own.uid, own.epoch));
@@ -288,6 +324,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     memory,
     mover,
     setReport,
+    work,
     sync: () => deliver(() => refresh(lookAtAll)),
     lifeChanged: () => {
       starting.clear();
@@ -309,6 +346,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       agent.sync();
     },
   };
+  cluster.invariants.agentBegan(host.name);
   host.after(0, tick);
   return agent;
 }

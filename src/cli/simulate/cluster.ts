@@ -14,7 +14,7 @@ import type { GroupSpec, GuestSpec, PolicySpec, Rule } from './scenario.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
 
 /** Ways to break the agents of the model that the random tests must notice. */
-export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'FencesUnread' | 'MovesTwice';
+export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice' | 'HandOverForgotten';
 /** Ways to break what stands between the engine and the API. */
 export type ManagerFlaw = 'VersionUnchecked' | 'LooksRarely';
 /** One broken part at most, for the tests that must notice it. `sees`, `says`: what the engine is shown, or decides, is changed on its way. */
@@ -52,7 +52,7 @@ export type Cluster = {
   limits(spec: GuestSpec): { maxRestart: number; maxRelocate: number; failback: boolean };
   shutdownPolicy(host: string): string;
   startFails(guest: string, host: string): boolean;
-  moveFails(guest: string): boolean;
+  moveFails(guest: string, to: string): boolean;
   trace(
     actor: string,
     event: string,
@@ -157,11 +157,14 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     startFails: (guest, host) => {
       const spec = api.objects.guests.get(guest)?.value.spec;
       const isThere = spec?.startFailsOn === undefined || spec.startFailsOn.includes(host);
-      if (spec === undefined || !isThere) return false;
+      if (spec === undefined) return false;
+      if (hosts.get(host)?.storage === 'Cut') return true;
+      if (!isThere) return false;
       if (spec.startFailures === undefined) return spec.startFailsOn !== undefined;
       return countTo(failed, guest, spec.startFailures);
     },
-    moveFails: (guest) =>
+    moveFails: (guest, to) =>
+      hosts.get(to)?.storage === 'Cut' ||
       countTo(failedMoves, guest, api.objects.guests.get(guest)?.value.spec.migrateFails ?? 0),
     trace: results.trace,
     started: (guest, host, stored) => {

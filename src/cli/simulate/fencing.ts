@@ -38,16 +38,15 @@ export function createFencing(cluster: Cluster): Fencing {
     const target = cluster.host(fence.host);
     const executor = cluster.host(fence.executor);
     if (target === undefined || executor === undefined) return;
-    cluster.invariants.fenceUsed(fence);
-    cluster.trace(fence.executor, 'Fence', fence.host, {
-      reason: `${target.fence.mode} level ${fence.level}`,
-    });
-    if (target.fence.mode === 'Fails') {
+    const { broken, delayMs } = target.fence;
+    const faults = fence.devices.map((device) => broken.get(device));
+    cluster.trace(fence.executor, 'Fence', fence.host, { reason: `${fence.devices.join(', ')}` });
+    if (faults.includes('Fails')) {
       executor.after(DEVICE_GIVES_UP_MS, () => finish(fence, 'Failed'));
       return;
     }
-    schedule.after(target.fence.delayMs, () => {
-      if (target.fence.mode === 'Works' && target.power() !== 'PoweredOff') {
+    schedule.after(delayMs, () => {
+      if (!faults.includes('Lies') && target.power() !== 'PoweredOff') {
         offByDevice.add(target.name);
         target.powerOff();
       }
@@ -74,8 +73,7 @@ export function createFencing(cluster: Cluster): Fencing {
             const { lease, record, result } = answer.value;
             const isOpen = record?.state === 'Fencing' && record.incident?.id === fence.incident;
             if (result !== undefined) return;
-            const isUnread = cluster.flaw.agent === 'FencesUnread';
-            if (isUnread || (isOpen && isSameLife(lease, fence.life))) use(fence);
+            if (isOpen && isSameLife(lease, fence.life)) use(fence);
             else finish(fence, 'Refused');
           },
         ),

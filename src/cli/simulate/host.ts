@@ -4,12 +4,12 @@ import { type Agent, createAgent } from './agent.ts';
 import type { Cluster } from './cluster.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 
-/** A guest's process. It executes when it is Running, not frozen, and its host has power. */
+/** A guest's process. It executes when it is Running, not frozen, and its host has power. Job: works on the volumes of a guest that is off. */
 export type Process = {
   guest: string;
   uid: string;
   epoch: number;
-  state: 'Preparing' | 'Running' | 'Incoming' | 'HandedOver';
+  state: 'Preparing' | 'Running' | 'Incoming' | 'HandedOver' | 'Job';
 };
 
 export type SimHost = {
@@ -36,14 +36,15 @@ export type SimHost = {
   keeper(): Keeper | undefined;
   agent(): Agent | undefined;
   executes(guest: string): boolean;
-  /** Epochs the host has on disk: they outlive boots. */
+  /** Epochs the host has on disk, by uid: they outlive boots. */
   epochs: Map<string, number>;
   network: 'Connected' | 'Cut';
   storage: 'Connected' | 'Cut';
   controlPlaneCut: boolean;
   drift: number;
   slowBootMs: number;
-  fence: { mode: 'Works' | 'Fails' | 'Lies'; delayMs: number };
+  /** Devices that do not work as they should, by name, and how long any of them takes. */
+  fence: { broken: Map<string, 'Fails' | 'Lies'>; delayMs: number };
   /** Somebody took the power away: a device cannot bring it back. */
   hasMains: boolean;
   powerOff(): void;
@@ -123,7 +124,7 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
     controlPlaneCut: false,
     drift: 0,
     slowBootMs: 0,
-    fence: { mode: 'Works', delayMs: 1_800 },
+    fence: { broken: new Map(), delayMs: 1_800 },
     hasMains: true,
     powerOff: () => {
       power = 'PoweredOff';

@@ -22,7 +22,7 @@ export type MoverOptions = {
   setReport(guest: string, change: Partial<GuestReport>): void;
   start(guest: string, stored: StoredGuest): void;
   end(guest: string): void;
-  ask(guest: string, epoch: number, then: () => void, otherwise: () => void): void;
+  ask(guest: string, uid: string, epoch: number, then: () => void, otherwise: () => void): void;
 };
 
 const STOP_TAKES_MS = 2_000;
@@ -43,12 +43,13 @@ export function createMover(options: MoverOptions): Mover {
       prepare(id, stored);
     const own = host.processes.get(id);
     // An agent before this one had handed it over, or was about to: it must be known before anything runs.
-    if (own?.state === 'HandedOver' && !begun.has(`${id}@${own.epoch}`)) {
+    const isForgotten = cluster.flaw.agent === 'HandOverForgotten';
+    if (own?.state === 'HandedOver' && !isForgotten && !begun.has(`${id}@${own.epoch}`)) {
       begun.add(`${id}@${own.epoch}`);
       settle(id, move?.id ?? '', own.epoch);
     }
     if (own?.state !== 'Incoming') return;
-    if (placement?.host === host.name && placement.epoch === own.epoch) resume(id, own.epoch);
+    if (placement?.host === host.name && placement.epoch === own.epoch) resume(id, own);
     else if (target !== host.name || !isMoving) drop(id);
   };
 
@@ -71,16 +72,17 @@ export function createMover(options: MoverOptions): Mover {
     host.keeper()?.release(guardKey(own.uid, own.epoch));
   };
 
-  const resume = (id: string, epoch: number): void => {
+  const resume = (id: string, { uid, epoch }: Process): void => {
     ask(
       id,
+      uid,
       epoch,
       () => {
         const own = host.processes.get(id);
         if (own?.state !== 'Incoming' || own.epoch !== epoch) return;
         if (host.keeper()?.isOpen() !== true) return;
         incoming.delete(id);
-        host.epochs.set(id, Math.max(epoch, host.epochs.get(id) ?? 0));
+        host.epochs.set(uid, Math.max(epoch, host.epochs.get(uid) ?? 0));
         own.state = 'Running';
         cluster.invariants.executing(host, id);
         setReport(id, { epoch, state: 'Running', failures: 0 });
@@ -124,7 +126,7 @@ export function createMover(options: MoverOptions): Mover {
     const own = host.processes.get(id);
     if (own?.epoch !== epoch || own.state !== 'Running') return;
     const there = cluster.host(target)?.keeper()?.life();
-    if (there === undefined || !cluster.reaches(host.name, target) || cluster.moveFails(id)) {
+    if (there === undefined || !cluster.reaches(host.name, target) || cluster.moveFails(id, target)) {
       fail(id, move);
       return;
     }
@@ -151,7 +153,7 @@ export function createMover(options: MoverOptions): Mover {
       const own = host.processes.get(id);
       if (own === undefined || own.epoch !== epoch - 1) return;
       const still = readyAt(id, target, epoch);
-      if (still === undefined || still.term !== there.term || cluster.moveFails(id)) {
+      if (still === undefined || still.term !== there.term || cluster.moveFails(id, target)) {
         fail(id, move);
         return;
       }
@@ -195,6 +197,7 @@ export function createMover(options: MoverOptions): Mover {
   const settle = (id: string, move: string, epoch: number): void =>
     ask(
       id,
+      host.processes.get(id)?.uid ?? '',
       epoch,
       () => fail(id, move),
       () =>

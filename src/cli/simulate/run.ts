@@ -5,6 +5,7 @@ import { guardKey } from '../../cluster/ha/model.ts';
 import { addHost, type Cluster, createCluster, type Flaw } from './cluster.ts';
 import { unmet } from './expect.ts';
 import type { Violation } from './invariants/contract.ts';
+import { isSettled } from './invariants/shared.ts';
 import type { FenceLine, MoveLine, RecoveryLine, TraceLine } from './results.ts';
 import { type ScenarioFile, toGuestSpec, toHostSpec, toPolicySpec, toRule } from './scenario.ts';
 import { seeded } from './seed.ts';
@@ -35,13 +36,20 @@ export type Report = {
   trace: readonly TraceLine[];
 };
 
-export type RunOptions = { name: string; seed: number; flaw?: Flaw; stopAtViolation?: boolean };
+export type RunOptions = {
+  name: string;
+  seed: number;
+  flaw?: Flaw;
+  stopAtViolation?: boolean;
+  /** The end comes early when the timeline is over, all is as it should be, and has been for a while. */
+  endsSettled?: boolean;
+};
 
 const DEFAULT_UNTIL = '600s';
 
 export function runScenario(
   file: ScenarioFile,
-  { name, seed, flaw, stopAtViolation = false }: RunOptions,
+  { name, seed, flaw, stopAtViolation = false, endsSettled = false }: RunOptions,
 ): Report {
   const state = { policy: { ...(file.policy ?? {}) } };
   const cluster = createCluster(seeded(seed), toPolicySpec(state.policy), flaw);
@@ -50,10 +58,9 @@ export function runScenario(
   begin(file, cluster);
   for (const entry of file.timeline ?? [])
     cluster.schedule.after(parseDuration(entry.at), () => happen(entry, cluster, state));
-  cluster.schedule.run(
-    parseDuration(file.until ?? DEFAULT_UNTIL),
-    () => !stopAtViolation || cluster.invariants.violations.length === 0,
-  );
+  const settled = endsSettled ? watchSettled(file, cluster) : () => false;
+  const isOver = () => settled() || (stopAtViolation && cluster.invariants.violations.length > 0);
+  cluster.schedule.run(parseDuration(file.until ?? DEFAULT_UNTIL), () => !isOver());
   cluster.invariants.atEnd();
   const end = endOf(cluster);
   const { violations } = cluster.invariants;
@@ -71,6 +78,24 @@ export function runScenario(
     moves,
     trace: lines,
   };
+}
+
+const LOOK_EVERY_MS = 5_000;
+const LOOKS = 4;
+
+/** Whether the timeline is over and all has been as it should be for some looks in a row, with nothing decided between them. */
+function watchSettled(file: ScenarioFile, cluster: Cluster): () => boolean {
+  const last = Math.max(0, ...(file.timeline ?? []).map(({ at }) => parseDuration(at)));
+  let looks = 0;
+  let seen = 0;
+  const look = (): void => {
+    const happened = cluster.results.lines.length;
+    looks = happened === seen && isSettled(cluster) ? looks + 1 : 0;
+    seen = happened;
+    cluster.schedule.after(LOOK_EVERY_MS, look);
+  };
+  cluster.schedule.after(last + LOOK_EVERY_MS, look);
+  return () => looks >= LOOKS;
 }
 
 /** Hosts that run are there with their Leases; guests run where the file says, or are found there. */

@@ -46,6 +46,9 @@ const host = object('A host.', {
   network: maybe(oneOf(['Connected', 'Cut'], 'At the beginning.')),
   watchdog: maybe(text('Its timeout, or none.', 16, { pattern: `^none$|${DURATION_PATTERN}` })),
   fencing: maybe(atomicList(name('Device.'), 16, 'Devices of the first level.')),
+  levels: maybe(
+    atomicList(atomicList(name('Device.'), 16, 'Devices of a level.'), 8, 'Further levels of devices.'),
+  ),
   bootTakes: duration('From power to a running agent.'),
   shutdownPolicy: maybe(
     oneOf(['Conditional', 'Freeze', 'Failover', 'Migrate'], 'Before that of the policy.'),
@@ -122,6 +125,7 @@ const entry = object('One event.', {
   do: maybe(text('What happens.', 32)),
   for: duration('How long.'),
   by: duration('How far back.'),
+  device: maybe(name('Fence device.')),
   nth: maybe(integer('Which write.', 1, 100_000)),
   to: maybe(name('Target.')),
   from: maybe(name('Source.')),
@@ -242,6 +246,7 @@ export function toHostSpec({
   cpu,
   memory,
   fencing,
+  levels,
   shutdownPolicy,
   maintenance,
 }: ScenarioFile['hosts'][number]): HostSpec {
@@ -249,7 +254,7 @@ export function toHostSpec({
     votes: votes ?? 1,
     cpus: cpu ?? 32,
     memoryBytes: memory === undefined ? DEFAULT_MEMORY : parseBytes(memory),
-    fencing: fencing === undefined || fencing.length === 0 ? [] : [fencing],
+    fencing: [fencing ?? [], ...(levels ?? [])].filter((level) => level.length > 0),
     maintenance: maintenance ?? false,
     ...(shutdownPolicy === undefined ? {} : { shutdownPolicy }),
   };

@@ -42,8 +42,17 @@ const HOST_DEEDS: Readonly<Record<string, Deed<SimHost>>> = {
     },
   },
   CutStorage: {
-    run: (host) => {
+    may: ['for'],
+    run: (host, entry, cluster) => {
       host.storage = 'Cut';
+      later(entry, cluster, () => {
+        host.storage = 'Connected';
+      });
+    },
+  },
+  RestoreStorage: {
+    run: (host) => {
+      host.storage = 'Connected';
     },
   },
   CutControlPlane: {
@@ -75,9 +84,21 @@ const HOST_DEEDS: Readonly<Record<string, Deed<SimHost>>> = {
       if (confirmed !== undefined) setHost(host, cluster, { confirmed });
     },
   },
-  FenceFails: { may: ['for'], run: (host, entry, cluster) => setFence(host, 'Fails', entry, cluster) },
-  FenceLies: { may: ['for'], run: (host, entry, cluster) => setFence(host, 'Lies', entry, cluster) },
-  FenceWorks: { run: (host, entry, cluster) => setFence(host, 'Works', entry, cluster) },
+  FenceFails: {
+    may: ['for', 'device'],
+    run: (host, entry, cluster) => breakFence(host, 'Fails', entry, cluster),
+  },
+  FenceLies: {
+    may: ['for', 'device'],
+    run: (host, entry, cluster) => breakFence(host, 'Lies', entry, cluster),
+  },
+  FenceWorks: { run: (host) => host.fence.broken.clear() },
+  SlowFence: {
+    needs: ['for'],
+    run: (host, entry) => {
+      host.fence.delayMs = parseDuration(entry.for ?? '0s');
+    },
+  },
   SlowBoot: {
     needs: ['for'],
     run: (host, entry) => {
@@ -124,10 +145,14 @@ function setHost(
   if (spec !== undefined) api.objects.hostSpecs.set(host.name, { ...spec, ...change });
 }
 
-function setFence(host: SimHost, mode: SimHost['fence']['mode'], entry: Entry, cluster: Cluster): void {
-  host.fence = { ...host.fence, mode };
+/** The device that is named, or all that the host has. */
+function breakFence(host: SimHost, how: 'Fails' | 'Lies', entry: Entry, cluster: Cluster): void {
+  const { broken } = host.fence;
+  const all = cluster.api.objects.hostSpecs.get(host.name)?.fencing.flat() ?? [];
+  const devices = entry.device === undefined ? all : [entry.device];
+  for (const device of devices) broken.set(device, how);
   later(entry, cluster, () => {
-    host.fence = { ...host.fence, mode: 'Works' };
+    for (const device of devices) if (broken.get(device) === how) broken.delete(device);
   });
 }
 
@@ -148,6 +173,12 @@ const GUEST_DEEDS: Readonly<Record<string, Deed<string>>> = {
         host.processes.delete(guest);
         host.after(500, () => host.agent()?.setReport(guest, { state: 'Off' }));
       }
+    },
+  },
+  Job: {
+    needs: ['for'],
+    run: (guest, entry, { hosts }) => {
+      for (const host of hosts.values()) host.agent()?.work(guest, parseDuration(entry.for ?? '0s'));
     },
   },
   Hang: { run: (guest, _entry, cluster) => setGuest(guest, cluster, { stopHangs: true }) },
@@ -226,7 +257,7 @@ const MANAGER_DEEDS: Readonly<Record<string, Deed<string>>> = {
 
 const API_DEEDS: Readonly<Record<string, Deed<undefined>>> = {
   Down: { run: (_subject, _entry, { api }) => setFaults(api, { down: true }) },
-  Up: { run: (_subject, _entry, { api }) => setFaults(api, { down: false }) },
+  Up: { run: (_subject, _entry, { api }) => setFaults(api, { down: false, crashAfter: undefined }) },
   Slow: {
     needs: ['for'],
     run: (_subject, entry, { api, schedule }) =>

@@ -206,7 +206,7 @@ function fromStopping(guest: GuestView, round: Round): Next {
   const report = reportOf(guest, host);
   if (report?.stopFailed === true) return to(record, 'Error', 'StopFailed: it still runs');
   if (report?.state !== 'Off' && !isGoneWithItsLife(guest, host)) return undefined;
-  return to(settled(record), wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
+  return to(without(settled(record), 'failedOn'), wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
 }
 
 /** The hand-over is the source's own compare-and-swap of the placement: when it has happened the guest is the target's. */

@@ -124,6 +124,8 @@ export type GuestRecord = {
   refusal?: string;
   /** Hosts whose tries are used up since the last success. */
   tried?: readonly string[];
+  /** Hosts it was sent away from: it does not go back to them by itself, until somebody stops it or moves it. */
+  failedOn?: readonly string[];
   relocations?: number;
   /** Where it did not start, since it last did: on real hosts, whose agents say so. */
   attempts?: readonly StartAttempt[];

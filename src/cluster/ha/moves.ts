@@ -49,11 +49,12 @@ function begin(guests: readonly GuestView[], to: string, why: MoveReason, round:
       round.ledger.add(guest, to);
       // Never the name of an earlier move: an agent begins each once.
       const moves = (record.moves ?? 0) + 1;
-      const id = `${guest.id}-${moves}-${to}`;
+      const id = `${guest.uid}-${moves}-${to}`;
       const state = guest.liveMigratable && guest.command?.do !== 'Relocate' ? 'Migrating' : 'Relocating';
       const keepsOrigin = why === 'Maintenance' || why === 'Shutdown';
       const origin = keepsOrigin ? { origin: record.origin ?? record.placement?.host ?? to } : {};
-      const base = why === 'Person' || why === 'Return' ? without(record, 'origin') : record;
+      const known = why === 'Person' ? without(record, 'failedOn') : record;
+      const base = why === 'Person' || why === 'Return' ? without(known, 'origin') : known;
       return {
         guest,
         next: {
@@ -223,7 +224,8 @@ function failBack(set: GuestView[], host: HostView, round: Round): Move[] | unde
 function betterHost(set: GuestView[], current: string, round: Round): string | undefined {
   if (set.length === 0 || set.some(({ failback }) => !failback)) return undefined;
   if (set.every(({ group }) => group === undefined)) return undefined;
-  const choice = round.chooser.choose(set);
+  const failedOn = new Set(set.flatMap(({ record }) => record.failedOn ?? []));
+  const choice = round.chooser.choose(set, { without: failedOn });
   if ('reason' in choice || choice.host === current) return undefined;
   const preference = (name: string) =>
     set.reduce((sum, member) => sum + round.chooser.preference(member, name), 0);

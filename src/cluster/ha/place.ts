@@ -81,7 +81,8 @@ function newcomers(guest: GuestView, { rules, view }: Round): GuestView[] {
 export function startElsewhere(guest: GuestView, host: HostView, round: Round): Next {
   const tried = [...new Set([...(guest.record.tried ?? []), host.name])];
   const relocations = guest.record.relocations ?? 0;
-  const change = { tried, relocations: relocations + 1 };
+  const failedOn = [...new Set([...(guest.record.failedOn ?? []), host.name])];
+  const change = { tried, relocations: relocations + 1, failedOn };
   if (relocations >= guest.maxRelocate) return undefined;
   round.ledger.remove(guest, host.name);
   const set = round.rules.set(guest.id).flatMap((id) => round.view.guests.get(id) ?? []);

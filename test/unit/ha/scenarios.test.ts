@@ -1,22 +1,20 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseScenario } from '../../../src/cli/simulate/parse.ts';
 import { runScenario } from '../../../src/cli/simulate/run.ts';
-
-const root = resolve(import.meta.dirname, '../../scenarios');
-const stories = readdirSync(root, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
-  .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-  .sort();
+import { readStory, STORIES, textOf } from './stories.ts';
 
 describe('stories of clusters', () => {
   it('are there', () => {
-    expect(stories.length).toBeGreaterThan(28);
+    expect(STORIES.length).toBeGreaterThan(50);
   });
 
-  it.each(stories)('%s ends as it should', (story) => {
-    const file = parseScenario(readFileSync(join(root, story), 'utf8'), story);
+  it('say in their first line what they tell, each something else', () => {
+    const first = STORIES.map((story) => textOf(story).split('\n')[0] ?? '');
+    expect(first.filter((line) => !/^# .{20,}[.?!]$/.test(line))).toEqual([]);
+    expect(new Set(first).size).toBe(first.length);
+  });
+
+  it.each(STORIES)('%s ends as it should', (story) => {
+    const file = readStory(story);
     const { violations, unmet } = runScenario(file, { name: story, seed: 1 });
     expect([...violations.map(({ invariant, detail }) => `${invariant}: ${detail}`), ...unmet]).toEqual([]);
     expect(file.expect, 'a story says how it ends').toBeDefined();

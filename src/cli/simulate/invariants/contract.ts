@@ -1,6 +1,6 @@
 /** What the model tells those who look that nothing forbidden happens, and what they say when it does. */
 import type { Decision, HostRecord } from '../../../cluster/ha/model.ts';
-import type { StoredFence, StoredGuest, Versioned } from '../api.ts';
+import type { StoredGuest, Versioned } from '../api.ts';
 import type { SimHost } from '../host.ts';
 import type { Entry } from '../scenario.ts';
 
@@ -18,8 +18,8 @@ export type Hooks = {
   hostDecided(decision: Extract<Decision, { type: 'Host' }>, before: Versioned<HostRecord> | undefined): void;
   /** Before it is stored. */
   guestDecided(decision: Extract<Decision, { type: 'Guest' }>, before: Versioned<StoredGuest>): void;
-  /** An agent uses the device now. */
-  fenceUsed(fence: StoredFence): void;
+  /** An agent begins, and knows nothing of what one before it had under way. */
+  agentBegan(host: string): void;
   /** A source has begun to send its guest. */
   moveBegan(move: string, guest: string, from: string): void;
   /** The story is over. */

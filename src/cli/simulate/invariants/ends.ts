@@ -13,6 +13,8 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
   const { objects } = cluster.api;
   const now = () => cluster.schedule.now();
   let lastEvent = 0;
+  /** A host that comes back late is the last reason to move. */
+  let lastHost = 0;
   const changed = new Map<string, number>();
   const since = (object: string): number => now() - Math.max(lastEvent, changed.get(object) ?? 0);
   /** Somebody can act, and has had the time. */
@@ -71,7 +73,9 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
       lastEvent = now();
     },
     hostDecided: ({ host, record }, before) => {
-      if (record.state !== before?.value.state) changed.set(host, now());
+      if (record.state === before?.value.state) return;
+      changed.set(host, now());
+      lastHost = now();
     },
     guestDecided: ({ guest, record }, { value }) => {
       if (record.state !== value.record.state) changed.set(guest, now());
@@ -84,7 +88,7 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
       }
       fences();
       const late = cluster.results.moves.filter(
-        ({ at, result }) => at * 1_000 > lastEvent && result === 'Succeeded',
+        ({ at, result }) => at * 1_000 > Math.max(lastEvent, lastHost) && result === 'Succeeded',
       );
       if (late.length > objects.guests.size)
         violate('L3', `${late.length} moves of ${objects.guests.size} guests since nothing happens any more`);

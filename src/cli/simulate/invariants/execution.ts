@@ -28,9 +28,9 @@ export function watchExecution(cluster: Cluster, violate: Violate): Watch {
           if (host.executes(guest) && other.executes(guest)) violate('S1', `${guest} executes on ${where}`);
         }
         if (!host.executes(guest)) continue;
-        const known = newest.get(guest) ?? 0;
+        const known = newest.get(process.uid) ?? 0;
         if (process.epoch < known) violate('S6', `${guest} runs with epoch ${process.epoch} after ${known}`);
-        newest.set(guest, Math.max(known, process.epoch));
+        newest.set(process.uid, Math.max(known, process.epoch));
         if (guest === started && host.keeper()?.isGuarded(guardKey(process.uid, process.epoch)) === false)
           violate('S5', `${guest} executes on ${host.name} without being guarded`);
       }

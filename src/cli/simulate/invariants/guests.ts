@@ -16,7 +16,7 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   const epochs = new Map<string, number>();
   const commands = new Set<string>();
   const onlineSince = new Map<string, number>();
-  const sent = new Set<string>();
+  const sent = new Map<string, Set<string>>();
 
   /** A lost guest starts elsewhere only with a proof for the life it ran in. */
   const recoveredByProof = (guest: string, { record }: StoredGuest, reason: string): void => {
@@ -52,12 +52,19 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     }
   };
 
-  const oneOperation = (guest: string, record: GuestRecord, { record: before, spec }: StoredGuest): void => {
+  const oneOperation = (
+    guest: string,
+    record: GuestRecord,
+    reason: string,
+    { record: before, spec }: StoredGuest,
+  ): void => {
     const { move } = record;
     if (move !== undefined && before.move !== undefined && move.id !== before.move.id)
       violate('S9', `${guest} is to move to ${move.to} while it moves to ${before.move.to}`);
     const { command } = spec;
-    if (command === undefined || record.command !== command.id || before.command === command.id) return;
+    const isSent = move?.why === 'Person' && move.id !== before.move?.id;
+    const isTaken = isSent || reason.startsWith('refused');
+    if (command === undefined || !isTaken) return;
     if (commands.has(`${guest} ${command.id}`)) violate('S9', `${guest} is commanded ${command.id} twice`);
     commands.add(`${guest} ${command.id}`);
   };
@@ -89,7 +96,7 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     guestDecided: ({ guest, record, reason, version }, { value: before, version: stored }) => {
       acted(`${guest} becomes ${record.state}`);
       if (version !== stored) violate('S12', `${guest} becomes ${record.state} by an old view`);
-      oneOperation(guest, record, before);
+      oneOperation(guest, record, reason, before);
       const { placement } = record;
       const old = before.record.placement;
       const used = (one: GuestRecord): number => one.relocations ?? 0;
@@ -99,10 +106,10 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
       if (isGivenUp && used(before.record) < cluster.limits(before.spec).maxRelocate)
         violate('L6', `${guest} is given up after ${used(before.record)} other hosts`);
       if (placement === undefined) return;
-      const known = epochs.get(guest) ?? old?.epoch ?? 0;
+      const known = epochs.get(before.uid) ?? old?.epoch ?? 0;
       if (placement.epoch < known)
         violate('S6', `${guest} is placed with epoch ${placement.epoch} after ${known}`);
-      epochs.set(guest, Math.max(known, placement.epoch));
+      epochs.set(before.uid, Math.max(known, placement.epoch));
       if (record.state !== 'Starting' || placement.epoch === old?.epoch) return;
       if (before.spec.state !== 'Started')
         violate('S10', `${guest} is started while it is to be ${before.spec.state}`);
@@ -111,9 +118,11 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
       if (!hasRoom(guest, placement.host, before))
         violate('S13', `${guest} is placed on ${placement.host}, which has promised its memory`);
     },
+    agentBegan: (host) => sent.delete(host),
     moveBegan: (move, guest, from) => {
-      if (sent.has(`${move} ${from}`)) violate('S9', `${guest} is sent by ${from} for ${move} twice`);
-      sent.add(`${move} ${from}`);
+      const known = sent.get(from) ?? new Set();
+      if (known.has(move)) violate('S9', `${guest} is sent by ${from} for ${move} twice`);
+      sent.set(from, known.add(move));
     },
   };
 }

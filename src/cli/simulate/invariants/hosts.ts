@@ -1,5 +1,5 @@
 /** What is decided of hosts: with a majority (S4), on the present state (S12), proofs that are true (S3), fences that are needed (S11). */
-import { guardKey, isSameLife } from '../../../cluster/ha/model.ts';
+import { guardKey } from '../../../cluster/ha/model.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Violate, Watch } from './contract.ts';
 import { LEFT_ALONE, majorityWatch } from './shared.ts';
@@ -33,13 +33,6 @@ export function watchHosts(cluster: Cluster, violate: Violate): Watch {
         if (isCovered && isThere && host.keeper()?.life().term === proof.term)
           violate('S3', `${guest} executes on ${name} when ${proof.kind} is stored`);
       }
-    },
-    fenceUsed: ({ host, incident, life, id }) => {
-      const { hosts, leases } = cluster.api.objects;
-      const record = hosts.get(host)?.value;
-      const isOpen = record?.state === 'Fencing' && record.incident?.id === incident;
-      if (!isOpen || !isSameLife(leases.get(host)?.value, life))
-        violate('S12', `a device of ${host} is used for ${id}, which is over`);
     },
   };
 }

@@ -64,3 +64,21 @@ export function roomOf(cluster: Cluster, name: string): number {
   const { hostSpecs, policy } = cluster.api.objects;
   return (hostSpecs.get(name)?.memoryBytes ?? 0) * (policy.memoryOvercommit ?? 1);
 }
+
+/** Every host is there, and every guest is where it should be, or given up. */
+export function isSettled(cluster: Cluster): boolean {
+  const { hosts, guests, hostSpecs } = cluster.api.objects;
+  for (const [name, { value }] of hosts)
+    if (!isThere(cluster, name) || (value.state !== 'Online' && value.state !== 'Maintenance')) return false;
+  for (const [id, { value }] of guests) {
+    const { state, placement, reason } = value.record;
+    const isToLeave = hostSpecs.get(placement?.host ?? '')?.maintenance === true && reason === undefined;
+    const isRunning = cluster.host(placement?.host ?? '')?.executes(id) === true;
+    if (
+      state !== 'Error' &&
+      (state !== value.spec.state || (state === 'Started' && (!isRunning || isToLeave)))
+    )
+      return false;
+  }
+  return true;
+}

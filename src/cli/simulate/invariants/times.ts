@@ -25,7 +25,7 @@ export function watchTimes(cluster: Cluster, violate: Violate): Watch {
         (name === without || isThere(cluster, name)) &&
         drift === 0 &&
         storage === 'Connected' &&
-        fence.mode === 'Works',
+        fence.broken.size === 0,
     ) &&
     cluster.cuts.size === 0 &&
     [...cluster.api.objects.hosts.values()].every(({ value }) => value.state === 'Online') &&

@@ -1,0 +1,126 @@
+/** Engines, keepers, managers and agents with one check taken out or one fact hidden, and the invariant that must notice each. */
+import type { Flaw } from '../../../src/cli/simulate/cluster.ts';
+import { runScenario } from '../../../src/cli/simulate/run.ts';
+import type { ScenarioFile } from '../../../src/cli/simulate/scenario.ts';
+import type { Decision, GuestReport, GuestView, HostView, View } from '../../../src/cluster/ha/model.ts';
+
+/** `notices`: the invariant, or the first letter of any that will do. `seed`: the first of twenty random stories of which one shows it; or a `story`. */
+export type Broken = { what: string; flaw: Flaw; notices: string; seed: number; story?: string };
+
+/** Whether the story breaks such an invariant with this part broken. */
+export function shows(notices: string, story: ScenarioFile, seed: number, flaw: Flaw): boolean {
+  const { violations } = runScenario(story, { name: '', seed, flaw, endsSettled: true });
+  return violations.some(({ invariant }) => invariant.startsWith(notices));
+}
+
+/** The engine as it is, shown other guests, or hosts, than there are. */
+const seesGuests = (change: (guest: GuestView) => GuestView): Flaw => ({
+  sees: (view) => ({ ...view, guests: mapped(view.guests, change) }),
+});
+const seesHosts = (change: (host: HostView) => HostView): Flaw => ({
+  sees: (view) => ({ ...view, hosts: mapped(view.hosts, change) }),
+});
+const seesReports = (change: (report: GuestReport) => GuestReport): Flaw =>
+  seesHosts((host) => ({ ...host, reported: mapped(host.reported, change) }));
+
+function mapped<T>(map: ReadonlyMap<string, T>, change: (value: T) => T): Map<string, T> {
+  return new Map([...map].map(([key, value]) => [key, change(value)]));
+}
+
+/** Whoever is at the head of each group changes every ten seconds. */
+function turned(view: View): View {
+  const sign = Math.floor(view.now / 10_000) % 2 === 0 ? 1 : -1;
+  const groups = mapped(view.groups, (group) => ({
+    ...group,
+    hosts: group.hosts.map(({ name, priority }) => ({ name, priority: sign * priority })),
+  }));
+  return { ...view, groups };
+}
+
+const isEvacuation = (decision: Decision): boolean =>
+  decision.type === 'Guest' && decision.record.move?.why === 'Maintenance';
+
+export const BROKEN: readonly Broken[] = [
+  { what: 'recovery without a proof', flaw: { engine: 'NoProof' }, notices: 'S1', seed: 1 },
+  { what: 'agents that do not check the epoch', flaw: { agent: 'EpochUnchecked' }, notices: 'S', seed: 1 },
+  { what: 'a manager that acts without a majority', flaw: { engine: 'NoQuorum' }, notices: 'S4', seed: 1 },
+  {
+    what: 'a wait that is not bound to one majority',
+    flaw: { engine: 'WaitWithoutQuorum' },
+    notices: 'S',
+    seed: 1,
+  },
+  { what: 'keepers that excuse at any age', flaw: { keeper: 'ExcuseAgeIgnored' }, notices: 'S', seed: 1 },
+  { what: 'a wait by the times of the policy', flaw: { engine: 'TimingsOfPolicy' }, notices: 'S', seed: 1 },
+  {
+    what: 'a self-fence taken as proof for guests it does not list',
+    flaw: { engine: 'GuardedListIgnored' },
+    notices: 'S',
+    seed: 1,
+  },
+  {
+    what: 'a command of a person that is taken again and again',
+    flaw: seesGuests(({ record: { command: _command, ...record }, ...guest }) => ({ ...guest, record })),
+    notices: 'S9',
+    seed: 1,
+  },
+  { what: 'a source that sends its guest twice', flaw: { agent: 'MovesTwice' }, notices: 'S9', seed: 1 },
+  {
+    what: 'writes that do not compare before they swap',
+    flaw: { manager: 'VersionUnchecked' },
+    notices: 'S12',
+    seed: 1,
+  },
+  {
+    what: 'a job on the volumes of a guest that nobody counts',
+    flaw: seesReports((report) => (report.state === 'Preparing' ? { ...report, state: 'Off' } : report)),
+    notices: 'S15',
+    seed: 1,
+  },
+  { what: 'a manager that looks too rarely', flaw: { manager: 'LooksRarely' }, notices: 'L2', seed: 1 },
+  { what: 'preferences that change by themselves', flaw: { sees: turned }, notices: 'L3', seed: 1 },
+  {
+    what: 'fences that stop at the first level',
+    flaw: seesHosts((host) => ({ ...host, fencing: host.fencing.slice(0, 1) })),
+    notices: 'L4',
+    seed: 1,
+    story: 'fencing/second-level-when-the-first-fails.yaml',
+  },
+  {
+    what: 'guests that stay frozen',
+    flaw: {
+      sees: (view) => ({
+        ...view,
+        since: (what, holds) => (what.startsWith('frozen/') ? 0 : view.since(what, holds)),
+      }),
+    },
+    notices: 'L5',
+    seed: 1,
+  },
+  {
+    what: 'hosts in maintenance that nobody leaves',
+    flaw: { says: (decisions) => decisions.filter((decision) => !isEvacuation(decision)) },
+    notices: 'L5',
+    seed: 1,
+  },
+  {
+    what: 'a start tried where it has failed',
+    flaw: seesGuests(({ record: { tried: _tried, ...record }, ...guest }) => ({ ...guest, record })),
+    notices: 'L6',
+    seed: 1,
+    story: 'starts/every-host-is-tried-before-error.yaml',
+  },
+  {
+    what: 'moves whose failure nobody hears of',
+    flaw: seesReports(({ moveFailed: _failed, ...report }) => report),
+    notices: 'L7',
+    seed: 1,
+  },
+  {
+    what: 'an agent that forgets a hand-over when it is restarted',
+    flaw: { agent: 'HandOverForgotten' },
+    notices: 'L',
+    seed: 1,
+    story: 'migrations/source-agent-ends-at-the-hand-over.yaml',
+  },
+];

@@ -42,21 +42,35 @@ const isEvacuation = (decision: Decision): boolean =>
 
 export const BROKEN: readonly Broken[] = [
   { what: 'recovery without a proof', flaw: { engine: 'NoProof' }, notices: 'S1', seed: 1 },
-  { what: 'agents that do not check the epoch', flaw: { agent: 'EpochUnchecked' }, notices: 'S', seed: 1 },
+  {
+    what: 'agents that do not check the epoch',
+    flaw: { agent: 'EpochUnchecked' },
+    notices: 'S',
+    seed: 1,
+    story: 'deletion/made-anew-while-the-first-is-starting.yaml',
+  },
   { what: 'a manager that acts without a majority', flaw: { engine: 'NoQuorum' }, notices: 'S4', seed: 1 },
   {
     what: 'a wait that is not bound to one majority',
     flaw: { engine: 'WaitWithoutQuorum' },
     notices: 'S',
     seed: 1,
+    story: 'managers/cut-off-as-the-api-comes-back.yaml',
   },
   { what: 'keepers that excuse at any age', flaw: { keeper: 'ExcuseAgeIgnored' }, notices: 'S', seed: 1 },
-  { what: 'a wait by the times of the policy', flaw: { engine: 'TimingsOfPolicy' }, notices: 'S', seed: 1 },
+  {
+    what: 'a wait by the times of the policy',
+    flaw: { engine: 'TimingsOfPolicy' },
+    notices: 'S',
+    seed: 1,
+    story: 'fencing/policy-shortens-times-after-the-cut.yaml',
+  },
   {
     what: 'a self-fence taken as proof for guests it does not list',
     flaw: { engine: 'GuardedListIgnored' },
     notices: 'S',
     seed: 1,
+    story: 'fencing/let-go-and-wanted-again-while-cut-off.yaml',
   },
   {
     what: 'a command of a person that is taken again and again',
@@ -70,6 +84,7 @@ export const BROKEN: readonly Broken[] = [
     flaw: { manager: 'VersionUnchecked' },
     notices: 'S12',
     seed: 1,
+    story: 'managers/leader-sees-what-was.yaml',
   },
   {
     what: 'a job on the volumes of a guest that nobody counts',
@@ -96,12 +111,13 @@ export const BROKEN: readonly Broken[] = [
     },
     notices: 'L5',
     seed: 1,
+    story: 'hosts/restarts-and-takes-too-long.yaml',
   },
   {
     what: 'hosts in maintenance that nobody leaves',
     flaw: { says: (decisions) => decisions.filter((decision) => !isEvacuation(decision)) },
     notices: 'L5',
-    seed: 1,
+    seed: 16,
   },
   {
     what: 'a start tried where it has failed',

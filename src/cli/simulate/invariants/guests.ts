@@ -15,6 +15,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   const acted = majorityWatch(cluster, violate);
   const epochs = new Map<string, number>();
   const commands = new Set<string>();
+  /** Where starts of it were given up since it last ran. */
+  const failed = new Map<string, Set<string>>();
   const onlineSince = new Map<string, number>();
   const sent = new Map<string, Set<string>>();
 
@@ -71,14 +73,15 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
 
   /** The model knows of a host that would surely have taken it, and it is sent to one where it has failed. */
   const everyHostIsTried = (guest: string, record: GuestRecord, before: StoredGuest): void => {
-    const failedOn = new Set([...(before.record.tried ?? []), before.record.placement?.host]);
+    const failedOn = (failed.get(before.uid) ?? new Set()).add(before.record.placement?.host ?? '');
+    failed.set(before.uid, failedOn);
     const isAlone = cluster.rules().every(({ guests }) => !guests.includes(guest));
-    if (!isAlone || !failedOn.has(record.placement?.host)) return;
+    if (!isAlone || !failedOn.has(record.placement?.host ?? '')) return;
     const { hosts, statements, hostSpecs } = cluster.api.objects;
     const untried = [...hosts].find(([name, { value }]) => {
       const statement = statements.get(name)?.value;
       const isWilling = statement?.ready === true && statement.shutdown === undefined;
-      const isKnown = cluster.schedule.now() - (onlineSince.get(name) ?? Infinity) > KNOWN_MS;
+      const isKnown = cluster.schedule.now() - (onlineSince.get(name) ?? 0) > KNOWN_MS;
       const isFree = value.state === 'Online' && hostSpecs.get(name)?.maintenance === false;
       const isPresent = isThere(cluster, name) && cluster.renewedWithin(2_000).has(name);
       const takes = isListed(name, before) && hasRoom(guest, name, before);
@@ -90,8 +93,9 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
 
   return {
     hostDecided: ({ host, record }) => {
-      if (record.state !== 'Online') onlineSince.delete(host);
-      else if (!onlineSince.has(host)) onlineSince.set(host, cluster.schedule.now());
+      const since = onlineSince.get(host) ?? 0;
+      if (record.state !== 'Online') onlineSince.set(host, Infinity);
+      else if (since === Infinity) onlineSince.set(host, cluster.schedule.now());
     },
     guestDecided: ({ guest, record, reason, version }, { value: before, version: stored }) => {
       acted(`${guest} becomes ${record.state}`);
@@ -101,6 +105,7 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
       const old = before.record.placement;
       const used = (one: GuestRecord): number => one.relocations ?? 0;
       const hasRelocated = used(record) > used(before.record);
+      if (record.state === 'Started') failed.delete(before.uid);
       if (hasRelocated) everyHostIsTried(guest, record, before);
       const isGivenUp = record.state === 'Error' && reason.startsWith('StartFailed');
       if (isGivenUp && used(before.record) < cluster.limits(before.spec).maxRelocate)

@@ -9,6 +9,7 @@ import {
 import type { Caller, StoredGuest } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
+import { createJobs } from './jobs.ts';
 import { createMover, type Mover } from './mover.ts';
 import { createStatement } from './statement.ts';
 
@@ -50,7 +51,6 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const caller: Caller = { host: host.name, deliver, crash: () => host.restartAgent() };
   const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
   const starting = new Set<string>();
-  const jobs = new Set<string>();
   const stopping = new Map<string, number>();
   const retryAt = new Map<string, number>();
   let cache: ReadonlyMap<string, StoredGuest> = new Map();
@@ -164,32 +164,6 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     );
   };
 
-  /** As a start: guarded and listed before it opens anything. */
-  const work = (id: string, ms: number): void => {
-    const stored = cache.get(id);
-    const { placement, state } = stored?.record ?? {};
-    if (stored === undefined || placement === undefined || !isHere(placement)) return;
-    if (state !== 'Stopped' || process(id) !== undefined) return;
-    const { epoch } = placement;
-    setReport(id, { epoch, state: 'Preparing' });
-    const keeper = host.keeper();
-    const key = guardKey(stored.uid, epoch);
-    const listed = () =>
-      deliver(() => {
-        if (process(id) !== undefined) return;
-        if (host.keeper() !== keeper || keeper?.isOpen() !== true) {
-          keeper?.release(key);
-          setReport(id, { state: 'Off' });
-          return;
-        }
-        jobs.add(id);
-        host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Job' });
-        cluster.invariants.executing(host);
-        after(ms, () => (process(id)?.state === 'Job' ? end(id) : undefined));
-      });
-    keeper?.guard(key, listed);
-  };
-
   const stop = (id: string, hangs: boolean): void => {
     starting.delete(id);
     const own = process(id);
@@ -225,8 +199,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     // Left over from an earlier object of this name: nobody's any more.
     if (own !== undefined && own.uid !== stored.uid) end(id);
     if (own?.state === 'Job') {
-      // A job ends with the agent that began it.
-      if (!jobs.has(id)) end(id);
+      if (!jobs.isOwn(id)) end(id);
       return;
     }
     const { state } = stored.record;
@@ -241,7 +214,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     }
     if (!isSameLife(placement, life())) return;
     if (own !== undefined && own.state === 'Running') adoptEpoch(id, own, stored);
-    if (state === 'Stopping' || (own !== undefined && isOff(stored))) {
+    if (state === 'Stopping' || (own !== undefined && state === 'Stopped')) {
       stop(id, stored.spec.stopHangs);
       return;
     }
@@ -257,8 +230,6 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       host.keeper()?.guard(key, () => {});
     if (memory.reports.get(id)?.state !== 'Running') setReport(id, { epoch: own.epoch, state: 'Running' });
   };
-
-  const isOff = ({ record }: StoredGuest): boolean => record.state === 'Stopped';
 
   const refresh = (then: () => void): void => {
     api.call(
@@ -319,12 +290,13 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     after(LOOK_AGAIN_MS, tick);
   };
 
+  const jobs = createJobs({ host, cluster, after, deliver, isHere, setReport, end });
   const mover = createMover({ host, cluster, caller, after, life, setReport, start, end, ask });
   const agent: Agent = {
     memory,
     mover,
     setReport,
-    work,
+    work: (id, ms) => jobs.work(id, cache.get(id), ms),
     sync: () => deliver(() => refresh(lookAtAll)),
     lifeChanged: () => {
       starting.clear();

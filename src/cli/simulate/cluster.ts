@@ -14,7 +14,7 @@ import type { GroupSpec, GuestSpec, PolicySpec, Rule } from './scenario.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
 
 /** Ways to break the agents of the model that the random tests must notice. */
-export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice' | 'HandOverForgotten';
+export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice';
 /** Ways to break what stands between the engine and the API. */
 export type ManagerFlaw = 'VersionUnchecked' | 'LooksRarely';
 /** One broken part at most, for the tests that must notice it. `sees`, `says`: what the engine is shown, or decides, is changed on its way. */

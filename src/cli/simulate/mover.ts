@@ -43,8 +43,7 @@ export function createMover(options: MoverOptions): Mover {
       prepare(id, stored);
     const own = host.processes.get(id);
     // An agent before this one had handed it over, or was about to: it must be known before anything runs.
-    const isForgotten = cluster.flaw.agent === 'HandOverForgotten';
-    if (own?.state === 'HandedOver' && !isForgotten && !begun.has(`${id}@${own.epoch}`)) {
+    if (own?.state === 'HandedOver' && !begun.has(`${id}@${own.epoch}`)) {
       begun.add(`${id}@${own.epoch}`);
       settle(id, move?.id ?? '', own.epoch);
     }

@@ -2,14 +2,9 @@
 import { parseDuration } from '../../base/duration.ts';
 import { parseBytes } from '../../base/quantity.ts';
 import type { Cluster } from './cluster.ts';
+import { API_DEEDS, type Deed, MANAGER_DEEDS } from './control.ts';
 import type { SimHost } from './host.ts';
 import { type Entry, type GuestSpec, toGuestSpec, toPolicySpec, toRule } from './scenario.ts';
-
-type Deed<T> = {
-  needs?: readonly (keyof Entry)[];
-  may?: readonly (keyof Entry)[];
-  run(subject: T, entry: Entry, cluster: Cluster): void;
-};
 
 const HOST_DEEDS: Readonly<Record<string, Deed<SimHost>>> = {
   PowerOn: {
@@ -240,43 +235,6 @@ export function createGuest(cluster: Cluster, guest: string, file: NonNullable<E
     uid,
     record: { state: isOff ? (spec.state as 'Disabled' | 'Ignored') : 'Stopped' },
   });
-}
-
-const MANAGER_DEEDS: Readonly<Record<string, Deed<string>>> = {
-  Stop: { run: (name, _entry, { managers }) => managers.get(name)?.stop() },
-  Start: { run: (name, _entry, { managers }) => managers.get(name)?.begin() },
-  Pause: {
-    needs: ['for'],
-    run: (name, entry, { managers }) => managers.get(name)?.pause(parseDuration(entry.for ?? '0s')),
-  },
-  Crash: { run: (name, _entry, cluster) => cluster.managerCrashed(name) },
-  ApiDown: { run: (name, _entry, { managers }) => managers.get(name)?.setApi('Down') },
-  ApiStale: { run: (name, _entry, { managers }) => managers.get(name)?.setApi('Stale') },
-  ApiUp: { run: (name, _entry, { managers }) => managers.get(name)?.setApi('Up') },
-};
-
-const API_DEEDS: Readonly<Record<string, Deed<undefined>>> = {
-  Down: { run: (_subject, _entry, { api }) => setFaults(api, { down: true }) },
-  Up: { run: (_subject, _entry, { api }) => setFaults(api, { down: false, crashAfter: undefined }) },
-  Slow: {
-    needs: ['for'],
-    run: (_subject, entry, { api, schedule }) =>
-      setFaults(api, { slowUntil: schedule.now() + parseDuration(entry.for ?? '0s') }),
-  },
-  // Whoever does the n-th write from now on crashes when it is done, before it hears so.
-  CrashesCaller: {
-    needs: ['nth'],
-    run: (_subject, { nth }, { api }) => setFaults(api, { crashAfter: nth }),
-  },
-  LosesAnswers: {
-    needs: ['for'],
-    run: (_subject, entry, { api, schedule }) =>
-      setFaults(api, { losesUntil: schedule.now() + parseDuration(entry.for ?? '0s') }),
-  },
-};
-
-function setFaults({ faults }: Cluster['api'], change: Partial<Cluster['api']['faults']>): void {
-  Object.assign(faults, change);
 }
 
 /** What is wrong with the entry, or undefined. Guests may be made later, so that their names are not checked. */

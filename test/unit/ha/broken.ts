@@ -132,11 +132,4 @@ export const BROKEN: readonly Broken[] = [
     notices: 'L7',
     seed: 1,
   },
-  {
-    what: 'an agent that forgets a hand-over when it is restarted',
-    flaw: { agent: 'HandOverForgotten' },
-    notices: 'L',
-    seed: 1,
-    story: 'migrations/source-agent-ends-at-the-hand-over.yaml',
-  },
 ];

@@ -1,0 +1,55 @@
+/** Jobs that work on the volumes of guests that are off, such as a restore: as a start, they are guarded and listed before they open anything. */
+import { guardKey, type Placement } from '../../cluster/ha/model.ts';
+import type { StoredGuest } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import type { SimHost } from './host.ts';
+import type { MoverOptions } from './mover.ts';
+
+export type Jobs = {
+  /** Does nothing for a guest that is not off, or is another host's. */
+  work(guest: string, stored: StoredGuest | undefined, ms: number): void;
+  /** Begun by this agent: a job ends with the agent that began it. */
+  isOwn(guest: string): boolean;
+};
+
+export type JobsOptions = Pick<MoverOptions, 'after' | 'setReport' | 'end'> & {
+  host: SimHost;
+  cluster: Cluster;
+  deliver(run: () => void): void;
+  isHere(placement: Placement): boolean;
+};
+
+export function createJobs({ host, cluster, after, deliver, isHere, setReport, end }: JobsOptions): Jobs {
+  const own = new Set<string>();
+
+  const begin = (id: string, uid: string, epoch: number, ms: number): void => {
+    own.add(id);
+    host.processes.set(id, { guest: id, uid, epoch, state: 'Job' });
+    cluster.invariants.executing(host);
+    after(ms, () => (host.processes.get(id)?.state === 'Job' ? end(id) : undefined));
+  };
+
+  return {
+    isOwn: (id) => own.has(id),
+    work: (id, stored, ms) => {
+      const { placement, state } = stored?.record ?? {};
+      if (stored === undefined || placement === undefined || !isHere(placement)) return;
+      if (state !== 'Stopped' || host.processes.has(id)) return;
+      const { epoch } = placement;
+      const keeper = host.keeper();
+      const key = guardKey(stored.uid, epoch);
+      setReport(id, { epoch, state: 'Preparing' });
+      keeper?.guard(key, () =>
+        deliver(() => {
+          if (host.processes.has(id)) return;
+          if (host.keeper() === keeper && keeper.isOpen()) {
+            begin(id, stored.uid, epoch, ms);
+            return;
+          }
+          keeper.release(key);
+          setReport(id, { state: 'Off' });
+        }),
+      );
+    },
+  };
+}

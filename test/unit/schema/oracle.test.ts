@@ -44,6 +44,7 @@ const FITTING = [
   '0 2 * * *',
   '1Gi',
   '52:54:00:00:00:01',
+  '22:30',
   '/srv/a',
   'https://mirror.example/debian',
   '500m',

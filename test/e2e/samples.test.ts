@@ -1,7 +1,7 @@
 /** The first run of a newcomer, on real QEMU and LXC: samples applied, Ready, applied again without drift, deleted without a trace. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run, until, vireo } from './harness/commands.ts';
+import { must, run, until, vireo } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
 import { type Lab, startLab } from './harness/lab.ts';
 
@@ -109,6 +109,23 @@ describe('the samples', () => {
     const settled = await versions();
     await new Promise((later) => setTimeout(later, 20_000));
     expect(await versions()).toEqual(settled);
+  });
+
+  it('are changed by kubectl edit', async () => {
+    const editor = `KUBE_EDITOR=sed -i 's/^  annotations:/&\\n    note: edited/'`;
+    const edited = await must([
+      'env',
+      `KUBECONFIG=${lab.kubeconfig}`,
+      editor,
+      'kubectl',
+      'edit',
+      'vm',
+      'demo',
+    ]);
+    expect(edited).toBe('virtualmachine.vireo.dev/demo edited\n');
+    expect(await lab.kubectl('get', 'vm', 'demo', '-o', 'jsonpath={.metadata.annotations.note}')).toBe(
+      'edited',
+    );
   });
 
   it('leave nothing on the host when they and Vireo are gone', async () => {

@@ -1,4 +1,5 @@
 /** Reads whole archives: what they say of themselves, the files that a disk is made of through all archives it is based on, and whether these are as they were written. */
+import { ReasonedError } from '../../../../base/outcome.ts';
 import type { ArchivedVolume, ArchiveManifest, ArchivePart, Archives } from '../../contract.ts';
 import {
   archiveBroken,
@@ -20,6 +21,12 @@ export type ArchiveReader = Pick<Archives, 'list' | 'read' | 'open' | 'verify'> 
   /** What each archive needs that is there; damaged ones need nothing. */
   needs(): Promise<(readonly [name: string, needs: readonly string[]])[]>;
 };
+
+/** What a disk does not give may be there the next time: nobody may take its base for unneeded meanwhile. */
+function unlessBroken(error: unknown): undefined {
+  if (!(error instanceof ReasonedError)) throw error;
+  return undefined;
+}
 
 /** Reads the archives in `archives/NAME` of a pool, encrypted ones with the key in the file `ageKey`. */
 export function createArchiveReader(room: PoolRoom, ageKey?: string): ArchiveReader {
@@ -110,9 +117,9 @@ export function createArchiveReader(room: PoolRoom, ageKey?: string): ArchiveRea
       for (const gone of [...known.keys()].filter((name) => !names.includes(name))) known.delete(gone);
       return Promise.all(
         names.map(async (name) => {
-          const needs = known.get(name) ?? (await read(name).catch(() => undefined))?.needs ?? [];
-          known.set(name, needs);
-          return [name, needs] as const;
+          const manifest = known.has(name) ? undefined : await read(name).catch(unlessBroken);
+          if (manifest !== undefined) known.set(name, manifest.needs ?? []);
+          return [name, known.get(name) ?? []] as const;
         }),
       );
     },

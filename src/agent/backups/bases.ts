@@ -38,15 +38,15 @@ export function basesFor(backup: Stored<Backup>, others: readonly Stored<Backup>
     .slice(0, BASES_AT_MOST);
 }
 
-/** Of these the ones that are of this very guest; none when the chain of the newest has come to its end. */
+/** Of these the ones that are of this very guest and may have one more after them; none when the chain of the newest has come to its end. */
 export function fittingBases(
   found: readonly ArchiveBase[],
   { uuid }: GuestRecord,
   { spec }: Stored<Backup>,
 ): ArchiveBase[] {
   const own = found.filter(({ manifest }) => manifest.guest.uuid === uuid);
-  const needed = own[0]?.manifest.needs?.length ?? 0;
-  return needed + 1 < (spec.fullEvery ?? 1) ? own : [];
+  const isOpenEnded = ({ manifest }: ArchiveBase) => (manifest.needs?.length ?? 0) + 1 < (spec.fullEvery ?? 1);
+  return own.slice(0, 1).some(isOpenEnded) ? own.filter(isOpenEnded) : [];
 }
 
 /** Of these the ones that hold the disk as large as it is. */
@@ -87,7 +87,7 @@ export async function tidyMarks(world: BackupWorld, backup: Stored<Backup>, made
   }
 }
 
-/** Those that stand and began marks, newest first. */
+/** Those that stand and began marks, newest first; of one second the one that needs more, for it needs none that is newer. */
 function marked(backups: readonly Stored<Backup>[]): Stored<Backup>[] {
   return backups
     .filter(
@@ -96,5 +96,9 @@ function marked(backups: readonly Stored<Backup>[]): Stored<Backup>[] {
         status?.phase === 'Succeeded' &&
         status.parts?.some(({ bitmap }) => bitmap !== undefined) === true,
     )
-    .toSorted((a, b) => (b.status?.takenAt ?? '').localeCompare(a.status?.takenAt ?? ''));
+    .toSorted(
+      (a, b) =>
+        (b.status?.takenAt ?? '').localeCompare(a.status?.takenAt ?? '') ||
+        (b.status?.needs?.length ?? 0) - (a.status?.needs?.length ?? 0),
+    );
 }

@@ -3,6 +3,7 @@ import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Files } from '../../../../src/base/files.ts';
 import { silentLog } from '../../../../src/base/log.ts';
 import type { ArchiveAbout, ArchiveManifest, StoragePool } from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
@@ -24,9 +25,9 @@ const about: ArchiveAbout = {
 
 let root: string;
 let pool: StoragePool;
-const openPool = (ageKey?: string) =>
+const openPool = (ageKey?: string, readText: Files['readText'] = real.files.readText) =>
   openDirectoryPool({
-    world: { ...real, log: silentLog },
+    world: { ...real, log: silentLog, files: { ...real.files, readText } },
     config: {
       ...{ type: 'Directory', name: 'local', path: join(root, 'pool') },
       ...(ageKey === undefined ? {} : { ageKey }),
@@ -124,6 +125,20 @@ describe('an archive of what changed', () => {
     await pool.archives.verify('backup-3', signal);
     for (const name of ['backup-4', 'backup-3', 'backup-2', 'backup-1']) await pool.archives.remove(name);
     expect(await pool.archives.list()).toEqual([]);
+  });
+
+  it('keeps what it needs though the disk does not give its manifest just now', async () => {
+    await archiveThree();
+    let isIll = true;
+    pool = await openPool(undefined, async (path, ...more) => {
+      if (isIll && path.endsWith('backup-3/manifest.json'))
+        throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+      return real.files.readText(path, ...more);
+    });
+    await expect(pool.archives.remove('backup-2')).rejects.toMatchObject({ code: 'EIO' });
+    isIll = false;
+    await expect(pool.archives.remove('backup-2')).rejects.toMatchObject({ reason: 'ArchiveNeeded' });
+    await pool.archives.verify('backup-3', signal);
   });
 
   it('is not shown when what it was to be based on has gone', async () => {

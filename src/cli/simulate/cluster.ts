@@ -207,7 +207,10 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
       const { lock: _lock, ...spec } = next.spec;
       return { ...next, spec };
     },
-    fenceAsked: (id) => fencing.execute(id),
+    fenceAsked: (id) => {
+      cluster.invariants.fenceAsked(id);
+      fencing.execute(id);
+    },
     moveBegan: (move, guest, isLive, from, to) => {
       cluster.invariants.moveBegan(move, guest, from);
       results.moveBegan(move, guest, isLive, from, to);

@@ -10,6 +10,8 @@ export type Fencing = {
 };
 
 const DEVICE_GIVES_UP_MS = 5_000;
+/** To ask a device for the state of a plug takes no longer than this. */
+const LOOK_MS = 1_000;
 
 export function createFencing(cluster: Cluster): Fencing {
   const { api, schedule } = cluster;
@@ -45,7 +47,9 @@ export function createFencing(cluster: Cluster): Fencing {
       executor.after(DEVICE_GIVES_UP_MS, () => finish(fence, 'Failed'));
       return;
     }
-    schedule.after(delayMs, () => {
+    // As fence agents do: a plug that is off already is not switched again.
+    const isOff = target.power() === 'PoweredOff' && !faults.includes('Lies');
+    schedule.after(isOff ? Math.min(delayMs, LOOK_MS) : delayMs, () => {
       if (!faults.includes('Lies') && target.power() !== 'PoweredOff') {
         offByDevice.add(target.name);
         target.powerOff();

@@ -52,6 +52,11 @@ function settled(record: GuestRecord): GuestRecord {
   return without(record, 'target', 'move', 'tried', 'relocations', 'unstarted');
 }
 
+/** Its host is lost: starts that have failed still count, unless it has run since. */
+function bereft(record: GuestRecord): GuestRecord {
+  return record.state === 'Starting' ? without(record, 'target', 'move', 'unstarted') : settled(record);
+}
+
 function isLeaving({ wanted }: GuestView): boolean {
   return wanted === 'Stopped' || wanted === 'Disabled';
 }
@@ -101,7 +106,7 @@ function byFate(guest: GuestView, host: HostView | undefined, round: Round): Nex
         : waitFor(guest, 'Paused: its host is silent');
     case 'Fencing':
     case 'Fenced':
-      return to(settled(record), 'Fencing', `${host?.name} is ${host?.record.state}`, {
+      return to(bereft(record), 'Fencing', `${host?.name} is ${host?.record.state}`, {
         ...unstarted(guest, host),
         reason: 'WaitingForProof',
       });
@@ -138,7 +143,7 @@ function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next 
     return to(settled(record), 'Frozen', 'its host restarts', { origin: host.name });
   const grace = host.shutdown?.kind === 'Reboot' ? view.policy.rebootGraceMs : 0;
   if (view.since(`grace/${guest.id}`, true) < grace) return undefined;
-  return to(settled(record), 'Recovering', 'its host was stopped');
+  return to(bereft(record), 'Recovering', 'its host was stopped');
 }
 
 /** What an announced end of the host means for its guests. */
@@ -248,10 +253,10 @@ function fromFencing(guest: GuestView, round: Round): Next {
 
 function fromRecovering(guest: GuestView, round: Round): Next {
   const { record, wanted, lock } = guest;
-  if (wanted === 'Stopped') return to(record, 'Stopped', 'to stay off');
-  if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
+  if (wanted === 'Stopped') return to(settled(record), 'Stopped', 'to stay off');
+  if (wanted === 'Disabled') return to(settled(record), 'Disabled', 'disabled');
   if (lock === 'Create') return to(record, 'Error', 'CreateInterrupted: it was never made whole');
-  return start(guest, round, 'recovered', { stays: false });
+  return start(guest, round, 'recovered', { stays: false, avoid: new Set(record.tried ?? []) });
 }
 
 function fromFrozen(guest: GuestView, round: Round): Next {

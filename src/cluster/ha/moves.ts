@@ -255,6 +255,7 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
     for (const host of hosts) {
       if (
         host === from ||
+        set.some(({ record }) => record.failedOn?.includes(host.name) === true) ||
         set.some(
           (member) =>
             round.chooser.refusal(

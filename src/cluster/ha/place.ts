@@ -7,8 +7,8 @@ import { hostOf, isPresent, type Next, type Round, startOn, waitFor } from './ro
 const SETTLED = new Set(['Starting', 'Started', 'Stopping', 'Migrating', 'Relocating', 'Fencing', 'Frozen']);
 
 export type PlaceOptions = {
-  /** Hosts that are out of the question. */
-  without?: ReadonlySet<string>;
+  /** Hosts it goes to only where nothing else takes it. */
+  avoid?: ReadonlySet<string>;
   /** Rather on the host it was on. */
   stays: boolean;
 };
@@ -23,7 +23,7 @@ export function start(guest: GuestView, round: Round, why: string, options: Plac
 function chooseFor(
   guest: GuestView,
   round: Round,
-  { without = new Set(), stays }: PlaceOptions,
+  { avoid = new Set(), stays }: PlaceOptions,
 ): { host: HostView } | { reason: string } {
   const { view, chooser } = round;
   const anchor = anchorOf(guest, round);
@@ -39,13 +39,13 @@ function chooseFor(
   if (
     stays &&
     own !== undefined &&
-    !without.has(own.name) &&
+    !avoid.has(own.name) &&
     chooser.refusal(guest, own, company) === undefined
   ) {
     // A group orders: own host only while no better class is free.
     if (!guest.failback || isBest(guest, own, round)) return { host: own };
   }
-  const choice = chooser.choose(set, { without });
+  const choice = chooser.choose(set, { avoid });
   if ('reason' in choice) return choice;
   const host = view.hosts.get(choice.host);
   return host === undefined ? { reason: 'there are no hosts' } : { host };

@@ -29,6 +29,7 @@ export function createInvariants(cluster: Cluster): Invariants {
     executing: (host, started) => each((part) => part.executing?.(host, started)),
     hostDecided: (decision, before) => each((part) => part.hostDecided?.(decision, before)),
     guestDecided: (decision, before) => each((part) => part.guestDecided?.(decision, before)),
+    fenceAsked: (fence) => each((part) => part.fenceAsked?.(fence)),
     agentBegan: (host) => each((part) => part.agentBegan?.(host)),
     moveBegan: (move, guest, from) => each((part) => part.moveBegan?.(move, guest, from)),
     atEnd: () => each((part) => part.atEnd?.()),

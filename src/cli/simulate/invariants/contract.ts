@@ -18,6 +18,8 @@ export type Hooks = {
   hostDecided(decision: Extract<Decision, { type: 'Host' }>, before: Versioned<HostRecord> | undefined): void;
   /** Before it is stored. */
   guestDecided(decision: Extract<Decision, { type: 'Guest' }>, before: Versioned<StoredGuest>): void;
+  /** A device is to be used, under this name. */
+  fenceAsked(fence: string): void;
   /** An agent begins, and knows nothing of what one before it had under way. */
   agentBegan(host: string): void;
   /** A source has begun to send its guest. */

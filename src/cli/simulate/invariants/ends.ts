@@ -77,6 +77,7 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
       changed.set(host, now());
       lastHost = now();
     },
+    fenceAsked: (fence) => changed.set(fence, now()),
     guestDecided: ({ guest, record }, { value }) => {
       if (record.state !== value.record.state) changed.set(guest, now());
     },

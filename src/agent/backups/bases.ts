@@ -45,7 +45,8 @@ export function fittingBases(
   { spec }: Stored<Backup>,
 ): ArchiveBase[] {
   const own = found.filter(({ manifest }) => manifest.guest.uuid === uuid);
-  const isOpenEnded = ({ manifest }: ArchiveBase) => (manifest.needs?.length ?? 0) + 1 < (spec.fullEvery ?? 1);
+  const isOpenEnded = ({ manifest }: ArchiveBase) =>
+    (manifest.needs?.length ?? 0) + 1 < (spec.fullEvery ?? 1);
   return own.slice(0, 1).some(isOpenEnded) ? own.filter(isOpenEnded) : [];
 }
 

@@ -211,6 +211,8 @@ async function work(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep>
       'archive',
       (until) => makeBackup(world, object, record, until),
       again,
+      // This pass has the turn of the guest, which the work is about to need.
+      0,
     );
     if (made === undefined)
       return { type: 'follow', message: progressText(world.working.get(uid)), afterMs: FOLLOW_MS };

@@ -10,8 +10,8 @@ import { wakeGuest } from '../snapshots/world.ts';
 import { basesOfDisk, bitmapOf } from './bases.ts';
 import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
 
-/** How often a hypervisor is asked how far its copies are. */
-const POLL_MS = 50;
+/** A hypervisor is asked how far its copies are soon, for there may be little to copy, and then less and less often. */
+const POLL_MS = { first: 5, last: 100 };
 /** A machine that was stopped for its backup has so long to be there again. */
 const START_MS = 600_000;
 const START_POLL_MS = 100;
@@ -58,11 +58,11 @@ async function copied(
 ): Promise<void> {
   const { inGuest, observe } = world.hands(record.kind);
   const handle = handleOf(world.guests.stateDirectory, record);
-  for (;;) {
+  for (let waitMs = POLL_MS.first; ; waitMs = Math.min(2 * waitMs, POLL_MS.last)) {
     const progress = await inGuest?.copies.progress(handle);
     world.working.set(backup.metadata.uid, progress);
     if (progress === undefined || progress.done) break;
-    await world.guests.world.clock.sleep(POLL_MS, signal);
+    await world.guests.world.clock.sleep(waitMs, signal);
   }
   await inGuest?.copies.end(handle);
   // Until here the guest's process was the only one that knew; what it says of a guest that has just gone is nothing.

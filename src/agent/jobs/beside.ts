@@ -12,13 +12,14 @@ export type Jobs = {
   begin(group: string, name: string, work: (signal: AbortSignal) => Promise<unknown>): void;
   /**
    * Runs `work` under `group`/`name` unless it runs already. Resolves with its value, or `undefined` while it goes on (then `whenDone` is
-   * called once at its end); rejects with what it threw.
+   * called once at its end); rejects with what it threw. `graceMs`: none for work that needs a turn its caller holds.
    */
   run<T>(
     group: string,
     name: string,
     work: (signal: AbortSignal) => Promise<T>,
     whenDone: () => void,
+    graceMs?: number,
   ): Promise<{ value: T } | undefined>;
   /** Stops all work of a group and waits for its end; results are forgotten. */
   cancel(group: string): Promise<void>;
@@ -52,10 +53,10 @@ export function createJobs(clock: Clock): Jobs {
     return job;
   };
 
-  const grace = async (job: Job): Promise<void> => {
+  const grace = async (job: Job, graceMs: number): Promise<void> => {
     let cancel = () => {};
     const timer = new Promise<void>((resolve) => {
-      cancel = clock.after(JOB_GRACE_MS, resolve);
+      cancel = clock.after(graceMs, resolve);
     });
     await Promise.race([job.ended, timer]);
     cancel();
@@ -91,6 +92,7 @@ export function createJobs(clock: Clock): Jobs {
       name: string,
       work: (signal: AbortSignal) => Promise<T>,
       whenDone: () => void,
+      graceMs = JOB_GRACE_MS,
     ) => {
       const jobs = groups.get(group) ?? new Map<string, Job>();
       groups.set(group, jobs);
@@ -99,7 +101,7 @@ export function createJobs(clock: Clock): Jobs {
       const isFirst = job.asked === undefined;
       job.asked = true;
       if (job.result === undefined && isFirst) {
-        await grace(job);
+        if (graceMs > 0) await grace(job, graceMs);
         if (job.result === undefined) void job.ended.then(whenDone);
       }
       if (job.result === undefined) return undefined;

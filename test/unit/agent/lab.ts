@@ -70,7 +70,7 @@ export type LabOptions = {
   poolLatencyMs?: number;
 };
 
-type Life = { id: string; state: string; ended?: string };
+type Life = { id: string; state: string; ended?: string; copiedAtMs?: number };
 type Machines = SimulatedHypervisor<MachineRequest, MachineHardware>;
 type Containers = SimulatedHypervisor<ContainerRequest, ContainerHardware>;
 

@@ -1,44 +1,52 @@
 /** Makes and grows disk files with qemu-img. Nothing here decides; the pool has checked owner, size and space. */
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
+import type { Compression } from '../contract.ts';
 import { type Tools, wholeVolumeMs } from './tools.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
 
-/** Makes a sparse empty disk; whoever asked for it flushes it. */
-export type MakeBlankDisk = (
-  disk: { path: string; format: DiskFormat; sizeBytes: number },
-  signal: AbortSignal,
-) => Promise<void>;
+type BlankDisk = { path: string; format: DiskFormat; sizeBytes: number; compression?: Compression };
+
+/** Makes a sparse empty disk; whoever asked for it flushes it. `compression`: what clusters of a qcow2 file will be compressed by. */
+export type MakeBlankDisk = (disk: BlankDisk, signal?: AbortSignal) => Promise<void>;
+
+/** Options of qemu-img for a qcow2 file whose clusters are, or will be, compressed; zlib is what it does without being told. */
+export function qcow2Options(compression: Compression | undefined): string[] {
+  return compression === 'Zstd' ? ['-o', 'compression_type=zstd'] : [];
+}
 
 /** Empty qcow2 files of as many sizes are kept, and only small ones: an empty one has some 200 KiB. */
 const BLANKS = 32;
 const BLANK_BYTES = 1024 * 1024;
 
-/** Empty qcow2 files of one size are equal: qemu-img makes the first, and its bytes the others without starting a program. */
+/** Empty qcow2 files of one size and compression are equal: qemu-img makes the first, and its bytes the others without starting a program. */
 export function createBlankDisks(
   files: Pick<Files, 'readBytes' | 'stat' | 'writeAtomic'>,
   tools: Pick<Tools, 'run'>,
 ): MakeBlankDisk {
-  const blanks = new Map<number, Uint8Array>();
-  const keep = async ({ path, sizeBytes }: { path: string; sizeBytes: number }): Promise<void> => {
+  const blanks = new Map<string, Uint8Array>();
+  const keep = async (key: string, path: string): Promise<void> => {
     if (((await files.stat(path))?.sizeBytes ?? 0) > BLANK_BYTES) return;
     const bytes = await files.readBytes(path);
     if (bytes === undefined) return;
     const oldest = blanks.size < BLANKS ? undefined : blanks.keys().next().value;
     if (oldest !== undefined) blanks.delete(oldest);
-    blanks.set(sizeBytes, bytes);
+    blanks.set(key, bytes);
   };
   return async (disk, signal) => {
     const size = String(disk.sizeBytes);
+    const until = signal === undefined ? {} : { signal };
     if (disk.format === 'raw') {
-      await tools.run(['truncate', '-s', size, disk.path], { signal });
+      await tools.run(['truncate', '-s', size, disk.path], until);
       return;
     }
-    const blank = blanks.get(disk.sizeBytes);
+    const options = qcow2Options(disk.compression);
+    const key = [size, ...options].join(' ');
+    const blank = blanks.get(key);
     if (blank !== undefined) return files.writeAtomic(disk.path, blank, { fleeting: true });
-    await tools.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk.path, size], { signal });
-    await keep(disk);
+    await tools.run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...options, disk.path, size], until);
+    await keep(key, disk.path);
   };
 }
 

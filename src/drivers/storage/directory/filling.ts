@@ -3,6 +3,7 @@ import type { ArchivedVolume, VolumeRequest } from '../contract.ts';
 import { checkArchivedKind, checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
 import { growDisk, makeDiskFromImage, measureArchivedDisk, restoreDisk } from './disks.ts';
+import { flushWhile } from './flushing.ts';
 import type { SnapshotKeeper } from './ground.ts';
 import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
@@ -98,8 +99,10 @@ async function restore(
     const sizeBytes = diskSize(id, request.sizeBytes, found.sizeBytes);
     return capacity.reserve(found.unpackedBytes, async () => {
       const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes };
-      await restoreDisk(room.tools, [path, ...bases], disk, to.signal);
-      await growDisk(room.tools, disk, to.signal);
+      await flushWhile(room.world, disk.path, () =>
+        restoreDisk(room.tools, [path, ...bases], disk, to.signal),
+      );
+      if (sizeBytes > found.sizeBytes) await growDisk(room.tools, disk, to.signal);
       return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: part.storedBytes };
     });
   }

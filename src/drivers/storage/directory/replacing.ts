@@ -81,7 +81,7 @@ export async function finishSwap(room: PoolRoom, id: string): Promise<void> {
   const was = await renameIfThere(files, layout.volume(id), old);
   await files.rename(layout.replacement(id), layout.volume(id));
   await room.removeTree(layout.preparedFor(id));
-  if (was) await room.removeTree(old);
+  if (was) room.removeLater(old);
 }
 
 /** Swaps that were begun and perhaps not ended, with the volumes of each: from the mark on all of them change. */

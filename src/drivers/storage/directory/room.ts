@@ -22,6 +22,8 @@ export type PoolRoom = {
   lock: KeyedLock;
   /** Removes a tree without crossing into mounted file systems: an open guest's files must not go with it. */
   removeTree(path: string): Promise<void>;
+  /** The same beside what goes on: of what nobody sees any more, for which no guest is to wait. What is left goes when the pool is opened. */
+  removeLater(path: string): void;
   makeBlankDisk: MakeBlankDisk;
   /** Everything written so far is on disk when this resolves; callers share one flush. */
   flush(): Promise<void>;
@@ -71,6 +73,7 @@ export async function openRoom(
     tools,
     ground,
     removeTree: ground.removeTree,
+    removeLater: (gone) => void removeLeftover(room, gone),
     lock: createKeyedLock(),
     makeBlankDisk: createBlankDisks(world.files, tools),
     flush: createGroupRun(async () => {
@@ -159,11 +162,13 @@ async function leftovers(room: PoolRoom): Promise<string[]> {
   return [...(await inside(partial)), ...(await inside(staging)), ...(await forgottenArrivals(room))];
 }
 
-/** A leftover that cannot be removed is never visible, so it must not keep the pool from opening. */
 async function clean(room: PoolRoom): Promise<void> {
-  for (const path of await leftovers(room)) {
-    await room.removeTree(path).catch((error: unknown) => {
-      room.world.log.warn('a leftover of a crash cannot be removed', { path, error: String(error) });
-    });
-  }
+  for (const path of await leftovers(room)) await removeLeftover(room, path);
+}
+
+/** One that cannot be removed is never visible, so it must not keep the pool from opening. */
+async function removeLeftover({ world, removeTree }: PoolRoom, path: string): Promise<void> {
+  await removeTree(path).catch((error: unknown) => {
+    world.log.warn('what nobody uses any more cannot be removed', { path, error: String(error) });
+  });
 }

@@ -20,10 +20,11 @@ import {
 } from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
 import { virtualSize } from '../disks.ts';
+import { beginFlushing } from '../flushing.ts';
 import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
 import { measureTrees } from '../trees.ts';
-import { makeTarget, saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
+import { saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
 import { createArchiveReader } from './reading.ts';
 import { recipientOf, seal, sealedSuffix } from './seal.ts';
@@ -48,12 +49,21 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
   /** Trees of which two passes are whole, by where their lists are. */
   const packed = new Set<string>();
   const recipients = new Map<string, string>();
+  /** By the paths of parts: what ends their flushing. */
+  const flushed = new Map<string, () => Promise<void>>();
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
   const hidden = (name: string) => `${layout.partial}/${checkedName(name)}`;
   const add = (name: string, part: Filled) => {
     const others = (filled.get(name) ?? []).filter((known) => known.name !== part.name);
     filled.set(name, [...others, part]);
-    return `${hidden(name)}/${part.file}`;
+    const path = `${hidden(name)}/${part.file}`;
+    if (!flushed.has(path)) flushed.set(path, beginFlushing(room.world, path));
+    return path;
+  };
+  const endFlushing = async (name: string) => {
+    const ends = [...flushed].filter(([path]) => path.startsWith(`${hidden(name)}/`));
+    for (const [path] of ends) flushed.delete(path);
+    await Promise.all(ends.map(([, end]) => end()));
   };
   /** The part of a tree, and the files beside it that its passes need. */
   const addTree = async (
@@ -72,6 +82,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
     return { file: add(name, part), lists: `${hidden(name)}/${lists}/${volume}` };
   };
   const forget = (name: string) => {
+    endFlushing(name).catch(() => undefined);
     filled.delete(name);
     awaited.delete(name);
     recipients.delete(name);
@@ -98,7 +109,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
     target: async (name, { name: disk, sizeBytes, compression }) => {
       const file = `${checkedName(disk)}.qcow2`;
       const path = add(name, { name: disk, kind: 'Disk', file, format: 'qcow2', sizeBytes });
-      await makeTarget(tools, path, { sizeBytes, compression });
+      await room.makeBlankDisk({ path, format: 'qcow2', sizeBytes, compression });
       return path;
     },
     holds: (name, disk, what) => {
@@ -149,6 +160,7 @@ export function createArchives(room: PoolRoom, ageKey?: string): Archives {
       await saveTree(tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace);
     },
     finish: async (name, about, signal) => {
+      await endFlushing(name);
       for (const beside of [gathered, lists]) await room.removeTree(`${hidden(name)}/${beside}`);
       const parts: ArchivePart[] = [];
       const recipient = recipients.get(name);

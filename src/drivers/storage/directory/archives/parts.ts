@@ -2,7 +2,7 @@
 import { ReasonedError } from '../../../../base/outcome.ts';
 import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.ts';
 import { archiveBroken } from '../../manifest.ts';
-import { measureArchivedDisk } from '../disks.ts';
+import { measureArchivedDisk, qcow2Options } from '../disks.ts';
 import { type Tools, wholeVolumeMs } from '../tools.ts';
 
 export type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
@@ -14,11 +14,6 @@ export type Pace = { compression: Compression; bytesPerSecond: number | undefine
 /** Of tar, twenty blocks. */
 const RECORD_BYTES = 10_240;
 
-/** Options of qemu-img for a qcow2 file whose clusters are, or will be, compressed; zlib is what it does without being told. */
-function qcow2Options(compression: Compression): string[] {
-  return compression === 'Zstd' ? ['-o', 'compression_type=zstd'] : [];
-}
-
 /** The format a tree gets, which is the end of its file name too. */
 export function treeFormat(compression: Compression): ArchivePart['format'] {
   switch (compression) {
@@ -29,16 +24,6 @@ export function treeFormat(compression: Compression): ArchivePart['format'] {
     case 'Zstd':
       return 'tar.zst';
   }
-}
-
-/** Makes an empty qcow2 file for a hypervisor to fill. */
-export async function makeTarget(
-  tools: Tools,
-  path: string,
-  { sizeBytes, compression }: { sizeBytes: number; compression: Compression },
-): Promise<void> {
-  const options = qcow2Options(compression);
-  await tools.run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...options, path, String(sizeBytes)]);
 }
 
 /** The format is always named: a probed raw disk could pretend to be a qcow2 that reads files of the host. */

@@ -25,11 +25,15 @@ export async function firstPass(
   const since = (world.clock.now() - tickMs) / 1_000;
   // A page that a program maps and has changed already may change again without a new time, until the kernel has written it.
   await flush();
-  await list(tools, tree.path, ['!', '-newerct', `@${since}`], { entries: `${lists}.before` }, signal);
+  const before = `${lists}.before`;
+  await find(tools, tree.path, ['!', '-newerct', `@${since}`], { entries: before }, signal);
   const spoken = ['--verbose', '--quoting-style=literal', `--index-file=${lists}.packed`];
   const argv = [...(await treeArguments(tools, tree, `${lists}.ids`, pace)), ...spoken];
   try {
-    await runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal);
+    await Promise.all([
+      runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal),
+      sort(tools, ['-z'], before, signal),
+    ]);
     return true;
   } catch (error) {
     if (error instanceof ReasonedError && error.reason === 'StorageFailed') return false;
@@ -46,10 +50,11 @@ export async function secondPass(
 ): Promise<boolean> {
   const { signal } = pace;
   const to = { entries: `${lists}.after`, names: `${lists}.names` };
-  await Promise.all([
-    list(tools, tree.path, [], to, signal),
-    tools.run(['sort', '-o', `${lists}.packed`, `${lists}.packed`], { signal, env: bytewise }),
-  ]);
+  const sortFound = async () => {
+    await find(tools, tree.path, [], to, signal);
+    await Promise.all([sort(tools, ['-z'], to.entries, signal), sort(tools, [], to.names, signal)]);
+  };
+  await Promise.all([sortFound(), sort(tools, [], `${lists}.packed`, signal)]);
   const onlyIn = (option: '-13' | '-23', zero: readonly string[], a: string, b: string) =>
     tools.run(['comm', option, ...zero, a, b], { signal, env: bytewise });
   const gone = await onlyIn('-23', [], `${lists}.packed`, `${lists}.names`);
@@ -88,10 +93,10 @@ export async function appendPass(
 const bytewise = { LC_ALL: 'C' };
 
 /**
- * What is in the tree, sorted: `entries` with what changes when anything of an entry does, which a guest cannot set (inode, time of change),
+ * What is in the tree: `entries` with what changes when anything of an entry does, which a guest cannot set (inode, time of change),
  * `names` as tar tells them.
  */
-async function list(
+async function find(
   tools: Tools,
   path: string,
   only: readonly string[],
@@ -108,8 +113,10 @@ async function list(
     ],
     { signal, timeoutMs: wholeVolumeMs },
   );
-  await tools.run(['sort', '-z', '-o', entries, entries], { signal, env: bytewise });
-  if (names !== undefined) await tools.run(['sort', '-o', names, names], { signal, env: bytewise });
+}
+
+async function sort(tools: Tools, zero: readonly string[], file: string, signal: AbortSignal): Promise<void> {
+  await tools.run(['sort', ...zero, '-o', file, file], { signal, env: bytewise });
 }
 
 /** Names out of entries, each with the directories it lies in: unpacking a file changes the time of its directory, which is put right again. */

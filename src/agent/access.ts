@@ -1,12 +1,13 @@
 /** What an agent reads and writes in the API, for RBAC: its controllers' declarations, and what it does beside them. */
 import {
   BACKUP_FINALIZER,
+  BACKUP_KEYS,
   GUEST_FINALIZER,
   MIGRATION_FINALIZERS,
   SNAPSHOT_FINALIZER,
   SYSTEM_NAMESPACE,
 } from '../api/cluster.ts';
-import { CertificateSigningRequest, ConfigMap, Lease, Namespace } from '../api/core.ts';
+import { CertificateSigningRequest, ConfigMap, Lease, Namespace, Secret } from '../api/core.ts';
 import { Backup } from '../api/kinds/backup.ts';
 import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Container } from '../api/kinds/container.ts';
@@ -115,12 +116,14 @@ export const RESTORE_ACCESS: readonly Access[] = [{ kind: Restore, verbs: ['get'
 /** The stamp on an Operation is an annotation. */
 export const OPERATION_ACCESS: readonly Access[] = [{ kind: Operation, verbs: ['patch'] }];
 
-/** Its Host, its Lease, the cluster's ConfigMaps, certificates of its own. The cluster makes the Host of a machine that joins. */
+/** Its Host, its Lease, the cluster's ConfigMaps, certificates of its own, keys of backups. The cluster makes the Host of a machine that joins. */
 export const agentAccess: readonly Access[] = [
   { kind: Host, verbs: ['get', 'list', 'watch'] },
   { kind: Host, verbs: ['patch'], subresource: 'status' },
   { kind: Lease, verbs: ['get', 'create', 'patch'], namespace: SYSTEM_NAMESPACE },
   { kind: ConfigMap, verbs: ['get', 'list', 'watch'], namespace: SYSTEM_NAMESPACE },
   { kind: ClusterPolicy, verbs: ['get', 'list', 'watch'] },
+  // No other Secret: there are passwords of fence devices beside it.
+  { kind: Secret, verbs: ['get'], namespace: BACKUP_KEYS.namespace, names: [BACKUP_KEYS.name] },
   { kind: CertificateSigningRequest, verbs: ['get', 'create'] },
 ];

@@ -231,6 +231,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
       pools,
       files: world.files,
       clock: world.clock,
+      client: guests.client,
       informer: poolInformer,
       poolPaths: config.poolPaths,
       openPool: drivers.openPool,

@@ -8,12 +8,13 @@ import type { Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Files } from '../../base/files.ts';
 import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outcome.ts';
-import type { Informer } from '../../client/contract.ts';
+import type { Client, Informer } from '../../client/contract.ts';
 import type { StoragePool as PoolDriver } from '../../drivers/storage/contract.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { CONTROLLERS } from '../access.ts';
 import { isAllowedPath } from '../allowlist.ts';
 import { findArchives } from './archives.ts';
+import { readBackupKey } from './backupKey.ts';
 import type { PoolTable } from './table.ts';
 
 /** How often fill and health are read. */
@@ -21,7 +22,14 @@ export const POOL_POLL_MS = 60_000;
 /** After volumes were made or removed they are read this much later, once for all of a burst. */
 export const POOL_USED_MS = 3_000;
 
-export type PoolPlace = { type: StoragePool['spec']['type']; name: string; path: string; sharedBy?: string };
+export type PoolPlace = {
+  type: StoragePool['spec']['type'];
+  name: string;
+  path: string;
+  sharedBy?: string;
+  /** The key for its archives that the StoragePool names at that time, if it names one. Throws ReasonedError KeyMissing. */
+  backupKey(): Promise<string | undefined>;
+};
 
 export type PoolControllerOptions = {
   host: string;
@@ -30,12 +38,13 @@ export type PoolControllerOptions = {
   poolPaths: readonly string[];
   files: Pick<Files, 'realPath'>;
   clock: Pick<Clock, 'after'>;
+  client: Pick<Client, 'find'>;
   informer: Informer<StoragePool>;
   pools: PoolTable;
   openPool(pool: PoolPlace): Promise<PoolDriver>;
 };
 
-type OpenPool = (place: Omit<PoolPlace, 'sharedBy'>, shared: boolean) => Promise<PoolDriver>;
+type OpenPool = (place: Omit<PoolPlace, 'sharedBy' | 'backupKey'>, shared: boolean) => Promise<PoolDriver>;
 
 /** Directory of pools without a path of their own. */
 export function ownPoolsDirectory(stateDirectory: string): string {
@@ -51,7 +60,11 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
     const { name, path } = place;
     const known = opened.get(name);
     if (known?.path === path && known.shared === shared) return known.driver;
-    const driver = await options.openPool({ ...place, ...(shared ? { sharedBy: options.host } : {}) });
+    const driver = await options.openPool({
+      ...place,
+      ...(shared ? { sharedBy: options.host } : {}),
+      backupKey: () => readBackupKey(options.client, informer.get(name)),
+    });
     opened.set(name, { path, shared, driver });
     return driver;
   };

@@ -34,7 +34,7 @@ const spec = object(
     encryption: Type.Optional(
       oneOf(
         ['None', 'Age'],
-        'Age: its parts are encrypted with the key of the host (backupKey in its agent.yaml), without which they are of no use.',
+        'Age: its parts are encrypted with the key of its pool, or else of the host (backupKey of either), without which they are of no use.',
         'None',
       ),
     ),

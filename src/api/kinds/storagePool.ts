@@ -52,6 +52,13 @@ const spec = object(
         1_000,
       ),
     ),
+    backupKey: Type.Optional(
+      text(
+        'Entry of the Secret backup-keys in namespace vireo-system whose key (of age) encrypts archives in the pool and opens them again; the key of each host (backupKey in its agent.yaml) when absent.',
+        253,
+        { pattern: '^[-._a-zA-Z0-9]+$' },
+      ),
+    ),
     allowedNamespaces: Type.Optional(
       setList(
         objectName('Name of a namespace.'),

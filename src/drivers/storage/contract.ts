@@ -296,6 +296,9 @@ export type StoragePool = {
   removeImage(name: string): Promise<void>;
 };
 
+/** The key of age for archives: what is told, each time it is needed and kept on no disk; else what the file holds, an absolute path. */
+export type AgeKey = { told?(): Promise<string | undefined>; file?: string };
+
 /** A pool of type Directory: `path` is absolute and already checked against the host's allow-list. */
 export type DirectoryPoolConfig = {
   type: 'Directory';
@@ -303,9 +306,8 @@ export type DirectoryPoolConfig = {
   path: string;
   /** This host's name, where other hosts use the same directory at the same time. */
   sharedBy?: string;
-  /** File with the key of age for archives; absolute. */
-  ageKey?: string;
+  ageKey?: AgeKey;
 };
 /** A pool of type Btrfs: `path` is absolute, already checked against the host's allow-list, and lies on a Btrfs file system. */
-export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string; ageKey?: string };
+export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string; ageKey?: AgeKey };
 export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };

@@ -43,11 +43,11 @@ export async function realDrivers(
         natSubnet: config.natSubnet,
       },
     }),
-    openPool: ({ type, ...pool }) => {
-      const key = config.backupKey === undefined ? {} : { ageKey: config.backupKey };
+    openPool: ({ type, backupKey: told, ...pool }) => {
+      const ageKey = { told, ...(config.backupKey === undefined ? {} : { file: config.backupKey }) };
       return type === 'Btrfs'
-        ? openBtrfsPool({ world, config: { type, ...pool, ...key } })
-        : openDirectoryPool({ world, config: { type, ...pool, ...key } });
+        ? openBtrfsPool({ world, config: { type, ...pool, ageKey } })
+        : openDirectoryPool({ world, config: { type, ...pool, ageKey } });
     },
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
     ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),

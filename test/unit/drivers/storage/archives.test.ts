@@ -15,7 +15,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/base/log.ts';
-import type { ArchiveAbout, Compression, StoragePool } from '../../../../src/drivers/storage/contract.ts';
+import type { Processes } from '../../../../src/base/processes.ts';
+import type {
+  AgeKey,
+  ArchiveAbout,
+  Compression,
+  StoragePool,
+} from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
 
@@ -236,15 +242,23 @@ describe('an archive', () => {
     await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'ArchiveBroken' });
   });
 
-  it('that is encrypted is had back by the key of the host, or by age, and by no other', async () => {
+  it.each<[string, (path: string) => AgeKey]>([
+    ['in a file of the host', (file) => ({ file })],
+    ['that is told', (file) => ({ told: () => readFile(file, 'utf8'), file: '/no/such/file' })],
+  ])('that is encrypted is had back by the key %s, or by age, and by no other', async (_where, keyIn) => {
     const [key, other] = [join(root, 'key'), join(root, 'other')];
     for (const file of [key, other]) await must(['age-keygen', '-o', file]);
-    const openWith = (ageKey?: string) =>
+    const seen: string[] = [];
+    const run: Processes['run'] = (argv, options) => {
+      seen.push(...argv);
+      return real.processes.run(argv, options);
+    };
+    const openWith = (file?: string) =>
       openDirectoryPool({
-        world: { ...real, log: silentLog },
+        world: { ...real, log: silentLog, processes: { ...real.processes, run } },
         config: {
           ...{ type: 'Directory', name: 'local', path: join(root, 'pool') },
-          ...(ageKey === undefined ? {} : { ageKey }),
+          ...(file === undefined ? {} : { ageKey: keyIn(file) }),
         },
       });
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
@@ -277,6 +291,8 @@ describe('an archive', () => {
     pool = await openWith();
     await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({ reason: 'KeyMissing' });
     expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
+    expect(seen).toContain('age');
+    expect(seen.filter((argument) => argument.includes('AGE-SECRET-KEY'))).toEqual([]);
   });
 
   it('of a newer version says that a newer Vireo is needed', async () => {

@@ -30,7 +30,7 @@ const openPool = (ageKey?: string, readText: Files['readText'] = real.files.read
     world: { ...real, log: silentLog, files: { ...real.files, readText } },
     config: {
       ...{ type: 'Directory', name: 'local', path: join(root, 'pool') },
-      ...(ageKey === undefined ? {} : { ageKey }),
+      ...(ageKey === undefined ? {} : { ageKey: { file: ageKey } }),
     },
   });
 const must = async (argv: string[]): Promise<string> => {

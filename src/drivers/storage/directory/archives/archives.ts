@@ -1,6 +1,7 @@
 /** Archives in `archives/NAME` of a pool, each filled in a hidden place and moved to its own by one rename when it is whole and flushed. */
 import { timestamp } from '../../../../base/clock.ts';
 import type {
+  AgeKey,
   ArchiveManifest,
   ArchivePart,
   ArchiveSource,
@@ -37,8 +38,8 @@ const shelf = '/archives';
 
 type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256' | 'baseSha256'>;
 
-/** The archives of one pool, encrypted with the key in the file `ageKey` where that is asked for. What is half-made is remembered by this program only: after a restart it is begun anew. */
-export function createArchives(room: PoolRoom, ageKey?: string): Archives {
+/** The archives of one pool, encrypted with the key `ageKey` where that is asked for. What is half-made is remembered by this program only: after a restart it is begun anew. */
+export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
   const { tools, layout } = room;
   const { files, clock } = room.world;
   const reader = createArchiveReader(room, ageKey);

@@ -1,6 +1,6 @@
 /** Reads whole archives: what they say of themselves, the files that a disk is made of through all archives it is based on, and whether these are as they were written. */
 import { ReasonedError } from '../../../../base/outcome.ts';
-import type { ArchivedVolume, ArchiveManifest, ArchivePart, Archives } from '../../contract.ts';
+import type { AgeKey, ArchivedVolume, ArchiveManifest, ArchivePart, Archives } from '../../contract.ts';
 import {
   archiveBroken,
   archiveMissing,
@@ -28,8 +28,8 @@ function unlessBroken(error: unknown): undefined {
   return undefined;
 }
 
-/** Reads the archives in `archives/NAME` of a pool, encrypted ones with the key in the file `ageKey`. */
-export function createArchiveReader(room: PoolRoom, ageKey?: string): ArchiveReader {
+/** Reads the archives in `archives/NAME` of a pool, encrypted ones with the key `ageKey`. */
+export function createArchiveReader(room: PoolRoom, ageKey?: AgeKey): ArchiveReader {
   const { tools, layout } = room;
   const { files } = room.world;
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;

@@ -7,6 +7,7 @@ import { Host as HostKind } from '../../src/api/kinds/host.ts';
 import type { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
 import { VirtualMachine as MachineKind } from '../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../src/api/meta.ts';
+import type { NeighbourRule } from '../../src/api/placement.ts';
 import { createMemoryClient } from '../../src/client/memory.ts';
 import { createObserver, type HostLease } from '../../src/cluster/ha/observer.ts';
 import { createTurns } from '../../src/cluster/ha/turns.ts';
@@ -21,6 +22,7 @@ import { type Figure, median } from './measure.ts';
 const HOSTS = 500;
 const GUESTS = 10_000;
 const LOST = 10;
+const RULED = 2_000;
 const AT = '2026-01-01T00:00:00Z';
 const API = 'vireo.dev/v1alpha1';
 
@@ -28,6 +30,7 @@ const API = 'vireo.dev/v1alpha1';
 const ROUNDS = 400;
 
 export async function benchHa(): Promise<Figure[]> {
+  const ruled = await withRules();
   const cluster = seed();
   const rest: number[] = [];
   const cpu = process.cpuUsage();
@@ -49,6 +52,7 @@ export async function benchHa(): Promise<Figure[]> {
     { name: `rounds until ${LOST} lost hosts have no guest left`, ours: failure.length, unit: '' },
     { name: 'HA round meanwhile, median', ours: median(failure), unit: 'ms' },
     { name: 'the slowest of these', ours: Math.max(...failure), unit: 'ms', aim: 200 },
+    ...ruled,
     { name: 'guests that were left', ours: cluster.waiting(), unit: '', aim: 0 },
     {
       name: 'memory of that process at most',
@@ -59,8 +63,17 @@ export async function benchHa(): Promise<Figure[]> {
   ];
 }
 
-/** The objects as informers would show them; each write of a round is shown at once. */
-function seed() {
+/** Pairs that keep apart, a tenth of which run together: one round looks for all that is broken, others do not. */
+async function withRules(): Promise<Figure[]> {
+  const cluster = seed(RULED);
+  const took: number[] = [];
+  for (let index = 0; index < 22; index += 1) took.push(await cluster.round());
+  const name = `slowest HA round with ${RULED} guests of rules, ${RULED / 10} of them broken`;
+  return [{ name, ours: Math.max(...took.slice(1)), unit: 'ms', aim: 200 }];
+}
+
+/** The objects as informers would show them; each write of a round is shown at once. The first `ruled` guests keep apart in pairs. */
+function seed(ruled = 0) {
   const world = realWorld({ logLevel: 'error' });
   const api = createMemoryClient({ clock: world.clock, historyLimit: 100 });
   const ledger = createLedger();
@@ -92,7 +105,8 @@ function seed() {
     takeHost(name);
   }
   for (let index = 0; index < GUESTS; index += 1) {
-    api.seed(MachineKind, machineOf(`g${index}`, `h${Math.floor(index / (GUESTS / HOSTS))}`));
+    const placement = index < ruled ? { placement: { keepApart: [apartFrom(index, ruled)] } } : {};
+    api.seed(MachineKind, machineOf(`g${index}`, `h${Math.floor(index / (GUESTS / HOSTS))}`, placement));
     takeGuest(`g${index}`);
   }
   const voters = Array.from({ length: 7 }, (_, index) => ({ name: `h${index + 20}`, votes: 1 }));
@@ -198,7 +212,13 @@ function hostOf(name: string, guests: readonly string[]): Host {
   } as Host;
 }
 
-function machineOf(name: string, host: string): VirtualMachine {
+/** Of ten pairs one is of neighbours on one host. */
+function apartFrom(index: number, ruled: number): NeighbourRule {
+  const other = index % 20 < 2 ? index ^ 1 : (index + ruled / 2) % ruled;
+  return { policy: 'Required', guest: { kind: 'VirtualMachine', name: `g${other}` } };
+}
+
+function machineOf(name: string, host: string, spec: Partial<VirtualMachine['spec']>): VirtualMachine {
   return {
     ...{ apiVersion: API, kind: 'VirtualMachine' },
     metadata: {
@@ -207,7 +227,12 @@ function machineOf(name: string, host: string): VirtualMachine {
       uid: `uid-${name}`,
       annotations: { 'vireo.dev/started': `${name}/uid-${name}` },
     },
-    spec: { memory: { size: '1Gi' }, disks: [{ name: 'root', pool: 'shared', size: '1Gi' }], ha: {} },
+    spec: {
+      memory: { size: '1Gi' },
+      disks: [{ name: 'root', pool: 'shared', size: '1Gi' }],
+      ha: {},
+      ...spec,
+    },
     status: {
       placement: { host, epoch: 1, since: AT, bootID: `boot-${host}`, term: 1 },
       ha: { state: 'Started', epoch: 1 },

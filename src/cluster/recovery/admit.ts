@@ -3,7 +3,14 @@
  * is needed: the host knows what it runs. A host that fell silent before it was told is judged as one that was. Pure.
  */
 import type { StoredGuest } from '../guests.ts';
-import { type GuestRecord, type HostView, isSameLife, type Placement, type View } from '../ha/model.ts';
+import {
+  type GuestRecord,
+  type HostView,
+  isSameLife,
+  type Life,
+  type Placement,
+  type View,
+} from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
 import { isDeadBy } from './evidence.ts';
 import { guestId, guestView, isToRun } from './guestViews.ts';
@@ -18,9 +25,10 @@ export function admit(
   const placement = guest.status?.placement;
   const life = host?.record.life;
   if (placement === undefined || host === undefined || life === undefined) return undefined;
+  const record = guestView(guest)?.record;
+  if (isTold(record, life)) return undefined;
   const { host: name, epoch } = placement;
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
-  const record = guestView(guest)?.record;
   const attempts = guest.status?.ha?.attempts;
   const kept = attempts === undefined ? {} : { attempts };
   if (record === undefined)
@@ -37,6 +45,11 @@ export function admit(
   return isBack && host.reported.get(guestId(guest))?.state !== 'Running'
     ? { state, placement: { host: name, epoch: epoch + 1, ...life } }
     : undefined;
+}
+
+/** As nearly all are in nearly every round: only one that was off, or did not start, may have to hear more of the same life. */
+function isTold(record: GuestRecord | undefined, life: Life): boolean {
+  return record?.state !== 'Stopped' && record?.state !== 'Error' && isSameLife(record?.placement, life);
 }
 
 /**

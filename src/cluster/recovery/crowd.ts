@@ -33,22 +33,48 @@ function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
 }
 
 function sort(guests: readonly StoredGuest[]): Crowd {
-  const watched = new Map(guests.filter(isWatched).map((guest) => [guestId(guest), guest]));
-  const all = [...watched.values()];
-  return {
-    watched,
-    views: all.flatMap((guest) => guestView(guest) ?? []),
-    index: indexGuests(all),
-    released: guests.filter(({ spec, status }) => status?.ha !== undefined && !isProtected(spec.ha)),
-    restless: all.filter(
-      ({ spec, status }) =>
-        spec.ha?.group !== undefined ||
-        [...(spec.placement?.keepTogether ?? []), ...(spec.placement?.keepApart ?? [])].some(
-          ({ policy }) => policy === 'Required',
-        ) ||
-        status?.ha?.reason === RULE_BROKEN ||
-        status?.startFailure !== undefined ||
-        status?.ha?.attempts !== undefined,
-    ),
+  const watched = new Map<string, StoredGuest>();
+  const views: GuestView[] = [];
+  const released: StoredGuest[] = [];
+  const restless: StoredGuest[] = [];
+  for (const guest of guests) {
+    const traits = traitsOf(guest);
+    if (traits.isReleased) released.push(guest);
+    if (traits.watchedAs === undefined) continue;
+    watched.set(traits.watchedAs, guest);
+    const view = guestView(guest);
+    if (view !== undefined) views.push(view);
+    if (traits.isRestless) restless.push(guest);
+  }
+  return { watched, views, index: indexGuests(watched.values()), released, restless };
+}
+
+/** What one object alone says of its guest. */
+type Traits = { watchedAs: string | undefined; isReleased: boolean; isRestless: boolean };
+
+/** Objects of informers are never changed: where one guest of ten thousand is another, only that is read. */
+const traits = new WeakMap<StoredGuest, Traits>();
+
+function traitsOf(guest: StoredGuest): Traits {
+  const known = traits.get(guest);
+  if (known !== undefined) return known;
+  const { spec, status } = guest;
+  const found = {
+    watchedAs: isWatched(guest) ? guestId(guest) : undefined,
+    isReleased: status?.ha !== undefined && !isProtected(spec.ha),
+    isRestless: isRestless(guest),
   };
+  traits.set(guest, found);
+  return found;
+}
+
+function isRestless({ spec, status }: StoredGuest): boolean {
+  const { keepTogether = [], keepApart = [] } = spec.placement ?? {};
+  return (
+    spec.ha?.group !== undefined ||
+    [...keepTogether, ...keepApart].some(({ policy }) => policy === 'Required') ||
+    status?.ha?.reason === RULE_BROKEN ||
+    status?.startFailure !== undefined ||
+    status?.ha?.attempts !== undefined
+  );
 }

@@ -4,11 +4,11 @@
  * another did, and each goes only where its own rules hold, so that none is moved back. What cannot be mended says so, and whom it concerns.
  */
 import { isOver } from '../../api/kinds/migration.ts';
-import { nameOf, type StoredGuest } from '../guests.ts';
+import type { StoredGuest } from '../guests.ts';
 import { RULE_BROKEN, type View } from '../ha/model.ts';
 import { without } from '../ha/states.ts';
 import { reasonsOf } from '../placement/choose.ts';
-import { areBound, type Company, companyOf } from '../placement/company.ts';
+import { type Bound, indexBonds } from './bonds.ts';
 import { guestId, guestView, isDeleted } from './guestViews.ts';
 import { AGAIN_MS, howItMoves, isSteady, type MoveEars, type MoveSources, STEADY_MS } from './moves.ts';
 import { bestOf, moveName, runs } from './starts.ts';
@@ -40,10 +40,12 @@ export async function mendRules(
   if (view.policy.haPaused !== undefined) return;
   if (view.since('rules', true) < AGAIN_MS) return;
   view.since('rules', false);
-  const broken = restless.flatMap((guest) => {
+  const breaches = restless.flatMap((guest) => {
     const breach = isDeleted(guest) ? undefined : sources.breach(guest);
-    return breach === undefined ? [] : [{ guest, breach, ...concernsOf(guest, watched) }];
+    return breach === undefined ? [] : [{ guest, breach }];
   });
+  const bonds = breaches.length === 0 ? undefined : indexBonds(watched);
+  const broken = breaches.map((one) => ({ ...one, ...concernsOf(one.guest, bonds?.of(one.guest) ?? []) }));
   const ids = new Set(broken.map(({ guest }) => guestId(guest)));
   for (const guest of restless) {
     if (ids.has(guestId(guest))) continue;
@@ -113,23 +115,13 @@ function among({ concerns }: Broken): string {
 
 function concernsOf(
   guest: StoredGuest,
-  watched: ReadonlyMap<string, StoredGuest>,
+  bound: readonly Bound[],
 ): Pick<Broken, 'concerns' | 'isContradictory'> {
-  const own = companyFor(guest);
-  const concerns: string[] = [];
-  let isContradictory = false;
-  for (const [id, other] of watched) {
-    if (other === guest) continue;
-    const company = companyFor(other);
-    const isApart = areBound('ApartRequired', own, company);
-    const isTogether = areBound('TogetherRequired', own, company);
-    const isHere = other.status?.placement?.host === guest.status?.placement?.host;
-    if (isHere ? isApart : isTogether) concerns.push(id);
-    if (isApart && isTogether) isContradictory = true;
-  }
-  return { concerns, isContradictory };
-}
-
-function companyFor(guest: StoredGuest): Company {
-  return companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement);
+  const isHere = (other: StoredGuest) => other.status?.placement?.host === guest.status?.placement?.host;
+  return {
+    concerns: bound.flatMap(({ other, isApart, isTogether }) =>
+      (isHere(other) ? isApart : isTogether) ? [guestId(other)] : [],
+    ),
+    isContradictory: bound.some(({ isApart, isTogether }) => isApart && isTogether),
+  };
 }

@@ -14,7 +14,7 @@ import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
 import { decide } from '../ha/engine.ts';
-import type { Decision, Since, View } from '../ha/model.ts';
+import type { Decision, GuestRecord, Since, View } from '../ha/model.ts';
 import type { Observer } from '../ha/observer.ts';
 import { isQuorate } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
@@ -104,9 +104,12 @@ export async function runRound(
   const admitted = new Set<string>();
   for (const [id, guest] of told.order(guests, ([id]) => id)) {
     if (admitted.size === GUESTS_A_ROUND) break;
-    const written = await tell(guest);
-    if (written === undefined) continue;
+    const word = wordFor(guest);
+    if (word === undefined) continue;
     admitted.add(id);
+    const written = await (word === 'Unplace'
+      ? unplaceGuest(guest, context)
+      : writeGuest(guest, word, context));
     if (!note(written, guest)) told.pass(id);
   }
   const objection = createObjection({
@@ -128,11 +131,10 @@ export async function runRound(
   return { quorate, silent };
 
   /** Undefined: there is nothing to say. */
-  async function tell(guest: StoredGuest): Promise<Written | undefined> {
+  function wordFor(guest: StoredGuest): GuestRecord | 'Unplace' | undefined {
     const host = view.hosts.get(guest.status?.placement?.host ?? '');
-    if (host !== undefined && isUntouched(guest) && !isPresent(host)) return unplaceGuest(guest, context);
-    const record = admit(guest, host, view);
-    return record === undefined ? undefined : writeGuest(guest, record, context);
+    if (host !== undefined && !isPresent(host) && isUntouched(guest)) return 'Unplace';
+    return admit(guest, host, view);
   }
 
   async function carryOut(decision: Decision): Promise<void> {

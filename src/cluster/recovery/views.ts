@@ -8,6 +8,7 @@ import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { levelsOf } from '../fencing/levels.ts';
+import type { StoredGuest } from '../guests.ts';
 import type { Fence, Group, GuestReport, HostRecord, HostView, Policy } from '../ha/model.ts';
 import { isSameLife } from '../ha/model.ts';
 import { type Offer, offerOf } from '../placement/offer.ts';
@@ -54,18 +55,31 @@ function fixedOf(host: Stored<Host>): { record: HostRecord; offer: Offer } {
   return known;
 }
 
-const reports = new WeakMap<
-  Stored<Host>,
-  { guests: GuestIndex; reported: ReadonlyMap<string, GuestReport> }
->();
+type Reports = {
+  guests: GuestIndex;
+  /** The objects of its guests, in its order. */
+  objects: readonly (StoredGuest | undefined)[];
+  reported: ReadonlyMap<string, GuestReport>;
+};
 
-/** Once for as long as neither the host nor any guest changes. */
+const reports = new WeakMap<Stored<Host>, Reports>();
+
+/** Once for as long as neither the host nor any of its guests changes. */
 function reportsOnce(host: Stored<Host>, guests: GuestIndex): ReadonlyMap<string, GuestReport> {
   const known = reports.get(host);
   if (known?.guests === guests) return known.reported;
-  const reported = reportsOf(host, guests);
-  reports.set(host, { guests, reported });
-  return reported;
+  const listed = host.status?.guests ?? [];
+  const isSame = known?.objects.every((object, at) => object === guests.byUid.get(listed[at]?.uid ?? ''));
+  const next =
+    known !== undefined && isSame === true
+      ? { ...known, guests }
+      : {
+          guests,
+          objects: listed.map(({ uid }) => guests.byUid.get(uid)),
+          reported: reportsOf(host, guests),
+        };
+  reports.set(host, next);
+  return next.reported;
 }
 
 /** The engine counts itself what it knows to be there. */

@@ -1,0 +1,46 @@
+/** Which guests are bound to which by strict rules, found by the names and labels that rules go by: nobody is compared with everybody. Pure. */
+import { nameOf, type StoredGuest } from '../guests.ts';
+import { areBound, type Company, companyOf } from '../placement/company.ts';
+
+/** Another guest, and what a rule of either of the two says of both. */
+export type Bound = { other: StoredGuest; isApart: boolean; isTogether: boolean };
+
+type Party = { guest: StoredGuest; company: Company };
+
+/** Of all guests given, by id. */
+export function indexBonds(guests: ReadonlyMap<string, StoredGuest>): {
+  of(guest: StoredGuest): readonly Bound[];
+} {
+  const named = new Map<string, Party[]>();
+  const naming = new Map<string, Party[]>();
+  for (const guest of guests.values()) {
+    const party = { guest, company: companyFor(guest) };
+    for (const handle of party.company.handles) put(named, handle, party);
+    for (const { selector } of party.company.rules) put(naming, selector.handle, party);
+  }
+  return {
+    of: (guest) => {
+      const company = companyFor(guest);
+      const near = new Set([
+        ...company.rules.flatMap(({ selector }) => named.get(selector.handle) ?? []),
+        ...company.handles.flatMap((handle) => naming.get(handle) ?? []),
+      ]);
+      return [...near].flatMap((party) => {
+        if (party.guest === guest) return [];
+        const isApart = areBound('ApartRequired', company, party.company);
+        const isTogether = areBound('TogetherRequired', company, party.company);
+        return isApart || isTogether ? [{ other: party.guest, isApart, isTogether }] : [];
+      });
+    },
+  };
+}
+
+function put(parties: Map<string, Party[]>, handle: string, party: Party): void {
+  const known = parties.get(handle);
+  if (known === undefined) parties.set(handle, [party]);
+  else known.push(party);
+}
+
+function companyFor(guest: StoredGuest): Company {
+  return companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement);
+}

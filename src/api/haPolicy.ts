@@ -32,13 +32,21 @@ export const shutdownPolicy = oneOf(
   'What an orderly end of a host means for its guests. Freeze: they wait for it. Failover: they start elsewhere. Migrate: they move before. Conditional: Freeze at a reboot, Failover at a power-off.',
 );
 
+const evening = {
+  automatic: Type.Optional(
+    flag('Running guests with ha are moved, one at a time, until hosts are evenly filled.'),
+  ),
+  threshold: share(
+    'Imbalance above which guests move: standard deviation of how full hosts are, over their mean. Default 0.3.',
+  ),
+  margin: share('By how much one move must lower the imbalance. Default 0.1.'),
+  hold: duration('So long the imbalance must last. Default 30s.'),
+};
+
 export const rebalancing = object('How load is spread.', {
   by: Type.Optional(oneOf(['Count', 'Requests', 'Load'], 'What counts. Count when absent.')),
   onStart: Type.Optional(flag('A guest starts where it fits best, not where it was last.')),
-  automatic: Type.Optional(flag('Running guests are moved to even things out.')),
-  threshold: share('Imbalance above which guests move. Default 0.3.'),
-  margin: share('What a move must gain. Default 0.1.'),
-  hold: duration('So long the imbalance must last. Default 30s.'),
+  ...evening,
 });
 
 export const haPolicyFields = {
@@ -83,6 +91,17 @@ export const clusterPolicyFields = {
   ),
   haPaused: Type.Optional(
     oneOf(['Freeze'], 'Nothing is fenced or started elsewhere; hosts fence themselves all the same.'),
+  ),
+  rebalancing: Type.Optional(
+    object('How load is spread.', {
+      by: Type.Optional(
+        oneOf(
+          ['Count', 'Requests'],
+          'What counts. Count: guests that are to run. Requests: CPUs and memory they ask for, as shares of those of the host. Count when absent.',
+        ),
+      ),
+      ...evening,
+    }),
   ),
 };
 

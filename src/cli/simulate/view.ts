@@ -1,6 +1,12 @@
 /** The engine's view of the model's API objects. */
 import { DEFAULT_HA_TIMINGS } from '../../api/haTimings.ts';
-import type { GuestReport, GuestView, HostView, Policy } from '../../cluster/ha/model.ts';
+import {
+  DEFAULT_REBALANCING,
+  type GuestReport,
+  type GuestView,
+  type HostView,
+  type Policy,
+} from '../../cluster/ha/model.ts';
 import type { Objects } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { PolicySpec } from './scenario.ts';
@@ -71,14 +77,6 @@ export function policyOf(spec: PolicySpec): Policy {
     ...(spec.haPaused === undefined ? {} : { haPaused: spec.haPaused }),
     rebootGraceMs: spec.rebootGraceMs ?? 10_000,
     freezeDeadlineMs: spec.freezeDeadlineMs ?? 600_000,
-    rebalancing: {
-      by: 'Count',
-      onStart: false,
-      automatic: false,
-      threshold: 0.3,
-      margin: 0.1,
-      holdMs: 30_000,
-      ...spec.rebalancing,
-    },
+    rebalancing: { ...DEFAULT_REBALANCING, ...spec.rebalancing },
   };
 }

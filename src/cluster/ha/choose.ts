@@ -1,4 +1,5 @@
 /** Which host a guest, or a set that keeps together, goes to: what must hold first, then cost. Pure. */
+import { fill } from './evenness.ts';
 import type { Ledger } from './ledger.ts';
 import type { GuestView, HostView, View } from './model.ts';
 import { groupOf, type Rules } from './rules.ts';
@@ -140,21 +141,6 @@ type Party = { guest: GuestView; company: readonly GuestView[] };
 
 function partiesOf(guests: readonly GuestView[]): Party[] {
   return guests.map((guest) => ({ guest, company: guests.filter((other) => other !== guest) }));
-}
-
-/** How full the host is in the measure the policy balances by. */
-export function fill(host: HostView, ledger: Ledger, { policy }: View): number {
-  const load = ledger.load(host.name);
-  switch (policy.rebalancing.by) {
-    case 'Count':
-      return load.guests;
-    case 'Requests':
-      return Math.max(load.cpus / host.cpus, load.memoryBytes / host.memoryBytes);
-    case 'Load':
-      return Math.max(load.usedCpus / host.cpus, load.usedMemory / host.memoryBytes);
-    default:
-      return policy.rebalancing.by satisfies never;
-  }
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

@@ -196,6 +196,11 @@ export type Rebalancing = {
   holdMs: number;
 };
 
+export const DEFAULT_REBALANCING: Rebalancing = {
+  ...{ by: 'Count', onStart: false, automatic: false },
+  ...{ threshold: 0.3, margin: 0.1, holdMs: 30_000 },
+};
+
 export type Policy = {
   timings: HaTimings;
   shutdownPolicy: ShutdownPolicy;

@@ -2,7 +2,7 @@
  * Moves of guests that run where they are: a person's, evacuation and the way back, broken rules, failback, balance. One reason at a time for a
  * guest, sets move as one, and nothing moves that would be moved back.
  */
-import { fill } from './choose.ts';
+import { imbalance } from './evenness.ts';
 import { shutdownCourse } from './guests.ts';
 import type { GuestView, HostView, MoveReason } from './model.ts';
 import { hostOf, isPresent, type Next, placeOn, type Round } from './round.ts';
@@ -244,7 +244,7 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
     busy.size === 0 &&
     [...view.guests.values()].every(({ record }) => !MOVING.has(record.state)) &&
     hosts.length === view.hosts.size;
-  const before = imbalance(hosts, round);
+  const before = imbalance(hosts, ledger, view);
   const held = view.since('imbalance', isCalm && before > threshold);
   if (!isCalm || before <= threshold || held < holdMs) return [];
   let best: { set: GuestView[]; to: string; after: number } | undefined;
@@ -275,7 +275,7 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
         continue;
       for (const member of set) ledger.remove(member, from.name);
       for (const member of set) ledger.add(member, host.name);
-      const after = imbalance(hosts, round);
+      const after = imbalance(hosts, ledger, view);
       for (const member of set) ledger.remove(member, host.name);
       for (const member of set) ledger.add(member, from.name);
       if (best === undefined || after < best.after) best = { set, to: host.name, after };
@@ -294,12 +294,3 @@ const MOVING: ReadonlySet<string> = new Set([
   'Recovering',
   'Frozen',
 ]);
-
-/** Standard deviation of how full the hosts are, over their mean: 0 is even. */
-function imbalance(hosts: readonly HostView[], { ledger, view }: Round): number {
-  const fills = hosts.map((host) => fill(host, ledger, view));
-  const mean = fills.reduce((sum, value) => sum + value, 0) / Math.max(1, fills.length);
-  if (mean === 0) return 0;
-  const variance = fills.reduce((sum, value) => sum + (value - mean) ** 2, 0) / fills.length;
-  return Math.sqrt(variance) / mean;
-}

@@ -35,9 +35,7 @@ export function planFailback({
   if (maintenance !== undefined || lock !== undefined) return undefined;
   const name = moveName(guest, `${placement.epoch}-back`);
   if (migrations.some((one) => !isOver(one) || one.metadata.name === name)) return undefined;
-  const left = new Set(
-    migrations.filter(({ metadata }) => isRelocation(metadata.name)).map(({ status }) => status?.sourceHost),
-  );
+  const left = leftBehind(migrations);
   const current = priorityIn(group, placement.host);
   const better = group.hosts
     .filter((host) => priorityIn(group, host.name) > current && isSteady(host.name) && !left.has(host.name))
@@ -48,6 +46,13 @@ export function planFailback({
   return to === undefined ? undefined : { to, name };
 }
 
+/** Hosts that the guest was sent away from because it did not start there, as long as these moves are kept. */
+export function leftBehind(migrations: readonly Stored<Migration>[]): ReadonlySet<string | undefined> {
+  return new Set(
+    migrations.filter(({ metadata }) => isRelocation(metadata.name)).map(({ status }) => status?.sourceHost),
+  );
+}
+
 function isRelocation(name: string): boolean {
-  return name.startsWith('ha-') && !name.endsWith('-back') && !name.endsWith('-rule');
+  return name.startsWith('ha-') && !/-(back|rule|even)$/.test(name);
 }

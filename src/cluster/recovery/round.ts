@@ -21,6 +21,7 @@ import { isPresent } from '../ha/round.ts';
 import { GUESTS_A_ROUND, type Turns } from '../ha/turns.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
+import { balanceGuests } from './balance.ts';
 import type { Crowd } from './crowd.ts';
 import { createObjection } from './destinations.ts';
 import { guestId, isDeleted } from './guestViews.ts';
@@ -128,6 +129,9 @@ export async function runRound(
   );
   await moveGuests(settled, view, sources, context, ears);
   await mendRules(settled, guests, view, sources, context, ears);
+  const isCalm = decisions.length === 0 && admitted.size === 0;
+  const isOpen = (name: string) => mayBeGiven(hosts.get(name));
+  await balanceGuests({ watched: guests, isOpen, isCalm }, view, sources, context, ears);
   return { quorate, silent };
 
   /** Undefined: there is nothing to say. */
@@ -186,6 +190,10 @@ export async function runRound(
     if (written === 'Written') ears.wrote(object);
     return written === 'Written';
   }
+}
+
+function mayBeGiven(host: Stored<Host> | undefined): boolean {
+  return host !== undefined && host.spec.unschedulable !== true && host.status?.witness !== true;
 }
 
 /** Its host has not begun anything for it. */

@@ -6,11 +6,12 @@ import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
+import { parseDuration } from '../../base/duration.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { levelsOf } from '../fencing/levels.ts';
 import type { StoredGuest } from '../guests.ts';
-import type { Fence, Group, GuestReport, HostRecord, HostView, Policy } from '../ha/model.ts';
-import { isSameLife } from '../ha/model.ts';
+import type { Fence, Group, GuestReport, HostRecord, HostView, Policy, Rebalancing } from '../ha/model.ts';
+import { DEFAULT_REBALANCING, isSameLife } from '../ha/model.ts';
 import { type Offer, offerOf } from '../placement/offer.ts';
 import { type GuestIndex, guestId, guestView } from './guestViews.ts';
 import { hostRecordOf } from './stored.ts';
@@ -167,6 +168,11 @@ export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
     ...(maxConcurrentFences === undefined ? {} : { maxConcurrentFences }),
     ...(haPaused === undefined ? {} : { haPaused }),
     ...{ rebootGraceMs: 10_000, freezeDeadlineMs: 600_000 },
-    rebalancing: { by: 'Count', onStart: false, automatic: false, threshold: 1, margin: 1, holdMs: 30_000 },
+    rebalancing: rebalancingOf(spec),
   };
+}
+
+function rebalancingOf({ rebalancing: { hold, ...given } = {} }: ClusterPolicySpec): Rebalancing {
+  const held = hold === undefined ? {} : { holdMs: parseDuration(hold) };
+  return { ...DEFAULT_REBALANCING, ...given, ...held };
 }

@@ -79,17 +79,26 @@ const neighbour = object(
 );
 
 /** `spec.placement` of guests. */
-export const placement = object('Where the guest may run.', {
-  host: Type.Optional(objectName('Only on this Host.')),
-  hostSelector: Type.Optional(stringMap('Only on Hosts with all of these labels.', 16)),
-  tolerations: Type.Optional(atomicList(toleration, 32, 'Taints of Hosts that do not keep it away.')),
-  keepTogether: Type.Optional(
-    atomicList(neighbour, 16, 'On the host of these guests; the first of them is free to choose.'),
-  ),
-  keepApart: Type.Optional(
-    atomicList(neighbour, 16, 'Not on a host of these guests; holds for both sides, whoever says it.'),
-  ),
-});
+export const placement = object(
+  'Where the guest may run.',
+  {
+    host: Type.Optional(objectName('Only on this Host.')),
+    hostSelector: Type.Optional(stringMap('Only on Hosts with all of these labels.', 16)),
+    tolerations: Type.Optional(atomicList(toleration, 32, 'Taints of Hosts that do not keep it away.')),
+    keepTogether: Type.Optional(
+      atomicList(neighbour, 16, 'On the host of these guests; the first of them is free to choose.'),
+    ),
+    keepApart: Type.Optional(
+      atomicList(neighbour, 16, 'Not on a host of these guests; holds for both sides, whoever says it.'),
+    ),
+  },
+  [
+    {
+      rule: "!has(self.keepTogether) || !has(self.keepApart) || !self.keepTogether.exists(one, one.policy == 'Required' && self.keepApart.exists(other, other == one))",
+      message: 'keepTogether and keepApart must not both require the same guests: remove one of the two',
+    },
+  ],
+);
 
 /** How far a Host may be filled. */
 export const capacityFields = {

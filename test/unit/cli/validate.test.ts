@@ -52,6 +52,18 @@ describe('vireo validate', () => {
     ]);
   });
 
+  it('refuses a guest that is to be both together with and apart from another', async () => {
+    const rules = (apart: string) =>
+      `${HEAD}spec:\n  memory: {size: 1Gi}\n  placement:\n    keepTogether: [{policy: Required, guest: {kind: Container, name: web}}]\n    keepApart: [${apart}]\n`;
+    const web = 'guest: {kind: Container, name: web}';
+    expect(await problems(rules(`{policy: Required, ${web}}`))).toEqual([
+      expect.stringContaining('must not both require the same guests'),
+    ]);
+    expect(await problems(rules(`{policy: Preferred, ${web}}`))).toEqual([]);
+    expect(await problems(rules('{policy: Required, guest: {kind: VirtualMachine, name: web}}'))).toEqual([]);
+    expect(await problems(rules('{policy: Required, matchLabels: {app: web}}'))).toEqual([]);
+  });
+
   it('finds the same object twice, and broken YAML', async () => {
     const yaml = `${HEAD}spec: {memory: {size: 1Gi}}\n---\n${HEAD}spec: {memory: {size: 1Gi}}\n`;
     expect(await problems(yaml)).toEqual([

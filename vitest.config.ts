@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects: `fast` needs no root and no hypervisor; `e2e` drives real QEMU, LXC and kubectl, one file at a time; `cluster` works on the
- * API server of a kubeconfig.
+ * Four projects: `fast` needs no root and no hypervisor; `e2e` drives real QEMU, LXC and kubectl, one file at a time; `labs` tells stories of
+ * several hosts, which wait more than they work, two files at a time once `e2e` is over; `cluster` works on the API server of a kubeconfig.
  */
 export default defineConfig({
   test: {
@@ -23,9 +23,20 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: ['test/e2e/labs/**'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'labs',
+          include: ['test/e2e/labs/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {

@@ -34,7 +34,7 @@ if (process.getuid?.() === 0) {
     process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
-  step('end to end: real QEMU, LXC and kubectl', ['npx', 'vitest', 'run', '--project', 'e2e']);
+  step('end to end: real QEMU, LXC and kubectl', ['npx', 'tsx', 'test/e2e/run.ts']);
 } else {
   process.stdout.write('\nThe end-to-end tests were not run: they drive QEMU and LXC and need root (sudo npm test).\n');
   if (inCi) process.exit(1);

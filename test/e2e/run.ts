@@ -5,6 +5,6 @@ import { checkout } from './harness/commands.ts';
 
 const given = process.argv.slice(2);
 const files = given.filter((argument) => argument !== '--cluster');
-const project = given.includes('--cluster') ? 'cluster' : 'e2e';
-const argv = ['vitest', 'run', '--project', project, ...files];
+const projects = given.includes('--cluster') ? ['cluster'] : ['e2e', 'labs'];
+const argv = ['vitest', 'run', ...projects.map((name) => `--project=${name}`), ...files];
 process.exitCode = spawnSync('npx', argv, { cwd: checkout, stdio: 'inherit' }).status ?? 1;

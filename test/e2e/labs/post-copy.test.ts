@@ -6,16 +6,16 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { busyDisk } from '../contract/hypervisor/bootSector.ts';
-import { instancesOf } from '../lab/guests.ts';
-import { type Lab, openLab } from '../lab/lab.ts';
-import { type MigrationStatus, move } from '../lab/migrations.ts';
-import { report } from '../lab/report.ts';
-import { until } from './harness/commands.ts';
-import { type HostState, hostState } from './harness/host.ts';
+import { busyDisk } from '../../contract/hypervisor/bootSector.ts';
+import { instancesOf } from '../../lab/guests.ts';
+import { type Lab, openLab } from '../../lab/lab.ts';
+import { type MigrationStatus, move } from '../../lab/migrations.ts';
+import { remainsOf } from '../../lab/remains.ts';
+import { report } from '../../lab/report.ts';
+import { until } from '../harness/commands.ts';
 
-const directory = join(tmpdir(), 'vireo-lab-postcopy');
 const images = join(tmpdir(), 'vireo-lab-images');
+const place = { name: 'vpost', network: 216, directory: join(tmpdir(), 'vireo-lab-postcopy'), images };
 const disk = join(images, 'busy.raw');
 /** A first pass over its memory takes some seconds, and no other comes to an end. */
 const SLOW = '128Mi';
@@ -46,7 +46,6 @@ type Migration = { status?: { source?: { state?: string }; target?: { state?: st
 type Guest = { status?: { uuid?: string; placement?: { host: string; epoch: number } } };
 
 describe('a machine whose memory changes faster than it is sent', () => {
-  let before: HostState;
   let lab: Lab;
   let uuid = '';
 
@@ -61,9 +60,8 @@ describe('a machine whose memory changes faster than it is sent', () => {
     });
 
   beforeAll(async () => {
-    lab = openLab({ name: 'vpost', network: 216, directory, images });
+    lab = openLab(place);
     await lab.down();
-    before = await hostState();
     await mkdir(images, { recursive: true });
     await writeFile(disk, busyDisk(1024 ** 2));
     await lab.up(['a', 'b']);
@@ -109,6 +107,6 @@ describe('a machine whose memory changes faster than it is sent', () => {
   it('leaves nothing when it is deleted', async () => {
     await lab.kubectl('delete', '--timeout=60s', 'vm', '--all');
     await lab.down();
-    expect(await hostState()).toEqual(before);
+    expect(await remainsOf(place)).toEqual([]);
   });
 });

@@ -3,21 +3,29 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
-import { realWorld } from '../../src/main/world/world.ts';
-import { type Box, box } from '../lab/containers.ts';
-import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../lab/guests.ts';
-import { type Lab, openLab } from '../lab/lab.ts';
-import { move, settles } from '../lab/migrations.ts';
-import { report } from '../lab/report.ts';
-import { type Traces, traces, volumesIn } from '../lab/traces.ts';
-import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
-import { must, run, until, vireo } from './harness/commands.ts';
-import { type HostState, hostState } from './harness/host.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { realWorld } from '../../../src/main/world/world.ts';
+import { type Box, box } from '../../lab/containers.ts';
+import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../../lab/guests.ts';
+import { type Lab, openLab } from '../../lab/lab.ts';
+import { move, settles } from '../../lab/migrations.ts';
+import { remainsOf } from '../../lab/remains.ts';
+import { report } from '../../lab/report.ts';
+import { type Traces, traces, volumesIn } from '../../lab/traces.ts';
+import { buildWriterDisk, verifyDisk } from '../../lab/writer.ts';
+import { must, run, until, vireo } from '../harness/commands.ts';
 
 const HOSTS = ['a', 'b'];
 const images = join(tmpdir(), 'vireo-lab-images');
-const shared = join(tmpdir(), 'vireo-lab-shared', 'pool');
+const ground = join(tmpdir(), 'vireo-lab-shared');
+const shared = join(ground, 'pool');
+const place = {
+  name: 'vmore',
+  directory: join(tmpdir(), 'vireo-lab-more'),
+  network: 215,
+  images,
+  shared: ground,
+};
 
 const SHARED = `
 apiVersion: vireo.dev/v1alpha1
@@ -32,7 +40,6 @@ spec: {kind: Disk, pool: shared, source: {path: {path: ${join(images, WRITER_IMA
 `;
 
 describe('two hosts', () => {
-  let before: HostState;
   let lab: Lab;
   let empty: Map<string, Traces>;
   let web: Box;
@@ -45,10 +52,8 @@ describe('two hosts', () => {
 
   beforeAll(async () => {
     await buildWriterDisk({ ...realWorld(), log: silentLog }, join(images, WRITER_IMAGE));
-    const directory = join(tmpdir(), 'vireo-lab-more');
-    lab = openLab({ name: 'vmore', directory, network: 215, images, shared: join(shared, '..') });
+    lab = openLab(place);
     await lab.down();
-    before = await hostState();
     await mkdir(shared, { recursive: true });
     await lab.up(HOSTS);
     await lab.apply(foundations(images));
@@ -192,6 +197,6 @@ describe('two hosts', () => {
     for (const host of HOSTS) await untilEmpty(host);
     expect(await volumesIn(shared)).toEqual(sharedBefore);
     await lab.down();
-    expect(await hostState()).toEqual(before);
+    expect(await remainsOf(place)).toEqual([]);
   });
 });

@@ -2,31 +2,30 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
-import { realWorld } from '../../src/main/world/world.ts';
-import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../lab/guests.ts';
-import { type Lab, openLab } from '../lab/lab.ts';
-import { natTraces, type Traces, traces } from '../lab/traces.ts';
-import { buildWriterDisk, verifyDisk } from '../lab/writer.ts';
-import { until, vireo } from './harness/commands.ts';
-import { type HostState, hostState } from './harness/host.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { realWorld } from '../../../src/main/world/world.ts';
+import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../../lab/guests.ts';
+import { type Lab, openLab } from '../../lab/lab.ts';
+import { remainsOf } from '../../lab/remains.ts';
+import { natTraces, type Traces, traces } from '../../lab/traces.ts';
+import { buildWriterDisk, verifyDisk } from '../../lab/writer.ts';
+import { until, vireo } from '../harness/commands.ts';
 
 type ContainerStatus = { placement: { host: string }; networks: { addresses?: string[] }[] };
 
 const HOSTS = ['a', 'b', 'c'];
 const images = join(tmpdir(), 'vireo-lab-images');
+const place = { name: 'vtest', directory: join(tmpdir(), 'vireo-lab-test'), network: 212, images };
 
 describe('three hosts', () => {
-  let before: HostState;
   let lab: Lab;
   let empty: Traces[];
   let guests: Guest[];
 
   beforeAll(async () => {
     await buildWriterDisk({ ...realWorld(), log: silentLog }, join(images, WRITER_IMAGE));
-    lab = openLab({ name: 'vtest', directory: join(tmpdir(), 'vireo-lab-test'), network: 212, images });
+    lab = openLab(place);
     await lab.down();
-    before = await hostState();
     await lab.up(HOSTS);
     empty = await leftBehind();
     guests = HOSTS.map((name) => machineGuest(lab, `writer-${name}`));
@@ -158,6 +157,6 @@ describe('three hosts', () => {
       expect(await natTraces(host)).toEqual([]);
     }
     await lab.down();
-    expect(await hostState()).toEqual(before);
+    expect(await remainsOf(place)).toEqual([]);
   });
 });

@@ -308,4 +308,23 @@ describe('a machine under QEMU', () => {
       expect(record.request).toEqual(sized(4 * 1024 ** 2));
     });
   });
+
+  describe('a disk', () => {
+    it('gives back to the host what its guest discards', async () => {
+      await start();
+      const path = lab.request.disks.map(({ volume }) => ('path' in volume ? volume.path : '')).join();
+      const second = await monitor();
+      const io = (command: string) =>
+        second.execute('human-monitor-command', { 'command-line': `qemu-io -d disk-root "${command}"` });
+      const taken = async () => (await stat(path)).blocks * 512;
+      const before = await taken();
+      await io('write -P 7 64k 1M');
+      await io('flush');
+      expect(await taken()).toBeGreaterThanOrEqual(before + 1024 ** 2);
+      await io('discard 64k 1M');
+      await io('flush');
+      second.close();
+      expect(await taken()).toBeLessThan(before + 256 * 1024);
+    });
+  });
 });

@@ -44,6 +44,8 @@ function planNodes(disk: DiskRequest): string[] {
       'node-name': throttleNode(name),
       'throttle-group': throttleGroupId(name),
       'read-only': readOnly,
+      // Each node drops what the guest discards unless it says this, also one that only hands it on.
+      discard: 'unmap',
       file: formatNode(name),
     }),
   ];

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { buildWriterDisk, verifyDisk, writingAt, writtenAs } from '../lab/writer.ts';
-import { checkout, must, until } from './harness/commands.ts';
+import { must, until } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
 import { type Lab, startLab } from './harness/lab.ts';
+import { follow } from './harness/recipe.ts';
 
 type Guest = {
   status?: {
@@ -90,18 +91,6 @@ async function backUp(yaml: string, name: string): Promise<NonNullable<Backup['s
     },
     90_000,
   );
-}
-
-/** Runs the named blocks of the recipe, one after the other, as somebody who reads it would. */
-async function follow(blocks: string, env: Record<string, string>): Promise<void> {
-  const page = await readFile(join(checkout, 'docs/backup.md'), 'utf8');
-  const scripts = blocks.split(' ').map((block) => {
-    const script = new RegExp(`^\`\`\`sh ${block}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1];
-    if (script === undefined) throw new Error(`docs/backup.md has no block ${block}`);
-    return script;
-  });
-  const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
-  await must(['sh', '-euc', [...exports, ...scripts].join('')]);
 }
 
 async function archiveOf({ archive }: { archive?: string }): Promise<string> {

@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 const KINDS: Readonly<Record<string, { plural: string; namespaced: boolean }>> = {
   vm: { plural: 'virtualmachines', namespaced: true },
   ct: { plural: 'containers', namespaced: true },
+  bak: { plural: 'backups', namespaced: true },
   mig: { plural: 'migrations', namespaced: true },
   vhost: { plural: 'hosts', namespaced: false },
   pool: { plural: 'storagepools', namespaced: false },

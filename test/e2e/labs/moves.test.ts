@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../src/base/log.ts';
 import { realWorld } from '../../../src/main/world/world.ts';
+import { backUp, bitmaps, lastIn } from '../../lab/backups.ts';
 import { type Box, box } from '../../lab/containers.ts';
 import { container, foundations, type Guest, machineGuest, WRITER_IMAGE, writer } from '../../lab/guests.ts';
 import { type Lab, openLab } from '../../lab/lab.ts';
@@ -150,6 +151,8 @@ describe('two hosts', () => {
       const asked = await move(lab, guest, `join-${guest.name.replace('/', '-')}`, { to: drained });
       expect(await asked.ends()).toMatchObject({ phase: 'Succeeded' });
     }
+    for (const before of await Promise.all([backUp(lab, own, 'own-1'), backUp(lab, common, 'common-1')]))
+      expect(bitmaps(before)).toEqual(['New', 'New']);
     const wrote = await Promise.all([own.writing(), common.writing()]);
     const draining = run(
       [process.execPath, vireo, 'drain', drained, '--reason', 'new memory', '--timeout', '150'],
@@ -169,6 +172,15 @@ describe('two hosts', () => {
     expect((await own.writing()).boot).toBe(wrote[0]?.boot);
     expect((await common.writing()).boot).toBe(wrote[1]?.boot);
     await untilEmpty(drained);
+  });
+
+  it('back up after the move what was written since where the disk came along, and everything of a disk that was copied', async () => {
+    const wrote = await Promise.all([own.writing(), common.writing()]);
+    const [ofOwn, ofCommon] = await Promise.all([backUp(lab, own, 'own-2'), backUp(lab, common, 'common-2')]);
+    expect(bitmaps(ofOwn)).toEqual(['Recreated', 'Recreated']);
+    expect(bitmaps(ofCommon)).toEqual(['Used', 'Used']);
+    for (const [index, backup] of [ofOwn, ofCommon].entries())
+      expect((await lastIn(shared, backup)).number).toBeGreaterThanOrEqual(wrote[index]?.number ?? Infinity);
   });
 
   it('take their guests back after the reboot', async () => {

@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Four projects: `fast` needs no root and no hypervisor; `e2e` drives real QEMU, LXC and kubectl, one file at a time; `labs` tells stories of
- * several hosts, which wait more than they work, two files at a time once `e2e` is over; `cluster` works on the API server of a kubeconfig.
+ * several hosts, which wait more than they work, two files at a time, never beside `e2e`; `cluster` works on the API server of a kubeconfig.
  */
 export default defineConfig({
   test: {

@@ -10,6 +10,7 @@ import { followUp, startAnew } from './postCopy.ts';
 import {
   after,
   again,
+  awaitTakeOver,
   change,
   giveUp,
   HANDOVER_RECHECK_MS,
@@ -51,7 +52,7 @@ export async function actAsSource(
       await change(world, pass, (outgoing) => ({ stillSince: pass.now, ...outgoing }));
       return offer(world, pass, 'Synchronizing', view, 'Stopped');
     case 'handOver':
-      return handOver(world, pass, view);
+      return handOver(world, pass, view, memory);
     case 'noteHandedOver':
       await change(world, pass, (outgoing) => ({ ...outgoing, handOver: 'Done' }));
       return again;
@@ -135,12 +136,8 @@ function awaitTarget({ migration }: MovePass, { record, belonging }: SourceView)
   if (migration === undefined) return after(RECHECK_MS);
   const isDone = record?.outgoing?.handOver === 'Done';
   if (!isDone) return after(HANDOVER_RECHECK_MS);
-  const message = belonging === 'Unknown' ? 'the API server is away' : 'the target takes the guest over';
-  return after(migration.status?.source?.state === 'HandedOver' ? 2_000 : 0, {
-    stage: 'HandingOver',
-    message,
-    source: { state: 'HandedOver' },
-  });
+  const afterMs = migration.status?.source?.state === 'HandedOver' ? 2_000 : 0;
+  return belonging === 'Unknown' ? awaitTakeOver(afterMs, 'the API server is away') : awaitTakeOver(afterMs);
 }
 
 async function release(world: MoveWorld, pass: MovePass, memory: SourceMemory): Promise<SourceStep> {

@@ -2,17 +2,17 @@
  * The hand-over and its ways back. Each change of the placement is one compare-and-swap, written down before it is asked for; the guest runs
  * on here only by its gate.
  */
-import { Migration } from '../../../api/kinds/migration.ts';
 import { GateClosed } from '../../guests/gate.ts';
-import { read } from '../../guests/read.ts';
 import type { GivenUp } from '../../record.ts';
 import { askAhead } from '../ahead.ts';
 import { belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
-import type { SourceView } from './facts.ts';
+import type { SourceMemory, SourceView } from './facts.ts';
+import { readForHandOver } from './reads.ts';
 import {
   after,
   again,
+  awaitTakeOver,
   change,
   giveUp,
   HANDOVER_RECHECK_MS,
@@ -29,9 +29,10 @@ export async function handOver(
   world: MoveWorld,
   pass: MovePass,
   { transfer, record }: SourceView,
+  memory: SourceMemory,
 ): Promise<SourceStep> {
   const { guests } = world;
-  const { mover, guest, signal, name, handle } = pass;
+  const { mover, signal, name, handle } = pass;
   const asked = record?.outgoing?.handOver !== undefined;
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
   const ends = endsOf(world, handle.id);
@@ -41,13 +42,11 @@ export async function handOver(
   const notAsked = async () => {
     if (!asked) await change(world, pass, ({ handOver: _asked, ...outgoing }) => outgoing);
   };
+  const { ahead } = memory;
+  delete memory.ahead;
   const found = await askAhead({
     ask: async () => {
-      const ref = { namespace: name.namespace, name: name.name };
-      const [placed, current] = await Promise.all([
-        mover.read(guest, signal),
-        guests.client.find(Migration, ref, read(signal)),
-      ]);
+      const { placed, current } = await readForHandOver(world, pass, ahead);
       pass.migration = current?.metadata.uid === name.uid ? current : undefined;
       if (placed === undefined || belongingOf(placed, ends) !== 'Source') return undefined;
       return placed.metadata.deletionTimestamp === undefined && isWanted(pass) ? placed : undefined;
@@ -68,7 +67,9 @@ export async function handOver(
     case 'Swapped':
       await change(world, pass, (outgoing) => ({ ...outgoing, handOver: 'Done' }));
       pass.event('Normal', 'HandedOver', `the guest is placed on ${ends.target}`);
-      return again;
+      if (transfer.phase === 'AwaitingSwitch') return again;
+      // Nothing is read again while the target reads: the answer has said whose the guest is.
+      return awaitTakeOver(HANDOVER_RECHECK_MS);
     case 'Stale':
     case 'Refused': {
       // An earlier request without an answer may be what this one ran into: only a read tells.

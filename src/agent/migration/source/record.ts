@@ -20,6 +20,10 @@ export const after = (afterMs: number, says?: SourceSays): SourceStep => ({
   ...(says === undefined ? {} : { says }),
 });
 
+/** The guest is the target's, which has to say that it is at home there. */
+export const awaitTakeOver = (afterMs: number, message = 'the target takes the guest over') =>
+  after(afterMs, { stage: 'HandingOver', message, source: { state: 'HandedOver' } });
+
 /** Changes the move in the record. */
 export function change(
   world: MoveWorld,

@@ -36,7 +36,7 @@ export function createTarget(
     const memory = memories.get(pass.name.uid) ?? {};
     memories.set(pass.name.uid, memory);
     for (let deeds = 0; deeds < MOST_DEEDS; deeds += 1) {
-      const view = await targetFacts(world, pass);
+      const view = await targetFacts(world, pass, memory);
       const deed = decideTarget(view);
       if (deed.type === 'none' && isEnding(pass)) {
         memories.delete(pass.name.uid);

@@ -12,6 +12,7 @@ import { read } from '../../guests/read.ts';
 import type { GuestRecord, Incoming } from '../../record.ts';
 import { type Belonging, belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
+import type { TargetMemory } from './beside.ts';
 import type { TargetFacts } from './decide.ts';
 
 /** With the guest's object as it was read, and its move as recorded. */
@@ -20,24 +21,33 @@ export type TargetView = TargetFacts & {
   incoming: Incoming | undefined;
 };
 
-export async function targetFacts(world: MoveWorld, pass: MovePass): Promise<TargetView> {
+export async function targetFacts(
+  world: MoveWorld,
+  pass: MovePass,
+  memory: TargetMemory,
+): Promise<TargetView> {
   const { guests } = world;
   const record = guests.records.get(pass.handle.id);
   const incoming = record?.incoming?.migration.uid === pass.name.uid ? record.incoming : undefined;
   const observation = await pass.mover.observe(pass.handle);
-  const arrived = observation.state === 'Incoming' ? seenArrived(world, pass, record) : undefined;
-  const { belonging, found } = arrived ?? (await whereItBelongs(world, pass, record, incoming));
+  const isComing = observation.state === 'Incoming' && incoming?.type === 'Live' && incoming.home !== true;
+  const arrived = isComing ? seenArrived(world, pass, record) : undefined;
+  const now = guests.world.clock.monotonic();
+  const known = arrived ?? (isComing && wasAsked(pass, memory, now) ? NOT_ASKED : undefined);
+  if (known === undefined) memory.askedAt = now;
+  const { belonging, found } = known ?? (await whereItBelongs(world, pass, record, incoming));
   const settling = settlingOf(record, found, observation);
-  const memory = await memoryOf(pass, incoming, observation);
+  const arrival = await memoryOf(pass, incoming, observation);
   const mayNeedSource =
     belonging === 'Target' &&
-    (observation.state === 'Off' || (incoming?.home === true && memory !== undefined && memory !== 'Whole'));
+    (observation.state === 'Off' ||
+      (incoming?.home === true && arrival !== undefined && arrival !== 'Whole'));
   return {
     found,
     incoming,
     belonging,
     settling,
-    memory,
+    memory: arrival,
     observation: observation.state,
     migration: viewOf(pass),
     record:
@@ -60,12 +70,27 @@ function seenArrived(
 ): { belonging: Belonging; found: Stored<GuestObject> } | undefined {
   const incoming = record?.incoming;
   const seen = mover.seen(`${guest.namespace}/${guest.name}`);
-  if (incoming?.migration.uid !== name.uid || incoming.type !== 'Live' || incoming.home === true)
-    return undefined;
-  if (record === undefined || seen === undefined) return undefined;
+  if (incoming?.migration.uid !== name.uid || record === undefined || seen === undefined) return undefined;
   const { from: source, epoch } = incoming;
   const ends = { guestUID: record.uid, source, target: world.guests.host, epoch: epoch - 1 };
   return belongingOf(seen, ends) === 'Target' ? { belonging: 'Target', found: seen } : undefined;
+}
+
+/** What is known of where a guest belongs that nobody was asked about: the target waits. */
+const NOT_ASKED = { belonging: 'Unknown', found: undefined } as const;
+
+/** So long the answer of the API counts that the guest is still on its way. */
+const ASKED_MS = 1_000;
+
+/**
+ * QEMU tells of each of its steps, and the source needs the API for its own reads then: as long as the source says that it sends, the watch is
+ * enough to see the guest placed here.
+ */
+function wasAsked({ migration }: MovePass, { askedAt }: TargetMemory, now: number): boolean {
+  if (migration === undefined || askedAt === undefined || now - askedAt >= ASKED_MS) return false;
+  const { source, target } = migration.status ?? {};
+  const isGoingOn = !isOver(migration) && migration.metadata.deletionTimestamp === undefined;
+  return isGoingOn && source?.state === 'Offering' && target?.state === 'Ready';
 }
 
 async function whereItBelongs(

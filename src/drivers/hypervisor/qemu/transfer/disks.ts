@@ -8,7 +8,7 @@ import type { SendOptions, TransferPlace } from '../../contract.ts';
 import { formatNode, throttleNode } from '../plan/ids.ts';
 import { type QmpConnection, QmpError } from '../qmp.ts';
 import { tlsOf, unlessRefused } from './channel.ts';
-import { mirrorFacts } from './facts.ts';
+import { type MirrorFacts, mirrorFacts } from './facts.ts';
 
 export const diskJobPrefix = 'move-';
 /** Node names have 31 characters at the most; the disk's own format node is within that, and this one is as long. */
@@ -71,12 +71,17 @@ export async function keepUp(monitor: QmpConnection, jobs: readonly string[]): P
   }
 }
 
-/** The guest stands still: ends all mirrors once both sides are equal. Throws ReasonedError DiskCopyFailed. */
-export async function completeMirrors(monitor: QmpConnection, clock: Clock): Promise<void> {
-  for (const { job, state } of await mirrorFacts(monitor)) {
+/** The guest stands still: ends all mirrors, which are as `seen`, once both sides are equal. Throws ReasonedError DiskCopyFailed. */
+export async function completeMirrors(
+  monitor: QmpConnection,
+  seen: readonly MirrorFacts[],
+  clock: Clock,
+): Promise<void> {
+  for (const { job, state } of seen) {
     // Cancelling a mirror that is ready, without force, is its orderly end: the guest stays on its own disk.
     if (state === 'Ready') await unlessRefused(monitor.execute('block-job-cancel', { device: job }));
   }
+  if (seen.length === 0) return;
   const until = clock.monotonic() + drainMs;
   for (;;) {
     const mirrors = await mirrorFacts(monitor);

@@ -70,7 +70,7 @@ export async function advance(deps: AdvanceDeps, sending: Sending): Promise<Adva
   const failed = mirrors.find(({ state }) => state === 'Failed');
   if (failed !== undefined) throw copyFailed(failed.error);
   if (status === 'pre-switchover') {
-    await completeMirrors(monitor, deps.clock);
+    await completeMirrors(monitor, mirrors, deps.clock);
     if (outgoing.postCopy !== 'Begun') await monitor.execute('migrate-continue', { state: 'pre-switchover' });
     return 'Done';
   }

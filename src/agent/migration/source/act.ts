@@ -52,7 +52,7 @@ export async function actAsSource(
       await change(world, pass, (outgoing) => ({ stillSince: pass.now, ...outgoing }));
       return offer(world, pass, 'Synchronizing', view, 'Stopped');
     case 'handOver':
-      return handOver(world, pass, view, memory);
+      return handOver(world, pass, view);
     case 'noteHandedOver':
       await change(world, pass, (outgoing) => ({ ...outgoing, handOver: 'Done' }));
       return again;

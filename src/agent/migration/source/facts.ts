@@ -10,7 +10,6 @@ import type { GuestRecord, Outgoing } from '../../record.ts';
 import { type Belonging, belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceFacts } from './decide.ts';
-import type { ReadAhead } from './reads.ts';
 
 /** So long a guest that stands still waits for an API server that does not answer. */
 const API_PATIENCE_MS = 5_000;
@@ -30,8 +29,6 @@ export type SourceMemory = {
   least?: { remainingBytes: number; at: number };
   downtimeLimitMs?: number;
   measured?: { totalMs: number; downtimeMs: number | undefined };
-  /** What the hand-over asks before it begins, asked since the guest stands still. */
-  ahead?: ReadAhead;
   /** The hand-over was tried, or it was looked whether it may be. */
   handOverTried?: true;
 };

@@ -2,13 +2,14 @@
  * The hand-over and its ways back. Each change of the placement is one compare-and-swap, written down before it is asked for; the guest runs
  * on here only by its gate.
  */
+import { Migration } from '../../../api/kinds/migration.ts';
 import { GateClosed } from '../../guests/gate.ts';
+import { read } from '../../guests/read.ts';
 import type { GivenUp } from '../../record.ts';
 import { askAhead } from '../ahead.ts';
 import { belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
-import type { SourceMemory, SourceView } from './facts.ts';
-import { readForHandOver } from './reads.ts';
+import type { SourceView } from './facts.ts';
 import {
   after,
   again,
@@ -29,10 +30,9 @@ export async function handOver(
   world: MoveWorld,
   pass: MovePass,
   { transfer, record }: SourceView,
-  memory: SourceMemory,
 ): Promise<SourceStep> {
   const { guests } = world;
-  const { mover, signal, name, handle } = pass;
+  const { mover, guest, signal, name, handle } = pass;
   const asked = record?.outgoing?.handOver !== undefined;
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
   const ends = endsOf(world, handle.id);
@@ -42,11 +42,13 @@ export async function handOver(
   const notAsked = async () => {
     if (!asked) await change(world, pass, ({ handOver: _asked, ...outgoing }) => outgoing);
   };
-  const { ahead } = memory;
-  delete memory.ahead;
   const found = await askAhead({
     ask: async () => {
-      const { placed, current } = await readForHandOver(world, pass, ahead);
+      const ref = { namespace: name.namespace, name: name.name };
+      const [placed, current] = await Promise.all([
+        mover.read(guest, signal),
+        guests.client.find(Migration, ref, read(signal)),
+      ]);
       pass.migration = current?.metadata.uid === name.uid ? current : undefined;
       if (placed === undefined || belongingOf(placed, ends) !== 'Source') return undefined;
       return placed.metadata.deletionTimestamp === undefined && isWanted(pass) ? placed : undefined;

@@ -5,7 +5,6 @@ import type { MovePass, MoveWorld } from '../world.ts';
 import { stepDowntime } from './converge.ts';
 import type { SourceStage } from './decide.ts';
 import type { SourceMemory, SourceView } from './facts.ts';
-import { readAhead } from './reads.ts';
 import type { SourceStep } from './record.ts';
 import type { SourceSays } from './status.ts';
 
@@ -67,21 +66,16 @@ export function placeOf(place: ReportedPlace): TransferPlace | undefined {
 
 export async function follow(
   world: MoveWorld,
-  pass: MovePass,
+  { mover, handle, migration }: MovePass,
   { transfer }: SourceView,
   memory: SourceMemory,
   stage: SourceStage,
 ): Promise<SourceStep> {
-  const { mover, handle, migration } = pass;
   if (transfer.phase === 'Idle' || transfer.phase === 'Failed')
     return { step: { afterMs: MEMORY_RECHECK_MS } };
   const now = world.guests.world.clock.monotonic();
-  if (transfer.phase === 'SwitchingOver') {
-    // The guest stands still: nothing is written that can wait, and what the hand-over needs is asked while QEMU works.
-    memory.ahead ??= readAhead(world, pass);
-    return { step: { afterMs: SWITCH_RECHECK_MS } };
-  }
-  delete memory.ahead;
+  // The guest stands still: nothing is written that can wait.
+  if (transfer.phase === 'SwitchingOver') return { step: { afterMs: SWITCH_RECHECK_MS } };
   if (transfer.phase === 'Memory' && migration !== undefined) {
     const asked = migration.spec.downtimeLimitMilliseconds ?? 300;
     const current = memory.downtimeLimitMs ?? asked;

@@ -3,6 +3,7 @@ import { DEFAULT_HA_TIMINGS, type HaTimings } from '../../api/haTimings.ts';
 import type { Random } from '../../base/random.ts';
 import type { Decision, EngineFlaw, Group, GuestRecord, View } from '../../cluster/ha/model.ts';
 import { isSameLife } from '../../cluster/ha/model.ts';
+import type { Observer } from '../../cluster/ha/observer.ts';
 import type { KeeperFlaw, PeerAnswer } from '../../keeper/deadline.ts';
 import { type Api, createApi, type StoredFence, type StoredGuest, type Versioned } from './api.ts';
 import { createFencing } from './fencing.ts';
@@ -64,7 +65,8 @@ export type Cluster = {
   renewed(host: string): void;
   /** Hosts whose Lease was renewed so recently that any manager may still count them. */
   renewedWithin(ms: number): Set<string>;
-  noteSilent(view: View): void;
+  /** The hosts that a leader does not hear any more, for the others to ask. */
+  noteSilent(observer: Observer, now: number): void;
   hostDecided(decision: Extract<Decision, { type: 'Host' }>): void;
   guestDecided(
     decision: Extract<Decision, { type: 'Guest' }>,
@@ -174,10 +176,8 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     renewed: (host) => renewals.set(host, schedule.now()),
     renewedWithin: (ms) =>
       new Set([...renewals].filter(([, at]) => schedule.now() - at <= ms).map(([name]) => name)),
-    noteSilent: (view) => {
-      api.objects.silent = [...view.hosts.keys()].filter(
-        (name) => view.observer.silentFor(name, view.now) >= ASK_SILENT_MS,
-      );
+    noteSilent: (observer, now) => {
+      api.objects.silent = [...hosts.keys()].filter((name) => observer.silentFor(name, now) >= ASK_SILENT_MS);
     },
     hostDecided: (decision) => {
       const stored = api.objects.hosts.get(decision.host);

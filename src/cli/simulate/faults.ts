@@ -127,6 +127,18 @@ const CONTROL: Faults = [
       { at: later(at, dice, 60), api: 'all', do: 'Up' },
     ],
   ],
+  // As it comes back for all others, one host stays cut off that was excused until just now.
+  [
+    2,
+    (at, dice, { home }) => {
+      const length = 10 + dice.int(300) / 10;
+      return [
+        { at, api: 'all', do: 'Down' },
+        { at: after(at, length - 0.1), host: home, do: 'CutControlPlane' },
+        { at: after(at, length), api: 'all', do: 'Up' },
+      ];
+    },
+  ],
   [2, (at, dice) => [{ at, api: 'all', do: 'Slow', for: duration(dice, 20) }]],
   [2, (at, dice) => [{ at, api: 'all', do: 'LosesAnswers', for: duration(dice, 10) }]],
   [3, (at, dice) => [{ at, api: 'all', do: 'CrashesCaller', nth: 1 + dice.int(40) }]],
@@ -211,11 +223,27 @@ const GUESTS: Faults = [
   ],
   // Let go while its host is cut off, then wanted again: nobody guards it meanwhile.
   [
-    1,
+    2,
     (at, dice, { guest, home }) => [
       { at, guest, do: 'SetState', state: 'Ignored' },
-      { at: later(at, dice, 5), host: home, do: 'CutNetwork' },
-      { at: later(at, dice, 25), guest, do: 'SetState', state: 'Started' },
+      { at: later(at, dice, 5), host: home, do: dice.one(['CutNetwork', 'CutControlPlane']) },
+      { at: after(at, 5 + dice.int(250) / 10), guest, do: 'SetState', state: 'Started' },
+    ],
+  ],
+  // Deleted in the middle of its start, which its host does not hear, and made anew elsewhere.
+  [
+    2,
+    (at, dice, { guest, home, other }) => [
+      { at, guest, do: 'Delete' },
+      { at: after(at, 3), guest, do: 'Create', spec: { host: home, state: 'Started', startTakes: '9s' } },
+      { at: after(at, 4 + dice.int(10) / 10), host: home, do: 'CutControlPlane', for: duration(dice, 40) },
+      { at: after(at, 5.1), guest, do: 'Delete' },
+      {
+        at: after(at, 5.2 + dice.int(20) / 10),
+        guest,
+        do: 'Create',
+        spec: { host: other, state: 'Started' },
+      },
     ],
   ],
   // A job works on the volumes of a guest that is off when its host is cut off, and the guest is wanted elsewhere.
@@ -267,10 +295,11 @@ const POLICIES: Faults = [
       },
     ],
   ],
+  // The policy asks for shorter times when a host is cut off already.
   [
-    1,
-    (at, dice, { host }) => [
-      { at, host, do: 'CutControlPlane', for: '30s' },
+    2,
+    (at, dice, { home }) => [
+      { at, host: home, do: dice.one(['CutControlPlane', 'CutNetwork']) },
       { at: later(at, dice, 4), policy: { timings: QUICK } },
     ],
   ],

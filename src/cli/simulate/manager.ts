@@ -2,8 +2,10 @@
 import { decide } from '../../cluster/ha/engine.ts';
 import { type Decision, isSameLife, type Version, type View } from '../../cluster/ha/model.ts';
 import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
+import { isQuorate } from '../../cluster/ha/proofs.ts';
 import { createTurns } from '../../cluster/ha/turns.ts';
 import type { Caller, Objects } from './api.ts';
+import { type Calm, createCalm } from './calm.ts';
 import type { Cluster } from './cluster.ts';
 import type { SimHost } from './host.ts';
 import { guestViews, hostViews, policyOf } from './view.ts';
@@ -34,6 +36,8 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   let leadsUntil = Number.NEGATIVE_INFINITY;
   let rival: { renewals: number; holder: string; seenAt: number } | undefined;
   let since = new Map<string, number>();
+  const beginToLook = () => createCalm(cluster, observer, () => since.size);
+  let calm: Calm = beginToLook();
   const turns = createTurns();
   let stale: Objects | undefined;
   let isLooking = false;
@@ -96,6 +100,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
         if (!mine) return;
         if (!leads()) {
           since = new Map();
+          calm = beginToLook();
           cluster.trace(host.name, 'Leads', 'manager');
         }
         leadsUntil = sentAt + leaderRenewDeadline;
@@ -133,13 +138,15 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   };
 
   const act = (objects: Objects): void => {
+    cluster.noteSilent(observer, now());
+    if (calm.isAsBefore(objects, now())) return;
     const view = viewOf(objects);
-    cluster.noteSilent(view);
     const { flaw } = cluster;
     const shown = flaw.sees?.(view) ?? view;
     const decided = decide(shown, { turns, ...(flaw.engine === undefined ? {} : { flaw: flaw.engine }) });
     const decisions = [...overdueFences(objects, view), ...(flaw.says?.(decided, view) ?? decided)];
-    quorate = view.now >= 0;
+    calm.ended(decisions.length);
+    quorate = isQuorate(view);
     for (const decision of decisions) {
       if (!leads()) return;
       put(decision, objects);
@@ -255,6 +262,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
       rival = undefined;
       observer = createObserver(() => cluster.timings());
       since = new Map();
+      calm = beginToLook();
       isLooking = false;
       deliver(() => {
         seek();

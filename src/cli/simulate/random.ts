@@ -4,10 +4,11 @@ import { anyFault, type Dice, QUICK, seconds } from './faults.ts';
 import type { Entry, ScenarioFile } from './scenario.ts';
 import { seeded } from './seed.ts';
 
-/** Faults begin within this, then everything is repaired. */
-const FAULTS_UNTIL_S = 90;
-const REPAIR_AT_S = 110;
-const END_S = 230;
+/** Faults begin so close to each other that they overlap; then everything is repaired, and there is time for all to come to an end. */
+const SECONDS_A_FAULT = 9;
+const FIRST_FAULT_S = 5;
+const REPAIR_AFTER_S = 20;
+const END_AFTER_S = 120;
 
 export function diceOf(random: Random): Dice {
   const int = (below: number) => Math.floor(random.float() * below);
@@ -29,8 +30,10 @@ export function randomScenario(seed: number): ScenarioFile {
   const guests = randomGuests(dice, names);
   const timeline: Entry[] = [];
   const stuck = new Set<string>();
-  for (let count = 1 + dice.int(9); count > 0; count -= 1)
-    timeline.push(...fault(dice, names, guests, stuck));
+  const count = 1 + dice.int(9);
+  const withinS = 10 + count * SECONDS_A_FAULT;
+  for (let left = count; left > 0; left -= 1) timeline.push(...fault(dice, withinS, names, guests, stuck));
+  const repairAtS = FIRST_FAULT_S + withinS + REPAIR_AFTER_S;
   timeline.sort((a, b) => seconds(a.at) - seconds(b.at));
   return {
     policy: randomPolicy(dice),
@@ -44,8 +47,8 @@ export function randomScenario(seed: number): ScenarioFile {
     ],
     rules: dice.chance(0.3) && guests.length > 1 ? [randomRule(dice, guests.slice(0, 2))] : [],
     guests,
-    timeline: [...timeline, ...repair(names, dice)],
-    until: `${END_S}s`,
+    timeline: [...timeline, ...repair(repairAtS, names, dice)],
+    until: `${repairAtS + END_AFTER_S}s`,
   };
 }
 
@@ -100,8 +103,14 @@ function randomPolicy(dice: Dice): NonNullable<ScenarioFile['policy']> {
 }
 
 /** A device that lies and a keeper that is stuck on one host is the assumption: the two are not combined. */
-function fault(dice: Dice, names: readonly string[], all: Guests, stuck: Set<string>): Entry[] {
-  const at = `${(5 + dice.int((FAULTS_UNTIL_S - 5) * 10) / 10).toFixed(1)}s`;
+function fault(
+  dice: Dice,
+  withinS: number,
+  names: readonly string[],
+  all: Guests,
+  stuck: Set<string>,
+): Entry[] {
+  const at = `${(FIRST_FAULT_S + dice.int(withinS * 10) / 10).toFixed(1)}s`;
   const [host, other, one] = [dice.one(names), dice.one(names), dice.one(all)];
   const guests = all.map(({ name }) => name);
   const entries = anyFault(at, dice, { host, other, guest: one.name, home: one.host ?? host, names, guests });
@@ -116,8 +125,8 @@ function fault(dice: Dice, names: readonly string[], all: Guests, stuck: Set<str
 }
 
 /** Everything works again: from here on what should run must come to run, and what must leave a host in maintenance leaves it. */
-function repair(names: readonly string[], dice: Dice): Entry[] {
-  const at = `${REPAIR_AT_S}s`;
+function repair(atS: number, names: readonly string[], dice: Dice): Entry[] {
+  const at = `${atS}s`;
   const emptied = dice.chance(0.1) ? dice.one(names) : undefined;
   return [
     { at, api: 'all', do: 'Up' },

@@ -52,6 +52,11 @@ function settled(record: GuestRecord): GuestRecord {
   return without(record, 'target', 'move', 'tried', 'relocations', 'unstarted');
 }
 
+/** No move is under way any more; where moves have failed says nothing of starts. */
+function moved(record: GuestRecord): GuestRecord {
+  return without(record, 'target', 'move', 'tried');
+}
+
 /** Its host is lost: starts that have failed still count, unless it has run since. */
 function bereft(record: GuestRecord): GuestRecord {
   return record.state === 'Starting' ? without(record, 'target', 'move', 'unstarted') : settled(record);
@@ -194,9 +199,10 @@ function fromStarted(guest: GuestView, round: Round): Next {
   const fate = byFate(guest, host, round);
   if (fate !== undefined || host === undefined) return fate;
   if (isLeaving(guest)) return to(settled(record), 'Stopping', 'to stop');
-  if (isGoneWithItsLife(guest, host)) return again(guest, host, round, 'its host lives anew');
+  const anew = { ...guest, record: moved(record) };
+  if (isGoneWithItsLife(guest, host)) return again(anew, host, round, 'its host lives anew');
   const report = reportOf(guest, host);
-  if (report?.state === 'Off' && !isShuttingDown(host)) return again(guest, host, round, 'it ended');
+  if (report?.state === 'Off' && !isShuttingDown(host)) return again(anew, host, round, 'it ended');
   // What it waited for has passed.
   return record.reason === undefined || record.reason.startsWith(RULE_BROKEN) || !isPresent(host)
     ? undefined
@@ -221,16 +227,16 @@ function fromMove(guest: GuestView, round: Round): Next {
   const host = hostOf(guest, round);
   const fate = byFate(guest, host, round);
   if (fate !== undefined || host === undefined) return fate;
-  if (placement?.host === target) return to(without(record, 'target', 'move'), 'Starting', 'handed over');
+  if (placement?.host === target) return to(moved(record), 'Starting', 'handed over');
   const report = reportOf(guest, host);
   if (report?.moveFailed !== undefined && report.moveFailed === move?.id) {
     const tried = [...new Set([...(record.tried ?? []), target ?? ''])];
-    const back = { ...without(record, 'target', 'move'), tried };
-    return to(back, report.state === 'Off' ? 'Starting' : 'Started', 'the move failed');
+    return report.state === 'Off'
+      ? to(moved(record), 'Starting', 'the move failed')
+      : to({ ...moved(record), tried }, 'Started', 'the move failed');
   }
   // Ended before it was handed over: there is nothing to move, and its source says no more of it.
-  if (report?.state === 'Off')
-    return to(without(record, 'target', 'move'), 'Starting', 'it ended before it had moved');
+  if (report?.state === 'Off') return to(moved(record), 'Starting', 'it ended before it had moved');
   return isGoneWithItsLife(guest, host) ? to(settled(record), 'Started', 'its host lives anew') : undefined;
 }
 

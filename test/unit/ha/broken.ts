@@ -4,7 +4,7 @@ import { runScenario } from '../../../src/cli/simulate/run.ts';
 import type { ScenarioFile } from '../../../src/cli/simulate/scenario.ts';
 import type { Decision, GuestReport, GuestView, HostView, View } from '../../../src/cluster/ha/model.ts';
 
-/** `notices`: the invariant, or the first letter of any that will do. `seed`: the first of twenty random stories of which one shows it; or a `story`. */
+/** `notices`: the invariant, or the first letter of any that will do. `seed`: the first of twenty random stories of which one shows it; a `story` where the first thousand show it, and no twenty need be tried. */
 export type Broken = { what: string; flaw: Flaw; notices: string; seed: number; story?: string };
 
 /** Whether the story breaks such an invariant with this part broken. */
@@ -57,7 +57,7 @@ export const BROKEN: readonly Broken[] = [
     seed: 1,
     story: 'managers/cut-off-as-the-api-comes-back.yaml',
   },
-  { what: 'keepers that excuse at any age', flaw: { keeper: 'ExcuseAgeIgnored' }, notices: 'S', seed: 1 },
+  { what: 'keepers that excuse at any age', flaw: { keeper: 'ExcuseAgeIgnored' }, notices: 'S', seed: 31 },
   {
     what: 'a wait by the times of the policy',
     flaw: { engine: 'TimingsOfPolicy' },
@@ -76,7 +76,7 @@ export const BROKEN: readonly Broken[] = [
     what: 'a command of a person that is taken again and again',
     flaw: seesGuests(({ record: { command: _command, ...record }, ...guest }) => ({ ...guest, record })),
     notices: 'S9',
-    seed: 1,
+    seed: 2,
   },
   { what: 'a source that sends its guest twice', flaw: { agent: 'MovesTwice' }, notices: 'S9', seed: 1 },
   {
@@ -92,7 +92,7 @@ export const BROKEN: readonly Broken[] = [
     notices: 'S15',
     seed: 1,
   },
-  { what: 'a manager that looks too rarely', flaw: { manager: 'LooksRarely' }, notices: 'L2', seed: 1 },
+  { what: 'a manager that looks too rarely', flaw: { manager: 'LooksRarely' }, notices: 'L2', seed: 53 },
   { what: 'preferences that change by themselves', flaw: { sees: turned }, notices: 'L3', seed: 1 },
   {
     what: 'fences that stop at the first level',

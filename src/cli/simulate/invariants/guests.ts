@@ -38,6 +38,15 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     return group?.restricted !== true || group.hosts.some((host) => host.name === name);
   };
 
+  /** It runs there, or is about to: one whose process ended with its host is only written down there. */
+  const isOn = (name: string, guest: string): boolean => {
+    const { state, placement } = cluster.api.objects.guests.get(guest)?.value.record ?? {};
+    const host = cluster.host(name);
+    if (placement?.host !== name || host === undefined) return false;
+    if (state === 'Starting') return placement.bootID === host.bootID();
+    return (state === 'Started' || state === 'Migrating') && host.processes.has(guest);
+  };
+
   const fits = (guest: string, name: string, before: StoredGuest): void => {
     const record = cluster.api.objects.hosts.get(name)?.value;
     if (record?.state !== 'Online' && record?.state !== 'Maintenance')
@@ -46,10 +55,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     for (const rule of cluster.rules()) {
       if (rule.type !== 'KeepApart' || !rule.strict || !rule.guests.includes(guest)) continue;
       for (const other of rule.guests) {
-        const there = cluster.api.objects.guests.get(other)?.value.record;
-        const isHere =
-          there?.placement?.host === name && ['Started', 'Starting', 'Migrating'].includes(there.state);
-        if (other !== guest && isHere) violate('S8', `${guest} is placed on ${name}, where ${other} is`);
+        if (other !== guest && isOn(name, other))
+          violate('S8', `${guest} is placed on ${name}, where ${other} is`);
       }
     }
   };

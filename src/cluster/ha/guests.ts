@@ -1,6 +1,6 @@
 /** What becomes of each guest: one function for each state it may be in. Pure; the word that moves it is written by compare-and-swap. */
 import type { GuestRecord, GuestState, GuestView, HostView } from './model.ts';
-import { isSameLife, RULE_BROKEN } from './model.ts';
+import { CANNOT_LEAVE, isSameLife, RULE_BROKEN } from './model.ts';
 import { isStoppedForSure, start, startElsewhere } from './place.ts';
 import { covers } from './proofs.ts';
 import {
@@ -204,9 +204,15 @@ function fromStarted(guest: GuestView, round: Round): Next {
   const report = reportOf(guest, host);
   if (report?.state === 'Off' && !isShuttingDown(host)) return again(anew, host, round, 'it ended');
   // What it waited for has passed.
-  return record.reason === undefined || record.reason.startsWith(RULE_BROKEN) || !isPresent(host)
+  return record.reason === undefined || !isPresent(host) || holds(record.reason, host)
     ? undefined
     : { record: without(record, 'reason'), reason: 'its host is back' };
+}
+
+/** Who plans moves takes care of these, as long as there is something to plan. */
+function holds(reason: string, host: HostView): boolean {
+  const mustLeave = host.maintenance || isShuttingDown(host);
+  return reason.startsWith(RULE_BROKEN) || (mustLeave && reason.startsWith(CANNOT_LEAVE));
 }
 
 function fromStopping(guest: GuestView, round: Round): Next {

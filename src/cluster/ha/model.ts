@@ -242,6 +242,9 @@ export type Decision =
 /** Reason of a guest that runs where a strict rule does not want it, and that nobody can take elsewhere. */
 export const RULE_BROKEN = 'RuleBroken';
 
+/** Reason of a guest that is to leave its host, and that nobody can take. */
+export const CANNOT_LEAVE = 'CannotLeave';
+
 /** Ways to break the engine that the random tests must notice. */
 export type EngineFlaw =
   | 'NoProof'

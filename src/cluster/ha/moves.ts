@@ -4,7 +4,7 @@
  */
 import { imbalance } from './evenness.ts';
 import { shutdownCourse } from './guests.ts';
-import type { GuestView, HostView, MoveReason } from './model.ts';
+import { CANNOT_LEAVE, type GuestView, type HostView, type MoveReason } from './model.ts';
 import { hostOf, isPresent, type Next, placeOn, type Round } from './round.ts';
 import { moveGuest, without } from './states.ts';
 
@@ -149,7 +149,7 @@ function evacuate(guest: GuestView, set: GuestView[], host: HostView, round: Rou
   });
   if ('host' in choice)
     return begin(leaving, choice.host, host.maintenance ? 'Maintenance' : 'Shutdown', round);
-  const reason = `CannotLeave: ${choice.reason}`;
+  const reason = `${CANNOT_LEAVE}: ${choice.reason}`;
   return guest.record.reason === reason
     ? []
     : [{ guest, next: { record: { ...guest.record, reason }, reason } }];

@@ -56,12 +56,13 @@ function isBest(guest: GuestView, own: HostView, { chooser }: Round): boolean {
   return 'reason' in choice || chooser.preference(guest, choice.host) <= chooser.preference(guest, own.name);
 }
 
-/** Where members of its set already are, or are about to be. */
-function anchorOf(guest: GuestView, { rules, view }: Round): HostView | undefined {
+/** Where members of its set already are, or are about to be, those decided in this round included. */
+function anchorOf(guest: GuestView, { rules, view, ledger }: Round): HostView | undefined {
   for (const id of rules.set(guest.id)) {
     const other = view.guests.get(id);
-    if (other === undefined || other.id === guest.id || !SETTLED.has(other.record.state)) continue;
-    const name = other.record.target ?? other.record.placement?.host;
+    if (other === undefined || other.id === guest.id) continue;
+    const { state, target, placement } = other.record;
+    const name = SETTLED.has(state) ? (target ?? placement?.host) : [...ledger.hostsOf(id)][0];
     const host = name === undefined ? undefined : view.hosts.get(name);
     if (host !== undefined && isPresent(host)) return host;
   }

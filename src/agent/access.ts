@@ -1,7 +1,7 @@
 /** What an agent reads and writes in the API, for RBAC: its controllers' declarations, and what it does beside them. */
+import { BACKUP_KEYS } from '../api/backupKeys.ts';
 import {
   BACKUP_FINALIZER,
-  BACKUP_KEYS,
   GUEST_FINALIZER,
   MIGRATION_FINALIZERS,
   SNAPSHOT_FINALIZER,

@@ -6,9 +6,6 @@ export const SYSTEM_NAMESPACE = 'vireo-system';
 /** ConfigMap in SYSTEM_NAMESPACE with `id` (made once) and `incarnation` (raised by each new leader). */
 export const CLUSTER_CONFIG_MAP = 'cluster';
 
-/** The Secret whose entries are keys of age that StoragePools name for their archives: the only one that agents may read. */
-export const BACKUP_KEYS = { namespace: SYSTEM_NAMESPACE, name: 'backup-keys' } as const;
-
 /** Holds a guest until its host has removed everything of it. */
 export const GUEST_FINALIZER = 'vireo.dev/guest';
 /** Holds a pool or image until no guest uses it. */

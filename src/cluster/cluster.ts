@@ -117,7 +117,12 @@ export function addClusterControllers(options: ClusterOptions): void {
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, incarnations, cluster, raise }));
   manager.add(hostController({ hosts, leases, ledger, clock }));
-  manager.add(poolController({ pools, hosts, images, guestsUsing: using('pool') }, poolTriggers()));
+  manager.add(
+    poolController(
+      { client: manager.client, pools, hosts, images, guestsUsing: using('pool') },
+      poolTriggers(),
+    ),
+  );
   manager.add(imageController({ images, pools, hosts, guestsUsing: using('image') }, imageTriggers()));
   manager.add(
     operationController(

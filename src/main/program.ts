@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import type { World } from '../base/world.ts';
+import { addBackup } from './backupCommands.ts';
 import { addFence } from './fenceCommands.ts';
 import { addJoining } from './joining.ts';
 import { defaultDataDirectory, layoutOf } from './layout.ts';
@@ -219,6 +220,7 @@ function addCommands(program: Command, world: World, script: string): void {
       process.exitCode = await runValidate(filename, world);
     });
   addFence(program, { world, seconds });
+  addBackup(program, world);
   addSimulate(program, world);
   program
     .command('quickstart', { hidden: true })

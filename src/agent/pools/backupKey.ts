@@ -1,5 +1,5 @@
 /** The key for the archives of a StoragePool, out of the one Secret that agents may read. It is read when it is needed, and kept nowhere. */
-import { BACKUP_KEYS } from '../../api/cluster.ts';
+import { BACKUP_KEYS } from '../../api/backupKeys.ts';
 import { Secret } from '../../api/core.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import { ReasonedError } from '../../base/outcome.ts';

@@ -1,16 +1,25 @@
 /** Sums up what hosts report of a StoragePool, and keeps a pool that is still in use from going away. */
+
+import { BACKUP_KEYS } from '../../api/backupKeys.ts';
 import { IN_USE_FINALIZER } from '../../api/cluster.ts';
+import { Secret } from '../../api/core.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Image } from '../../api/kinds/image.ts';
 import { StoragePool, type StoragePoolStatus } from '../../api/kinds/storagePool.ts';
 import type { Stored } from '../../api/meta.ts';
 import { done, waiting } from '../../base/outcome.ts';
 import { parseBytes, roundBytes } from '../../base/quantity.ts';
-import type { Informer } from '../../client/contract.ts';
+import type { Client, Informer } from '../../client/contract.ts';
+import { type ConditionInput, removeCondition, setCondition } from '../../runtime/conditions.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { conditionsFor } from '../readiness.ts';
+import { KEY_EXPORTED, keyExported } from './backupKey.ts';
+
+/** Nobody tells of a Secret that has changed. */
+const KEY_RECHECK_MS = 60_000;
 
 export type PoolSources = {
+  client: Pick<Client, 'find'>;
   pools: Informer<StoragePool>;
   /** Has the index `pool`. */
   hosts: Informer<Host>;
@@ -30,10 +39,14 @@ export function poolController(sources: PoolSources, triggers: readonly Trigger[
     writes: ['status'],
     finalizer: IN_USE_FINALIZER,
     triggers,
-    reconcile: async ({ object: pool, now }) => ({
-      outcome: done,
-      status: poolStatus(pool, reportsOf(pool, sources), now),
-    }),
+    access: [{ kind: Secret, verbs: ['get'], namespace: BACKUP_KEYS.namespace, names: [BACKUP_KEYS.name] }],
+    reconcile: async ({ object: pool, now, signal }) => {
+      const exported = await keyExported(sources.client, pool, signal);
+      return {
+        outcome: exported === undefined ? done : waiting('Watching', 'its key is looked at', KEY_RECHECK_MS),
+        status: poolStatus(pool, reportsOf(pool, sources), now, exported),
+      };
+    },
     remove: async ({ object: pool }) => {
       const users = usersOf(pool, sources);
       if (users.length === 0) return { outcome: done };
@@ -66,6 +79,7 @@ export function poolStatus(
   pool: Stored<StoragePool>,
   reports: readonly Report[],
   now: number,
+  exported?: ConditionInput,
 ): StoragePoolStatus {
   const numbers = (pick: (report: Report) => string | undefined) =>
     reports.map((report) => parseBytes(pick(report) ?? '0'));
@@ -75,10 +89,15 @@ export function poolStatus(
       ? Math.max(0, ...numbers(pick))
       : numbers(pick).reduce((total, bytes) => total + bytes, 0);
   const first = reports[0];
+  const { generation } = pool.metadata;
+  const conditions = conditionsFor(pool, readiness(reports), now);
   const total = sum((report) => report.total);
   return {
-    ...(pool.metadata.generation === undefined ? {} : { observedGeneration: pool.metadata.generation }),
-    conditions: conditionsFor(pool, readiness(reports), now),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions:
+      exported === undefined
+        ? removeCondition(conditions, KEY_EXPORTED)
+        : setCondition(conditions, exported, { now, generation }),
     ...(total === 0
       ? {}
       : {

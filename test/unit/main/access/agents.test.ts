@@ -1,5 +1,6 @@
 /** What the agent of a host may write, and that it may write nothing else: roles and policies on a real (embedded) API server. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BACKUP_KEYS } from '../../../../src/api/backupKeys.ts';
 import { SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
 import { CertificateSigningRequest, ConfigMap, Event, Lease, Secret } from '../../../../src/api/core.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
@@ -201,12 +202,15 @@ describe('of hosts, an agent', () => {
 });
 
 describe('an agent', () => {
-  it('reads no Secrets, whatever their name', async () => {
+  it('reads no Secret, whatever its name, but the one with the keys of backups', async () => {
     const namespace = SYSTEM_NAMESPACE;
     expect(await tried(lab.one.list(Secret))).toBe(NO);
     expect(await tried(lab.one.list(Secret, { namespace }))).toBe(NO);
     for (const name of ['host-h1', 'host-h2', 'agent-ca'])
       expect(await tried(lab.one.get(Secret, { namespace, name }))).toBe(NO);
+    expect(await tried(lab.one.find(Secret, BACKUP_KEYS))).toBe('done');
+    expect(await tried(lab.one.find(Secret, { ...BACKUP_KEYS, namespace: 'default' }))).toBe(NO);
+    expect(await tried(lab.one.mergePatch(Secret, BACKUP_KEYS, { data: {} }))).toBe(NO);
   });
 
   it('reads the ConfigMaps of the system, and writes none', async () => {

@@ -39,6 +39,7 @@ export async function makeBackup(
   const bytesPerSecond = bandwidth === undefined ? undefined : parseBytes(bandwidth);
   const begun = await archives.begin(lock.key, {
     ...(backup.spec.encryption === 'Age' ? { encryption: 'Age' } : {}),
+    ...(backup.spec.ioPriority === 'Idle' ? { ioPriority: 'Idle' } : {}),
     bases: basesFor(backup, world.backups.byIndex('guest', guestOf(backup).text)),
   });
   const bases = isIncremental(backup) ? fittingBases(begun, record, backup) : undefined;

@@ -43,6 +43,13 @@ const spec = object(
         'Most bytes a second that are read of the disks, such as 50Mi; as fast as can be when absent. Not while a container stands still.',
       ),
     ),
+    ioPriority: Type.Optional(
+      oneOf(
+        ['Normal', 'Idle'],
+        'Idle: the programs that read volumes and write the archive have the disk when nobody else wants it, where its scheduler knows priorities (BFQ). Not while a container stands still, and not what the process of a machine copies itself.',
+        'Normal',
+      ),
+    ),
     fullEvery: Type.Optional(
       integer(
         'Of a virtual machine that runs only what changed since an earlier Backup in the same pool is copied, and everything again every so many Backups, or when it is not known what changed. 1, which is always everything, when absent.',
@@ -76,7 +83,7 @@ const spec = object(
   },
   fixed(
     ['guest', 'pool'],
-    ['mode', 'compression', 'bandwidth', 'fullEvery', 'notBefore', 'encryption', '__import__'],
+    ['mode', 'compression', 'bandwidth', 'fullEvery', 'notBefore', 'encryption', 'ioPriority', '__import__'],
   ),
 );
 

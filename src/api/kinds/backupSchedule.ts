@@ -16,6 +16,7 @@ const spec = object('When, of which guests, and which are kept.', {
   compression: Type.Optional(oneOf(['None', 'Gzip', 'Zstd'], 'As in Backup; Zstd when absent.')),
   encryption: Type.Optional(oneOf(['None', 'Age'], 'As in Backup; None when absent.')),
   bandwidth: Type.Optional(bytes('As in Backup.')),
+  ioPriority: Type.Optional(oneOf(['Normal', 'Idle'], 'As in Backup; Normal when absent.')),
   fullEvery: Type.Optional(integer('As in Backup. What others that are kept need is kept too.', 1, 100)),
   jitterSeconds: Type.Optional(
     integer('Backups of one time begin at times of their own within so many seconds.', 1, 86_400),

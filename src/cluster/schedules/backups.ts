@@ -8,7 +8,17 @@ import { tickOf } from './plan.ts';
 
 /** `tick`: ms since the epoch. */
 export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'], tick: number): BackupSpec {
-  const { pool, mode, compression, encryption, bandwidth, fullEvery, jitterSeconds, windowSeconds } = spec;
+  const {
+    pool,
+    mode,
+    compression,
+    encryption,
+    bandwidth,
+    ioPriority,
+    fullEvery,
+    jitterSeconds,
+    windowSeconds,
+  } = spec;
   const lateMs =
     jitterSeconds === undefined ? 0 : 1_000 * lateness(`${guest.kind}/${guest.name}/${tick}`, jitterSeconds);
   const { at, leftSeconds } = withinWindow(spec, tick, lateMs);
@@ -20,6 +30,7 @@ export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'],
     ...(compression === undefined ? {} : { compression }),
     ...(encryption === undefined ? {} : { encryption }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
+    ...(ioPriority === undefined ? {} : { ioPriority }),
     ...(fullEvery === undefined ? {} : { fullEvery }),
     ...(at === tick ? {} : { notBefore: `${new Date(at).toISOString().slice(0, 19)}Z` }),
     ...(deadline === Number.POSITIVE_INFINITY ? {} : { startDeadlineSeconds: deadline }),

@@ -211,11 +211,12 @@ export type ArchiveSource = { name: string; attachment: VolumeAttachment; bytesP
 export type Archives = {
   /**
    * Begins one, empty, to be encrypted if so; what an earlier attempt left is removed. Answers with those of `bases` that its disks may be based
-   * on: whole, and encrypted alike. All of `bases` stay until it is finished or removed. Throws ReasonedError KeyMissing.
+   * on: whole, and encrypted alike. All of `bases` stay until it is finished or removed. Idle: what fills it gives way to all others that use the
+   * disk, but for what is done while a guest stands still. Throws ReasonedError KeyMissing.
    */
   begin(
     name: string,
-    options?: { encryption?: 'Age'; bases?: readonly string[] },
+    options?: { encryption?: 'Age'; bases?: readonly string[]; ioPriority?: 'Idle' },
   ): Promise<readonly ArchiveBase[]>;
   /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
   target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;

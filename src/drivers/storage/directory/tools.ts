@@ -26,6 +26,15 @@ export type Tools = {
   ): Promise<void>;
 };
 
+/** The same, having the disk when nobody else wants it: ionice(1), class idle, where the disk's scheduler knows classes. */
+export function idleTools({ run, pipe }: Tools): Tools {
+  const idle = (argv: readonly string[]) => ['ionice', '--class', '3', '--ignore', '--', ...argv];
+  return {
+    run: (argv, options) => run(idle(argv), options),
+    pipe: (argv, options, talk) => pipe(idle(argv), options, talk),
+  };
+}
+
 /** The tools of the pool named `pool`. */
 export function createTools(world: World, pool: string): Tools {
   const failure = (argv: readonly string[], result: RunResult): ReasonedError => {

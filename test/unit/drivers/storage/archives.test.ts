@@ -137,6 +137,31 @@ describe('an archive', () => {
     },
   );
 
+  it('is filled by programs that give way to others, when it is to be', async () => {
+    const seen: (readonly string[])[] = [];
+    const run: Processes['run'] = (argv, options) => {
+      seen.push(argv);
+      return real.processes.run(argv, options);
+    };
+    pool = await openDirectoryPool({
+      world: { ...real, log: silentLog, processes: { ...real.processes, run } },
+      config: { type: 'Directory', name: 'local', path: join(root, 'pool') },
+    });
+    const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
+    for (const ioPriority of [undefined, 'Idle'] as const) {
+      seen.length = 0;
+      await pool.archives.begin('backup-1', ioPriority === undefined ? {} : { ioPriority });
+      await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+      await pool.archives.finish('backup-1', about('Zstd'), signal);
+      const [copied, summed] = ['convert', 'dgst'].map((word) => seen.find((argv) => argv.includes(word)));
+      expect([copied?.[0], summed?.[0]]).toEqual(
+        ioPriority === undefined ? ['qemu-img', 'openssl'] : ['ionice', 'ionice'],
+      );
+      expect((await pool.archives.verify('backup-1', signal)).parts).toHaveLength(1);
+      await pool.archives.remove('backup-1');
+    }
+  });
+
   it('is read no faster than it may be', async () => {
     const tree = join(root, 'tree');
     await mkdir(tree);

@@ -24,6 +24,7 @@ import { virtualSize } from '../disks.ts';
 import { beginFlushing } from '../flushing.ts';
 import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
+import { idleTools } from '../tools.ts';
 import { measureTrees } from '../trees.ts';
 import { saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
@@ -50,6 +51,9 @@ export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
   /** Trees of which two passes are whole, by where their lists are. */
   const packed = new Set<string>();
   const recipients = new Map<string, string>();
+  const idle = new Set<string>();
+  /** The room with the tools for what is done while the guest goes on. */
+  const roomFor = (name: string): PoolRoom => (idle.has(name) ? { ...room, tools: idleTools(tools) } : room);
   /** By the paths of parts: what ends their flushing. */
   const flushed = new Map<string, () => Promise<void>>();
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
@@ -87,6 +91,7 @@ export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
     filled.delete(name);
     awaited.delete(name);
     recipients.delete(name);
+    idle.delete(name);
     for (const path of [...gatheredAt.keys(), ...packed])
       if (path.startsWith(`${hidden(name)}/`)) {
         gatheredAt.delete(path);
@@ -94,12 +99,13 @@ export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
       }
   };
   return {
-    begin: async (name, { encryption, bases = [] } = {}) => {
+    begin: async (name, { encryption, bases = [], ioPriority } = {}) => {
       await room.checkPresent();
       const recipient = encryption === undefined ? undefined : await recipientOf(tools, ageKey);
       await room.removeTree(hidden(name));
       forget(name);
       if (recipient !== undefined) recipients.set(name, recipient);
+      if (ioPriority === 'Idle') idle.add(name);
       await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
       awaited.set(name, bases);
       return room.lock(shelf, async () => {
@@ -119,7 +125,7 @@ export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
     },
     pack: async (name, { name: volume, attachment, bytesPerSecond }, compression, signal) => {
       const to = await addTree(name, checkedName(volume), compression);
-      return firstPass(room, treeOf(attachment), to, { compression, bytesPerSecond, signal });
+      return firstPass(roomFor(name), treeOf(attachment), to, { compression, bytesPerSecond, signal });
     },
     packRest: async (name, { name: volume, attachment }, compression, signal) => {
       const to = await addTree(name, checkedName(volume), compression);
@@ -150,15 +156,19 @@ export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
           format: 'qcow2',
           sizeBytes,
         };
-        await saveDisk(tools, attachment, add(name, part), { compression, bytesPerSecond, signal });
+        await saveDisk(roomFor(name).tools, attachment, add(name, part), {
+          compression,
+          bytesPerSecond,
+          signal,
+        });
         return;
       }
       // A container that removes files while du walks makes du fail: then it is not said.
       const sizes = await measureTrees(tools, [attachment.path]).catch(() => undefined);
       const to = await addTree(name, volume, compression, sizes?.get(attachment.path));
-      if (packed.has(to.lists)) return appendPass(tools, to, signal);
+      if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
       const pace = { compression, bytesPerSecond, signal };
-      await saveTree(tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace);
+      await saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace);
     },
     finish: async (name, about, signal) => {
       await endFlushing(name);
@@ -169,12 +179,12 @@ export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
         const part = recipient === undefined ? plain : { ...plain, file: `${plain.file}${sealedSuffix}` };
         const path = `${hidden(name)}/${part.file}`;
         if (recipient !== undefined) {
-          await seal(tools, `${hidden(name)}/${plain.file}`, recipient, signal);
+          await seal(roomFor(name).tools, `${hidden(name)}/${plain.file}`, recipient, signal);
           await files.remove(`${hidden(name)}/${plain.file}`);
         }
         await files.chmod(path, 0o600);
         // One waits for the disk, the other for the processor.
-        const [sha256] = await Promise.all([sumOf(tools, path, signal), files.sync(path)]);
+        const [sha256] = await Promise.all([sumOf(roomFor(name).tools, path, signal), files.sync(path)]);
         const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
         parts.push({ ...part, storedBytes, sha256 });
       }

@@ -18,10 +18,15 @@ export function fill(host: HostView, ledger: Ledger, { policy }: View): number {
     case 'Count':
       return load.guests;
     case 'Requests':
-      return Math.max(load.cpus / host.cpus, load.memoryBytes / host.memoryBytes);
+      return Math.max(share(load.cpus, host.cpus), share(load.memoryBytes, host.memoryBytes));
     case 'Load':
-      return Math.max(load.usedCpus / host.cpus, load.usedMemory / host.memoryBytes);
+      return Math.max(share(load.usedCpus, host.cpus), share(load.usedMemory, host.memoryBytes));
     default:
       return policy.rebalancing.by satisfies never;
   }
+}
+
+/** A host of which others have everything is full, whatever is there. */
+function share(taken: number, of: number): number {
+  return of <= 0 ? 1 : taken / of;
 }

@@ -109,6 +109,16 @@ describe('guests that all run on one host', () => {
     expect(others).not.toContain(lab.whereRuns('g4')[0]);
     await lab.resign();
   });
+
+  it('are evened out beside a host that guests without protection have filled', async () => {
+    const lab = await cluster({
+      rebalancing: { automatic: true, by: 'Requests', hold: '20s', margin: 0.01 },
+    });
+    lab.seedGuest('other', 'c', { ha: { mode: 'Ignored' }, memory: { size: '16Gi' } });
+    await lab.until('a move', () => moves(lab).length > 0, LONG);
+    expect(moves(lab)[0]?.[1]).toBe('b');
+    await lab.resign();
+  });
 });
 
 it('a leader that dies anywhere in it leaves moves that the next one does not repeat', async () => {

@@ -28,8 +28,9 @@ export function mergePatchOf(before: JsonObject, after: JsonObject): JsonObject 
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const old = before[name] ?? undefined;
     const wanted = after[name] ?? undefined;
+    if (old === wanted) continue;
     if (wanted === undefined) {
-      if (old !== undefined) patch[name] = null;
+      patch[name] = null;
     } else if (isJsonObject(wanted)) {
       const inner = mergePatchOf(isJsonObject(old) ? old : {}, wanted);
       if (inner !== undefined) patch[name] = inner;

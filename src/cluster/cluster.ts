@@ -14,7 +14,7 @@ import type { KindRef } from '../api/meta.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Informer } from '../client/contract.ts';
 import type { Manager, Trigger } from '../runtime/contract.ts';
-import { trigger } from '../runtime/trigger.ts';
+import { atMostEvery, trigger } from '../runtime/trigger.ts';
 import type { FenceProbe, FenceSwitch } from './fencing/probe.ts';
 import { demandOf, type Guest } from './guests.ts';
 import { hostController } from './hosts/hosts.ts';
@@ -46,6 +46,9 @@ import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
 import { addRecovery } from './recovery/wiring.ts';
+
+/** Every guest that starts changes what its pool has promised: the sums of a burst are written together. */
+const SUM_POOLS_EVERY_MS = 1_000;
 
 export type ClusterOptions = {
   manager: Manager;
@@ -196,7 +199,11 @@ export function addClusterControllers(options: ClusterOptions): void {
 
   function poolTriggers(): Trigger[] {
     return [
-      trigger(hosts, ({ before, after }) => named(before?.status?.pools, after?.status?.pools)),
+      atMostEvery(
+        SUM_POOLS_EVERY_MS,
+        clock,
+        trigger(hosts, ({ before, after }) => named(before?.status?.pools, after?.status?.pools)),
+      ),
       trigger(machines, ({ before, after }) => releasedBy(before, after, (guest) => demandOf(guest).pools)),
       trigger(containers, ({ before, after }) => releasedBy(before, after, (guest) => demandOf(guest).pools)),
       trigger(images, ({ before, after }) =>

@@ -102,6 +102,8 @@ export function createManager(options: ManagerOptions): Manager {
   };
   const events = createEventRecorder({ ...options, lastPassMs: () => lastPassMs });
   const passes = new AbortController();
+  // Every request of every pass hears it: many listeners are no leak.
+  setMaxListeners(0, passes.signal);
   const units: Unit[] = [];
   let isRunning = false;
 

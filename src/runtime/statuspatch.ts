@@ -36,10 +36,20 @@ function asJson(value: unknown): unknown {
   return said;
 }
 
+/** What is handed through as it was read is JSON already: the long lists of a Host are neither copied nor compared. */
+function asJsonOver(before: JsonObject, wanted: JsonObject): JsonObject {
+  const said: Record<string, unknown> = {};
+  for (const name in wanted) {
+    const value = wanted[name];
+    if (value !== undefined) said[name] = value === before[name] ? value : asJson(value);
+  }
+  return said;
+}
+
 /** The patch of `status` alone, or undefined when nothing differs. Names missing in `wanted` are removed. `observed` is JSON as it was read. */
 export function statusPatch(observed: unknown, wanted: unknown): JsonObject | undefined {
   const before = objectOf(observed);
-  const after = objectOf(asJson(wanted));
+  const after = asJsonOver(before, objectOf(wanted));
   if (!Array.isArray(after.conditions)) return mergePatchOf(before, after);
   return mergePatchOf(before, { ...after, conditions: keepTimes(conditionsOf(before), after.conditions) });
 }

@@ -17,7 +17,7 @@ const RETRY = { baseMs: 250, maxMs: 5_000 };
 const WRITE_TIMEOUT_MS = 10_000;
 /** A write that takes as long as this is one of a long inventory in a burst of guests: the next waits longer, so that many share it. */
 const LONG_WRITE_MS = 30;
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 1_000;
 
 export type HostReporter = {
   /** Something may have changed; written soon. */
@@ -139,7 +139,7 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
           await write(signal);
           attempt = 0;
           const tookMs = clock.monotonic() - beganAt;
-          const pauseMs = tookMs < LONG_WRITE_MS ? tookMs : Math.min(3 * tookMs, LONGEST_PAUSE_MS);
+          const pauseMs = tookMs < LONG_WRITE_MS ? tookMs : Math.min(8 * tookMs, LONGEST_PAUSE_MS);
           if (pauseMs >= 1) await clock.sleep(pauseMs, signal).catch(() => undefined);
         } catch (error) {
           current = undefined;

@@ -1,6 +1,7 @@
 /**
- * The journal in one file: a base and the commits since, appended and fsynced; rewritten beside, while commits go on, and renamed over
- * when half of it is forgotten history. A failed write is taken back, so a full disk costs the write and nothing else.
+ * The journal in one file: a base and the commits since, appended so that each write is on disk when it returns (O_DSYNC, open(2)); rewritten
+ * beside, while commits go on, and renamed over when half of it is forgotten history. A failed write is taken back, so a full disk costs the
+ * write and nothing else.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
@@ -21,7 +22,7 @@ const frameBytes = 512 * 1024;
 /** The errors that mean "no room": open(2), write(2). */
 const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** `check` throws when nothing may be written any more: it is asked before each write and each renaming. */
+/** `handle` is from `openSynced`. `check` throws when nothing may be written any more: it is asked before each write and each renaming. */
 export type FileJournalOptions = {
   path: string;
   handle: FileHandle;
@@ -65,7 +66,6 @@ export function createFileJournal(options: FileJournalOptions): Journal {
       await handle.truncate(end);
       throw fullError(path, error);
     }
-    await handle.datasync();
     end = position;
   }
 
@@ -107,6 +107,11 @@ export function createFileJournal(options: FileJournalOptions): Journal {
   };
 }
 
+/** Opens a file whose writes return when they are on disk: one call each, where writing and then flushing would be two. */
+export function openSynced(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDWR | constants.O_DSYNC);
+}
+
 /** Creates the file of `history` in one step: a crash leaves the old file or the new one. The directory is for the caller to sync. */
 export async function createFile(
   path: string,
@@ -124,7 +129,7 @@ export async function createFile(
 /** A file that is written beside `path` and is nothing before it is finished. */
 type FreshFile = {
   write(messages: Iterable<Message>): Promise<void>;
-  /** Makes it the file at `path`. */
+  /** Makes it the file at `path`; the handle is as from `openSynced`. */
   finish(): Promise<{ handle: FileHandle; size: number }>;
   /** Takes it away unless it is finished. */
   discard(): Promise<void>;
@@ -145,9 +150,11 @@ async function beginFile(path: string, messages: Iterable<Message>): Promise<Fre
       }
     },
     finish: async () => {
+      const synced = await openSynced(target);
       await rename(target, path);
       isFinished = true;
-      return { handle, size };
+      await handle.close();
+      return { handle: synced, size };
     },
     discard: async () => {
       if (isFinished) return;

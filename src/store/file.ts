@@ -2,11 +2,11 @@
  * The store in a directory: everything in memory for reading, every commit in a checksummed file before it is acknowledged.
  * A process killed at any point loses nothing it has acknowledged.
  */
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Store } from './contract.ts';
 import { createEngine } from './engine.ts';
-import { createFile, createFileJournal, syncDirectory } from './file-journal.ts';
+import { createFile, createFileJournal, openSynced, syncDirectory } from './file-journal.ts';
 import { createHistory } from './history.ts';
 import type { Journal } from './journal.ts';
 import { loadFile } from './load.ts';
@@ -60,7 +60,7 @@ async function openLocked(directory: string, guard: Guard | undefined): Promise<
 
 async function openExisting(path: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, 'r+');
+    return await openSynced(path);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;

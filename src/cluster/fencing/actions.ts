@@ -45,6 +45,12 @@ export function fenceActionController(sources: FenceActionSources): Controller<F
     ],
     concurrency: 16,
     triggers: [
+      // What a pass writes itself is no reason for another: this one is, for older ones go then.
+      trigger(actions, ({ before, after }) =>
+        after?.status?.completedAt !== undefined && before?.status?.completedAt === undefined
+          ? [after.metadata.name]
+          : [],
+      ),
       trigger(hosts, ({ before, after }) => {
         const name = (after ?? before)?.metadata.name ?? '';
         const isNews = JSON.stringify(before?.status?.ha) !== JSON.stringify(after?.status?.ha);

@@ -29,6 +29,7 @@ function whole(schema: JsonSchema): unknown {
     case 'array':
       return [whole(schema.items ?? {})];
     case 'integer':
+    case 'number':
       return schema.minimum ?? 1;
     case 'boolean':
       return true;

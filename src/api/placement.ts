@@ -94,7 +94,11 @@ export const placement = object(
   },
   [
     {
-      rule: "!has(self.keepTogether) || !has(self.keepApart) || !self.keepTogether.exists(one, one.policy == 'Required' && self.keepApart.exists(other, other == one))",
+      // Objects of two lists are of two types to CEL, which compares no two of them: their fields are compared.
+      rule: [
+        '!has(self.keepTogether) || !has(self.keepApart)',
+        "!self.keepTogether.exists(one, one.policy == 'Required' && self.keepApart.exists(other, other.policy == 'Required' && (has(one.guest) ? has(other.guest) && other.guest.kind == one.guest.kind && other.guest.name == one.guest.name : has(other.matchLabels) && other.matchLabels == one.matchLabels)))",
+      ].join(' || '),
       message: 'keepTogether and keepApart must not both require the same guests: remove one of the two',
     },
   ],

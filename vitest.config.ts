@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Four projects: `fast` needs no root and no hypervisor; `e2e` drives real QEMU, LXC and kubectl, one file at a time; `labs` tells stories of
- * several hosts, which wait more than they work, two files at a time, never beside `e2e`; `cluster` works on the API server of a kubeconfig.
+ * several hosts, after `e2e` and one file at a time too, for machines that are emulated side by side answer too late; `cluster` works on the API
+ * server of a kubeconfig.
  */
 export default defineConfig({
   test: {
@@ -35,7 +36,7 @@ export default defineConfig({
           include: ['test/e2e/labs/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
-          maxWorkers: 2,
+          fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
       },

@@ -151,7 +151,12 @@ async function beginFile(path: string, messages: Iterable<Message>): Promise<Fre
     },
     finish: async () => {
       const synced = await openSynced(target);
-      await rename(target, path);
+      try {
+        await rename(target, path);
+      } catch (error) {
+        await synced.close();
+        throw error;
+      }
       isFinished = true;
       await handle.close();
       return { handle: synced, size };

@@ -133,6 +133,12 @@ function begin(facts: MigrationFacts): MigrationDecision {
       message: `the host ${placement.host} is not ready: it begins when it is`,
     });
   }
+  if (spec.targetHost !== undefined && facts.host(spec.targetHost) === 'NotReady') {
+    return wait({
+      reason: 'TargetNotReady',
+      message: `the host ${spec.targetHost} is not ready: it begins when it is`,
+    });
+  }
   const turn = facts.turn();
   if (turn !== undefined) return wait(turn);
   const target = facts.target(moves);

@@ -3,6 +3,7 @@ import { Container } from '../../../src/api/kinds/container.ts';
 import { Host } from '../../../src/api/kinds/host.ts';
 import { Migration } from '../../../src/api/kinds/migration.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import type { Stored } from '../../../src/api/meta.ts';
 import { container, host, machine, notReady } from './builders.ts';
 import { createMigrationLab, movable } from './migrationLab.ts';
 
@@ -45,6 +46,25 @@ describe('a migration gets its hosts', () => {
     });
     expect(other.lab.condition('m', 'Stalled')).toMatchObject({ status: 'True', reason: 'TargetRefuses' });
     await other.lab.end();
+  });
+
+  it('the one that is asked for as soon as it is ready', async () => {
+    const { lab } = labWithWeb();
+    const h2 = () => lab.api.state.get(Host, 'h2') as Stored<Host> | undefined;
+    const { conditions = [] } = h2()?.status ?? {};
+    const say = (status: Host['status']) =>
+      lab.api.mergePatch(Host, { name: 'h2' }, { status }, { subresource: 'status' });
+    await say({ conditions: notReady('Starting') });
+    await lab.ask('m', { targetHost: 'h2' });
+    expect(lab.condition('m', 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'TargetNotReady',
+      message: 'the host h2 is not ready: it begins when it is',
+    });
+    await say({ conditions });
+    await lab.clock.advance(1_000);
+    expect(lab.migration('m')?.status?.targetHost).toBe('h2');
+    await lab.end();
   });
 
   it('never one whose kernel cannot do what post-copy needs', async () => {

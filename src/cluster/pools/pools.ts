@@ -15,8 +15,8 @@ import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { conditionsFor } from '../readiness.ts';
 import { KEY_EXPORTED, keyExported } from './backupKey.ts';
 
-/** Nobody tells of a Secret that has changed. */
-const KEY_RECHECK_MS = 60_000;
+/** Nobody tells of a Secret that has changed: soon while somebody has yet to do something about it. */
+const KEY_RECHECK_MS = { exported: 60_000, open: 5_000 };
 
 export type PoolSources = {
   client: Pick<Client, 'find'>;
@@ -42,8 +42,9 @@ export function poolController(sources: PoolSources, triggers: readonly Trigger[
     access: [{ kind: Secret, verbs: ['get'], namespace: BACKUP_KEYS.namespace, names: [BACKUP_KEYS.name] }],
     reconcile: async ({ object: pool, now, signal }) => {
       const exported = await keyExported(sources.client, pool, signal);
+      const recheckMs = exported?.status === 'True' ? KEY_RECHECK_MS.exported : KEY_RECHECK_MS.open;
       return {
-        outcome: exported === undefined ? done : waiting('Watching', 'its key is looked at', KEY_RECHECK_MS),
+        outcome: exported === undefined ? done : waiting('Watching', 'its key is looked at', recheckMs),
         status: poolStatus(pool, reportsOf(pool, sources), now, exported),
       };
     },

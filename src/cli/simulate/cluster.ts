@@ -134,7 +134,12 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     },
     timings: () => api.objects.policy.timings ?? DEFAULT_HA_TIMINGS,
     votes: () => new Map([...api.objects.hostSpecs].map(([name, { votes }]) => [name, votes])),
-    witnesses: () => new Map(),
+    witnesses: () =>
+      new Map(
+        [...api.objects.hostSpecs].flatMap(([name, { votes, witness }]) =>
+          witness === true ? [[name, votes] as const] : [],
+        ),
+      ),
     groups: () => engineGroups,
     rules: () => rules,
     setGroups: (given) => {

@@ -156,7 +156,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
 
   const viewOf = (objects: Objects): View => ({
     now: now(),
-    hosts: hostViews(objects, cluster),
+    hosts: hostViews(objects),
     guests: guestViews(objects, cluster),
     groups: cluster.groups(),
     rules: cluster.rules(),

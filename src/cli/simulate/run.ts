@@ -18,7 +18,15 @@ export type EndState = {
   hosts: Record<string, { state: string; power: string; network: string }>;
   guests: Record<
     string,
-    { host: string | null; state: string; running: boolean; epoch: number; moves: number; reason?: string }
+    {
+      host: string | null;
+      state: string;
+      running: boolean;
+      epoch: number;
+      moves: number;
+      reason?: string;
+      refusal?: string;
+    }
   >;
 };
 
@@ -64,8 +72,8 @@ export function runScenario(
   cluster.invariants.atEnd();
   const end = endOf(cluster);
   const { violations } = cluster.invariants;
-  const missing = unmet(file.expect, end, cluster.results.fences);
   const { fences, recoveries, moves, lines } = cluster.results;
+  const missing = unmet(file.expect, { end, fences, recoveries, trace: lines });
   return {
     scenario: name,
     seed,

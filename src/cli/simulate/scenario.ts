@@ -54,6 +54,7 @@ const host = object('A host.', {
     oneOf(['Conditional', 'Freeze', 'Failover', 'Migrate'], 'Before that of the policy.'),
   ),
   maintenance: maybe(flag('Asked for at the beginning.')),
+  witness: maybe(flag('Votes, and runs no guests.')),
   status: maybe(
     object('What is stored when the run begins.', { state: maybe(oneOf(HOST_STATES, 'State.')) }),
   ),
@@ -148,12 +149,23 @@ const entry = object('One event.', {
   rules: maybe(atomicList(rule, 256, 'All rules from now on.')),
 });
 
+/** `starts`: how often a process of it began to run. `reason`, `refusal`: part of what is said of it. `recoveredWithin`: of the last loss. */
+export type ExpectedGuest = {
+  host?: string | string[];
+  state?: GuestState;
+  running?: boolean;
+  moves?: number;
+  starts?: number;
+  epoch?: number;
+  recoveredWithin?: string;
+  reason?: string;
+  refusal?: string;
+};
+
 const oneOrMore = Type.Unsafe<string | string[]>({ 'x-kubernetes-preserve-unknown-fields': true });
 const expect = object('What must be so in the end.', {
   guests: maybe(
-    Type.Unsafe<
-      Record<string, { host?: string | string[]; state?: GuestState; running?: boolean; moves?: number }>
-    >({
+    Type.Unsafe<Record<string, ExpectedGuest>>({
       type: 'object',
       additionalProperties: {
         type: 'object',
@@ -162,6 +174,11 @@ const expect = object('What must be so in the end.', {
           state: { type: 'string', enum: [...GUEST_STATES] },
           running: { type: 'boolean' },
           moves: { type: 'integer' },
+          starts: { type: 'integer' },
+          epoch: { type: 'integer' },
+          recoveredWithin: { type: 'string', pattern: DURATION_PATTERN },
+          reason: { type: 'string' },
+          refusal: { type: 'string' },
         },
       },
     }),
@@ -177,6 +194,9 @@ const expect = object('What must be so in the end.', {
   ),
   leader: maybe(oneOrMore),
   fences: maybe(integer('How many.', 0, 1_000)),
+  proofs: maybe(
+    atomicList(name('Kind of a proof.'), 1_000, 'Which, in the order in which they were stored.'),
+  ),
 });
 
 export const scenarioSchema = object('A story of a cluster.', {
@@ -203,6 +223,7 @@ export type HostSpec = {
   memoryBytes: number;
   fencing: readonly (readonly string[])[];
   maintenance: boolean;
+  witness?: true;
   shutdownPolicy?: ShutdownPolicy;
   confirmed?: string;
 };
@@ -249,6 +270,7 @@ export function toHostSpec({
   levels,
   shutdownPolicy,
   maintenance,
+  witness,
 }: ScenarioFile['hosts'][number]): HostSpec {
   return {
     votes: votes ?? 1,
@@ -256,6 +278,7 @@ export function toHostSpec({
     memoryBytes: memory === undefined ? DEFAULT_MEMORY : parseBytes(memory),
     fencing: [fencing ?? [], ...(levels ?? [])].filter((level) => level.length > 0),
     maintenance: maintenance ?? false,
+    ...(witness === true ? { witness } : {}),
     ...(shutdownPolicy === undefined ? {} : { shutdownPolicy }),
   };
 }

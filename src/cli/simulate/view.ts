@@ -13,11 +13,12 @@ import type { PolicySpec } from './scenario.ts';
 
 const NOTHING: ReadonlyMap<string, GuestReport> = new Map();
 
-export function hostViews(objects: Objects, cluster: Cluster): Map<string, HostView> {
+export function hostViews(objects: Objects): Map<string, HostView> {
   const views = new Map<string, HostView>();
   for (const [name, spec] of objects.hostSpecs) {
     const stored = objects.hosts.get(name);
-    if (stored === undefined) continue;
+    // A witness votes, is none of the hosts, and nobody judges it.
+    if (stored === undefined || spec.witness === true) continue;
     const statement = objects.statements.get(name)?.value;
     const policy = spec.shutdownPolicy;
     views.set(name, {
@@ -37,7 +38,6 @@ export function hostViews(objects: Objects, cluster: Cluster): Map<string, HostV
       ...(statement === undefined ? {} : { reportedIn: statement.life }),
     });
   }
-  void cluster;
   return views;
 }
 

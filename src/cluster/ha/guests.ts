@@ -134,8 +134,10 @@ function outlived(guest: GuestView, { name, record: { life } }: HostView, round:
   };
 }
 
+/** Its host had not said that it runs: if its Lease does not list it either, it has not come so far, also when its volumes were being opened. */
 function unstarted(guest: GuestView, host: HostView | undefined): Partial<GuestRecord> {
-  return guest.record.state === 'Starting' && reportOf(guest, host) === undefined ? { unstarted: true } : {};
+  const isStarting = guest.record.state === 'Starting' && reportOf(guest, host)?.state !== 'Running';
+  return isStarting ? { unstarted: true } : {};
 }
 
 function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next {

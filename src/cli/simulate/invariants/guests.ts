@@ -51,6 +51,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     const record = cluster.api.objects.hosts.get(name)?.value;
     if (record?.state !== 'Online' && record?.state !== 'Maintenance')
       violate('S7', `${guest} is placed on ${name}, which is ${record?.state}`);
+    if (cluster.api.objects.hostSpecs.get(name)?.witness === true)
+      violate('S7', `${guest} is placed on ${name}, which is a witness`);
     if (!isListed(name, before)) violate('S8', `${guest} is placed on ${name}, outside its group`);
     for (const rule of cluster.rules()) {
       if (rule.type !== 'KeepApart' || !rule.strict || !rule.guests.includes(guest)) continue;

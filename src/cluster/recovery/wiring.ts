@@ -1,13 +1,13 @@
 /** Adds fencing and high availability to the controllers of a leader, with the informers they read. */
 import { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
-import type { Container } from '../../api/kinds/container.ts';
+import { Container } from '../../api/kinds/container.ts';
 import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Migration } from '../../api/kinds/migration.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
-import type { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
+import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Manager } from '../../runtime/contract.ts';
@@ -19,6 +19,7 @@ import type { StoredGuest } from '../guests.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
+import { groupNameController } from './groupNames.ts';
 import { groupController } from './groups.ts';
 import { guestId } from './guestViews.ts';
 import { recoveryRounds } from './recovery.ts';
@@ -51,6 +52,8 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   manager.add(fenceDeviceController({ devices, hosts, fence }));
   manager.add(fencingReadinessController({ hosts, devices, policies }));
   manager.add(groupController(groups, hosts));
+  manager.add(groupNameController(VirtualMachine, machines, groups));
+  manager.add(groupNameController(Container, containers, groups));
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
   manager.add(
     recoveryRounds({

@@ -50,6 +50,25 @@ describe('a cluster goes on although', () => {
     await lab.resign();
   });
 
+  it('a guest names a group that does not exist, which the guest says until there is one', async () => {
+    const lab = await cluster();
+    await lab.addGuest('lost', 'b', { ha: { group: 'rack-one' } });
+    const told = () => findCondition(lab.guest('lost').status?.conditions, 'HAGroupMissing');
+    await lab.until('it says so', () => told() !== undefined, 5_000);
+    expect(told()).toMatchObject({
+      status: 'True',
+      reason: 'HAGroupNotFound',
+      message: expect.stringMatching(/no HAGroup "rack-one".*make the group, or correct spec.ha.group/),
+    });
+    expect(findCondition(lab.guest('db').status?.conditions, 'HAGroupMissing')).toBeUndefined();
+    await expectRecovery(lab);
+    lab.addGroup('rack-one', { hosts: [{ name: 'b' }] });
+    await lab.until('it says so no more', () => told() === undefined, 5_000);
+    await lab.api.delete(HAGroup, { name: 'rack-one' });
+    await lab.until('it says so again', () => told() !== undefined, 5_000);
+    await lab.resign();
+  });
+
   it('a group names one host too many, which the group says', async () => {
     const lab = await cluster();
     lab.addGroup('some', { hosts: [{ name: 'b' }, { name: 'x' }] });

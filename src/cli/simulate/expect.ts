@@ -1,8 +1,8 @@
 /** Holds the end of a run against what its file expects. */
 import { parseDuration } from '../../base/duration.ts';
+import type { Expectation } from './expectation.ts';
 import type { FenceLine, RecoveryLine, TraceLine } from './results.ts';
 import type { EndState } from './run.ts';
-import type { Expectation } from './scenario.ts';
 
 /** What came of a run. */
 export type Outcome = {

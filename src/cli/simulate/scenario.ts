@@ -14,15 +14,8 @@ import { type HaPolicy, haPolicyFields, timingsOf } from '../../api/haPolicy.ts'
 import type { HaTimings } from '../../api/haTimings.ts';
 import { DURATION_PATTERN, parseDuration } from '../../base/duration.ts';
 import { parseBytes } from '../../base/quantity.ts';
-import type {
-  Command,
-  GuestState,
-  HostState,
-  Rebalancing,
-  Rule,
-  ShutdownPolicy,
-  WantedState,
-} from '../../cluster/ha/model.ts';
+import type { Command, Rebalancing, Rule, ShutdownPolicy, WantedState } from '../../cluster/ha/model.ts';
+import { expectation, GUEST_STATES, HOST_STATES } from './expectation.ts';
 
 const name = (description: string) => text(description, 63, { minLength: 1 });
 const maybe = Type.Optional;
@@ -30,11 +23,6 @@ const duration = (description: string) => maybe(text(description, 16, { pattern:
 const number = (description: string) => maybe(Type.Number({ description, minimum: 0 }));
 const quantity = (description: string) =>
   maybe(text(description, 20, { pattern: '^[0-9]+(\\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$' }));
-const HOST_STATES = ['Online', 'Maintenance', 'Suspect', 'Fencing', 'Fenced', 'Offline'] as const;
-const GUEST_STATES = [
-  ...['Started', 'Stopped', 'Starting', 'Stopping', 'Migrating', 'Relocating'],
-  ...['Fencing', 'Recovering', 'Frozen', 'Error', 'Disabled', 'Ignored'],
-] as const;
 const WANTED = ['Started', 'Stopped', 'Disabled', 'Ignored'] as const;
 
 const host = object('A host.', {
@@ -149,56 +137,6 @@ const entry = object('One event.', {
   rules: maybe(atomicList(rule, 256, 'All rules from now on.')),
 });
 
-/** `starts`: how often a process of it began to run. `reason`, `refusal`: part of what is said of it. `recoveredWithin`: of the last loss. */
-export type ExpectedGuest = {
-  host?: string | string[];
-  state?: GuestState;
-  running?: boolean;
-  moves?: number;
-  starts?: number;
-  epoch?: number;
-  recoveredWithin?: string;
-  reason?: string;
-  refusal?: string;
-};
-
-const oneOrMore = Type.Unsafe<string | string[]>({ 'x-kubernetes-preserve-unknown-fields': true });
-const expect = object('What must be so in the end.', {
-  guests: maybe(
-    Type.Unsafe<Record<string, ExpectedGuest>>({
-      type: 'object',
-      additionalProperties: {
-        type: 'object',
-        properties: {
-          host: JSON.parse(JSON.stringify(oneOrMore)),
-          state: { type: 'string', enum: [...GUEST_STATES] },
-          running: { type: 'boolean' },
-          moves: { type: 'integer' },
-          starts: { type: 'integer' },
-          epoch: { type: 'integer' },
-          recoveredWithin: { type: 'string', pattern: DURATION_PATTERN },
-          reason: { type: 'string' },
-          refusal: { type: 'string' },
-        },
-      },
-    }),
-  ),
-  hosts: maybe(
-    Type.Unsafe<Record<string, { state?: HostState; power?: string }>>({
-      type: 'object',
-      additionalProperties: {
-        type: 'object',
-        properties: { state: { type: 'string', enum: [...HOST_STATES] }, power: { type: 'string' } },
-      },
-    }),
-  ),
-  leader: maybe(oneOrMore),
-  fences: maybe(integer('How many.', 0, 1_000)),
-  proofs: maybe(
-    atomicList(name('Kind of a proof.'), 1_000, 'Which, in the order in which they were stored.'),
-  ),
-});
-
 export const scenarioSchema = object('A story of a cluster.', {
   policy: maybe(policy),
   leader: maybe(name('Who leads at the beginning.')),
@@ -208,13 +146,12 @@ export const scenarioSchema = object('A story of a cluster.', {
   guests: maybe(atomicList(guest, 20_000, 'Guests.')),
   timeline: maybe(atomicList(entry, 10_000, 'What happens.')),
   until: maybe(text('When it ends.', 16, { pattern: DURATION_PATTERN })),
-  expect: maybe(expect),
+  expect: maybe(expectation),
 });
 
 /** As written in the file. */
 export type ScenarioFile = Static<typeof scenarioSchema>;
 export type Entry = NonNullable<ScenarioFile['timeline']>[number];
-export type Expectation = NonNullable<ScenarioFile['expect']>;
 type GuestFile = Static<typeof guestSpec>;
 
 export type HostSpec = {

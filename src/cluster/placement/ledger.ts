@@ -10,7 +10,8 @@ import { demandOf, type Guest, nameOf } from '../guests.ts';
 import { type Company, companyOf } from './company.ts';
 import { createNeighbours, type Neighbours } from './neighbours.ts';
 
-export type Allocation = { cpus: number; memoryBytes: number; guests: number };
+/** `changes` is another number after each change of the others. */
+export type Allocation = { cpus: number; memoryBytes: number; guests: number; changes: number };
 type Entry = { host: string; cpus: number; memoryBytes: number; company: Company };
 
 export type Ledger = {
@@ -37,7 +38,7 @@ export function createLedger(): Ledger {
   function sumOf(host: string): Allocation {
     const known = sums.get(host);
     if (known !== undefined) return known;
-    const sum = { cpus: 0, memoryBytes: 0, guests: 0 };
+    const sum = { cpus: 0, memoryBytes: 0, guests: 0, changes: 0 };
     sums.set(host, sum);
     return sum;
   }
@@ -48,6 +49,7 @@ export function createLedger(): Ledger {
     sum.cpus += sign * entry.cpus;
     sum.memoryBytes += sign * entry.memoryBytes;
     sum.guests += sign;
+    sum.changes += 1;
     if (sign === 1) neighbours.enter(entry);
     else neighbours.leave(entry);
   }

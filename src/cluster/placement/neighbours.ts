@@ -24,7 +24,8 @@ export type Neighbours = {
   standing(company: Company, binds: (host: string) => boolean): Standing;
 };
 
-const INDIFFERENT: Standing = { refusal: () => undefined, preference: () => 1 };
+/** Of a guest that has no rules and that no rule of another means. */
+export const INDIFFERENT: Standing = { refusal: () => undefined, preference: () => 1 };
 
 export function createNeighbours(): Neighbours {
   const residents = new Map<string, Set<Resident>>();

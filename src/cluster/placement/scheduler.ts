@@ -6,10 +6,12 @@ import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { InformerChange } from '../../client/contract.ts';
 import type { Guest } from '../guests.ts';
-import { type Choice, choiceOf, isBetter, type Verdict } from './choose.ts';
+import { type Choice, choiceOf, type Verdict } from './choose.ts';
+import { createColumns } from './columns.ts';
 import { FILTERS, type Filter, type Promises } from './filters.ts';
 import type { FindGroup } from './group.ts';
 import type { Allocation, Ledger } from './ledger.ts';
+import { INDIFFERENT, type Standing } from './neighbours.ts';
 import { fingerprint, type Offer, offerOf } from './offer.ts';
 import { rate } from './scores.ts';
 import { type Shape, type Want, wantOf } from './want.ts';
@@ -39,10 +41,12 @@ export type Scheduler = {
 type Known = { host: Stored<Host>; offer: Offer; fingerprint: string; allocated: Readonly<Allocation> };
 type Refusal = { filter: string; reason: string };
 type Row = { known: Known; refusal: Refusal | undefined };
-/** What hosts say to one shape; `rows` of all hosts by name, until one of them changes. */
-type Answers = { byOffer: Map<Offer, Refusal | undefined>; rows: readonly Row[] | undefined };
-
-const NOTHING: Readonly<Allocation> = { cpus: 0, memoryBytes: 0, guests: 0 };
+/** What hosts say to one shape; `rows` of all hosts by name and `open`, those that do not refuse it for good, until a host changes. */
+type Answers = {
+  byOffer: Map<Offer, Refusal | undefined>;
+  rows: readonly Row[] | undefined;
+  open: readonly Known[] | undefined;
+};
 
 /** Shapes whose answers are kept; guests that differ in every shape cost a look at each host each. */
 const SHAPES = 256;
@@ -56,6 +60,7 @@ export function createScheduler(
   const shapes = new Map<string, Answers>();
   const listeners = new Set<(host: string) => void>();
   let sorted: readonly Known[] | undefined;
+  const columns = createColumns<Known>();
   const lasting = filters.flatMap((filter) => (filter.sees === 'Host' ? [filter] : []));
   const passing = filters.flatMap((filter) => (filter.sees === 'Promises' ? [filter] : []));
 
@@ -68,7 +73,7 @@ export function createScheduler(
     if (known !== undefined) return known;
     const oldest = shapes.size < SHAPES ? undefined : shapes.keys().next().value;
     if (oldest !== undefined) shapes.delete(oldest);
-    const answers: Answers = { byOffer: new Map(), rows: undefined };
+    const answers: Answers = { byOffer: new Map(), rows: undefined, open: undefined };
     shapes.set(shapeKey, answers);
     return answers;
   };
@@ -94,6 +99,11 @@ export function createScheduler(
     }));
     return answers.rows;
   };
+  const openTo = (want: Want): readonly Known[] => {
+    const answers = answersFor(want.shapeKey);
+    answers.open ??= rowsFor(want).flatMap(({ known, refusal }) => (refusal === undefined ? [known] : []));
+    return answers.open;
+  };
   const passingRefusal = (offer: Offer, want: Want, promises: Promises): Refusal | undefined => {
     for (const { name, refuse } of passing) {
       const reason = refuse(offer, want, promises);
@@ -109,6 +119,7 @@ export function createScheduler(
     for (const answers of shapes.values()) {
       if (old !== undefined) answers.byOffer.delete(old.offer);
       answers.rows = undefined;
+      answers.open = undefined;
     }
     if (known === undefined) hosts.delete(name);
     else hosts.set(name, known);
@@ -133,19 +144,12 @@ export function createScheduler(
   /** The way taken ten thousand times: no verdict is written down that nobody reads. */
   const fittest = (guest: Guest): string | undefined => {
     const wanted = want(guest);
-    const promises = { allocated: NOTHING, standing: standingOf(wanted) };
-    let best: { host: string; score: number; guests: number } | undefined;
-    for (const { known, refusal } of rowsFor(wanted)) {
-      if (refusal !== undefined) continue;
-      const { offer, allocated } = known;
-      promises.allocated = allocated;
-      if (passingRefusal(offer, wanted, promises) !== undefined) continue;
-      const score = rate(offer, wanted, promises);
-      if (best !== undefined && score < best.score) continue;
-      const fits = { host: offer.name, score, guests: allocated.guests };
-      if (best === undefined || isBetter(fits, best)) best = fits;
-    }
-    return best?.host;
+    const standing = standingOf(wanted);
+    const best = columns.best(columnKey(wanted, standing), openTo(wanted), ({ offer, allocated }) => {
+      const promises = { allocated, standing };
+      return passingRefusal(offer, wanted, promises) === undefined ? rate(offer, wanted, promises) : -1;
+    });
+    return best?.offer.name;
   };
 
   return {
@@ -211,4 +215,10 @@ export function createScheduler(
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** Equal for guests that every host rates alike; undefined of a guest that its neighbours or its HAGroup make unlike others. */
+function columnKey({ shapeKey, cpus, memoryBytes, images, at, preference }: Want, standing: Standing) {
+  if (standing !== INDIFFERENT || preference.size > 0) return undefined;
+  return JSON.stringify([shapeKey, cpus, memoryBytes, images, at]);
 }

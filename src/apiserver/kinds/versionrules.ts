@@ -1,5 +1,6 @@
 /** What one version of a CustomResourceDefinition must fulfil: its schema, and all that points into objects (apiextensions, validation.go). */
 
+import { checkComparisons } from '../../schema/comparisons.ts';
 import { compileSchema } from '../../schema/compile.ts';
 import type { FieldError, JsonSchema } from '../../schema/contract.ts';
 import { duplicate, invalid, required, tooMany } from '../../schema/errors.ts';
@@ -154,7 +155,7 @@ function checkSchema(version: DefinitionVersion, path: string): FieldError[] {
   if (structural.length > 0) return structural;
   try {
     compileSchema(schema);
-    return checkRuleCosts(schema, path);
+    return [...checkComparisons(schema, path), ...checkRuleCosts(schema, path)];
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
     return [invalid(error.path === '' ? path : `${path}.${error.path}`, error.value, error.detail)];

@@ -37,6 +37,18 @@ function faulty(schema: Schema, field: string, message: string): Step {
   );
 }
 
+/** Versions with one rule over two lists of objects. */
+function comparing(rule: string): Schema[] {
+  const list = { type: 'array', maxItems: 3, items: { type: 'object' } };
+  const spec = {
+    type: 'object',
+    properties: { a: list, b: list },
+    'x-kubernetes-validations': [{ rule }],
+  };
+  const schema = { openAPIV3Schema: { type: 'object', properties: { spec } } };
+  return [{ name: 'v1', served: true, storage: true, schema }];
+}
+
 /** A definition with one fault outside its schema. */
 function wrong(changes: Schema, message: string, version: Schema = {}): Step {
   const schema = { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object' } } } };
@@ -138,6 +150,21 @@ export const refusalCases: Case[] = [
         }),
         'properties[a].items.x-kubernetes-validations[0].rule',
         'Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema',
+      ),
+    ],
+  },
+  {
+    name: 'a rule that compares objects of two places, which are of two types however alike they are',
+    notCompared: 'the validation of 1.33.4 was asked as a library: same place, overload and operands',
+    steps: [
+      step(
+        'POST',
+        `${definitions}?dryRun=All`,
+        {
+          code: 422,
+          text: /x-kubernetes-validations\[0\]\.rule: Invalid value: .*found no matching overload for '_==_' applied to '\(selfType\d*\.a\.@idx, selfType\d*\.b\.@idx\)'/,
+        },
+        { body: widgetDefinition(group, { versions: comparing('self.a[0] == self.b[0]') }) },
       ),
     ],
   },

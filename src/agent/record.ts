@@ -186,6 +186,8 @@ export type GuestRecord = {
   rolledBack?: string;
   /** uid of the Restore that was finished last. */
   restored?: string;
+  /** uid of the Backup that the guest was shut down for last: the same one never does it again. */
+  stoppedFor?: string;
 };
 
 /** A record read back from disk, or undefined when it is not one of ours. */

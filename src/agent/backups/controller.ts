@@ -104,7 +104,15 @@ async function factsOf(world: BackupWorld, { object: backup, now }: Pass<Backup>
     whole:
       mayBeWhole && pool?.type === 'Open' ? await pool.driver.archives.read(keyOfBackup(backup)) : undefined,
     isWorking: world.working.has(uid),
+    stopped: stoppedFor(backup, recordOf(world, backup)),
   };
+}
+
+/** One that cannot be started, or is not to be, does not return. */
+function stoppedFor({ metadata }: Stored<Backup>, record: GuestRecord | undefined): BackupFacts['stopped'] {
+  if (record?.stoppedFor !== metadata.uid) return 'Never';
+  const { restart, failure, request } = record.run;
+  return restart === true && failure === undefined && request?.action !== 'Stop' ? 'Returning' : 'Once';
 }
 
 /** A step, and what else its status says. */

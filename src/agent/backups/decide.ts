@@ -30,6 +30,8 @@ export type BackupFacts = GuestFacts & {
   whole: ArchiveManifest | undefined;
   /** This agent is at it. */
   isWorking: boolean;
+  /** The guest was shut down for it already, in an attempt that came to nothing. Returning: it is about to be started again. */
+  stopped: 'Never' | 'Once' | 'Returning';
   /** Wall clock, milliseconds. */
   now: number;
 };
@@ -78,8 +80,20 @@ function decideNew(facts: BackupFacts): BackupDecision {
     unlessHere(facts) ??
     (pool && objected(pool)) ??
     unlessFree(facts) ??
-    unlessSettled(facts) ?? { type: 'begin', hold: observation === 'Off' || spec.mode === 'Stop' }
+    unlessReturning(facts) ??
+    unlessSettled(facts) ?? { type: 'begin', hold: observation === 'Off' || stops(facts) }
   );
+}
+
+/** A guest is shut down once for one Backup, whatever becomes of the archive: after that it is backed up as it runs. */
+function stops({ backup, stopped }: BackupFacts): boolean {
+  return backup.spec.mode === 'Stop' && stopped === 'Never';
+}
+
+/** Held off now it would stay so for the length of a copy. */
+function unlessReturning({ stopped, observation }: BackupFacts): JobStep | undefined {
+  if (stopped !== 'Returning' || observation !== 'Off') return undefined;
+  return objected(notYet('GuestStarting', 'the guest is started again first'));
 }
 
 function judgePool({ pool, backup }: BackupFacts): Objection | undefined {

@@ -23,10 +23,16 @@ export const BACKUP_STATUS_PATHS: readonly string[] = [
 
 /** What is said when the archive is whole. */
 export function wholeSaid({ mode, parts }: ArchiveManifest, asked: Backup['spec']['mode']) {
-  const fell = asked !== undefined && asked !== mode ? `; by ${mode}, as ${asked} cannot be had here` : '';
+  const fell = asked !== undefined && asked !== mode ? `; by ${mode}, as ${whyNot(asked)}` : '';
   const changed = parts.filter(({ base }) => base !== undefined).length;
   const since = changed === 0 ? '' : `, of ${changed} only what changed since an earlier one`;
   return jobEnd('Succeeded', 'BackedUp', `${parts.length} volumes are in the archive${since}${fell}`);
+}
+
+function whyNot(asked: string): string {
+  return asked === 'Stop'
+    ? 'it was interrupted after the guest had been stopped for it, which is done once only'
+    : `${asked} cannot be had here`;
 }
 
 /** How far it is, for people. */

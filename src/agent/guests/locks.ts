@@ -37,10 +37,11 @@ export function locked(record: GuestRecord, lock: GuestLock): GuestRecord {
   return { ...record, lock };
 }
 
-/** Gives it back; `more` changes in the same write. A guest that was held off starts again if it ran before. */
+/** Gives it back; `more` changes in the same write. A guest that was held off starts again if it ran before, and what for stays known. */
 export function unlocked({ lock, ...record }: GuestRecord, more: Partial<GuestRecord> = {}): GuestRecord {
-  const run = lock?.held?.wasOn === true ? { ...record.run, restart: true } : record.run;
-  return { ...record, ...more, run };
+  if (lock?.held?.wasOn !== true) return { ...record, ...more };
+  const stopped = lock.operation === 'Backup' ? { stoppedFor: lock.by.uid } : {};
+  return { ...record, ...stopped, ...more, run: { ...record.run, restart: true } };
 }
 
 /** To be off until its work is over, whatever its run strategy says. */

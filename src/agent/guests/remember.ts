@@ -51,6 +51,7 @@ export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts):
     ...(inherited && before.head !== undefined ? { head: before.head } : {}),
     ...(inherited && before.rolledBack !== undefined ? { rolledBack: before.rolledBack } : {}),
     ...(inherited && before.restored !== undefined ? { restored: before.restored } : {}),
+    ...(inherited && before.stoppedFor !== undefined ? { stoppedFor: before.stoppedFor } : {}),
     run: inherited ? before.run : before?.run.live === undefined ? {} : { live: before.run.live },
   };
 }

@@ -96,7 +96,10 @@ const status = object('How far it is, and what is in the archive.', {
   ...jobProgress(backupPhase, { host: 'Host that makes it, where the archive lies.' }),
   takenAt: Type.Optional(time('The moment it shows.')),
   mode: Type.Optional(
-    oneOf(['Snapshot', 'Suspend', 'Stop'], 'What was done: Suspend where the pool cannot do Snapshot.'),
+    oneOf(
+      ['Snapshot', 'Suspend', 'Stop'],
+      'What was done: Suspend where the pool cannot do Snapshot; Snapshot where Stop was interrupted after it had stopped the guest.',
+    ),
   ),
   consistency: Type.Optional(
     oneOf(

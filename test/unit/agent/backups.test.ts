@@ -465,7 +465,7 @@ describe('an agent that dies at any moment of a backup', () => {
     await lab.until('web is Ready', () => isReady(lab));
     await agent.stop();
   };
-  const story = (mode: 'Snapshot' | 'Suspend' | 'Stop') =>
+  const story = (mode: 'Suspend' | 'Stop', check: (lab: Lab) => void) =>
     crashEverywhere({
       prepare: async (lab) => {
         await withWeb(lab);
@@ -473,19 +473,49 @@ describe('an agent that dies at any moment of a backup', () => {
       },
       isOver: (lab) => isOver(lab, 'first'),
       check: (lab) => {
-        expect(statusOf(lab, 'first')).toMatchObject({ phase: 'Succeeded', mode });
+        expect(statusOf(lab, 'first')).toMatchObject({ phase: 'Succeeded' });
         expect(archives(lab)).toHaveLength(1);
-        const starts = lab.starts(webId(lab));
-        if (mode !== 'Stop') expect(starts).toBe(1);
-        checkUntouched(lab, starts);
+        checkUntouched(lab, mode === 'Stop' ? 2 : 1);
+        check(lab);
       },
     });
 
   it('leaves one that is made in the end, of a machine that goes on', async () => {
-    expect(await story('Suspend')).toBeGreaterThan(12);
+    const checkMode = (lab: Lab) => expect(statusOf(lab, 'first')).toMatchObject({ mode: 'Suspend' });
+    expect(await story('Suspend', checkMode)).toBeGreaterThan(12);
   }, 120_000);
 
-  it('leaves a machine that runs again after a backup by Stop', async () => {
-    expect(await story('Stop')).toBeGreaterThan(10);
+  it('has shut the machine down once by Stop, and where that came to nothing says what it is instead', async () => {
+    const modes = new Set<string>();
+    const noteMode = (lab: Lab) => {
+      const { mode = '', message } = statusOf(lab, 'first') ?? {};
+      modes.add(mode);
+      expect(message).toMatch(mode === 'Stop' ? /archive$/ : /interrupted after the guest had been stopped/);
+    };
+    expect(await story('Stop', noteMode)).toBeGreaterThan(10);
+    expect([...modes].toSorted()).toEqual(['Snapshot', 'Stop']);
+  }, 120_000);
+
+  it('has shut a container down once by Stop, and makes the archive anew meanwhile', async () => {
+    const isOn = (lab: Lab) => lab.conditionOf(lab.container('box'), 'Ready')?.status === 'True';
+    const effects = await crashEverywhere({
+      prepare: async (lab) => {
+        lab.createPool('local');
+        lab.createImage('root', { kind: 'ContainerRootfs', source: { build: { recipe: 'BusyboxRootfs' } } });
+        lab.createContainer('box');
+        const agent = await lab.start();
+        await lab.until('box is Ready', () => isOn(lab));
+        await agent.stop();
+        lab.createBackup('first', BOX, { mode: 'Stop' });
+      },
+      isOver: (lab) => isOver(lab, 'first'),
+      check: (lab) => {
+        expect(statusOf(lab, 'first')).toMatchObject({ phase: 'Succeeded', mode: 'Stop' });
+        expect(archives(lab)).toHaveLength(1);
+        expect(isOn(lab)).toBe(true);
+        expect(lab.starts(lab.idOf('Container', 'box'))).toBe(2);
+      },
+    });
+    expect(effects).toBeGreaterThan(10);
   }, 120_000);
 });

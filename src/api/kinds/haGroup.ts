@@ -1,5 +1,6 @@
 /** HAGroup: which hosts guests with `ha` prefer, or may run on at all. */
 import {
+  atomicList,
   conditions,
   flag,
   integer,
@@ -9,6 +10,7 @@ import {
   observedGeneration,
   type Static,
   Type,
+  text,
 } from '../fields.ts';
 import { startLimits } from '../ha.ts';
 import { defineKind } from '../kind.ts';
@@ -39,11 +41,42 @@ const spec = object(
       ),
     ),
     ...startLimits,
+    hostFailuresToTolerate: Type.Optional(
+      integer(
+        'So many hosts may be lost at once, and each guest of the group still finds another: rehearsed again and again, and said in the condition HostFailuresTolerated. 0: the loss of each host is rehearsed, nothing is asked of it. Without it nothing is rehearsed.',
+        0,
+        3,
+      ),
+    ),
   },
   [{ rule: 'size(self.hosts) > 0', message: 'hosts must name one host at least' }],
 );
 
-const status = object('Whether it can be followed.', { observedGeneration, conditions });
+const status = object('Whether it can be followed.', {
+  observedGeneration,
+  conditions,
+  rehearsal: Type.Optional(
+    mapList(
+      object('The loss of one host, as it would end now.', {
+        host: objectName('The Host that would be lost.'),
+        guests: integer('Guests of the group that would be lost with it.', 0, 1_000_000),
+        waiting: integer('Of these, those that no other host could take.', 0, 1_000_000),
+        moves: atomicList(
+          object('What would become of a guest.', {
+            guest: text('`KIND/NAMESPACE/NAME`.', 400),
+            to: Type.Optional(objectName('The Host it would be started on.')),
+            reason: Type.Optional(text('Why it would wait.', 4_096)),
+          }),
+          50,
+          'Where each would be started, those first that would wait.',
+        ),
+      }),
+      ['host'],
+      1_000,
+      'Where its guests would go if the host they run on was lost.',
+    ),
+  ),
+});
 
 export type HAGroupSpec = Static<typeof spec>;
 export type HAGroupStatus = Static<typeof status>;
@@ -63,6 +96,18 @@ export const HAGroup = defineKind<HAGroup>({
       type: 'string',
       jsonPath: ".status.conditions[?(@.type=='Ready')].status",
       description: 'All its hosts exist.',
+    },
+    {
+      name: 'Tolerates',
+      type: 'integer',
+      jsonPath: '.spec.hostFailuresToTolerate',
+      description: 'Host failures to tolerate.',
+    },
+    {
+      name: 'Tolerated',
+      type: 'string',
+      jsonPath: ".status.conditions[?(@.type=='HostFailuresTolerated')].status",
+      description: 'All its guests would find another host.',
     },
     { name: 'Restricted', type: 'boolean', jsonPath: '.spec.restricted', description: 'Only these hosts.' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },

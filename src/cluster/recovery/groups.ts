@@ -1,31 +1,71 @@
-/** Says of each HAGroup whether its hosts exist: a name that is wrong would only be noticed on the day a host is lost. */
+/**
+ * Says of each HAGroup whether its hosts exist, and what would become of its guests if a host was lost: what is wrong would only be noticed on
+ * the day it happens.
+ */
 import { HAGroup, type HAGroupStatus } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
-import type { Stored } from '../../api/meta.ts';
+import type { Condition, Stored } from '../../api/meta.ts';
+import type { Clock } from '../../base/clock.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
-import { readiness } from '../../runtime/conditions.ts';
-import type { Controller } from '../../runtime/contract.ts';
-import { trigger } from '../../runtime/trigger.ts';
+import { readiness, removeCondition, setCondition } from '../../runtime/conditions.ts';
+import type { Controller, Trigger } from '../../runtime/contract.ts';
+import { atMostEvery, trigger } from '../../runtime/trigger.ts';
+import type { Guest } from '../guests.ts';
+import { type OnPaper, onPaper, type PaperSources } from './onPaper.ts';
+import { type Rehearsal, rehearseGroup } from './rehearsal.ts';
+
+export type GroupSources = Omit<PaperSources, 'groups' | 'hosts'> & {
+  groups: Informer<HAGroup>;
+  hosts: Informer<Host>;
+  /** Of both kinds; their changes are reasons to rehearse again. */
+  guestInformers: readonly Pick<Informer<Guest>, 'kind' | 'onChange'>[];
+  clock: Clock;
+};
 
 const WELL = { status: 'True', reason: 'HostsExist', message: '' } as const;
+/** Of groups that tolerate something. */
+export const TOLERATED = 'HostFailuresTolerated';
+/** A rehearsal takes time, and guests and hosts change all the time. */
+const REHEARSED_EVERY_MS = 10_000;
 
-export function groupController(groups: Informer<HAGroup>, hosts: Informer<Host>): Controller<HAGroup> {
+export function groupController(sources: GroupSources): Controller<HAGroup> {
+  const { groups, hosts } = sources;
+  const all = () => groups.list().map(({ metadata }) => metadata.name);
   return {
     name: 'ha-groups',
     kind: HAGroup,
     informer: groups,
     writes: ['status'],
     triggers: [
-      trigger(hosts, ({ before, after }) =>
-        before !== undefined && after !== undefined ? [] : groups.list().map(({ metadata }) => metadata.name),
-      ),
+      trigger(hosts, ({ before, after }) => (before !== undefined && after !== undefined ? [] : all())),
+      ...reasonsToRehearse(sources),
     ],
     reconcile: async ({ object, now }) => {
       const outcome = judge(object, (name) => hosts.get(name) !== undefined);
-      return { outcome, status: statusOf(object, outcome, now) };
+      const { hostFailuresToTolerate } = object.spec;
+      const paper =
+        hostFailuresToTolerate === undefined
+          ? undefined
+          : onPaper({ ...sources, groups: () => groups.list(), hosts: () => hosts.list() });
+      return { outcome, status: statusOf(object, outcome, rehearsalOf(object, paper), now) };
     },
   };
+}
+
+function reasonsToRehearse({ groups, hosts, guestInformers, clock }: GroupSources): Trigger[] {
+  const rehearsing = () =>
+    groups
+      .list()
+      .filter(({ spec }) => spec.hostFailuresToTolerate !== undefined)
+      .map(({ metadata }) => metadata.name);
+  return [hosts, ...guestInformers].map((informer) =>
+    atMostEvery(REHEARSED_EVERY_MS, clock, trigger(informer as Informer<Host>, rehearsing)),
+  );
+}
+
+function rehearsalOf({ metadata, spec }: HAGroup, paper: OnPaper | undefined): Rehearsal | undefined {
+  return paper === undefined ? undefined : rehearseGroup(metadata.name, spec, paper.view, paper.objection);
 }
 
 function judge({ spec }: HAGroup, exists: (host: string) => boolean): Outcome {
@@ -37,11 +77,30 @@ function judge({ spec }: HAGroup, exists: (host: string) => boolean): Outcome {
     : waiting('HostUnknown', message, 600_000);
 }
 
-function statusOf(group: Stored<HAGroup>, outcome: Outcome, now: number): HAGroupStatus {
+function statusOf(
+  group: Stored<HAGroup>,
+  outcome: Outcome,
+  rehearsal: Rehearsal | undefined,
+  now: number,
+): HAGroupStatus {
   const { generation } = group.metadata;
+  const { rehearsal: _, ...kept } = group.status ?? {};
+  const at = { now, generation };
+  const conditions = readiness(group.status?.conditions ?? [], outcome, WELL, at);
   return {
-    ...group.status,
+    ...kept,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions: readiness(group.status?.conditions ?? [], outcome, WELL, { now, generation }),
+    conditions: withTolerance(conditions, rehearsal?.tolerated, at),
+    ...(rehearsal === undefined ? {} : { rehearsal: rehearsal.losses }),
   };
+}
+
+function withTolerance(
+  conditions: readonly Condition[],
+  tolerated: Rehearsal['tolerated'],
+  at: { now: number; generation: number | undefined },
+): Condition[] {
+  return tolerated === undefined
+    ? removeCondition(conditions, TOLERATED)
+    : setCondition(conditions, { type: TOLERATED, ...tolerated }, at);
 }

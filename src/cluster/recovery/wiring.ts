@@ -15,7 +15,7 @@ import { fenceActionController } from '../fencing/actions.ts';
 import { fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
 import { fencingReadinessController } from '../fencing/readiness.ts';
-import type { StoredGuest } from '../guests.ts';
+import type { Guest, StoredGuest } from '../guests.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
@@ -51,7 +51,17 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const policies = informers.informer(ClusterPolicy);
   manager.add(fenceDeviceController({ devices, hosts, fence }));
   manager.add(fencingReadinessController({ hosts, devices, policies }));
-  manager.add(groupController(groups, hosts));
+  const protectedGuests = () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')];
+  const allocatedBytes = (host: string) => ledger.allocated(host).memoryBytes;
+  manager.add(
+    groupController({
+      ...{ groups, hosts, clock, allocatedBytes, guests: protectedGuests },
+      guestInformers: [machines as Informer<Guest>, containers as Informer<Guest>],
+      policy: () => policies.list()[0],
+      pool: (name) => pools.get(name),
+      judge: (guest) => scheduler.judge(guest),
+    }),
+  );
   manager.add(groupNameController(VirtualMachine, machines, groups));
   manager.add(groupNameController(Container, containers, groups));
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
@@ -60,7 +70,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       ...{ policies, clock },
       ...(embeddedOn === undefined ? {} : { embeddedOn }),
       hosts: () => hosts.list(),
-      guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
+      guests: protectedGuests,
       groups: () => groups.list(),
       actions: () => actions.list(),
       group: (name) => groups.get(name)?.spec,
@@ -81,7 +91,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
         const key = guestId(guest);
         ledger.observe(key, { key, after: { ...guest, status } as StoredGuest });
       },
-      allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
+      allocatedBytes,
       current: (object) => {
         const { namespace, name } = object.metadata;
         return object.kind === 'Host' ? hosts.get(name) : wiring.guest(`${object.kind}/${namespace}/${name}`);

@@ -1,0 +1,57 @@
+/** The engine's view of hosts and guests as informers show them now, to try something out on: no Lease is read, and nothing is decided by it. */
+import { DEFAULT_HA_TIMINGS } from '../../api/haTimings.ts';
+import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
+import type { HAGroup } from '../../api/kinds/haGroup.ts';
+import type { Host } from '../../api/kinds/host.ts';
+import type { Stored } from '../../api/meta.ts';
+import type { StoredGuest } from '../guests.ts';
+import type { View } from '../ha/model.ts';
+import { createObserver, type Observer } from '../ha/observer.ts';
+import type { Objection } from '../ha/round.ts';
+import { createSorter } from './crowd.ts';
+import { createObjection, type DestinationFacts } from './destinations.ts';
+import { groupsOf, hostView, policyOf } from './views.ts';
+
+export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {
+  /** Undefined while there is no high availability. */
+  policy(): Stored<ClusterPolicy> | undefined;
+  hosts(): readonly Stored<Host>[];
+  /** Those that are protected, and those of which something is stored. */
+  guests(): readonly StoredGuest[];
+  groups(): readonly Stored<HAGroup>[];
+  allocatedBytes(host: string): number;
+};
+
+/** `objection` answers from what placement says when it is first asked of a guest. */
+export type OnPaper = { view: View; objection: Objection };
+
+/** What is silent just now may be back at once; who is proven dead, or is left alone, is by what is stored. */
+const HEARD: Observer = { ...createObserver(() => DEFAULT_HA_TIMINGS), isSuspect: () => false };
+
+/** Undefined while there is no ClusterPolicy. */
+export function onPaper(sources: PaperSources): OnPaper | undefined {
+  const policy = sources.policy();
+  if (policy === undefined) return undefined;
+  const hosts = new Map(sources.hosts().map((host) => [host.metadata.name, host]));
+  const crowd = createSorter()(sources.guests());
+  const facts = {
+    ...{ guests: crowd.index, votes: new Map(), actions: [], devicesOf: () => [] },
+    allocatedBytes: sources.allocatedBytes,
+  };
+  const names = [...hosts.values()].filter(({ status }) => status?.witness !== true);
+  const views = names.map((host) => [host.metadata.name, hostView(host, facts)] as const);
+  const view: View = {
+    ...{ now: 0, observer: HEARD, since: () => 0 },
+    ...{ rules: [], fences: [], witnesses: new Map() },
+    hosts: new Map(views.sort(([a], [b]) => (a < b ? -1 : 1))),
+    guests: new Map(crowd.views.map((guest) => [guest.id, guest])),
+    groups: groupsOf(sources.groups()),
+    policy: policyOf(policy.spec, DEFAULT_HA_TIMINGS),
+  };
+  const objection = createObjection({
+    guest: (id) => crowd.watched.get(id),
+    host: (name) => hosts.get(name),
+    ...{ pool: sources.pool, judge: sources.judge },
+  });
+  return { view, objection };
+}

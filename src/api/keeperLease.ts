@@ -84,3 +84,8 @@ function numbersOf<const N extends string>(
 export function guardKey(uid: string, epoch: number): string {
   return `${uid}@${epoch}`;
 }
+
+/** The uid that such a key begins with. */
+export function guardedUid(key: string): string {
+  return key.slice(0, key.lastIndexOf('@'));
+}

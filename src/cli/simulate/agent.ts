@@ -10,7 +10,7 @@ import type { Caller, StoredGuest } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
 import { createJobs } from './jobs.ts';
-import { createMover, type Mover } from './mover.ts';
+import { createMover, type Mover, mayRun } from './mover.ts';
 import { createStatement } from './statement.ts';
 
 export type Agent = {
@@ -290,7 +290,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     after(LOOK_AGAIN_MS, tick);
   };
 
-  const jobs = createJobs({ host, cluster, after, deliver, isHere, setReport, end });
+  const jobs = createJobs({ host, cluster, caller, after, deliver, isHere, setReport, end });
   const mover = createMover({ host, cluster, caller, after, life, setReport, start, end, ask });
   const agent: Agent = {
     memory,
@@ -301,6 +301,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     lifeChanged: () => {
       starting.clear();
       stopping.clear();
+      if (memory.shutdown !== undefined) memory.shutdown = { kind: memory.shutdown.kind, ...life() };
       for (const id of memory.reports.keys()) {
         const own = process(id);
         memory.reports.set(id, {
@@ -321,9 +322,4 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   cluster.invariants.agentBegan(host.name);
   host.after(0, tick);
   return agent;
-}
-
-/** States in which a guest may have a process on the host it is placed on. */
-function mayRun({ record }: StoredGuest): boolean {
-  return ['Starting', 'Started', 'Migrating', 'Relocating'].includes(record.state);
 }

@@ -1,4 +1,7 @@
-/** Jobs that work on the volumes of guests that are off, such as a restore: as a start, they are guarded and listed before they open anything. */
+/**
+ * Jobs that work on the volumes of guests that are off, such as a restore: as a start, they are guarded and listed before they open anything, and
+ * then take the guest's lock by a compare-and-swap, so that a decision of somebody who has not seen them is refused.
+ */
 import { guardKey, type Placement } from '../../cluster/ha/model.ts';
 import type { StoredGuest } from './api.ts';
 import type { Cluster } from './cluster.ts';
@@ -12,14 +15,24 @@ export type Jobs = {
   isOwn(guest: string): boolean;
 };
 
-export type JobsOptions = Pick<MoverOptions, 'after' | 'setReport' | 'end'> & {
+export type JobsOptions = Pick<MoverOptions, 'after' | 'caller' | 'setReport' | 'end'> & {
   host: SimHost;
   cluster: Cluster;
   deliver(run: () => void): void;
-  isHere(placement: Placement): boolean;
+  isHere(placement: Placement | undefined): boolean;
 };
 
-export function createJobs({ host, cluster, after, deliver, isHere, setReport, end }: JobsOptions): Jobs {
+export function createJobs({
+  host,
+  cluster,
+  caller,
+  after,
+  deliver,
+  isHere,
+  setReport,
+  end,
+}: JobsOptions): Jobs {
+  const { api } = cluster;
   const own = new Set<string>();
 
   const begin = (id: string, uid: string, epoch: number, ms: number): void => {
@@ -28,6 +41,22 @@ export function createJobs({ host, cluster, after, deliver, isHere, setReport, e
     cluster.invariants.executing(host);
     after(ms, () => (host.processes.get(id)?.state === 'Job' ? end(id) : undefined));
   };
+
+  /** The guest is still off, and still this host's: whoever decides anything of it from now on has seen the Lease that lists it. */
+  const lock = (id: string, uid: string, placement: Placement, then: (isOurs: boolean) => void): void =>
+    api.call(
+      caller,
+      2_000,
+      ({ guests }) => {
+        const stored = guests.get(id)?.value;
+        const now = stored?.record.placement;
+        const isOurs =
+          stored?.uid === uid && stored.record.state === 'Stopped' && now?.epoch === placement.epoch;
+        if (isOurs && isHere(now)) api.putGuest(id, { ...stored });
+        return isOurs && isHere(now);
+      },
+      (answer) => then(answer.ok && answer.value),
+    );
 
   return {
     isOwn: (id) => own.has(id),
@@ -39,16 +68,18 @@ export function createJobs({ host, cluster, after, deliver, isHere, setReport, e
       const keeper = host.keeper();
       const key = guardKey(stored.uid, epoch);
       setReport(id, { epoch, state: 'Preparing' });
+      const giveUp = (): void => {
+        keeper?.release(key);
+        setReport(id, { state: 'Off' });
+      };
       keeper?.guard(key, () =>
-        deliver(() => {
-          if (host.processes.has(id)) return;
-          if (host.keeper() === keeper && keeper.isOpen()) {
-            begin(id, stored.uid, epoch, ms);
-            return;
-          }
-          keeper.release(key);
-          setReport(id, { state: 'Off' });
-        }),
+        deliver(() =>
+          lock(id, stored.uid, placement, (isOurs) => {
+            if (host.processes.has(id)) return;
+            if (isOurs && host.keeper() === keeper && keeper.isOpen()) begin(id, stored.uid, epoch, ms);
+            else giveUp();
+          }),
+        ),
       );
     },
   };

@@ -231,3 +231,8 @@ export function createMover(options: MoverOptions): Mover {
     },
   };
 }
+
+/** States in which a guest may have a process on the host it is placed on. */
+export function mayRun({ record }: StoredGuest): boolean {
+  return ['Starting', 'Started', 'Migrating', 'Relocating'].includes(record.state);
+}

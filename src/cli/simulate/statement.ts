@@ -33,7 +33,7 @@ export function createStatement({ host, api, caller, after, life, memory }: Stat
     hasNews = false;
     const statement: HostStatement = {
       life: life(),
-      guests: new Map(memory.reports),
+      guests: reportsOf(host, memory),
       ready: true,
       ...(memory.shutdown === undefined ? {} : { shutdown: memory.shutdown }),
     };
@@ -64,4 +64,13 @@ export function createStatement({ host, api, caller, after, life, memory }: Stat
     say,
     isPending: () => isSaying || hasNews,
   };
+}
+
+function reportsOf(host: SimHost, { reports }: AgentMemory): HostStatement['guests'] {
+  return new Map(
+    [...reports].map(([id, report]) => {
+      const uid = host.processes.get(id)?.uid;
+      return [id, uid === undefined ? report : { ...report, uid }];
+    }),
+  );
 }

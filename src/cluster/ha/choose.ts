@@ -11,6 +11,8 @@ export type Chooser = {
   choose(guests: readonly GuestView[], options?: ChooseOptions): { host: string } | { reason: string };
   /** Preference of the host for the guest: the higher the better; hosts outside an unrestricted group come last. */
   preference(guest: GuestView, host: string): number;
+  /** How many soft rules of the guest it would break there. */
+  discomfort(guest: GuestView, host: string): number;
   /** How often all hosts were gone through so far. */
   searches(): number;
   /** The host is on the lists of the guest and of its set. */
@@ -80,8 +82,8 @@ export function createChooser(
     return undefined;
   };
 
-  const cost = (guest: GuestView, host: HostView): number => {
-    const there = ledger.guestsOn(host.name);
+  const discomfort = (guest: GuestView, host: string): number => {
+    const there = ledger.guestsOn(host);
     let near = 0;
     for (const other of rules.apart(guest.id, false)) if (there.has(other)) near += 1;
     for (const other of rules.likes(guest.id)) if (!there.has(other) && isSomewhere(other)) near += 1;
@@ -93,6 +95,7 @@ export function createChooser(
   return {
     refusal,
     preference,
+    discomfort,
     searches: () => searches,
     isAllowed: isListed,
     choose: (guests, { avoid, without } = {}) => {
@@ -103,7 +106,7 @@ export function createChooser(
       for (const host of view.hosts.values()) {
         const rank = [
           avoid?.has(host.name) ? 1 : 0,
-          sum(guests, (guest) => cost(guest, host)),
+          sum(guests, (guest) => discomfort(guest, host.name)),
           -sum(guests, (guest) => preference(guest, host.name)),
           fill(host, ledger, view),
         ];

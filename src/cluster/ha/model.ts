@@ -97,6 +97,8 @@ export type HostView = {
 
 export type GuestReport = {
   epoch: number;
+  /** Whose process it is, where reports are by name: one that is left of an earlier object of this name is not adopted. */
+  uid?: string;
   /** Preparing: volumes or interfaces are in use, nothing executes yet. */
   state: 'Running' | 'Preparing' | 'Off';
   /** Failed starts of this epoch. */
@@ -251,7 +253,8 @@ export type EngineFlaw =
   | 'NoQuorum'
   | 'WaitWithoutQuorum'
   | 'TimingsOfPolicy'
-  | 'GuardedListIgnored';
+  | 'GuardedListIgnored'
+  | 'JobsUncounted';
 
 export function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
   return a !== undefined && b !== undefined && a.bootID === b.bootID && a.term === b.term;

@@ -266,13 +266,7 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
         )
       )
         continue;
-      if (
-        set.some(
-          (member) =>
-            round.chooser.preference(member, host.name) < round.chooser.preference(member, from.name),
-        )
-      )
-        continue;
+      if (set.some((member) => isWorse(member, from.name, host.name, round))) continue;
       for (const member of set) ledger.remove(member, from.name);
       for (const member of set) ledger.add(member, host.name);
       const after = imbalance(hosts, ledger, view);
@@ -284,6 +278,14 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
   return best !== undefined && before - best.after >= margin
     ? begin(best.set, best.to, 'Balance', round)
     : [];
+}
+
+/** Its group likes the host less, or more of its soft rules are broken there: somebody else would move it back. */
+function isWorse(guest: GuestView, from: string, to: string, { chooser }: Round): boolean {
+  return (
+    chooser.preference(guest, to) < chooser.preference(guest, from) ||
+    chooser.discomfort(guest, to) > chooser.discomfort(guest, from)
+  );
 }
 
 const MOVING: ReadonlySet<string> = new Set([

@@ -93,15 +93,23 @@ export function startElsewhere(guest: GuestView, host: HostView, round: Round): 
   return startOn(guest, other ?? host, round, 'relocated after failed starts', change);
 }
 
-/** Nothing of a guest that was stopped can run: every host that had it said so in the life it was last seen in, is proven, or lives anew. */
-export function isStoppedForSure(guest: GuestView, { view }: Round): boolean {
+/**
+ * Nothing of a guest that was stopped can run, nor any job on its volumes: every host that had it said so in the life it was last seen in, and does
+ * not list it, or is proven, or lives anew. What a host has begun is in its Lease before it is in its report.
+ */
+export function isStoppedForSure(guest: GuestView, { view, listing, flaw }: Round): boolean {
+  if (flaw === 'JobsUncounted') return true;
   for (const host of view.hosts.values()) {
-    const report = host.reported.get(guest.id);
-    if (report === undefined || report.state === 'Off') continue;
     const { proof, life, state } = host.record;
-    const isProven = isSameLife(proof, host.reportedIn) && proof?.kind !== 'SelfFence';
-    const isReborn = life !== undefined && life.bootID !== host.reportedIn?.bootID;
-    if (!isProven && !isReborn && state !== 'Offline') return false;
+    const report = host.reported.get(guest.id);
+    if (report !== undefined && report.state !== 'Off') {
+      const isProven = isSameLife(proof, host.reportedIn) && proof?.kind !== 'SelfFence';
+      const isReborn = life !== undefined && life.bootID !== host.reportedIn?.bootID;
+      if (!isProven && !isReborn && state !== 'Offline') return false;
+    }
+    // The last Lease is what a self-fence covers, so that any proof of its life will do.
+    const isListed = listing(guest.uid).has(host.name);
+    if (isListed && !isSameLife(proof, view.observer.lease(host.name)) && state !== 'Offline') return false;
   }
   return true;
 }

@@ -1,4 +1,5 @@
 /** What all parts of one round share: the view, who is where, and the rules; and how a guest's next record is made. */
+import { guardedUid } from '../../api/keeperLease.ts';
 import { type Chooser, createChooser } from './choose.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import type { EngineFlaw, GuestRecord, GuestReport, GuestView, HostView, Placement, View } from './model.ts';
@@ -13,6 +14,8 @@ export type Round = {
   chooser: Chooser;
   /** Guests by the host they are placed on. */
   guestsOn: ReadonlyMap<string, GuestView[]>;
+  /** Hosts whose last Lease lists this guest, by its uid, under any epoch. */
+  listing: (uid: string) => ReadonlySet<string>;
   flaw: EngineFlaw | undefined;
 };
 
@@ -33,7 +36,24 @@ export function beginRound(view: View, flaw?: EngineFlaw, objection?: Objection)
   const ledger = createLedger(view);
   const rules = createRules(view.rules, hostLists(view));
   const chooser = createChooser(view, ledger, rules, objection);
-  return { view, ledger, rules, chooser, guestsOn, flaw };
+  return { view, ledger, rules, chooser, guestsOn, listing: createListing(view), flaw };
+}
+
+const NOWHERE: ReadonlySet<string> = new Set();
+
+/** Made when somebody asks for the first time: in most rounds nobody does. */
+function createListing({ hosts, observer }: View): Round['listing'] {
+  let listed: Map<string, Set<string>> | undefined;
+  return (uid) => {
+    listed ??= new Map();
+    if (listed.size === 0)
+      for (const host of hosts.keys())
+        for (const key of observer.lease(host)?.guarded ?? []) {
+          const owner = guardedUid(key);
+          listed.set(owner, (listed.get(owner) ?? new Set()).add(host));
+        }
+    return listed.get(uid) ?? NOWHERE;
+  };
 }
 
 export function hostOf({ record }: GuestView, { view }: Round): HostView | undefined {
@@ -69,8 +89,8 @@ export function foundOn(
 ): { host: HostView; report: GuestReport } | undefined {
   for (const host of view.hosts.values()) {
     const report = host.reported.get(guest.id);
-    if (report?.state === 'Running' && isPresent(host) && isSameLife(host.reportedIn, host.record.life))
-      return { host, report };
+    if (report?.state !== 'Running' || (report.uid ?? guest.uid) !== guest.uid) continue;
+    if (isPresent(host) && isSameLife(host.reportedIn, host.record.life)) return { host, report };
   }
   return undefined;
 }

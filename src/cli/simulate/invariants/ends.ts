@@ -7,6 +7,8 @@ import { isWhole } from './shared.ts';
 /** By then every start, stop, move and fence has come to an end, whatever failed. */
 const ENOUGH_MS = 90_000;
 const FENCE_MS = 30_000;
+/** What several hosts have become at once is seen in one round after the other. */
+const ROUNDS_MS = 1_000;
 const UNDER_WAY = new Set(['Starting', 'Stopping', 'Migrating', 'Relocating']);
 
 export function watchEnds(cluster: Cluster, violate: Violate): Watch {
@@ -89,7 +91,7 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
       }
       fences();
       const late = cluster.results.moves.filter(
-        ({ at, result }) => at * 1_000 > Math.max(lastEvent, lastHost) && result === 'Succeeded',
+        ({ at, result }) => at * 1_000 > Math.max(lastEvent, lastHost) + ROUNDS_MS && result === 'Succeeded',
       );
       if (late.length > objects.guests.size)
         violate('L3', `${late.length} moves of ${objects.guests.size} guests since nothing happens any more`);

@@ -29,11 +29,11 @@ export async function fillVolume(
   if (request.archived !== undefined)
     return restoreChecked({ room, capacity }, request, request.archived, to);
   if (request.image === undefined) {
-    return capacity.reserve(blankBytes, () => fillBlank(room, request, to));
+    return capacity.reserve({ bytes: blankBytes }, () => fillBlank(room, request, to));
   }
   return images.reading(request.image, async (image, directory) => {
     checkImageKind(image, request.kind);
-    return capacity.reserve(image.usedBytes, async () => {
+    return capacity.reserve({ bytes: image.usedBytes, place: to.made }, async () => {
       if (image.format === 'raw' || image.format === 'qcow2') {
         const sizeBytes = diskSize(id, request.sizeBytes, image.virtualSizeBytes);
         const source = {
@@ -97,7 +97,7 @@ async function restore(
     diskSize(id, request.sizeBytes, part.sizeBytes);
     const found = await measureArchivedDisk(room.tools, [path, ...bases], to.signal);
     const sizeBytes = diskSize(id, request.sizeBytes, found.sizeBytes);
-    return capacity.reserve(found.unpackedBytes, async () => {
+    return capacity.reserve({ bytes: found.unpackedBytes, place: to.made }, async () => {
       const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes };
       await flushWhile(room.world, disk.path, () =>
         restoreDisk(room.tools, [path, ...bases], disk, to.signal),
@@ -107,7 +107,8 @@ async function restore(
     });
   }
   // An archive that does not say how much it unpacks to takes at least what it has.
-  return capacity.reserve(Math.max(part.storedBytes, part.unpackedBytes ?? 0), async () => {
+  const bytes = Math.max(part.storedBytes, part.unpackedBytes ?? 0);
+  return capacity.reserve({ bytes, place: to.made }, async () => {
     const record = await ownTree(room, request, to, async (root) => {
       await room.world.files.makeDirectory(root, { mode: 0o755 });
       // It may be two files of tar, one after the other.
@@ -135,7 +136,7 @@ async function fillFromSnapshot(
     );
     const isKept = room.ground.snapshots[volume.format] !== undefined;
     if (!isKept || !(await keeper.list(volume)).includes(snapshot)) throw snapshotMissing(id, snapshot);
-    return capacity.reserve(blankBytes, () => keeper.clone({ volume, snapshot }, request, to));
+    return capacity.reserve({ bytes: blankBytes }, () => keeper.clone({ volume, snapshot }, request, to));
   });
 }
 

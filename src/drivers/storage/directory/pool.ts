@@ -53,7 +53,7 @@ export async function openPool(
   const { snapshots } = room.ground;
   const keeper = room.ground.keeper(room);
   await finishRollbacks(room, keeper);
-  const capacity = createCapacity(world.files, config.path, config.name);
+  const capacity = createCapacity(room);
   const images = createImages(room);
   const volumes = createVolumes(room, images, capacity, keeper);
   const usage = createUsage(room);

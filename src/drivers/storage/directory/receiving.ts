@@ -77,7 +77,7 @@ async function receiveDisk(room: PoolRoom, capacity: Capacity, way: Way, offer: 
   await files.makeDirectory(place, { mode: 0o700 });
   await room.ground.makeVolume(made);
   await writeRecord(files, `${place}/${arrivalRecordName}`, { owner, beganMs: 0 });
-  await capacity.reserve(offer.usedBytes, async () => {
+  await capacity.reserve({ bytes: offer.usedBytes, place: made }, async () => {
     await wire.tell({ answer: 'Send' });
     const hash = createHash('sha256');
     const argv = ['tar', '-C', made, '--no-same-owner', '-xf', '-'];
@@ -117,7 +117,7 @@ async function receiveTree(room: PoolRoom, capacity: Capacity, way: Way, offer: 
   const root = `${place}/volume/${rootfsName}`;
   const isKnown = await preparePlace(room, request, place, offer);
   const missing = isKnown ? await stillMissing(room, root, offer, options.pass) : offer.usedBytes;
-  await capacity.reserve(missing, async () => {
+  await capacity.reserve({ bytes: missing }, async () => {
     await wire.tell({ answer: 'Send' });
     await copyTree(room, way, root, offer.secret ?? '');
     await wire.hear();

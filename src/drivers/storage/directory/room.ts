@@ -22,7 +22,9 @@ export type PoolRoom = {
   lock: KeyedLock;
   /** Removes a tree without crossing into mounted file systems: an open guest's files must not go with it. */
   removeTree(path: string): Promise<void>;
-  /** The same beside what goes on: of what nobody sees any more, for which no guest is to wait. What is left goes when the pool is opened. */
+  /** What is being removed by now is gone, or cannot be removed, when this resolves. */
+  removals(): Promise<void>;
+  /** As `removeTree`, beside what goes on: of what nobody sees any more, for which no guest is to wait. What is left goes when the pool is opened. */
   removeLater(path: string): void;
   makeBlankDisk: MakeBlankDisk;
   /** Everything written so far is on disk when this resolves; callers share one flush. */
@@ -72,7 +74,7 @@ export async function openRoom(
     layout,
     tools,
     ground,
-    removeTree: ground.removeTree,
+    ...removing(ground),
     removeLater: (gone) => void removeLeftover(room, gone),
     lock: createKeyedLock(),
     makeBlankDisk: createBlankDisks(world.files, tools),
@@ -87,6 +89,20 @@ export async function openRoom(
   };
   await clean(room);
   return room;
+}
+
+function removing(ground: Ground): Pick<PoolRoom, 'removeTree' | 'removals'> {
+  const going = new Set<Promise<void>>();
+  return {
+    removeTree: (path) => {
+      const gone = ground.removeTree(path).finally(() => going.delete(gone));
+      going.add(gone);
+      return gone;
+    },
+    removals: async () => {
+      await Promise.allSettled(going);
+    },
+  };
 }
 
 /** False when there is nothing to rename (any more). */

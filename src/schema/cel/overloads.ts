@@ -179,12 +179,13 @@ function call(name: string, receiver: Node | undefined, args: readonly Node[], v
   const target = receiver && checkOperands(receiver, variables);
   const [first] = args;
   if (target && first?.op === 'id' && loops.has(name)) return loop(name, target, args, variables);
-  for (const argument of args) checkOperands(argument, variables);
+  const given = args.map((argument) => checkOperands(argument, variables));
   switch (target?.kind) {
     case undefined:
       return results[name] ?? dyn;
     case 'optional':
-      return name === 'value' || name === 'orValue' ? target.value : dyn;
+      if (name === 'orValue') return joined([target.value, ...given]);
+      return name === 'value' ? target.value : dyn;
     case 'list':
       return itemResults.has(name) ? target.item : name === 'size' ? int : dyn;
     default:

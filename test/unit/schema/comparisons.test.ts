@@ -60,6 +60,7 @@ describe('a rule that compares', () => {
     'self.maybe == null && self.since == null && null == null',
     'self.since == timestamp("2020-01-01T00:00:00Z")',
     'self.?size.orValue(1) == 1 && self.?owner.orValue(self.maybe) == self.owner',
+    'self.?size.orValue(self.port) == "a"',
     'self.template.metadata.name == self.template.kind',
     'self.names.exists(self, self == "a") && self.labels.exists(key, self.labels[key] == key)',
     'size(self.names) == self.names.size() && has(self.size) == has(self.share)',

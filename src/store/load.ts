@@ -32,13 +32,8 @@ async function readFrames(
   let window: Buffer = Buffer.alloc(0);
   let wanted = chunkBytes;
   for (;;) {
-    const { buffer, bytesRead } = await handle.read(
-      Buffer.allocUnsafe(wanted),
-      0,
-      wanted,
-      offset + window.length,
-    );
-    window = Buffer.concat([window, buffer.subarray(0, bytesRead)]);
+    const more = await readBytes(handle, offset + window.length, wanted);
+    window = Buffer.concat([window, more]);
     let start = 0;
     let parsed = parseFrame(window, start);
     while (parsed.type === 'frame') {
@@ -48,26 +43,32 @@ async function readFrames(
     }
     offset += start;
     window = window.subarray(start);
-    if (parsed.type === 'broken' || bytesRead === 0) {
-      await refuseDamage(handle, path, offset);
-      return offset;
+    if (parsed.type === 'broken' || more.length === 0) {
+      if (!(await goesOn(handle, path, offset))) return offset;
+      // A process that has the store open has written on.
+      window = Buffer.alloc(0);
     }
     wanted = Math.max(chunkBytes, parsed.type === 'more' ? parsed.needed - window.length : 0);
   }
 }
 
 /**
- * What follows `offset` is no frame. A crash in the middle of the last write leaves only that; when a whole frame follows, something
- * acknowledged was lost, and starting with a part of the truth could start guests twice.
+ * What follows `offset` was no frame. A crash in the middle of the last write leaves only that. When a whole frame follows, one at `offset`
+ * was acknowledged before it: it is there by now (true), or lost, and starting with a part of the truth could start guests twice.
  */
-async function refuseDamage(handle: FileHandle, path: string, offset: number): Promise<void> {
+async function goesOn(handle: FileHandle, path: string, offset: number): Promise<boolean> {
   const { size } = await handle.stat();
-  const rest = Buffer.alloc(size - offset);
-  await handle.read(rest, 0, rest.length, offset);
-  const next = findFrame(rest, 0);
-  if (next !== undefined) {
-    throw damaged(path, `bytes ${offset} to ${offset + next} are not what was written`);
-  }
+  const next = findFrame(await readBytes(handle, offset, Math.max(0, size - offset)), 0);
+  if (next === undefined) return false;
+  const now = await readBytes(handle, offset, next);
+  if (parseFrame(now, 0).type === 'frame') return true;
+  throw damaged(path, `bytes ${offset} to ${offset + next} are not what was written`);
+}
+
+/** `length` bytes from `position` on, or what there is of them. */
+async function readBytes(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, position);
+  return buffer.subarray(0, bytesRead);
 }
 
 function decode(path: string, payload: Uint8Array): Message {

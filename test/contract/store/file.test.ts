@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CompactedError, type Entry, type Store } from '../../../src/store/contract.ts';
 import { openFileStore } from '../../../src/store/file.ts';
+import { loadFile } from '../../../src/store/load.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { describeStore } from './suite.ts';
 
@@ -129,6 +130,25 @@ describe('a store that is opened again', () => {
       expect((await stat(file())).size).toBe(good);
       await writeFile(file(), whole);
     }
+  });
+
+  test('is not called damaged by who reads it while commits go on', async () => {
+    const store = await open_();
+    await put(store, '/a', 'one');
+    const handle = await open(file(), 'r');
+    // Two commits after the last byte was read and before the look at what follows.
+    const stat_ = async () => {
+      if (store.revision() < 4) {
+        await put(store, '/b', 'two');
+        await put(store, '/c', 'three');
+      }
+      return handle.stat();
+    };
+    const busy = Object.create(handle, { stat: { value: stat_ } });
+    const { history } = await loadFile(busy, file());
+    expect(history.revision()).toBe(4);
+    await handle.close();
+    await store.close();
   });
 
   test('is refused when something acknowledged is damaged, with the place and what to do', async () => {

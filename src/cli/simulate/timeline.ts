@@ -1,6 +1,7 @@
 /** What a scenario lets happen, one function for each word of its timeline. */
 import { parseDuration } from '../../base/duration.ts';
 import { parseBytes } from '../../base/quantity.ts';
+import { guardKey } from '../../cluster/ha/model.ts';
 import type { Cluster } from './cluster.ts';
 import { API_DEEDS, type Deed, MANAGER_DEEDS } from './control.ts';
 import type { SimHost } from './host.ts';
@@ -164,9 +165,13 @@ const GUEST_DEEDS: Readonly<Record<string, Deed<string>>> = {
   Crash: {
     run: (guest, _entry, cluster) => {
       for (const host of cluster.hosts.values()) {
-        if (host.processes.get(guest)?.state !== 'Running') continue;
+        const own = host.processes.get(guest);
+        if (own?.state !== 'Running') continue;
         host.processes.delete(guest);
-        host.after(500, () => host.agent()?.setReport(guest, { state: 'Off' }));
+        host.after(500, () => {
+          host.keeper()?.release(guardKey(own.uid, own.epoch));
+          host.agent()?.setReport(guest, { state: 'Off' });
+        });
       }
     },
   },

@@ -2,6 +2,7 @@
 import { SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { Lease } from '../api/core.ts';
 import { isProtected } from '../api/ha.ts';
+import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Container } from '../api/kinds/container.ts';
 import { HAGroup } from '../api/kinds/haGroup.ts';
 import { Host } from '../api/kinds/host.ts';
@@ -45,6 +46,7 @@ import { guestKey, type PlacementSources, placementController } from './placemen
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
+import { createAdmission } from './recovery/admission.ts';
 import { addRecovery } from './recovery/wiring.ts';
 
 /** Every guest that starts changes what its pool has promised: the sums of a burst are written together. */
@@ -115,7 +117,15 @@ export function addClusterControllers(options: ClusterOptions): void {
   ];
   const decisions = { ledger, scheduler, incarnations, line, cluster };
   const declared = { groups, pools, images, snapshots, backups, operations };
-  const sources: PlacementSources = { hosts, ...declared, ...decisions };
+  const policies = informers.informer(ClusterPolicy);
+  const refusal = createAdmission({
+    ...{ guest: guestOf, policy: () => policies.list()[0], group: (name) => groups.get(name) },
+    ...{ hosts: () => hosts.list(), groups: () => groups.list(), pool: (name) => pools.get(name) },
+    guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
+    judge: (guest) => scheduler.judge(guest),
+    allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
+  });
+  const sources: PlacementSources = { hosts, ...declared, ...decisions, refusal };
   addPlacement(VirtualMachine, machines);
   addPlacement(Container, containers);
   manager.add(recoveryController({ hosts, incarnations, cluster, raise }));

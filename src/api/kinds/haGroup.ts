@@ -43,7 +43,7 @@ const spec = object(
     ...startLimits,
     hostFailuresToTolerate: Type.Optional(
       integer(
-        'So many hosts may be lost at once, and each guest of the group still finds another: rehearsed again and again, and said in the condition HostFailuresTolerated. 0: the loss of each host is rehearsed, nothing is asked of it. Without it nothing is rehearsed.',
+        'So many hosts may be lost at once, and each guest of the group still finds another: rehearsed again and again, and said in the condition HostFailuresTolerated; who would take that room is not placed. 0: the loss of each host is rehearsed, nothing is asked of it. Without it nothing is rehearsed.',
         0,
         3,
       ),

@@ -19,6 +19,7 @@ import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contra
 import { demandOf, type Guest, nameOf } from '../guests.ts';
 import type { ClusterIdentity } from '../incarnation/incarnation.ts';
 import type { SeenIncarnations } from '../incarnation/seen.ts';
+import { type Choice, isBetter } from './choose.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
@@ -40,6 +41,8 @@ export type PlacementSources = {
   incarnations: SeenIncarnations;
   line: Line;
   cluster(): ClusterIdentity;
+  /** What a guest's HAGroup promises others: why it cannot be given a host that would take it. One that is not refused counts as there. */
+  refusal?(guest: Guest, host: string): string | undefined;
 };
 
 const WRITES = [
@@ -104,12 +107,33 @@ async function place<T extends Guest>(
 
   const bound = bind(guest, sources);
   if ('reason' in bound) return unplaced(pass, waiting(bound.reason, bound.message, SNAPSHOT_RECHECK_MS));
-  const choice = sources.scheduler.choose(bound.guest);
+  const choice = chooseHost(bound.guest, sources);
   if ('reason' in choice) {
     sources.line.join(guestKey(guest), sources.scheduler.want(bound.guest));
     return unplaced(pass, waiting(choice.reason, choice.message, RECHECK_MS));
   }
   return claim(pass, choice.host, 1, sources);
+}
+
+/** So many hosts are asked about when the best is refused. */
+const MOST_TRIED = 8;
+
+function chooseHost(guest: Guest, { scheduler, refusal }: PlacementSources): Choice {
+  const choice = scheduler.choose(guest);
+  const refused = 'reason' in choice ? undefined : refusal?.(guest, choice.host);
+  if (refused === undefined) return choice;
+  const others = scheduler
+    .judge(guest)
+    .flatMap((verdict) => (verdict.fits ? [verdict] : []))
+    .sort((a, b) => (isBetter(a, b) ? -1 : 1))
+    .slice(1, MOST_TRIED);
+  const other = others.find(({ host }) => refusal?.(guest, host) === undefined);
+  return (
+    other ?? {
+      reason: 'HostFailuresNotTolerated',
+      message: `${refused}. Add room or hosts, or lower spec.hostFailuresToTolerate of the group`,
+    }
+  );
 }
 
 /** A Snapshot that becomes ready wakes no guest. */

@@ -65,7 +65,7 @@ function reasonsToRehearse({ groups, hosts, guestInformers, clock }: GroupSource
 }
 
 function rehearsalOf({ metadata, spec }: HAGroup, paper: OnPaper | undefined): Rehearsal | undefined {
-  return paper === undefined ? undefined : rehearseGroup(metadata.name, spec, paper.view, paper.objection);
+  return paper === undefined ? undefined : rehearseGroup(metadata.name, spec, paper);
 }
 
 function judge({ spec }: HAGroup, exists: (host: string) => boolean): Outcome {

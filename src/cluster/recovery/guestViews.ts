@@ -2,7 +2,7 @@
 import { strategyOf } from '../../api/guest.ts';
 import { isProtected } from '../../api/ha.ts';
 import { demandOf, nameOf, type StoredGuest } from '../guests.ts';
-import type { GuestView } from '../ha/model.ts';
+import type { GuestRecord, GuestView } from '../ha/model.ts';
 import { guestRecordOf } from './stored.ts';
 
 /** Id of a guest, over both kinds. */
@@ -56,7 +56,11 @@ export function guestView(guest: StoredGuest): GuestView | undefined {
 
 function viewOf(guest: StoredGuest): GuestView | undefined {
   const record = guestRecordOf(guest.status);
-  if (record === undefined) return undefined;
+  return record === undefined ? undefined : viewWith(guest, record);
+}
+
+/** The view the guest would have with this record. */
+export function viewWith(guest: StoredGuest, record: GuestRecord): GuestView {
   const { group, priority } = guest.spec.ha ?? {};
   // What is only removed there needs no room, and may be removed by any.
   const isGoing = isDeleted(guest);

@@ -5,11 +5,13 @@ import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
-import type { View } from '../ha/model.ts';
+import type { GuestView, View } from '../ha/model.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
 import type { Objection } from '../ha/round.ts';
 import { createSorter } from './crowd.ts';
 import { createObjection, type DestinationFacts } from './destinations.ts';
+import { guestId, viewWith } from './guestViews.ts';
+import { NO_LIFE } from './stored.ts';
 import { groupsOf, hostView, policyOf } from './views.ts';
 
 export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {
@@ -22,14 +24,17 @@ export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {
   allocatedBytes(host: string): number;
 };
 
+/** A guest that high availability has not been told of yet, on the host it may get or has just got. */
+export type Newcomer = { guest: StoredGuest; host: string };
+
 /** `objection` answers from what placement says when it is first asked of a guest. */
 export type OnPaper = { view: View; objection: Objection };
 
 /** What is silent just now may be back at once; who is proven dead, or is left alone, is by what is stored. */
 const HEARD: Observer = { ...createObserver(() => DEFAULT_HA_TIMINGS), isSuspect: () => false };
 
-/** Undefined while there is no ClusterPolicy. */
-export function onPaper(sources: PaperSources): OnPaper | undefined {
+/** Undefined while there is no ClusterPolicy. Newcomers are there as if they ran; their memory is not among `allocatedBytes`. */
+export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = []): OnPaper | undefined {
   const policy = sources.policy();
   if (policy === undefined) return undefined;
   const hosts = new Map(sources.hosts().map((host) => [host.metadata.name, host]));
@@ -44,14 +49,19 @@ export function onPaper(sources: PaperSources): OnPaper | undefined {
     ...{ now: 0, observer: HEARD, since: () => 0 },
     ...{ rules: [], fences: [], witnesses: new Map() },
     hosts: new Map(views.sort(([a], [b]) => (a < b ? -1 : 1))),
-    guests: new Map(crowd.views.map((guest) => [guest.id, guest])),
+    guests: new Map([...crowd.views, ...newcomers.map(viewOf)].map((guest) => [guest.id, guest])),
     groups: groupsOf(sources.groups()),
     policy: policyOf(policy.spec, DEFAULT_HA_TIMINGS),
   };
+  const arriving = new Map(newcomers.map(({ guest }) => [guestId(guest), guest]));
   const objection = createObjection({
-    guest: (id) => crowd.watched.get(id),
+    guest: (id) => arriving.get(id) ?? crowd.watched.get(id),
     host: (name) => hosts.get(name),
     ...{ pool: sources.pool, judge: sources.judge },
   });
   return { view, objection };
+}
+
+function viewOf({ guest, host }: Newcomer): GuestView {
+  return viewWith(guest, { state: 'Started', placement: { host, epoch: 1, ...NO_LIFE } });
 }

@@ -2,9 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { HAGroup, type HAGroupSpec } from '../../../../src/api/kinds/haGroup.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
+import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
 import { lossesOf } from '../../../../src/cluster/ha/rehearsal.ts';
 import { findCondition } from '../../../../src/runtime/conditions.ts';
+import { machine } from '../builders.ts';
 import { createHaLab } from './haLab.ts';
 
 const NAMES = ['a', 'b', 'c'];
@@ -22,6 +24,18 @@ async function cluster(spec: Partial<HAGroupSpec> = {}) {
     ...lab,
     addMember: (name: string, on: string, gib: number, priority = 0) =>
       lab.addGuest(name, on, { ha: { group: 'g', priority }, memory: { size: `${gib}Gi` } }),
+    /** As somebody applies it: it has no host yet. */
+    make: (name: string, gib: number) =>
+      void lab.api.seed(
+        VirtualMachine,
+        machine(name, {
+          disks: [{ name: 'root', pool: 'shared', size: '1Gi' }],
+          ha: { group: 'g' },
+          memory: { size: `${gib}Gi` },
+        }),
+      ),
+    hostOf: (name: string) => lab.guest(name).status?.placement?.host,
+    scheduled: (name: string) => findCondition(lab.guest(name).status?.conditions, 'Scheduled'),
     losses: () => status()?.rehearsal,
     tolerated: () => findCondition(status()?.conditions, 'HostFailuresTolerated'),
   };
@@ -91,6 +105,52 @@ describe('an HAGroup that is to tolerate the loss of a host', () => {
     await lab.api.mergePatch(HAGroup, { name: 'g' }, { spec: { hostFailuresToTolerate: null } });
     await lab.advance(1_000);
     expect(lab.losses()).toBeUndefined();
+    await lab.resign();
+  });
+});
+
+describe('a guest of such a group', () => {
+  it('is not given the room that others need when a host is lost, and gets it when that is asked for no more', async () => {
+    const lab = await cluster();
+    await lab.addMember('db', 'a', 10);
+    lab.make('second', 10);
+    await lab.advance(SETTLED);
+    expect(lab.hostOf('second')).toMatch(/^[bc]$/);
+    lab.make('third', 10);
+    await lab.advance(SETTLED);
+    expect(lab.hostOf('third')).toBeUndefined();
+    expect(lab.scheduled('third')).toMatchObject({
+      status: 'False',
+      reason: 'HostFailuresNotTolerated',
+      message: expect.stringMatching(
+        /it would take the room that HAGroup g keeps for the loss of a host: if .* would have no host: .*lower spec.hostFailuresToTolerate of the group/,
+      ),
+    });
+    expect(lab.tolerated()).toMatchObject({ status: 'True' });
+    await lab.api.mergePatch(HAGroup, { name: 'g' }, { spec: { hostFailuresToTolerate: 0 } });
+    await lab.until('it has a host', () => lab.hostOf('third') !== undefined, 90_000);
+    await lab.resign();
+  });
+
+  it('goes to the next best host when the best one keeps its room', async () => {
+    const lab = await cluster();
+    await lab.addMember('db', 'a', 9);
+    await lab.addGuest('other', 'c', { ha: { mode: 'Ignored' }, memory: { size: '8Gi' } });
+    // b is empty, and the only host that could take db.
+    lab.make('late', 8);
+    await lab.advance(SETTLED);
+    expect(lab.hostOf('late')).toBe('c');
+    expect(lab.tolerated()).toMatchObject({ status: 'True' });
+    await lab.resign();
+  });
+
+  it('counts at once: of three that come together two are let in', async () => {
+    const lab = await cluster();
+    for (const name of ['one', 'two', 'three']) lab.make(name, 10);
+    await lab.advance(SETTLED);
+    const hosts = ['one', 'two', 'three'].map(lab.hostOf);
+    expect(hosts.filter((name) => name !== undefined)).toHaveLength(2);
+    expect(lab.tolerated()).toMatchObject({ status: 'True' });
     await lab.resign();
   });
 });

@@ -62,6 +62,14 @@ export function createReconciler<T extends KubeObject>(
 
   const selects = (object: Stored<T>): boolean => controller.selects?.(object) ?? true;
 
+  /** The first sight of an object is always a pass: what its selection looks at may not be read yet. */
+  const concerns = (key: string, before: Stored<T> | undefined, after: Stored<T>): boolean =>
+    before === undefined ||
+    selects(after) ||
+    selects(before) ||
+    heldBack.has(key) ||
+    leftovers.of(key).length > 0;
+
   const changed = ({ key, before, after }: InformerChange<T>): void => {
     if (after === undefined) {
       expectations.forget(key);
@@ -75,7 +83,8 @@ export function createReconciler<T extends KubeObject>(
     const seen = underWay.get(key);
     // A watch is often faster than the answer to our own write: whose change this is, is known when the pass ends.
     if (seen !== undefined) seen.push(after);
-    else if (!expectations.isOwnEcho(key, after) || heldBack.has(key)) enqueue(key);
+    else if (expectations.isOwnEcho(key, after) ? heldBack.has(key) : concerns(key, before, after))
+      enqueue(key);
   };
 
   /** Takes in a write's result: what we wrote counts for us from now on, what was refused sends us back to read. */

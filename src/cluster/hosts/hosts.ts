@@ -31,6 +31,8 @@ export function hostController(sources: HostSources): Controller<Host> {
   const { hosts, leases, ledger, clock } = sources;
   const renewals = new Map<string, { renewTime: string; at: number }>();
   const lastSums = new Map<string, number>();
+  /** Hosts whose sums are due later, in a pass that is asked for already. */
+  const late = new Set<string>();
 
   leases.onChange(({ after }) => {
     const renewTime = after?.spec.renewTime;
@@ -48,7 +50,11 @@ export function hostController(sources: HostSources): Controller<Host> {
   /** The sums, or undefined while they were written just now: a burst of placements must not be a burst of writes. */
   function sumsDue(host: string): Allocation | undefined {
     const at = clock.monotonic();
-    if (at - (lastSums.get(host) ?? Number.NEGATIVE_INFINITY) < ALLOCATED_EVERY_MS) return undefined;
+    if (at - (lastSums.get(host) ?? Number.NEGATIVE_INFINITY) < ALLOCATED_EVERY_MS) {
+      late.add(host);
+      return undefined;
+    }
+    late.delete(host);
     lastSums.set(host, at);
     return ledger.allocated(host);
   }
@@ -72,7 +78,12 @@ export function hostController(sources: HostSources): Controller<Host> {
     access: [{ kind: Lease, verbs: ['get', 'list', 'watch'], namespace: SYSTEM_NAMESPACE }],
     triggers: [
       trigger(leases, ({ before, after }) => hostsToLookAt(after ?? before, hosts)),
-      { subscribe: (enqueue) => ledger.onChange(enqueue) },
+      {
+        subscribe: (enqueue) =>
+          ledger.onChange((host) => {
+            if (!late.has(host)) enqueue(host);
+          }),
+      },
     ],
     reconcile,
   };

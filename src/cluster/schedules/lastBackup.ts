@@ -39,6 +39,7 @@ export function lastBackupController<T extends Guest>(
     kind,
     informer: sources.guests,
     writes: ['status.lastBackup', 'status.conditions.BackedUp'],
+    selects: (guest) => isSpokenOf(guest, sources),
     triggers: [
       trigger(sources.backups, ({ before, after }) => {
         const backup = after ?? before;
@@ -83,13 +84,20 @@ function look<T extends Guest>(
   const condition = judge(guest, newest, promised);
   const changes = promised.flatMap(({ changesAt }) => changesAt ?? []);
   const outcome = changes.length === 0 ? done : waiting('Promised', '', Math.min(...changes) - now);
-  const isSaid = guest.status?.lastBackup !== undefined || hasCondition(guest);
-  if (newest === undefined && condition === undefined && !isSaid) return { outcome };
+  if (newest === undefined && condition === undefined && !isSaid(guest)) return { outcome };
   return { outcome, status: statusWith(guest, newest, condition, now) as T['status'] };
 }
 
-function hasCondition({ status }: StoredGuest): boolean {
-  return findCondition(status?.conditions, 'BackedUp') !== undefined;
+/** Where nothing is backed up, no guest is looked at. */
+function isSpokenOf<T extends Guest>(
+  guest: Stored<T>,
+  { backups, schedules }: LastBackupSources<T>,
+): boolean {
+  return isSaid(guest) || schedules.list().length > 0 || backups.byIndex('guest', guestKey(guest)).length > 0;
+}
+
+function isSaid({ status }: Stored<Guest>): boolean {
+  return status?.lastBackup !== undefined || findCondition(status?.conditions, 'BackedUp') !== undefined;
 }
 
 /** A backup that a Verify found damaged is none. */

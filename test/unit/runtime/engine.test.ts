@@ -104,6 +104,32 @@ describe('a pass', () => {
     expect(passes).toEqual(['reconcile mine']);
   });
 
+  it('takes in what becomes its own, and lets go of what is no more', async () => {
+    const lab = createLab();
+    const web = { name: 'web', namespace: 'lab' };
+    lab.user.seed(Guest, guest('web', { spec: { host: 'h2' } }));
+    const passes = lab.add({ selects: ({ spec }) => spec.host === 'h1' });
+    await lab.start();
+    const moveTo = async (host: string) => {
+      await lab.user.mergePatch(Guest, web, { spec: { host } });
+      await lab.clock.advance(0);
+      return passes.length;
+    };
+    expect([await moveTo('h3'), await moveTo('h1'), await moveTo('h2'), await moveTo('h1')]).toEqual([
+      0, 1, 1, 2,
+    ]);
+  });
+
+  it('asks again at the first pass whether an object is its own, for then all is read', async () => {
+    const lab = createLab();
+    const hosts = lab.manager.informers.informer({ ...Guest, plural: 'hosts' });
+    lab.user.seed(Guest, guest('web'));
+    lab.user.seed({ ...Guest, plural: 'hosts' }, guest('h1'));
+    const passes = lab.add({ selects: () => hosts.get('lab/h1') !== undefined });
+    await lab.start();
+    expect(passes).toEqual(['reconcile web']);
+  });
+
   it('comes for other objects’ changes and for calls from outside', async () => {
     const lab = createLab();
     lab.user.seed(Guest, guest('web'));

@@ -93,6 +93,15 @@ export const BROKEN: readonly Broken[] = [
     seed: 1,
   },
   { what: 'a manager that looks too rarely', flaw: { manager: 'LooksRarely' }, notices: 'L2', seed: 53 },
+  {
+    what: 'guests that keep together and are told apart',
+    flaw: {
+      sees: (view) => ({ ...view, rules: view.rules.filter(({ type }) => type !== 'KeepTogether') }),
+    },
+    notices: 'S8',
+    seed: 1,
+    story: 'rules/together-comes-to-where-the-other-is-recovered.yaml',
+  },
   { what: 'preferences that change by themselves', flaw: { sees: turned }, notices: 'L3', seed: 1 },
   {
     what: 'fences that stop at the first level',

@@ -63,6 +63,23 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     }
   };
 
+  /** Members of a strict set that run on hosts which are there are joined; one that also keeps apart, or is bound to hosts, may have to stay alone. */
+  const joinsItsSet = (guest: string, name: string, { spec }: StoredGuest): void => {
+    const { hosts, guests } = cluster.api.objects;
+    const strict = cluster.rules().filter((rule) => rule.strict && rule.guests.includes(guest));
+    const isBound = spec.group !== undefined || strict.some(({ type }) => type === 'KeepApart');
+    for (const rule of isBound ? [] : strict) {
+      const others = rule.guests.filter((other) => other !== guest);
+      const isFree = others.every((other) => guests.get(other)?.value.spec.group === undefined);
+      const places = others.flatMap((other) => {
+        const host = guests.get(other)?.value.record.placement?.host ?? '';
+        return isOn(host, other) && hosts.get(host)?.value.state === 'Online' ? [host] : [];
+      });
+      if (isFree && places.length > 0 && !places.includes(name))
+        violate('S8', `${guest} is placed on ${name}, apart from its set on ${places.join(', ')}`);
+    }
+  };
+
   const oneOperation = (
     guest: string,
     record: GuestRecord,
@@ -129,6 +146,7 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
         violate('S10', `${guest} is started while it is to be ${before.spec.state}`);
       recoveredByProof(guest, before, reason);
       fits(guest, placement.host, before);
+      joinsItsSet(guest, placement.host, before);
       if (!hasRoom(guest, placement.host, before))
         violate('S13', `${guest} is placed on ${placement.host}, which has promised its memory`);
     },

@@ -1,6 +1,7 @@
 /** The CEL expressions of admission: what they may name, and the values they are given. */
 import { createEnvironment } from '../../schema/cel/environment.ts';
-import { firstLine, withSafeMatches } from '../../schema/cel/rules.ts';
+import { rewritten } from '../../schema/cel/rewrite.ts';
+import { firstLine } from '../../schema/cel/rules.ts';
 import { isRecord, type KubeObject, setOwn } from '../object.ts';
 
 /** What an expression may name. https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/#validation-expression */
@@ -27,7 +28,7 @@ export function createCompiler(): Compiler {
   for (const name of names) environment.registerVariable(name, 'dyn');
   return (source) => {
     try {
-      const run = environment.parse(withSafeMatches(environment, source));
+      const run = environment.parse(rewritten(environment, source));
       const checked = run.check();
       if (!checked.valid) throw checked.error ?? new Error('it does not compile');
       return (values) => run(values);

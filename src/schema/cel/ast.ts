@@ -1,11 +1,11 @@
 /** The syntax tree of an expression, narrowed from the library's: an operator and its operands. */
 import type { Environment } from '@marcbachmann/cel-js';
 
-export type Node = { op: string; args: readonly unknown[]; end: number };
+export type Node = { op: string; args: readonly unknown[]; start: number; end: number };
 
 /** The tree of `source`; throws for what does not parse. */
 export function parseTree(environment: Environment, source: string): Node {
-  return nodeOf(environment.parse(source).ast) ?? { op: 'value', args: [], end: 0 };
+  return nodeOf(environment.parse(source).ast) ?? { op: 'value', args: [], start: 0, end: 0 };
 }
 
 /** The node that an operand is; undefined for operands that are names or lists. */
@@ -15,6 +15,7 @@ export function nodeOf(value: unknown): Node | undefined {
   return {
     op: String(op),
     args: Array.isArray(args) ? args : [args],
+    start: 'start' in value ? Number(value.start) : 0,
     end: 'end' in value ? Number(value.end) : 0,
   };
 }

@@ -3,9 +3,9 @@ import type { Environment, TypeCheckResult } from '@marcbachmann/cel-js';
 import type { JsonSchema, ValidationRule } from '../contract.ts';
 import { SchemaError } from '../node.ts';
 import { childPath } from '../paths.ts';
-import { nodeOf, visit } from './ast.ts';
+import { visit } from './ast.ts';
 import { readFieldPath } from './field-path.ts';
-import { safeMatches } from './strings.ts';
+import { rewritten } from './rewrite.ts';
 import { declareType } from './types.ts';
 
 /** What a rule is given: converted values. `oldSelf` is an optional for rules with optionalOldSelf. */
@@ -89,13 +89,13 @@ function compileExpression(
   result: keyof typeof resultDemand,
 ): Expression {
   try {
-    const safe = withSafeMatches(environment, source);
-    const run = environment.parse(safe);
+    const known = rewritten(environment, source);
+    const run = environment.parse(known);
     const checked = run.check();
     if (!checked.valid) throw checked.error ?? new Error('it does not compile');
     const wrongResult = new SchemaError(path, resultDemand[result], { value: source });
     if (checked.type !== result && checked.type !== 'dyn') throw wrongResult;
-    const typed = checker.check(safe);
+    const typed = checker.check(known);
     if (typed.valid && typed.type !== result && typed.type !== 'dyn') throw wrongResult;
     checkFields(typed);
     return { run, names: identifiers(run.ast) };
@@ -113,19 +113,6 @@ function checkFields({ valid, error }: TypeCheckResult): void {
   if (!valid && errorCode(error) === 'no_such_key') {
     throw new Error(`undefined field '${firstLine(error).replace(/^No such key: /, '')}'`);
   }
-}
-
-/** Renames `.matches(` where it is a call, in the source: what stands in string literals stays. */
-export function withSafeMatches(environment: Environment, source: string): string {
-  const places: number[] = [];
-  visit(environment.parse(source).ast, ({ op, args }) => {
-    if (op === 'rcall' && args[0] === 'matches') {
-      places.push(source.indexOf('matches', nodeOf(args[1])?.end ?? 0));
-    }
-  });
-  return places
-    .sort((a, b) => b - a)
-    .reduce((text, at) => `${text.slice(0, at)}${safeMatches}${text.slice(at + 'matches'.length)}`, source);
 }
 
 function identifiers(ast: unknown): Set<string> {

@@ -40,6 +40,20 @@ describe('a broken rule', () => {
     ]);
   });
 
+  test('can ask whether there is a field of an item, of an entry, of what was chosen', () => {
+    const item = object({ b: text, c: object({ d: text }), tags: list(text) });
+    const spec = object({ a: list(item), m: { type: 'object', additionalProperties: item } });
+    const verdict = (rule: string, value: unknown) =>
+      check(ruled(spec, { rule, message: 'no' }), value).length === 0;
+    const full = { a: [{ b: 'x', c: { d: 'y' } }, { b: 'z' }], m: { k: { c: {} } } };
+    expect(verdict('has(self.a[0].b) && has(self.a[0].c.d) && has(self.m["k"].c)', full)).toBe(true);
+    expect(verdict('has(self.a[1].c)', full)).toBe(false);
+    expect(verdict('has(self.m["k"].c.d) || has(self.m["k"].b)', full)).toBe(false);
+    expect(verdict('has(self.a.filter(x, has(self.a[1].c) || x.b == "x")[0].c)', full)).toBe(true);
+    expect(verdict('has((self.a.size() > 1 ? self.a[1] : self.a[0]).c)', full)).toBe(false);
+    expect(verdict('self.a.all(x, "has(self.a[0].b)" != x.b && x.b.matches("^[xz]$"))', full)).toBe(true);
+  });
+
   test('that fails to evaluate is no pass', () => {
     expect(check(ruled(pair, 'self.a > 5'), {})).toEqual([
       'spec: Invalid value: "object": No such key: a evaluating rule: failed rule: self.a > 5',

@@ -42,7 +42,7 @@ import {
 import { operationController } from './operations/operations.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
-import { guestKey, type PlacementSources, placementController } from './placement/placement.ts';
+import { guestKey, isBehind, type PlacementSources, placementController } from './placement/placement.ts';
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
 import { poolController } from './pools/pools.ts';
@@ -170,6 +170,8 @@ export function addClusterControllers(options: ClusterOptions): void {
     ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger, migrations },
     ...(embeddedOn === undefined ? {} : { embeddedOn }),
     guest: guestOf,
+    ahead: () => incarnations.ahead(cluster().incarnation),
+    isBehind: (guest) => isBehind(guest, { hosts, cluster }),
   });
 
   const guestsBy = (index: string) => (host: string) => [

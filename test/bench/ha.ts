@@ -146,6 +146,7 @@ function seed(ruled = 0) {
     group: () => undefined,
     migrationsOf: () => [],
     destinations: () => [],
+    isBehind: () => false,
   };
 
   async function round(): Promise<number> {

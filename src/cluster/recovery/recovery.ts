@@ -36,6 +36,8 @@ export type RecoverySources = RoundSources & {
   clock: Clock;
   /** The host whose machine runs the embedded API server. */
   embeddedOn?: string;
+  /** Hosts that have seen a later control plane than this one: the API was restored from an older copy. */
+  ahead(): readonly string[];
 };
 
 /** A write that is not seen by then has been overtaken: its compare-and-swap, and that of whoever was first, keep things right. */
@@ -116,6 +118,11 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     if (votes === undefined || next !== votes)
       return { outcome: again(AGAIN_MS), status: { ...policy.status, votes: next } };
     if (isStale()) return { outcome: again(AGAIN_MS) };
+    const ahead = sources.ahead();
+    if (ahead.length > 0) {
+      const outcome = rolledBack(ahead, timings.observation);
+      return { outcome, status: statusOf(policy, outcome, now) };
+    }
     const result = await unlessAway(
       signal,
       runRound(
@@ -173,6 +180,15 @@ function noQuorum(silent: readonly string[]): Outcome {
   return waiting(
     'NoQuorum',
     `too few hosts renew their Leases to judge others (not heard: ${silent.join(', ')}): see that vireo runs there`,
+  );
+}
+
+/** What is stored of guests and hosts is of an earlier day: who is placed on a host by it may run on another since. */
+function rolledBack(ahead: readonly string[], againMs: number): Outcome {
+  return waiting(
+    'ControlPlaneRolledBack',
+    `${ahead.join(', ')} has seen a later control plane: nothing is fenced or started elsewhere until every host has reported; delete the Host of a machine that is gone for good`,
+    againMs,
   );
 }
 

@@ -55,6 +55,8 @@ export type RoundSources = MendSources & {
   /** Books the guest there at once: who is placed after it in the same round must know of it. */
   book(guest: StoredGuest, host: string): void;
   allocatedBytes(host: string): number;
+  /** A host remembers a later placement of the guest than the API holds: placement claims it there, and nobody else touches it. */
+  isBehind(guest: StoredGuest): boolean;
 };
 
 export type RoundFacts = {
@@ -106,7 +108,7 @@ export async function runRound(
   for (const [id, guest] of told.order(guests, ([id]) => id)) {
     if (admitted.size === GUESTS_A_ROUND) break;
     const word = wordFor(guest);
-    if (word === undefined) continue;
+    if (word === undefined || sources.isBehind(guest)) continue;
     admitted.add(id);
     const written = await (word === 'Unplace'
       ? unplaceGuest(guest, context)
@@ -171,6 +173,7 @@ export async function runRound(
     guest: StoredGuest,
     { guest: id, record }: Extract<Decision, { type: 'Guest' }>,
   ): Promise<boolean> {
+    if (sources.isBehind(guest)) return false;
     const from = guest.status?.placement?.host;
     const to = record.placement?.host;
     if (to === undefined || to === from) return note(await writeGuest(guest, record, context), guest);

@@ -22,7 +22,7 @@ import type { Scheduler } from '../placement/scheduler.ts';
 import { groupNameController } from './groupNames.ts';
 import { groupController } from './groups.ts';
 import { guestId } from './guestViews.ts';
-import { recoveryRounds } from './recovery.ts';
+import { type RecoverySources, recoveryRounds } from './recovery.ts';
 
 export type RecoveryWiring = {
   clock: Clock;
@@ -40,7 +40,7 @@ export type RecoveryWiring = {
   ledger: Pick<Ledger, 'allocated' | 'observe'>;
   /** By `KIND/NAMESPACE/NAME`. */
   guest(key: string): StoredGuest | undefined;
-};
+} & Pick<RecoverySources, 'ahead' | 'isBehind'>;
 
 export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const { informers } = manager;
@@ -67,7 +67,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
   manager.add(
     recoveryRounds({
-      ...{ policies, clock },
+      ...{ policies, clock, ahead: wiring.ahead, isBehind: wiring.isBehind },
       ...(embeddedOn === undefined ? {} : { embeddedOn }),
       hosts: () => hosts.list(),
       guests: protectedGuests,

@@ -1,0 +1,39 @@
+/** The API was restored from an older copy: what it says of guests may be long over, and nobody is fenced or started elsewhere by it. */
+import { describe, expect, it } from 'vitest';
+import { ClusterPolicy } from '../../../../src/api/kinds/clusterPolicy.ts';
+import { Host } from '../../../../src/api/kinds/host.ts';
+import type { Stored } from '../../../../src/api/meta.ts';
+import { findCondition } from '../../../../src/runtime/conditions.ts';
+import { createHaLab, type HaLab } from './haLab.ts';
+
+function report(lab: HaLab, name: string, incarnation: number): void {
+  const host = lab.host(name);
+  if (host === undefined) throw new Error(`no host ${name}`);
+  lab.api.seed(Host, { ...host, status: { ...host.status, incarnation } });
+}
+
+function ready(lab: HaLab) {
+  const policy = lab.api.state.get(ClusterPolicy, 'default') as Stored<ClusterPolicy> | undefined;
+  return findCondition(policy?.status?.conditions, 'Ready');
+}
+
+describe('an API that was rolled back', () => {
+  it('fences and recovers nothing before every host has reported, and then does', async () => {
+    const lab = await createHaLab();
+    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+    await lab.lead();
+    await lab.switchOn();
+    await lab.addGuest('db', 'a');
+    report(lab, 'b', 7);
+    report(lab, 'c', 0);
+    await lab.until('it is known', () => ready(lab)?.reason === 'ControlPlaneRolledBack', 5_000);
+    expect(ready(lab)?.message).toMatch(/^b has seen a later control plane.*delete the Host/);
+    lab.powerOff('a');
+    await lab.advance(120_000);
+    expect([lab.actions(), lab.whereRuns('db')]).toEqual([[], []]);
+    for (const name of ['b', 'c']) report(lab, name, 1);
+    await lab.until('db runs elsewhere', () => lab.whereRuns('db').length > 0, 60_000);
+    expect([lab.whereRuns('db').includes('a'), lab.twice]).toEqual([false, []]);
+    await lab.resign();
+  });
+});

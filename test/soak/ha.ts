@@ -10,17 +10,21 @@ import process from 'node:process';
 import { build } from 'esbuild';
 import { randomScenario } from '../../src/cli/simulate/random.ts';
 import { BROKEN, shows } from '../unit/ha/broken.ts';
+import { readStory } from '../unit/ha/stories.ts';
 
 const MOST_FOR_A_FLAW = 1_000;
 const runs = Number(process.argv[2] ?? 100_000);
 const first = Number(process.argv[3] ?? 1);
 
 function noticeFlaws(): boolean {
-  const left = BROKEN.filter(({ what, flaw, notices }) => {
+  const left = BROKEN.filter(({ what, flaw, notices, story }) => {
     const seeds = Array.from({ length: MOST_FOR_A_FLAW }, (_, index) => index + 1);
     const seed = seeds.find((one) => shows(notices, randomScenario(one), one, flaw));
-    process.stdout.write(`${what}: ${seed === undefined ? 'NOT NOTICED' : `run ${seed}`}\n`);
-    return seed === undefined;
+    // Random stories end with everything repaired: what a host that stays dead would show only a written story can.
+    const isTold = seed === undefined && story !== undefined && shows(notices, readStory(story), 1, flaw);
+    const by = seed === undefined ? (isTold ? 'by its story alone' : 'NOT NOTICED') : `run ${seed}`;
+    process.stdout.write(`${what}: ${by}\n`);
+    return seed === undefined && !isTold;
   });
   return left.length === 0;
 }

@@ -29,6 +29,19 @@ const scans: ReadonlySet<string> = new Set([
   'join',
 ]);
 
+/** Functions that cost nothing and make a value of one size, whatever text they read. */
+const single: ReadonlySet<string> = new Set([
+  'size',
+  'bool',
+  'double',
+  'duration',
+  'int',
+  'timestamp',
+  'uint',
+]);
+/** The keys of a map count as empty there: their length is known to no schema. */
+const key: JsonSchema = { type: 'string', maxLength: 0 };
+
 /** The cost of `source` with `self` and `oldSelf` of `schema`. Throws for what does not parse. */
 export function expressionCost(environment: Environment, source: string, schema: JsonSchema): number {
   const scope = new Map([
@@ -143,7 +156,6 @@ function work(name: string, first: number, second: number): number {
     case 'startsWith':
     case 'endsWith':
       return perCharacter * second;
-    case 'size':
     case 'has':
     case 'hasValue':
     case 'value':
@@ -152,20 +164,20 @@ function work(name: string, first: number, second: number): number {
     case 'dyn':
       return 0;
     default:
+      if (single.has(name)) return 0;
       return scans.has(name) ? first : perCharacter * (first + second);
   }
 }
 
 function resultSize(name: string, size: number): number {
-  return ['size', 'has', 'matches', 'contains', 'startsWith', 'endsWith'].includes(name)
+  return single.has(name) || ['has', 'matches', 'contains', 'startsWith', 'endsWith'].includes(name)
     ? 1
     : Math.min(size, maxRequestBytes);
 }
 
 function loop(list: Estimate, args: readonly Node[], scope: Scope): Estimate {
   const [variable, ...body] = args;
-  // Over a map the variable is the key, of which nothing is known but that it is a string.
-  const item = list.schema?.type === 'object' ? undefined : itemOf(list.schema);
+  const item = list.schema?.type === 'object' ? key : itemOf(list.schema);
   const inner = new Map(scope).set(String(variable?.args[0]), item);
   const round = sumCost(body.map((part) => estimate(part, inner)));
   const cost = list.cost + list.size * (round + perRound);

@@ -5,6 +5,7 @@
 import { imbalance } from './evenness.ts';
 import { shutdownCourse } from './guests.ts';
 import { CANNOT_LEAVE, type GuestView, type HostView, type MoveReason } from './model.ts';
+import { isStoppedForSure } from './place.ts';
 import { hostOf, isPresent, type Next, placeOn, type Round } from './round.ts';
 import { moveGuest, without } from './states.ts';
 
@@ -99,7 +100,9 @@ function refuse(guest: GuestView, refusal: string): Move {
 
 function moveOff(guest: GuestView, to: string, command: string, round: Round): Move {
   const host = round.view.hosts.get(to);
-  const refusal = host === undefined ? 'there is no such host' : round.chooser.refusal(guest, host);
+  const isBusy = !isStoppedForSure(guest, round);
+  const known = host === undefined ? 'there is no such host' : round.chooser.refusal(guest, host);
+  const refusal = isBusy ? 'its volumes are in use where it is' : known;
   const placement = host === undefined || refusal !== undefined ? undefined : placeOn(guest, host);
   if (placement === undefined) return refuse(guest, refusal ?? 'the host was never there');
   return { guest, next: { record: { ...guest.record, placement, command }, reason: `its place is ${to}` } };

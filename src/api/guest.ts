@@ -1,4 +1,6 @@
 /** What VirtualMachine and Container have in common: how they run, where they are placed, what their status says. */
+
+import { guestAvailability } from './availability.ts';
 import {
   atomicList,
   bytes,
@@ -132,6 +134,7 @@ export const guestStatusFields = {
     }),
   ),
   ha: Type.Optional(guestHaStatus),
+  availability: Type.Optional(guestAvailability),
   maintenance: Type.Optional(guestMaintenance),
   uuid: Type.Optional(
     text('Identity of the guest (SMBIOS uuid), derived from cluster id, kind, namespace and name.', 36),

@@ -1,4 +1,5 @@
 /** HAGroup: which hosts guests with `ha` prefer, or may run on at all. */
+import { groupAvailability } from '../availability.ts';
 import {
   atomicList,
   conditions,
@@ -55,6 +56,7 @@ const spec = object(
 const status = object('Whether it can be followed.', {
   observedGeneration,
   conditions,
+  availability: Type.Optional(groupAvailability),
   rehearsal: Type.Optional(
     mapList(
       object('The loss of one host, as it would end now.', {

@@ -2,15 +2,17 @@
  * Says of each HAGroup whether its hosts exist, and what would become of its guests if a host was lost: what is wrong would only be noticed on
  * the day it happens.
  */
+import type { GroupAvailability } from '../../api/availability.ts';
 import { HAGroup, type HAGroupStatus } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
-import type { Informer } from '../../client/contract.ts';
+import type { Informer, InformerChange } from '../../client/contract.ts';
 import { readiness, removeCondition, setCondition } from '../../runtime/conditions.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { atMostEvery, trigger } from '../../runtime/trigger.ts';
+import { figuresOf } from '../availability/count.ts';
 import type { Guest } from '../guests.ts';
 import { type OnPaper, onPaper, type PaperSources } from './onPaper.ts';
 import { type Rehearsal, rehearseGroup } from './rehearsal.ts';
@@ -39,6 +41,7 @@ export function groupController(sources: GroupSources): Controller<HAGroup> {
     writes: ['status'],
     triggers: [
       trigger(hosts, ({ before, after }) => (before !== undefined && after !== undefined ? [] : all())),
+      ...sources.guestInformers.map((informer) => trigger(informer as Informer<Guest>, groupsCounting)),
       ...reasonsToRehearse(sources),
     ],
     reconcile: async ({ object, now }) => {
@@ -48,9 +51,17 @@ export function groupController(sources: GroupSources): Controller<HAGroup> {
         hostFailuresToTolerate === undefined
           ? undefined
           : onPaper({ ...sources, groups: () => groups.list(), hosts: () => hosts.list() });
-      return { outcome, status: statusOf(object, outcome, rehearsalOf(object, paper), now) };
+      const members = sources.guests().filter(({ spec }) => spec.ha?.group === object.metadata.name);
+      const availability = figuresOf(members.flatMap(({ status }) => status?.availability ?? []));
+      const rehearsal = rehearsalOf(object, paper);
+      return { outcome, status: statusOf(object, outcome, { rehearsal, availability }, now) };
     },
   };
+}
+
+function groupsCounting({ before, after }: InformerChange<Guest>): string[] {
+  const isCounted = before?.status?.availability?.days !== after?.status?.availability?.days;
+  return isCounted ? [before, after].flatMap((guest) => guest?.spec.ha?.group ?? []) : [];
 }
 
 function reasonsToRehearse({ groups, hosts, guestInformers, clock }: GroupSources): Trigger[] {
@@ -80,17 +91,18 @@ function judge({ spec }: HAGroup, exists: (host: string) => boolean): Outcome {
 function statusOf(
   group: Stored<HAGroup>,
   outcome: Outcome,
-  rehearsal: Rehearsal | undefined,
+  { rehearsal, availability }: { rehearsal: Rehearsal | undefined; availability: GroupAvailability },
   now: number,
 ): HAGroupStatus {
   const { generation } = group.metadata;
-  const { rehearsal: _, ...kept } = group.status ?? {};
+  const { rehearsal: _, availability: __, ...kept } = group.status ?? {};
   const at = { now, generation };
   const conditions = readiness(group.status?.conditions ?? [], outcome, WELL, at);
   return {
     ...kept,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     conditions: withTolerance(conditions, rehearsal?.tolerated, at),
+    ...(availability.lastYear === undefined ? {} : { availability }),
     ...(rehearsal === undefined ? {} : { rehearsal: rehearsal.losses }),
   };
 }

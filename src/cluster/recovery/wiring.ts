@@ -11,6 +11,7 @@ import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Manager } from '../../runtime/contract.ts';
+import { availabilityController } from '../availability/availability.ts';
 import { fenceActionController } from '../fencing/actions.ts';
 import { fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
@@ -21,7 +22,7 @@ import type { Ledger } from '../placement/ledger.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { groupNameController } from './groupNames.ts';
 import { groupController } from './groups.ts';
-import { guestId } from './guestViews.ts';
+import { guestId, isToRun } from './guestViews.ts';
 import { type RecoverySources, recoveryRounds } from './recovery.ts';
 
 export type RecoveryWiring = {
@@ -64,6 +65,8 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   );
   manager.add(groupNameController(VirtualMachine, machines, groups));
   manager.add(groupNameController(Container, containers, groups));
+  manager.add(availabilityController(VirtualMachine, machines, isToRun));
+  manager.add(availabilityController(Container, containers, isToRun));
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
   manager.add(
     recoveryRounds({

@@ -62,7 +62,10 @@ function anchorOf(guest: GuestView, { rules, view, ledger }: Round): HostView | 
     const other = view.guests.get(id);
     if (other === undefined || other.id === guest.id) continue;
     const { state, target, placement } = other.record;
-    const name = SETTLED.has(state) ? (target ?? placement?.host) : [...ledger.hostsOf(id)][0];
+    const on = ledger.hostsOf(id);
+    const stored = SETTLED.has(state) ? (target ?? placement?.host) : undefined;
+    // What is decided in this round goes before what is stored: two that come to each other would pass by.
+    const name = stored !== undefined && on.has(stored) ? stored : [...on][0];
     const host = name === undefined ? undefined : view.hosts.get(name);
     if (host !== undefined && isPresent(host)) return host;
   }

@@ -89,11 +89,20 @@ export function startElsewhere(guest: GuestView, host: HostView, round: Round): 
   const change = { tried, relocations: relocations + 1, failedOn };
   if (relocations >= guest.maxRelocate) return undefined;
   round.ledger.remove(guest, host.name);
-  const set = round.rules.set(guest.id).flatMap((id) => round.view.guests.get(id) ?? []);
-  const isAlone = set.every((other) => other === guest || !SETTLED.has(other.record.state));
-  const choice = isAlone ? round.chooser.choose([guest], { without: new Set(tried) }) : { reason: 'its set' };
-  const other = 'host' in choice ? round.view.hosts.get(choice.host) : undefined;
+  const other = elsewhere(guest, new Set(tried), round);
   return startOn(guest, other ?? host, round, 'relocated after failed starts', change);
+}
+
+/** Where its set already is, or is about to be, and nowhere else; without a set any host that it has not failed on. */
+function elsewhere(guest: GuestView, tried: ReadonlySet<string>, round: Round): HostView | undefined {
+  const { chooser, rules, view } = round;
+  const anchor = anchorOf(guest, round);
+  if (anchor !== undefined)
+    return tried.has(anchor.name) || chooser.refusal(guest, anchor) !== undefined ? undefined : anchor;
+  const set = rules.set(guest.id).flatMap((id) => view.guests.get(id) ?? []);
+  if (set.some((other) => other !== guest && SETTLED.has(other.record.state))) return undefined;
+  const choice = chooser.choose([guest], { without: tried });
+  return 'host' in choice ? view.hosts.get(choice.host) : undefined;
 }
 
 /**

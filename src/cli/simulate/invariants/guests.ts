@@ -64,7 +64,9 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   };
 
   /** Members of a strict set that run on hosts which are there are joined; one that also keeps apart, or is bound to hosts, may have to stay alone. */
-  const joinsItsSet = (guest: string, name: string, { spec }: StoredGuest): void => {
+  const joinsItsSet = (guest: string, name: string, { spec, record: before }: StoredGuest): void => {
+    // Where it was when the rule came, it may be tried again while its set's host does not take it.
+    if (before.placement?.host === name) return;
     const { hosts, guests } = cluster.api.objects;
     const strict = cluster.rules().filter((rule) => rule.strict && rule.guests.includes(guest));
     const isBound = spec.group !== undefined || strict.some(({ type }) => type === 'KeepApart');

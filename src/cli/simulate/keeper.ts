@@ -55,6 +55,8 @@ export function createKeeper(
     deliver: (run) => host.deliver(() => (host.keeper() === keeper ? run() : undefined)),
   };
   const guarded = new Set<string>();
+  /** Those that are let go: killed at the deadline all the same, until an acknowledged Lease lists them no more. */
+  const leaving = new Set<string>();
   let waiting: { key: string; whenListed: () => void }[] = [];
   const heard = new Map<string, number>();
   let deadline: Deadline = createDeadline(mono(), stated(), timings(), cluster.flaw.keeper);
@@ -110,7 +112,7 @@ export function createKeeper(
     const armed = guarded.size > 0 && arm();
     const timingsNow = stated(armed);
     deadline.stating(timingsNow);
-    const listed = new Set(guarded);
+    const listed = new Set([...guarded].filter((key) => !leaving.has(key)));
     const lease: Omit<HostLease, 'version'> = {
       host: host.name,
       bootID,
@@ -152,6 +154,10 @@ export function createKeeper(
         acknowledgedAt = sentAt;
         deadline.acknowledged(sentAt);
         if (!armed) host.disarm();
+        for (const key of [...leaving].filter((one) => !listed.has(one))) {
+          leaving.delete(key);
+          guarded.delete(key);
+        }
         const served = waiting.filter(({ key }) => listed.has(key));
         waiting = waiting.filter(({ key }) => !listed.has(key));
         for (const { whenListed } of served) whenListed();
@@ -226,6 +232,7 @@ export function createKeeper(
     after(50 + random.float() * (timings().killTime - 500), () => {
       host.killGuarded([...guarded]);
       guarded.clear();
+      leaving.clear();
       waiting = [];
       term = (term ?? 0) + 1;
       version = undefined;
@@ -263,13 +270,14 @@ export function createKeeper(
       phase === 'Open' && term !== undefined && mono() < Math.min(deadline.freezeAt(), deadline.killAt()),
     guard: (key, whenListed) => {
       guarded.add(key);
+      leaving.delete(key);
       waiting.push({ key, whenListed });
     },
     release: (key) => {
-      guarded.delete(key);
+      if (guarded.has(key)) leaving.add(key);
       waiting = waiting.filter((one) => one.key !== key);
     },
-    isGuarded: (key) => guarded.has(key),
+    isGuarded: (key) => guarded.has(key) && !leaving.has(key),
     answer: (asker) => {
       heard.set(asker, mono());
       return { votes: 0, ageMs: deadline.age(mono()) };

@@ -49,7 +49,7 @@ export function createAdmission(sources: AdmissionSources): Admission {
       bytes.set(one.host, (bytes.get(one.host) ?? 0) + demandOf(one.guest).memoryBytes);
     const allocatedBytes = (on: string) => sources.allocatedBytes(on) - (bytes.get(on) ?? 0);
     const paper = onPaper({ ...sources, allocatedBytes }, [...others, { guest, host }]);
-    const loss = paper === undefined ? undefined : intolerableLoss(name, failures, paper);
+    const loss = paper === undefined ? undefined : intolerableLoss(name, failures, paper).loss;
     if (loss === undefined) {
       admitted.set(id, { guest, host });
       return undefined;

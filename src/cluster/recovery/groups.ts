@@ -59,9 +59,11 @@ export function groupController(sources: GroupSources): Controller<HAGroup> {
   };
 }
 
-function groupsCounting({ before, after }: InformerChange<Guest>): string[] {
-  const isCounted = before?.status?.availability?.days !== after?.status?.availability?.days;
-  return isCounted ? [before, after].flatMap((guest) => guest?.spec.ha?.group ?? []) : [];
+/** The group whose figures change with this change of a guest; most changes are of something else. */
+export function groupsCounting({ before, after }: InformerChange<Guest>): string[] {
+  const [was, is] = [before?.status?.availability, after?.status?.availability];
+  if (was?.since === is?.since && was?.state === is?.state) return [];
+  return [before, after].flatMap((guest) => guest?.spec.ha?.group ?? []);
 }
 
 function reasonsToRehearse({ groups, hosts, guestInformers, clock }: GroupSources): Trigger[] {

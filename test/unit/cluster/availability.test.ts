@@ -10,6 +10,8 @@ import {
   figuresOf,
   untilNextDay,
 } from '../../../src/cluster/availability/count.ts';
+import { groupsCounting } from '../../../src/cluster/recovery/groups.ts';
+import { machine } from './builders.ts';
 import { createHaLab } from './ha/haLab.ts';
 
 /** A guest of which this was seen, one after the other. */
@@ -97,6 +99,21 @@ describe('the availability of a guest', () => {
     const other = seen(['2026-11-29T00:00:00Z', 'Down'], ['2026-11-29T01:00:00Z', 'NotExpected']);
     expect(figuresOf([one, other]).last30Days).toBe('75.000');
     expect(figuresOf([])).toEqual({});
+  });
+});
+
+describe('the group of a guest', () => {
+  const guest = (availability: GuestAvailability, image: string) =>
+    machine('db', { ha: { group: 'g' } }, { availability, effective: { image } });
+
+  it('counts again when the guest was counted again, and not whenever its status changes', () => {
+    const up = seen(['2026-11-29T10:00:00Z', 'Up']);
+    const same = structuredClone(up);
+    const down = seen(['2026-11-29T10:00:00Z', 'Up'], ['2026-11-29T11:00:00Z', 'Down']);
+    const change = (after: GuestAvailability) =>
+      groupsCounting({ key: 'default/db', before: guest(up, '1'), after: guest(after, '2') });
+    expect(change(same)).toEqual([]);
+    expect(change(down)).toContain('g');
   });
 });
 

@@ -48,7 +48,11 @@ export const guestHa = object(
         'Protected',
       ),
     ),
-    group: Type.Optional(objectName('HAGroup that says which hosts are preferred.')),
+    group: Type.Optional(
+      objectName(
+        'HAGroup that says which hosts are preferred; without it the first by name whose guestSelector selects the guest.',
+      ),
+    ),
     priority: Type.Optional(
       integer('Guests with more come first when hosts are lost; 0 when absent.', -1_000, 1_000),
     ),

@@ -42,6 +42,7 @@ import {
 import { operationController } from './operations/operations.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
+import { createMembership } from './placement/membership.ts';
 import { guestKey, isBehind, type PlacementSources, placementController } from './placement/placement.ts';
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
@@ -94,9 +95,16 @@ export function addClusterControllers(options: ClusterOptions): void {
   const { snapshots, backups } = artefacts(informers);
   const leases = informers.informer(Lease, { namespace: SYSTEM_NAMESPACE });
 
-  const ledger = createLedger();
   const groups = informers.informer(HAGroup);
-  const scheduler = createScheduler(ledger, { group: (name) => groups.get(name)?.spec });
+  const membership = createMembership();
+  const { groupOf } = membership;
+  const ledger = createLedger(groupOf);
+  const scheduler = createScheduler(ledger, { groupOf });
+  groups.onChange((change) => {
+    const before = membership.version();
+    membership.observe(change);
+    if (membership.version() !== before) ledger.regroup();
+  });
   const line = createLine(scheduler);
   hosts.onChange(scheduler.observe);
   const incarnations = createSeenIncarnations();
@@ -119,7 +127,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   const declared = { groups, pools, images, snapshots, backups, operations };
   const policies = informers.informer(ClusterPolicy);
   const refusal = createAdmission({
-    ...{ guest: guestOf, policy: () => policies.list()[0], group: (name) => groups.get(name) },
+    ...{ guest: guestOf, policy: () => policies.list()[0], membership },
     ...{ hosts: () => hosts.list(), groups: () => groups.list(), pool: (name) => pools.get(name) },
     guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
     judge: (guest) => scheduler.judge(guest),
@@ -167,7 +175,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   });
 
   addRecovery(manager, {
-    ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger, migrations },
+    ...{ clock, fence, hosts, pools, machines, containers, scheduler, ledger, membership, migrations },
     ...(embeddedOn === undefined ? {} : { embeddedOn }),
     guest: guestOf,
     ahead: () => incarnations.ahead(cluster().incarnation),

@@ -12,6 +12,7 @@ import { createMemoryClient } from '../../src/client/memory.ts';
 import { createObserver, type HostLease } from '../../src/cluster/ha/observer.ts';
 import { createTurns } from '../../src/cluster/ha/turns.ts';
 import { createLedger } from '../../src/cluster/placement/ledger.ts';
+import { createMembership } from '../../src/cluster/placement/membership.ts';
 import { createScheduler } from '../../src/cluster/placement/scheduler.ts';
 import { createSorter } from '../../src/cluster/recovery/crowd.ts';
 import { guestId } from '../../src/cluster/recovery/guestViews.ts';
@@ -120,7 +121,8 @@ function seed(ruled = 0) {
   } as Stored<ClusterPolicy>;
   const leases = new Map<string, HostLease>();
   const marks = new Map<string, number>();
-  const sort = createSorter();
+  const membership = createMembership();
+  const sort = createSorter(membership);
   const turns = { told: createTurns(), decided: createTurns() };
   const sources: RoundSources = {
     hosts: () => [...hosts.values()],
@@ -143,7 +145,7 @@ function seed(ruled = 0) {
       });
     },
     allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
-    group: () => undefined,
+    membership,
     migrationsOf: () => [],
     destinations: () => [],
     isBehind: () => false,

@@ -1,15 +1,19 @@
-/** HAGroup: which hosts guests with `ha` prefer, or may run on at all. */
+/** HAGroup: which hosts guests with `ha` prefer, or may run on at all, and whether they keep together or apart. */
 import { groupAvailability } from '../availability.ts';
 import {
   atomicList,
   conditions,
+  dnsLabel,
   flag,
   integer,
   mapList,
   object,
   objectName,
   observedGeneration,
+  oneOf,
   type Static,
+  setList,
+  stringMap,
   Type,
   text,
 } from '../fields.ts';
@@ -17,9 +21,31 @@ import { startLimits } from '../ha.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
+const keep = (description: string) =>
+  Type.Optional(
+    object(description, {
+      policy: oneOf(
+        ['Required', 'Preferred'],
+        'Required: a guest rather waits. Preferred: as far as it can be had.',
+      ),
+    }),
+  );
+
 const spec = object(
   'Hosts, and how much they bind.',
   {
+    guestSelector: Type.Optional(
+      object(
+        'Guests with ha that name no group themselves and are this are its guests too, beside those that name it; each of them when empty. Of groups that select one guest it belongs to the first by name.',
+        {
+          kind: Type.Optional(oneOf(['VirtualMachine', 'Container'], 'Of this kind; both when absent.')),
+          namespaces: Type.Optional(
+            setList(dnsLabel('Name.'), 64, 'In one of these namespaces; in any when absent.'),
+          ),
+          matchLabels: Type.Optional(stringMap('With all of these labels.', 16)),
+        },
+      ),
+    ),
     hosts: mapList(
       object('A host of the group.', {
         name: objectName('Name of the Host.'),
@@ -41,6 +67,8 @@ const spec = object(
         false,
       ),
     ),
+    keepTogether: keep('Its guests run on one host; the first of them is free to choose.'),
+    keepApart: keep('No two of its guests run on one host.'),
     ...startLimits,
     hostFailuresToTolerate: Type.Optional(
       integer(
@@ -50,12 +78,19 @@ const spec = object(
       ),
     ),
   },
-  [{ rule: 'size(self.hosts) > 0', message: 'hosts must name one host at least' }],
+  [
+    { rule: 'size(self.hosts) > 0', message: 'hosts must name one host at least' },
+    {
+      rule: '!(has(self.keepTogether) && has(self.keepApart))',
+      message: 'keepTogether and keepApart contradict each other: remove one of the two',
+    },
+  ],
 );
 
 const status = object('Whether it can be followed.', {
   observedGeneration,
   conditions,
+  members: Type.Optional(integer('Guests that belong to it.', 0, 1_000_000)),
   availability: Type.Optional(groupAvailability),
   rehearsal: Type.Optional(
     mapList(
@@ -89,7 +124,7 @@ export const HAGroup = defineKind<HAGroup>({
   plural: 'hagroups',
   namespaced: false,
   shortNames: ['hag'],
-  description: 'Hosts that guests with ha prefer, or are bound to.',
+  description: 'Hosts that guests with ha prefer, or are bound to, together or apart.',
   spec,
   status,
   columns: [
@@ -99,6 +134,7 @@ export const HAGroup = defineKind<HAGroup>({
       jsonPath: ".status.conditions[?(@.type=='Ready')].status",
       description: 'All its hosts exist.',
     },
+    { name: 'Members', type: 'integer', jsonPath: '.status.members', description: 'Its guests.' },
     {
       name: 'Tolerates',
       type: 'integer',

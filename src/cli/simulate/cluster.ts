@@ -7,6 +7,7 @@ import type { Observer } from '../../cluster/ha/observer.ts';
 import type { KeeperFlaw, PeerAnswer } from '../../keeper/deadline.ts';
 import { type Api, createApi, type StoredFence, type StoredGuest, type Versioned } from './api.ts';
 import { createFencing } from './fencing.ts';
+import { createGroupRules } from './groupRules.ts';
 import { createHost, type SimHost } from './host.ts';
 import { createInvariants, type Invariants } from './invariants/all.ts';
 import { createManager, type SimManager } from './manager.ts';
@@ -95,6 +96,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
   let groups: ReadonlyMap<string, GroupSpec> = new Map();
   let engineGroups: ReadonlyMap<string, Group> = new Map();
   let rules: readonly Rule[] = [];
+  const withGroups = createGroupRules();
   const renewals = new Map<string, number>();
   const failed = new Map<string, number>();
   const failedMoves = new Map<string, number>();
@@ -141,7 +143,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
         ),
       ),
     groups: () => engineGroups,
-    rules: () => rules,
+    rules: () => withGroups(rules, groups, api.objects.guests),
     setGroups: (given) => {
       groups = new Map(given.map((group) => [group.name, group]));
       engineGroups = new Map(given.map((group) => [group.name, toGroup(group)]));

@@ -91,6 +91,8 @@ const group = object('HAGroup.', {
     ),
   ),
   restricted: maybe(flag('Only these.')),
+  keepTogether: maybe(object('All its guests.', { policy: oneOf(['Required', 'Preferred'], 'How much.') })),
+  keepApart: maybe(object('All its guests.', { policy: oneOf(['Required', 'Preferred'], 'How much.') })),
   failback: maybe(flag('Back to a better host.')),
   maxRestart: maybe(integer('Further tries on a host.', 0, 100)),
   maxRelocate: maybe(integer('Other hosts tried.', 0, 100)),

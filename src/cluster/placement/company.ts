@@ -1,35 +1,41 @@
 /** Whom a guest wants beside it and whom not, and by what others may mean it. Pure. */
 import type { GuestName } from '../../api/identity.ts';
-import type { NeighbourRule, Placement } from '../../api/placement.ts';
+import type { NeighbourRule } from '../../api/placement.ts';
+import { type Guest, nameOf } from '../guests.ts';
+import type { NamedGroup } from './membership.ts';
 
 export type Bond = 'TogetherRequired' | 'TogetherPreferred' | 'ApartRequired' | 'ApartPreferred';
 
-/** Guests that are meant: one by its name, or those of a namespace that have all labels. */
+/** Guests that are meant: one by its name, those of a namespace that have all labels, or those of an HAGroup. */
 export type Selector = {
   /** Equal for selectors that mean the same. */
   key: string;
   /** A handle that every guest meant has. */
   handle: string;
   labels: readonly string[];
+  /** Name of the HAGroup whose rule it is. */
+  group?: string;
 };
 
 export type Company = {
-  /** What selectors may find it by: its name first, then each of its labels. */
+  /** What selectors may find it by: its name first, then each of its labels, then its HAGroup if that has rules. */
   handles: readonly string[];
   rules: readonly { bond: Bond; selector: Selector }[];
   /** Equal for equal companies. */
   key: string;
 };
 
-export function companyOf(
-  name: GuestName,
-  labels: Readonly<Record<string, string>> | undefined,
-  placement: Placement | undefined,
-): Company {
+/** `group`: the HAGroup that the guest belongs to. */
+export function companyOf(guest: Guest, group: NamedGroup | undefined): Company {
+  const name = nameOf(guest);
   const { namespace } = name;
+  const { labels } = guest.metadata;
+  const { placement } = guest.spec;
+  const shared = groupRules(group);
   const handles = [
     nameHandle(name),
     ...Object.entries(labels ?? {}).map(([key, value]) => labelHandle(namespace, key, value)),
+    ...(shared[0] === undefined ? [] : [shared[0].selector.handle]),
   ];
   const rules = [
     ...(placement?.keepTogether ?? []).map(
@@ -38,9 +44,22 @@ export function companyOf(
     ...(placement?.keepApart ?? []).map(
       (rule) => ({ bond: `Apart${rule.policy}`, selector: selectorOf(namespace, rule) }) as const,
     ),
+    ...shared,
   ];
   const key = rules.length === 0 ? handles.join(' ') : JSON.stringify([handles, rules]);
   return { handles, rules, key };
+}
+
+/** What an HAGroup says of all its guests among themselves. */
+function groupRules(group: NamedGroup | undefined): Company['rules'] {
+  if (group === undefined) return [];
+  const { keepTogether, keepApart } = group.spec;
+  const handle = `HAGroup/${group.name}`;
+  const selector = { key: handle, handle, labels: [], group: group.name };
+  return [
+    ...(keepTogether === undefined ? [] : [{ bond: `Together${keepTogether.policy}` as const, selector }]),
+    ...(keepApart === undefined ? [] : [{ bond: `Apart${keepApart.policy}` as const, selector }]),
+  ];
 }
 
 function nameHandle({ kind, namespace, name }: GuestName): string {

@@ -11,6 +11,7 @@ import { movedGuest } from '../migration/board.ts';
 import { destinationsOf } from '../migration/target.ts';
 import { choiceOf, type Verdict } from './choose.ts';
 import { createLedger } from './ledger.ts';
+import { membershipOf } from './membership.ts';
 import { brokenReference } from './references.ts';
 import { createScheduler } from './scheduler.ts';
 
@@ -59,9 +60,9 @@ export function explainGuest(guest: StoredGuest, snapshot: Snapshot): Explanatio
 
 /** The scheduler over a snapshot, with what is promised to moves under way. */
 export function schedulerOf({ hosts, groups, guests, migrations }: Snapshot) {
-  const ledger = createLedger();
-  const group = (name: string) => groups.find(({ metadata }) => metadata.name === name)?.spec;
-  const scheduler = createScheduler(ledger, { group });
+  const { groupOf } = membershipOf(groups);
+  const ledger = createLedger(groupOf);
+  const scheduler = createScheduler(ledger, { groupOf });
   for (const host of hosts) scheduler.observe({ key: host.metadata.name, after: host });
   const byKey = new Map(guests.map((guest) => [keyOf(guest), guest]));
   for (const [key, guest] of byKey) {

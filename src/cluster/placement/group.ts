@@ -1,9 +1,6 @@
 /** What a guest's HAGroup says to placement: the hosts it binds the guest to, and those it prefers. A group that does not exist says nothing. Pure. */
-import { type GuestHa, isProtected } from '../../api/ha.ts';
 import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
-
-/** The HAGroup of this name. */
-export type FindGroup = (name: string) => HAGroupSpec | undefined;
+import type { NamedGroup } from './membership.ts';
 
 export type GroupWish = {
   /** Restricted: no other hosts. */
@@ -16,10 +13,9 @@ export type GroupWish = {
 
 const NONE: GroupWish = { bound: undefined, preference: new Map(), failback: undefined };
 
-export function groupWishOf(ha: GuestHa | undefined, find: FindGroup): GroupWish {
-  const name = isProtected(ha) ? ha?.group : undefined;
-  const group = name === undefined ? undefined : find(name);
-  if (name === undefined || group === undefined) return NONE;
+export function groupWishOf(found: NamedGroup | undefined): GroupWish {
+  if (found === undefined) return NONE;
+  const { name, spec: group } = found;
   const priorities = [...new Set(group.hosts.map(priorityOf))].sort((a, b) => a - b);
   const preference = new Map(
     group.hosts.map((host) => [host.name, (priorities.indexOf(priorityOf(host)) + 1) / priorities.length]),

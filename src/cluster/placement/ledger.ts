@@ -6,13 +6,15 @@
 
 import type { Stored } from '../../api/meta.ts';
 import type { InformerChange } from '../../client/contract.ts';
-import { demandOf, type Guest, nameOf } from '../guests.ts';
+import { demandOf, type Guest } from '../guests.ts';
 import { type Company, companyOf } from './company.ts';
+import type { FindGroup } from './membership.ts';
 import { createNeighbours, type Neighbours } from './neighbours.ts';
 
 /** `changes` is another number after each change of the others. */
 export type Allocation = { cpus: number; memoryBytes: number; guests: number; changes: number };
-type Entry = { host: string; cpus: number; memoryBytes: number; company: Company };
+/** `guest`: as it was last seen, also where an equal entry is the one that is booked. */
+type Entry = { guest: Guest; host: string; cpus: number; memoryBytes: number; company: Company };
 
 export type Ledger = {
   /** Always the same object for a host: it changes as promises do. */
@@ -24,11 +26,13 @@ export type Ledger = {
   assume(id: string, guest: Guest, host: string): void;
   /** Takes back a claim whose write was refused. */
   forget(id: string): void;
+  /** An HAGroup has other guests or other rules: whom each guest keeps near or away is read again. */
+  regroup(): void;
   /** Called with the name of a host whose sum has changed; `freed`: somebody has left it. */
   onChange(listener: (host: string, freed: boolean) => void): () => void;
 };
 
-export function createLedger(): Ledger {
+export function createLedger(groupOf: FindGroup = () => undefined): Ledger {
   const observed = new Map<string, Entry>();
   const assumed = new Map<string, Entry>();
   const sums = new Map<string, Allocation>();
@@ -74,6 +78,7 @@ export function createLedger(): Ledger {
   /** What is booked is the entry that leaves later: an equal one takes its place only in the maps. */
   function keepBooked(id: string, before: Entry | undefined, after: Entry | undefined): void {
     if (before === undefined || after === undefined) return;
+    before.guest = after.guest;
     (observed.get(id) === undefined ? assumed : observed).set(id, before);
   }
 
@@ -84,12 +89,17 @@ export function createLedger(): Ledger {
       rebook(id, () => {
         const host = after?.status?.placement?.host;
         if (after === undefined || host === undefined) observed.delete(id);
-        else observed.set(id, entryOf(after, host));
+        else observed.set(id, entryOf(after, host, groupOf));
         // A claim on its way still counts while the watch shows the guest without a host.
         if (after === undefined || host !== undefined) assumed.delete(id);
       }),
-    assume: (id, guest, host) => rebook(id, () => assumed.set(id, entryOf(guest, host))),
+    assume: (id, guest, host) => rebook(id, () => assumed.set(id, entryOf(guest, host, groupOf))),
     forget: (id) => rebook(id, () => assumed.delete(id)),
+    regroup: () => {
+      for (const entries of [assumed, observed])
+        for (const [id, { guest, host }] of [...entries])
+          rebook(id, () => entries.set(id, entryOf(guest, host, groupOf)));
+    },
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -106,8 +116,7 @@ function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
   );
 }
 
-function entryOf(guest: Guest | Stored<Guest>, host: string): Entry {
+function entryOf(guest: Guest | Stored<Guest>, host: string, groupOf: FindGroup): Entry {
   const { cpus, memoryBytes } = demandOf(guest);
-  const company = companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement);
-  return { host, cpus, memoryBytes, company };
+  return { guest, host, cpus, memoryBytes, company: companyOf(guest, groupOf(guest)) };
 }

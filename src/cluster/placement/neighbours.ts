@@ -74,11 +74,11 @@ export function createNeighbours(): Neighbours {
 
   const judge = (company: Company, binds: (host: string) => boolean): Standing => {
     const own = company.rules.map(({ bond, selector }) => ({
-      bond,
+      ...{ bond, group: selector.group },
       hosts: (groups.get(selector.key) ?? seed(selector)).members,
     }));
-    const others = meaning(company).flatMap(({ holders }) =>
-      BONDS.filter((bond) => holders[bond].size > 0).map((bond) => ({ bond, hosts: holders[bond] })),
+    const others = meaning(company).flatMap(({ holders, selector: { group } }) =>
+      BONDS.filter((bond) => holders[bond].size > 0).map((bond) => ({ bond, group, hosts: holders[bond] })),
     );
     if (own.length === 0 && others.length === 0) return INDIFFERENT;
     // Copied: what stands in the counts may have changed when the standing is asked.
@@ -99,7 +99,7 @@ export function createNeighbours(): Neighbours {
   };
 }
 
-type Meeting = { bond: Bond; hosts: ReadonlyMap<string, number> };
+type Meeting = { bond: Bond; group: string | undefined; hosts: ReadonlyMap<string, number> };
 
 function standingOf(
   own: readonly Meeting[],
@@ -114,13 +114,16 @@ function standingOf(
   const [ownApart, othersApart] = [apart(own), apart(others)];
   return {
     refusal: (host) => {
-      if (ownApart.some(({ hosts }) => hosts.has(host)))
-        return 'has a guest that spec.placement.keepApart names';
-      if (othersApart.some(({ hosts }) => hosts.has(host)))
-        return 'has a guest whose own spec.placement.keepApart names this one';
-      if (together.some(({ hosts }) => !hosts.has(host)))
-        return 'has not the guests that keepTogether binds this one to';
-      return undefined;
+      const there = ({ hosts }: Meeting) => hosts.has(host);
+      const own = ownApart.find(there);
+      if (own?.group !== undefined)
+        return `has a guest of the HAGroup "${own.group}", which keeps its guests apart`;
+      if (own !== undefined) return 'has a guest that spec.placement.keepApart names';
+      if (othersApart.some(there)) return 'has a guest whose own spec.placement.keepApart names this one';
+      const missing = together.find((meeting) => !there(meeting));
+      if (missing?.group !== undefined)
+        return `has not the guests of the HAGroup "${missing.group}", which keeps them together`;
+      return missing === undefined ? undefined : 'has not the guests that keepTogether binds this one to';
     },
     preference: (host) => {
       if (wishes.length === 0) return 1;
@@ -142,8 +145,8 @@ function noHolders(): Record<Bond, Counts> {
   };
 }
 
-function copy({ bond, hosts }: Meeting): Meeting {
-  return { bond, hosts: new Map(hosts) };
+function copy({ hosts, ...kept }: Meeting): Meeting {
+  return { ...kept, hosts: new Map(hosts) };
 }
 
 function count(counts: Counts, host: string, change: 1 | -1): void {

@@ -9,8 +9,8 @@ import type { Guest } from '../guests.ts';
 import { type Choice, choiceOf, type Verdict } from './choose.ts';
 import { createColumns } from './columns.ts';
 import { FILTERS, type Filter, type Promises } from './filters.ts';
-import type { FindGroup } from './group.ts';
 import type { Allocation, Ledger } from './ledger.ts';
+import type { FindGroup } from './membership.ts';
 import { INDIFFERENT, type Standing } from './neighbours.ts';
 import { fingerprint, type Offer, offerOf } from './offer.ts';
 import { rate } from './scores.ts';
@@ -53,9 +53,9 @@ const SHAPES = 256;
 
 export function createScheduler(
   ledger: Pick<Ledger, 'allocated' | 'neighbours'>,
-  { group = () => undefined, filters = FILTERS }: { group?: FindGroup; filters?: readonly Filter[] } = {},
+  { groupOf = () => undefined, filters = FILTERS }: { groupOf?: FindGroup; filters?: readonly Filter[] } = {},
 ): Scheduler {
-  const want = (guest: Guest) => wantOf(guest, group);
+  const want = (guest: Guest) => wantOf(guest, groupOf);
   const hosts = new Map<string, Known>();
   const shapes = new Map<string, Answers>();
   const listeners = new Set<(host: string) => void>();

@@ -1,4 +1,5 @@
 /** What wakes guests that wait for a host: only what they wait for, so that one change costs work for those it concerns. */
+import { isProtected } from '../../api/ha.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Operation } from '../../api/kinds/operation.ts';
 import type { KindRef, KubeObject } from '../../api/meta.ts';
@@ -22,10 +23,11 @@ export function guestsToPlace<T extends Guest>(
       .byIndex(index, name)
       .filter(({ status }) => status?.placement === undefined)
       .map(keyOf);
+  /** It may also select those that name none, or have done so. */
   const boundBy = (group: string) =>
     guests
       .byIndex('unplaced', 'yes')
-      .filter(({ spec }) => spec.ha?.group === group)
+      .filter(({ spec: { ha } }) => isProtected(ha) && (ha?.group ?? group) === group)
       .map(keyOf);
   return [
     roomOn(kind.kind, sources),

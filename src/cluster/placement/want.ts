@@ -1,9 +1,10 @@
 /** What a guest asks of a host. Guests with the same shape get the same answer of a host, whatever is promised there. Pure. */
 import type { Stored } from '../../api/meta.ts';
 import type { Toleration } from '../../api/placement.ts';
-import { demandOf, type Guest, isMachine, nameOf } from '../guests.ts';
+import { demandOf, type Guest, isMachine } from '../guests.ts';
 import { type Company, companyOf } from './company.ts';
-import { type FindGroup, type GroupWish, groupWishOf } from './group.ts';
+import { type GroupWish, groupWishOf } from './group.ts';
+import type { FindGroup } from './membership.ts';
 
 export type Shape = {
   kind: 'VirtualMachine' | 'Container';
@@ -34,10 +35,11 @@ export type Want = {
   at: string | undefined;
 };
 
-export function wantOf(guest: Guest | Stored<Guest>, group: FindGroup): Want {
+export function wantOf(guest: Guest | Stored<Guest>, groupOf: FindGroup): Want {
+  const group = groupOf(guest);
   const { kind, cpus, memoryBytes, pools, bridges, images } = demandOf(guest);
   const { host, hostSelector, tolerations } = guest.spec.placement ?? {};
-  const { bound, preference, failback } = groupWishOf(guest.spec.ha, group);
+  const { bound, preference, failback } = groupWishOf(group);
   const shape: Shape = {
     kind,
     host,
@@ -54,7 +56,7 @@ export function wantOf(guest: Guest | Stored<Guest>, group: FindGroup): Want {
     cpus,
     memoryBytes,
     images,
-    company: companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement),
+    company: companyOf(guest, group),
     preference,
     failback,
     at: guest.status?.placement?.host,

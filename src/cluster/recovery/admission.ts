@@ -3,15 +3,12 @@
  * find another one. Guests that are placed already, and start or move, are not asked: their group says what it has become.
  */
 import { isProtected } from '../../api/ha.ts';
-import type { HAGroup } from '../../api/kinds/haGroup.ts';
-import type { Stored } from '../../api/meta.ts';
 import { demandOf, type StoredGuest } from '../guests.ts';
 import { guestId, guestView, isToRun } from './guestViews.ts';
 import { type Newcomer, onPaper, type PaperSources } from './onPaper.ts';
 import { intolerableLoss } from './rehearsal.ts';
 
 export type AdmissionSources = PaperSources & {
-  group(name: string): Stored<HAGroup> | undefined;
   /** The guest as it is now. */
   guest(id: string): StoredGuest | undefined;
 };
@@ -40,8 +37,8 @@ export function createAdmission(sources: AdmissionSources): Admission {
   return (guest, host) => {
     const id = guestId(guest);
     admitted.delete(id);
-    const name = isProtected(guest.spec.ha) ? guest.spec.ha?.group : undefined;
-    const failures = name === undefined ? undefined : sources.group(name)?.spec.hostFailuresToTolerate;
+    const { name, spec } = sources.membership.groupOf(guest) ?? {};
+    const failures = spec?.hostFailuresToTolerate;
     if (name === undefined || failures === undefined || failures === 0) return undefined;
     const others = arriving();
     const bytes = new Map<string, number>();

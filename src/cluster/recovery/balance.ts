@@ -90,7 +90,7 @@ export async function balanceGuests(
     const name = moveName(guest, `${guest.status?.placement?.epoch}-even`);
     if (migrations.some(({ metadata }) => metadata.name === name)) return undefined;
     const left = leftBehind(migrations);
-    const group = guest.spec.ha?.group === undefined ? undefined : sources.group(guest.spec.ha.group);
+    const group = sources.membership.groupOf(guest)?.spec;
     const isLiked = (host: string) => priorityIn(group, host) >= priorityIn(group, from.name);
     const fitting = new Set(
       sources.destinations(guest, howItMoves(guest)).flatMap(({ host, fits }) => (fits ? [host] : [])),

@@ -1,28 +1,32 @@
 /** Which guests are bound to which by strict rules, found by the names and labels that rules go by: nobody is compared with everybody. Pure. */
-import { nameOf, type StoredGuest } from '../guests.ts';
+import type { StoredGuest } from '../guests.ts';
 import { areBound, type Company, companyOf } from '../placement/company.ts';
+import type { FindGroup } from '../placement/membership.ts';
 
 /** Another guest, and what a rule of either of the two says of both. */
 export type Bound = { other: StoredGuest; isApart: boolean; isTogether: boolean };
 
 type Party = { guest: StoredGuest; company: Company };
 
-/** Of all guests given, by id. */
-export function indexBonds(guests: ReadonlyMap<string, StoredGuest>): {
+/** Of all guests given, by id; `groupOf` finds the groups whose rules count. */
+export function indexBonds(
+  guests: ReadonlyMap<string, StoredGuest>,
+  groupOf: FindGroup,
+): {
   of(guest: StoredGuest): readonly Bound[];
 } {
   const named = new Map<string, Party[]>();
   const naming = new Map<string, Party[]>();
   for (const guest of guests.values()) {
-    const party = { guest, company: companyFor(guest) };
+    const party = { guest, company: companyOf(guest, groupOf(guest)) };
     for (const handle of party.company.handles) put(named, handle, party);
-    for (const { selector } of party.company.rules) put(naming, selector.handle, party);
+    for (const { selector } of strict(party.company)) put(naming, selector.handle, party);
   }
   return {
     of: (guest) => {
-      const company = companyFor(guest);
+      const company = companyOf(guest, groupOf(guest));
       const near = new Set([
-        ...company.rules.flatMap(({ selector }) => named.get(selector.handle) ?? []),
+        ...strict(company).flatMap(({ selector }) => named.get(selector.handle) ?? []),
         ...company.handles.flatMap((handle) => naming.get(handle) ?? []),
       ]);
       return [...near].flatMap((party) => {
@@ -41,6 +45,6 @@ function put(parties: Map<string, Party[]>, handle: string, party: Party): void 
   else known.push(party);
 }
 
-function companyFor(guest: StoredGuest): Company {
-  return companyOf(nameOf(guest), guest.metadata.labels, guest.spec.placement);
+function strict({ rules }: Company): Company['rules'] {
+  return rules.filter(({ bond }) => bond.endsWith('Required'));
 }

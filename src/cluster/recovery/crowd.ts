@@ -5,7 +5,8 @@
 import { isProtected } from '../../api/ha.ts';
 import type { StoredGuest } from '../guests.ts';
 import { type GuestView, RULE_BROKEN } from '../ha/model.ts';
-import { type GuestIndex, guestId, guestView, indexGuests, isWatched } from './guestViews.ts';
+import type { Membership } from '../placement/membership.ts';
+import { type GuestIndex, guestId, guestView, indexGuests, isDeleted, isWatched } from './guestViews.ts';
 
 export type Crowd = {
   /** By id. */
@@ -19,11 +20,15 @@ export type Crowd = {
   restless: readonly StoredGuest[];
 };
 
-/** Sorts guests; the last answer again while the same objects are given. */
-export function createSorter(): (guests: readonly StoredGuest[]) => Crowd {
-  let last: { guests: readonly StoredGuest[]; crowd: Crowd } | undefined;
+/** Sorts guests; the last answer again while the same objects are given and no group has changed. */
+export function createSorter(
+  membership: Pick<Membership, 'groupOf' | 'version'>,
+): (guests: readonly StoredGuest[]) => Crowd {
+  let last: { guests: readonly StoredGuest[]; version: number; crowd: Crowd } | undefined;
   return (guests) => {
-    if (last === undefined || !isSame(last.guests, guests)) last = { guests, crowd: sort(guests) };
+    const version = membership.version();
+    if (last?.version !== version || !isSame(last.guests, guests))
+      last = { guests, version, crowd: sort(guests, membership) };
     return last.crowd;
   };
 }
@@ -32,7 +37,7 @@ function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((one, index) => one === b[index]);
 }
 
-function sort(guests: readonly StoredGuest[]): Crowd {
+function sort(guests: readonly StoredGuest[], { groupOf }: Pick<Membership, 'groupOf'>): Crowd {
   const watched = new Map<string, StoredGuest>();
   const views: GuestView[] = [];
   const released: StoredGuest[] = [];
@@ -43,10 +48,16 @@ function sort(guests: readonly StoredGuest[]): Crowd {
     if (traits.watchedAs === undefined) continue;
     watched.set(traits.watchedAs, guest);
     const view = guestView(guest);
-    if (view !== undefined) views.push(view);
-    if (traits.isRestless) restless.push(guest);
+    const group = groupOf(guest)?.name;
+    if (view !== undefined) views.push(isDeleted(guest) ? view : withGroup(view, group));
+    if (traits.isRestless || group !== undefined) restless.push(guest);
   }
   return { watched, views, index: indexGuests(watched.values()), released, restless };
+}
+
+/** As its object says, unless a group has selected it. */
+export function withGroup(view: GuestView, group: string | undefined): GuestView {
+  return group === undefined || view.group !== undefined ? view : { ...view, group };
 }
 
 /** What one object alone says of its guest. */

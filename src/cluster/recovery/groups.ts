@@ -1,6 +1,6 @@
 /**
- * Says of each HAGroup whether its hosts exist, and what would become of its guests if a host was lost: what is wrong would only be noticed on
- * the day it happens.
+ * Says of each HAGroup whether its hosts exist, whether its rules can be kept, and what would become of its guests if a host was lost: what is wrong
+ * would only be noticed on the day it happens.
  */
 import type { GroupAvailability } from '../../api/availability.ts';
 import { HAGroup, type HAGroupStatus } from '../../api/kinds/haGroup.ts';
@@ -13,11 +13,15 @@ import { readiness, removeCondition, setCondition } from '../../runtime/conditio
 import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { atMostEvery, trigger } from '../../runtime/trigger.ts';
 import { figuresOf } from '../availability/count.ts';
-import type { Guest } from '../guests.ts';
+import type { Guest, StoredGuest } from '../guests.ts';
+import type { FindGroup, Membership } from '../placement/membership.ts';
+import { type Feasibility, feasibilityOf } from './feasible.ts';
+import { guestId } from './guestViews.ts';
 import { type OnPaper, onPaper, type PaperSources } from './onPaper.ts';
 import { type Rehearsal, rehearseGroup } from './rehearsal.ts';
 
-export type GroupSources = Omit<PaperSources, 'groups' | 'hosts'> & {
+export type GroupSources = Omit<PaperSources, 'groups' | 'hosts' | 'membership'> & {
+  membership: Membership;
   groups: Informer<HAGroup>;
   hosts: Informer<Host>;
   /** Of both kinds; their changes are reasons to rehearse again. */
@@ -25,14 +29,21 @@ export type GroupSources = Omit<PaperSources, 'groups' | 'hosts'> & {
   clock: Clock;
 };
 
+const NAMED = 8;
 const WELL = { status: 'True', reason: 'HostsExist', message: '' } as const;
 /** Of groups that tolerate something. */
 export const TOLERATED = 'HostFailuresTolerated';
+/** Of groups that require their guests to keep together or apart. */
+export const FEASIBLE = 'Feasible';
+/** There while it is true. */
+export const OVERLAP = 'SelectorsOverlap';
+/** Guests of one file come one after the other. */
+const COUNTED_EVERY_MS = 1_000;
 /** A rehearsal takes time, and guests and hosts change all the time. */
 const REHEARSED_EVERY_MS = 10_000;
 
 export function groupController(sources: GroupSources): Controller<HAGroup> {
-  const { groups, hosts } = sources;
+  const { groups, hosts, membership } = sources;
   const all = () => groups.list().map(({ metadata }) => metadata.name);
   return {
     name: 'ha-groups',
@@ -41,7 +52,17 @@ export function groupController(sources: GroupSources): Controller<HAGroup> {
     writes: ['status'],
     triggers: [
       trigger(hosts, ({ before, after }) => (before !== undefined && after !== undefined ? [] : all())),
-      ...sources.guestInformers.map((informer) => trigger(informer as Informer<Guest>, groupsCounting)),
+      trigger(groups, ({ before, after }) =>
+        JSON.stringify(before?.spec.guestSelector) === JSON.stringify(after?.spec.guestSelector) ? [] : all(),
+      ),
+      ...sources.guestInformers.flatMap((informer) => [
+        trigger(informer as Informer<Guest>, groupsCounting(membership.groupOf)),
+        atMostEvery(
+          COUNTED_EVERY_MS,
+          sources.clock,
+          trigger(informer as Informer<Guest>, groupsJoined(membership)),
+        ),
+      ]),
       ...reasonsToRehearse(sources),
     ],
     reconcile: async ({ object, now }) => {
@@ -51,19 +72,59 @@ export function groupController(sources: GroupSources): Controller<HAGroup> {
         hostFailuresToTolerate === undefined
           ? undefined
           : onPaper({ ...sources, groups: () => groups.list(), hosts: () => hosts.list() });
-      const members = sources.guests().filter(({ spec }) => spec.ha?.group === object.metadata.name);
-      const availability = figuresOf(members.flatMap(({ status }) => status?.availability ?? []));
-      const rehearsal = rehearsalOf(object, paper);
-      return { outcome, status: statusOf(object, outcome, { rehearsal, availability }, now) };
+      const { name } = object.metadata;
+      const guests = sources.guests();
+      const members = guests.filter((guest) => membership.groupOf(guest)?.name === name);
+      const found = {
+        members: members.length,
+        availability: figuresOf(members.flatMap(({ status }) => status?.availability ?? [])),
+        rehearsal: rehearsalOf(object, paper),
+        feasibility: feasibilityOf({ spec: object.spec, members, guests, hosts: hosts.list() }),
+        overlap: overlapOf(name, guests, membership),
+      };
+      return { outcome, status: statusOf(object, outcome, found, now) };
     },
   };
 }
 
 /** The group whose figures change with this change of a guest; most changes are of something else. */
-export function groupsCounting({ before, after }: InformerChange<Guest>): string[] {
-  const [was, is] = [before?.status?.availability, after?.status?.availability];
-  if (was?.since === is?.since && was?.state === is?.state) return [];
-  return [before, after].flatMap((guest) => guest?.spec.ha?.group ?? []);
+export function groupsCounting(groupOf: FindGroup) {
+  return ({ before, after }: InformerChange<Guest>): string[] => {
+    const [was, is] = [before?.status?.availability, after?.status?.availability];
+    if (was?.since === is?.since && was?.state === is?.state) return [];
+    return [before, after].flatMap((guest) => (guest === undefined ? [] : (groupOf(guest)?.name ?? [])));
+  };
+}
+
+/** Groups that a guest has come to or left, or whose rules it may contradict now. */
+function groupsJoined({ groupOf, selecting }: Membership) {
+  const said = (guest: Guest | undefined) =>
+    guest === undefined ? '' : JSON.stringify([guest.spec, guest.metadata.labels]);
+  return ({ before, after }: InformerChange<Guest>): string[] =>
+    before?.spec === after?.spec || said(before) === said(after)
+      ? []
+      : [before, after].flatMap((guest) =>
+          guest === undefined
+            ? []
+            : [groupOf(guest), ...selecting(guest)].flatMap((group) => group?.name ?? []),
+        );
+}
+
+/** Guests that the group selects and that belong to another one, in words. */
+function overlapOf(
+  name: string,
+  guests: readonly StoredGuest[],
+  { selecting }: Membership,
+): string | undefined {
+  const lost = guests.flatMap((guest) => {
+    const [first, ...others] = selecting(guest);
+    return first !== undefined && others.some((group) => group.name === name)
+      ? [`${guestId(guest)} (${first.name})`]
+      : [];
+  });
+  if (lost.length === 0) return undefined;
+  const more = lost.length > NAMED ? ` and ${lost.length - NAMED} others` : '';
+  return `these belong to another HAGroup that selects them and comes first by name: ${lost.slice(0, NAMED).join(', ')}${more}. Narrow one guestSelector, or name the group in their spec.ha.group`;
 }
 
 function reasonsToRehearse({ groups, hosts, guestInformers, clock }: GroupSources): Trigger[] {
@@ -90,10 +151,18 @@ function judge({ spec }: HAGroup, exists: (host: string) => boolean): Outcome {
     : waiting('HostUnknown', message, 600_000);
 }
 
+type Found = {
+  members: number;
+  rehearsal: Rehearsal | undefined;
+  availability: GroupAvailability;
+  feasibility: Feasibility | undefined;
+  overlap: string | undefined;
+};
+
 function statusOf(
   group: Stored<HAGroup>,
   outcome: Outcome,
-  { rehearsal, availability }: { rehearsal: Rehearsal | undefined; availability: GroupAvailability },
+  { members, rehearsal, availability, feasibility, overlap }: Found,
   now: number,
 ): HAGroupStatus {
   const { generation } = group.metadata;
@@ -103,18 +172,28 @@ function statusOf(
   return {
     ...kept,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions: withTolerance(conditions, rehearsal?.tolerated, at),
+    conditions: [
+      [TOLERATED, rehearsal?.tolerated] as const,
+      [FEASIBLE, feasibility] as const,
+      [OVERLAP, overlap === undefined ? undefined : overlapping(overlap)] as const,
+    ].reduce((known, [type, said]) => withCondition(known, type, said, at), conditions),
+    members,
     ...(availability.lastYear === undefined ? {} : { availability }),
     ...(rehearsal === undefined ? {} : { rehearsal: rehearsal.losses }),
   };
 }
 
-function withTolerance(
-  conditions: readonly Condition[],
-  tolerated: Rehearsal['tolerated'],
+function overlapping(message: string): Feasibility {
+  return { status: 'True', reason: 'OtherGroupFirst', message };
+}
+
+function withCondition(
+  conditions: Condition[],
+  type: string,
+  said: Feasibility | undefined,
   at: { now: number; generation: number | undefined },
 ): Condition[] {
-  return tolerated === undefined
-    ? removeCondition(conditions, TOLERATED)
-    : setCondition(conditions, { type: TOLERATED, ...tolerated }, at);
+  return said === undefined
+    ? removeCondition(conditions, type)
+    : setCondition(conditions, { type, ...said }, at);
 }

@@ -44,7 +44,7 @@ export async function mendRules(
     const breach = isDeleted(guest) ? undefined : sources.breach(guest);
     return breach === undefined ? [] : [{ guest, breach }];
   });
-  const bonds = breaches.length === 0 ? undefined : indexBonds(watched);
+  const bonds = breaches.length === 0 ? undefined : indexBonds(watched, sources.membership.groupOf);
   const broken = breaches.map((one) => ({ ...one, ...concernsOf(one.guest, bonds?.of(one.guest) ?? []) }));
   const ids = new Set(broken.map(({ guest }) => guestId(guest)));
   for (const guest of restless) {
@@ -73,7 +73,7 @@ export async function mendRules(
     const name = moveName(guest, `${placement.epoch}-rule`);
     if (migrationsOf(guest).some(({ metadata }) => metadata.name === name))
       return `Migration ${name} did not come about, see there; it is tried again when that is deleted`;
-    const group = guest.spec.ha?.group === undefined ? undefined : sources.group(guest.spec.ha.group);
+    const group = sources.membership.groupOf(guest)?.spec;
     const type = howItMoves(guest);
     const verdicts = sources.destinations(guest, type);
     const to = bestOf(

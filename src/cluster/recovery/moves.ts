@@ -11,6 +11,7 @@ import type { View } from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
 import { without } from '../ha/states.ts';
 import type { Verdict } from '../placement/choose.ts';
+import type { Membership } from '../placement/membership.ts';
 import { planFailback } from './failback.ts';
 import { guestId, guestView, isDeleted } from './guestViews.ts';
 import { explainAttempts, limitsOf, planStart, runs } from './starts.ts';
@@ -25,7 +26,7 @@ export const STEADY_MS = 30_000;
 export const AGAIN_MS = 10_000;
 
 export type MoveSources = {
-  group(name: string): HAGroupSpec | undefined;
+  membership: Pick<Membership, 'groupOf' | 'version'>;
   migrationsOf(guest: string): readonly Stored<Migration>[];
   /** Where the guest could move to from its host. */
   destinations(guest: StoredGuest, moves: 'Live' | 'Offline'): readonly Verdict[];
@@ -55,7 +56,7 @@ export async function moveGuests(
       view.observer.isSuspect(host.name, view.now)
     )
       continue;
-    const group = guest.spec.ha?.group === undefined ? undefined : sources.group(guest.spec.ha.group);
+    const group = sources.membership.groupOf(guest)?.spec;
     if (await afterFailures(guest, group)) continue;
     await goBack(guest, group);
   }

@@ -8,7 +8,8 @@ import type { StoredGuest } from '../guests.ts';
 import type { GuestView, View } from '../ha/model.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
 import type { Objection } from '../ha/round.ts';
-import { createSorter } from './crowd.ts';
+import type { Membership } from '../placement/membership.ts';
+import { createSorter, withGroup } from './crowd.ts';
 import { createObjection, type DestinationFacts } from './destinations.ts';
 import { guestId, viewWith } from './guestViews.ts';
 import { NO_LIFE } from './stored.ts';
@@ -21,6 +22,7 @@ export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {
   /** Those that are protected, and those of which something is stored. */
   guests(): readonly StoredGuest[];
   groups(): readonly Stored<HAGroup>[];
+  membership: Pick<Membership, 'groupOf' | 'version'>;
   allocatedBytes(host: string): number;
 };
 
@@ -38,7 +40,7 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
   const policy = sources.policy();
   if (policy === undefined) return undefined;
   const hosts = new Map(sources.hosts().map((host) => [host.metadata.name, host]));
-  const crowd = createSorter()(sources.guests());
+  const crowd = createSorter(sources.membership)(sources.guests());
   const facts = {
     ...{ guests: crowd.index, votes: new Map(), actions: [], devicesOf: () => [] },
     allocatedBytes: sources.allocatedBytes,
@@ -49,7 +51,9 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
     ...{ now: 0, observer: HEARD, since: () => 0 },
     ...{ rules: [], fences: [], witnesses: new Map() },
     hosts: new Map(views.sort(([a], [b]) => (a < b ? -1 : 1))),
-    guests: new Map([...crowd.views, ...newcomers.map(viewOf)].map((guest) => [guest.id, guest])),
+    guests: new Map(
+      [...crowd.views, ...newcomers.map((one) => viewOf(one, sources))].map((guest) => [guest.id, guest]),
+    ),
     groups: groupsOf(sources.groups()),
     policy: policyOf(policy.spec, DEFAULT_HA_TIMINGS),
   };
@@ -62,6 +66,7 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
   return { view, objection };
 }
 
-function viewOf({ guest, host }: Newcomer): GuestView {
-  return viewWith(guest, { state: 'Started', placement: { host, epoch: 1, ...NO_LIFE } });
+function viewOf({ guest, host }: Newcomer, { membership }: Pick<PaperSources, 'membership'>): GuestView {
+  const view = viewWith(guest, { state: 'Started', placement: { host, epoch: 1, ...NO_LIFE } });
+  return withGroup(view, membership.groupOf(guest)?.name);
 }

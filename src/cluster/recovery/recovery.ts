@@ -64,7 +64,7 @@ const ACCESS: readonly Access[] = [
 
 export function recoveryRounds(sources: RecoverySources): Controller<ClusterPolicy> {
   const { clock } = sources;
-  const sort = createSorter();
+  const sort = createSorter(sources.membership);
   const turns = { told: createTurns(), decided: createTurns() };
   let timings = DEFAULT_HA_TIMINGS;
   let watched: { uid: string; observer: Observer; since: Map<string, number> } | undefined;

@@ -19,6 +19,7 @@ import { fencingReadinessController } from '../fencing/readiness.ts';
 import type { Guest, StoredGuest } from '../guests.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
+import type { Membership } from '../placement/membership.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { groupNameController } from './groupNames.ts';
 import { groupController } from './groups.ts';
@@ -36,6 +37,7 @@ export type RecoveryWiring = {
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
   scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want' | 'breach'>;
+  membership: Membership;
   /** Has the index `guest`. */
   migrations: Informer<Migration>;
   ledger: Pick<Ledger, 'allocated' | 'observe'>;
@@ -45,7 +47,8 @@ export type RecoveryWiring = {
 
 export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const { informers } = manager;
-  const { clock, fence, hosts, pools, machines, containers, scheduler, ledger, embeddedOn } = wiring;
+  const { clock, fence, hosts, pools, machines, containers, scheduler, ledger, membership, embeddedOn } =
+    wiring;
   const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
   const actions = informers.informer(FenceAction, { indexes: { host: ({ spec }) => [spec.host] } });
   const groups = informers.informer(HAGroup);
@@ -56,7 +59,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const allocatedBytes = (host: string) => ledger.allocated(host).memoryBytes;
   manager.add(
     groupController({
-      ...{ groups, hosts, clock, allocatedBytes, guests: protectedGuests },
+      ...{ groups, hosts, clock, allocatedBytes, membership, guests: protectedGuests },
       guestInformers: [machines as Informer<Guest>, containers as Informer<Guest>],
       policy: () => policies.list()[0],
       pool: (name) => pools.get(name),
@@ -76,7 +79,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       guests: protectedGuests,
       groups: () => groups.list(),
       actions: () => actions.list(),
-      group: (name) => groups.get(name)?.spec,
+      membership,
       migrationsOf: (guest) => wiring.migrations.byIndex('guest', guest),
       destinations: (guest, moves) => {
         const source = hosts.get(guest.status?.placement?.host ?? '');

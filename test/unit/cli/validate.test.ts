@@ -64,6 +64,16 @@ describe('vireo validate', () => {
     expect(await problems(rules('{policy: Required, matchLabels: {app: web}}'))).toEqual([]);
   });
 
+  it('refuses an HAGroup that is to keep its guests both together and apart', async () => {
+    const group = (rules: string) =>
+      `apiVersion: vireo.dev/v1alpha1\nkind: HAGroup\nmetadata: {name: web}\nspec: {hosts: [{name: a}], guestSelector: {}, ${rules}}\n`;
+    const together = 'keepTogether: {policy: Required}';
+    expect(await problems(group(`${together}, keepApart: {policy: Preferred}`))).toEqual([
+      expect.stringContaining('keepTogether and keepApart contradict each other'),
+    ]);
+    expect(await problems(group(together))).toEqual([]);
+  });
+
   it('finds the same object twice, and broken YAML', async () => {
     const yaml = `${HEAD}spec: {memory: {size: 1Gi}}\n---\n${HEAD}spec: {memory: {size: 1Gi}}\n`;
     expect(await problems(yaml)).toEqual([

@@ -109,9 +109,10 @@ describe('the group of a guest', () => {
   it('counts again when the guest was counted again, and not whenever its status changes', () => {
     const up = seen(['2026-11-29T10:00:00Z', 'Up']);
     const same = structuredClone(up);
+    const groupOf = () => ({ name: 'g', spec: { hosts: [] } });
     const down = seen(['2026-11-29T10:00:00Z', 'Up'], ['2026-11-29T11:00:00Z', 'Down']);
     const change = (after: GuestAvailability) =>
-      groupsCounting({ key: 'default/db', before: guest(up, '1'), after: guest(after, '2') });
+      groupsCounting(groupOf)({ key: 'default/db', before: guest(up, '1'), after: guest(after, '2') });
     expect(change(same)).toEqual([]);
     expect(change(down)).toContain('g');
   });

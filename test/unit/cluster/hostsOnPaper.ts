@@ -1,10 +1,11 @@
 /** Hosts, what is promised on them and the scheduler that asks them, without an API: for stories of placement alone. */
-import type { HAGroupSpec } from '../../../src/api/kinds/haGroup.ts';
+import type { HAGroup, HAGroupSpec } from '../../../src/api/kinds/haGroup.ts';
 import type { Host } from '../../../src/api/kinds/host.ts';
 import type { Stored } from '../../../src/api/meta.ts';
 import { type Guest, nameOf } from '../../../src/cluster/guests.ts';
 import type { Filter } from '../../../src/cluster/placement/filters.ts';
 import { createLedger } from '../../../src/cluster/placement/ledger.ts';
+import { membershipOf } from '../../../src/cluster/placement/membership.ts';
 import { createScheduler } from '../../../src/cluster/placement/scheduler.ts';
 import { machine } from './builders.ts';
 
@@ -13,10 +14,13 @@ export function createHostsOnPaper(
   filters?: readonly Filter[],
   groups: Readonly<Record<string, HAGroupSpec>> = {},
 ) {
-  const ledger = createLedger();
+  const { groupOf } = membershipOf(
+    Object.entries(groups).map(([name, spec]) => ({ metadata: { name }, spec }) as Stored<HAGroup>),
+  );
+  const ledger = createLedger(groupOf);
   const scheduler = createScheduler(ledger, {
     ...(filters === undefined ? {} : { filters }),
-    group: (name) => groups[name],
+    groupOf,
   });
   const report = (host: Stored<Host>) => scheduler.observe({ key: host.metadata.name, after: host });
   hosts.forEach(report);

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { HAGroupSpec } from '../../../src/api/kinds/haGroup.ts';
+import { companyOf } from '../../../src/cluster/placement/company.ts';
 import { createLedger } from '../../../src/cluster/placement/ledger.ts';
+import { createMembership } from '../../../src/cluster/placement/membership.ts';
 import { machine } from './builders.ts';
 
 const GIB = 2 ** 30;
@@ -41,6 +44,34 @@ describe('the ledger of promises', () => {
     ledger.assume('a', machine('a'), 'h1');
     ledger.observe('a', { key: 'default/a', after: machine('a') });
     expect(ledger.allocated('h1').guests).toBe(1);
+  });
+
+  it('knows after a change of a group whom its guests keep away, also of one that was booked before it joined', () => {
+    const membership = createMembership();
+    const group = (keepApart?: HAGroupSpec['keepApart']) =>
+      membership.observe({
+        key: 'web',
+        before: { spec: {} } as never,
+        after: { spec: { hosts: [], ...(keepApart === undefined ? {} : { keepApart }) } } as never,
+      });
+    const ledger = createLedger(membership.groupOf);
+    const free = placed('a', 'h1');
+    const joined = { ...free, spec: { ...free.spec, ha: { group: 'web' } } };
+    const refusal = () => {
+      const other = machine('b', { ha: { group: 'web' } });
+      const company = companyOf(other, membership.groupOf(other));
+      return ledger.neighbours.standing(company, () => true).refusal('h1');
+    };
+    group();
+    ledger.observe('a', { key: 'default/a', after: free });
+    ledger.observe('a', { key: 'default/a', before: free, after: joined });
+    expect(refusal()).toBeUndefined();
+    group({ policy: 'Required' });
+    ledger.regroup();
+    expect(refusal()).toBe('has a guest of the HAGroup "web", which keeps its guests apart');
+    group();
+    ledger.regroup();
+    expect(refusal()).toBeUndefined();
   });
 
   it('tells which host has news', () => {

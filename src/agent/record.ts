@@ -44,6 +44,8 @@ export type RunState = {
   stop?: StopUnderWay;
   /** To be started again once it is off, whatever the strategy's request says. */
   restart?: boolean;
+  /** Name of the kept memory that its next start goes on from: never twice, as its disks go on with it. */
+  memory?: string;
   ended?: { how: GuestEnd; at: string };
   failure?: StartFailure;
 };
@@ -124,6 +126,8 @@ export type GuestLock = {
   /** Snapshot, Backup: it may stand still for it, and file systems inside it may be frozen. */
   pauses?: true;
   freezes?: true;
+  /** Snapshot: its memory is kept too. */
+  memory?: true;
   /** Restore: names of the disks. */
   disks?: readonly string[];
   /** Rollback, Backup, Restore: the guest is to be off until it is over. `wasOn`: it ran before that. */
@@ -150,6 +154,8 @@ export type RecordedSnapshot = {
   takenAt: number;
   consistency: 'Crash' | 'Filesystem';
   stillMs: number;
+  /** Size of the memory that is kept with it. */
+  memoryBytes?: number;
   /** uid of the snapshot the guest came from. */
   parent?: string;
   volumes: readonly { name: string; pool: string; id: string; sizeBytes: number }[];

@@ -195,6 +195,50 @@ describe('a machine that writes all the time', () => {
   });
 });
 
+describe('a snapshot with memory', () => {
+  it('has the machine go on where it stood, without a boot, though it was shut down since', async () => {
+    const address = () =>
+      until(
+        'it has an address',
+        async () => (await lab.get<Guest>('vm/writer')).status?.networks?.[0]?.addresses?.[0],
+        120_000,
+      );
+    const from = await until('it writes', async () => writingAt(await address()), 120_000);
+    await lab.apply(`
+apiVersion: vireo.dev/v1alpha1
+kind: Snapshot
+metadata: {name: awake, namespace: default}
+spec: {guest: {kind: VirtualMachine, name: writer}, memory: Include}
+`);
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'snap/awake');
+    const { status } = await lab.get<{ status: { memory?: string; stillMilliseconds: number } }>(
+      'snap/awake',
+    );
+    expect(status.memory).toBeDefined();
+    expect(status.stillMilliseconds).toBeLessThan(2_000);
+    const then = await until('it writes on', async () => {
+      const seen = await writingAt(await address());
+      return seen !== undefined && seen.number > from.number + 20 && seen;
+    });
+    expect(then.boot).toBe(from.boot);
+    await lab.apply(`
+apiVersion: vireo.dev/v1alpha1
+kind: Rollback
+metadata: {name: awake, namespace: default}
+spec: {guest: {kind: VirtualMachine, name: writer}, snapshot: awake, ifRunning: Stop}
+`);
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=90s', 'rb/awake');
+    const back = await until('it goes on', async () => writingAt(await address()), 120_000);
+    expect(back.boot).toBe(from.boot);
+    await until('it counts on', async () => {
+      const seen = await writingAt(await address());
+      return seen !== undefined && seen.number > back.number;
+    });
+    await lab.kubectl('delete', 'snap/awake', 'rb/awake');
+    expect(await must(['find', lab.dataDirectory, '-path', '*/memory/snap-*'])).toBe('');
+  });
+});
+
 describe('a container whose log grows all the time', () => {
   it('is had back with a whole log, owners and capabilities, by Suspend where its pool has no snapshots', async () => {
     const { status } = await lab.get<Guest>('ct/box');

@@ -4,6 +4,7 @@ import type { KindDefinition } from '../../api/kind.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type {
   GuestHandle,
+  GuestMemory,
   GuestSnapshots,
   GuestTransfer,
   HypervisorDriver,
@@ -47,6 +48,8 @@ export type GuestKind<T extends GuestObject, Request, Hardware> = {
   readonly transfer?: GuestTransfer<Request, Hardware>;
   /** Absent: nothing but to let it stand still can be done for snapshots of such guests. */
   readonly snapshots?: GuestSnapshots;
+  /** Absent: the memory of such guests cannot be kept. */
+  readonly memory?: GuestMemory<Request, Hardware>;
   readonly plugs: 'Tap' | 'Veth';
   volumes(spec: T['spec']): readonly VolumePlan[];
   /** The interfaces with the MAC each has: its own, or derived from the uuid. */

@@ -6,6 +6,7 @@ import { parseBytes } from '../../base/quantity.ts';
 import type {
   DiskRequest,
   GuestHandle,
+  GuestMemory,
   GuestSnapshots,
   GuestTransfer,
   HypervisorDriver,
@@ -24,6 +25,7 @@ export type MachineDriver = HypervisorDriver<MachineRequest, MachineHardware> & 
   /** Absent: machines cannot move while they run. */
   readonly transfer?: GuestTransfer<MachineRequest, MachineHardware>;
   readonly snapshots?: GuestSnapshots;
+  readonly memory?: GuestMemory<MachineRequest, MachineHardware>;
 };
 
 type Spec = VirtualMachine['spec'];
@@ -40,6 +42,7 @@ export function machineKind(
     driver,
     ...(driver.transfer === undefined ? {} : { transfer: driver.transfer }),
     ...(driver.snapshots === undefined ? {} : { snapshots: driver.snapshots }),
+    ...(driver.memory === undefined ? {} : { memory: driver.memory }),
     plugs: 'Tap',
     volumes: (spec) => (spec.disks ?? []).map(volumeOf),
     nics: (spec, uuid) => (spec.networks ?? []).map((network) => wishOf(network, uuid)),

@@ -8,6 +8,9 @@ export const HELD_AFTER_MS = 60_000;
 /** Back-off between starts: the first is at once, then 1 s doubling up to 5 min. */
 export const START_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
 
+/** So often a guest is to go on from its memory before it is booted, whatever it fails of. */
+const WAKE_TRIES = 3;
+
 /** Milliseconds to wait before the start that follows failure number `count`. */
 export type RetryDelay = (count: number) => number;
 
@@ -81,7 +84,10 @@ export function failRun(
   now: number,
   delay: RetryDelay,
 ): RunState {
-  return { ...without(run, 'live'), failure: countFailure(run, cause, now, (count) => delay(count + 1)) };
+  // What cannot go on from its memory is booted: its disks are as after a power cut then.
+  const isUnfit = cause.reason === 'MemoryUnfit' || (run.failure?.count ?? 0) >= WAKE_TRIES - 1;
+  const over = isUnfit ? without(run, 'live', 'memory') : without(run, 'live');
+  return { ...over, failure: countFailure(run, cause, now, (count) => delay(count + 1)) };
 }
 
 /** The start was forbidden at the gate: as if it had not been tried; what asked for it stays. */
@@ -90,6 +96,7 @@ export function forbidRun(run: RunState, before: RunState): RunState {
     ...without(run, 'live'),
     ...(before.restart === undefined ? {} : { restart: before.restart }),
     ...(before.restartedFor === undefined ? {} : { restartedFor: before.restartedFor }),
+    ...(before.memory === undefined ? {} : { memory: before.memory }),
   };
 }
 

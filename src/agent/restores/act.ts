@@ -49,8 +49,8 @@ export async function giveDisks(
     guests.pools.used.tell(pool);
   }
   guests.volumesChanged.tell(record.id);
-  await updateRecord(guests, record.id, ({ head: _, ...before }) =>
-    unlocked(before, { restored: lock.by.uid }),
+  await updateRecord(guests, record.id, ({ head: _, run: { memory: __, ...run }, ...before }) =>
+    unlocked({ ...before, run }, { restored: lock.by.uid }),
   );
   wakeGuest(world, record);
 }

@@ -36,7 +36,13 @@ export async function rollBack(
   }
   guests.volumesChanged.tell(record.id);
   await updateRecord(guests, record.id, (before) =>
-    unlocked(before, { head: to.uid, rolledBack: lock.by.uid }),
+    unlocked(goingOnFrom(before, to), { head: to.uid, rolledBack: lock.by.uid }),
   );
   wakeGuest(world, record);
+}
+
+/** Its next start goes on from the memory of that moment, if there is one. Of another moment it would be of other disks. */
+function goingOnFrom(record: GuestRecord, { key, memoryBytes }: RecordedSnapshot): GuestRecord {
+  const { memory: _, ...run } = record.run;
+  return { ...record, run: memoryBytes === undefined ? run : { ...run, memory: key } };
 }

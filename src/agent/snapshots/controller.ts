@@ -2,20 +2,30 @@
 import { SNAPSHOT_FINALIZER } from '../../api/cluster.ts';
 import { startedStamp } from '../../api/job.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
-import type { Stored } from '../../api/meta.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { CONTROLLERS, SNAPSHOT_ACCESS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
+import { handleOf } from '../guests/gather.ts';
 import { lockFor } from '../guests/locks.ts';
 import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
 import { jobResult } from '../jobs/status.ts';
+import type { GuestRecord, RecordedSnapshot } from '../record.ts';
 import { decideSnapshot, type SnapshotFacts } from './decide.ts';
+import { beginWithMemory, keepsMemory, takeWithMemory } from './memory.ts';
 import { SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
 import { removeSnapshot, takeSnapshot, undo } from './take.ts';
 import { guestOf, type SnapshotWorld, wakeGuest } from './world.ts';
 
-export function snapshotController(world: SnapshotWorld): Controller<Snapshot> {
+/** Uids of those whose memory this agent is writing. */
+type Taking = SnapshotWorld & { taking: Set<string> };
+
+/** How far memory is nobody tells: it is looked at again after this. */
+const FOLLOW_MS = 10_000;
+
+export function snapshotController(given: SnapshotWorld): Controller<Snapshot> {
+  const world: Taking = { ...given, taking: new Set() };
   return {
     name: CONTROLLERS.snapshots,
     kind: Snapshot,
@@ -27,12 +37,21 @@ export function snapshotController(world: SnapshotWorld): Controller<Snapshot> {
     triggers: [onSettled(world.guests.settled, world.snapshots)],
     concurrency: 8,
     reconcile: (pass) => inTurn(world, pass.object, () => settle(world, pass)),
-    remove: (pass) => inTurn(world, pass.object, async () => ({ outcome: await remove(world, pass) })),
+    remove: async (pass) => {
+      // Before its turn: the work may be waiting for one.
+      await world.guests.jobs.cancel(groupOf(pass.object));
+      world.taking.delete(pass.object.metadata.uid);
+      return inTurn(world, pass.object, async () => ({ outcome: await remove(world, pass) }));
+    },
   };
 }
 
+function groupOf({ metadata }: Stored<Snapshot>): string {
+  return `snapshot/${metadata.uid}`;
+}
+
 async function factsOf(
-  world: SnapshotWorld,
+  world: Taking,
   { object: snapshot, now, signal }: Pass<Snapshot>,
 ): Promise<SnapshotFacts> {
   const { uid, namespace = 'default' } = snapshot.metadata;
@@ -43,12 +62,13 @@ async function factsOf(
     ...(await guestFacts(world, snapshot)),
     snapshot,
     now,
+    isWorking: world.taking.has(uid),
     taken: record?.snapshots?.find((taken) => taken.uid === uid),
     isGone: asksForLost && (await world.hands(kind).read({ namespace, name }, signal)) === undefined,
   };
 }
 
-async function settle(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
+async function settle(world: Taking, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
   const facts = await factsOf(world, pass);
   const decision = decideSnapshot(facts);
   const { object, now } = pass;
@@ -81,18 +101,33 @@ function nameOfParent(world: SnapshotWorld, snapshot: Stored<Snapshot>, uid: str
   return recordOf(world, snapshot)?.snapshots?.find((taken) => taken.uid === uid)?.name;
 }
 
-async function take(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
+async function take(world: Taking, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
   const { object, now, signal } = pass;
   const record = recordOf(world, object);
-  if (record === undefined) return { outcome: waiting('GuestNotHere', 'the guest has just gone', 1_000) };
+  if (record === undefined) {
+    world.taking.delete(object.metadata.uid);
+    await world.guests.jobs.cancel(groupOf(object));
+    return { outcome: waiting('GuestNotHere', 'the guest has just gone', 1_000) };
+  }
   try {
-    const taken = await takeSnapshot(world, record, object, signal);
+    const handle = handleOf(world.guests.stateDirectory, record);
+    const isLong =
+      world.taking.has(object.metadata.uid) || (await keepsMemory(world.hands(record.kind), object, handle));
+    const taken = isLong
+      ? await takeBeside(world, pass, record)
+      : await takeSnapshot(world, record, object, signal);
+    if (taken === undefined) {
+      const message = 'the memory of the guest is being written';
+      const status = snapshotStatus(object, { type: 'follow', message }, { now });
+      return { outcome: waiting('Taking', message, FOLLOW_MS), status };
+    }
     pass.event('Normal', 'Taken', `all disks of ${object.spec.guest.name}, ${taken.consistency} consistent`);
     world.guests.settled.tell(guestOf(object).text);
     wakeGuest(world, record);
     const parent = nameOfParent(world, object, taken.parent);
     return { outcome: done, status: snapshotStatus(object, { type: 'say', taken }, { now, parent }) };
   } catch (error) {
+    world.taking.delete(object.metadata.uid);
     if (signal.aborted) throw error;
     await undoOwn(world, object);
     const outcome = outcomeOf(error, 'SnapshotFailed');
@@ -109,6 +144,30 @@ async function take(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassRes
     const said = { type: 'end', phase: 'Failed', reason, message } as const;
     return { outcome: done, status: snapshotStatus(object, said, { now }) };
   }
+}
+
+/** Undefined while it goes on. */
+async function takeBeside(
+  world: Taking,
+  { object, signal }: Pass<Snapshot>,
+  record: GuestRecord,
+): Promise<RecordedSnapshot | undefined> {
+  const { jobs, enqueue } = world.guests;
+  const { uid } = object.metadata;
+  const begun = world.taking.has(uid) ? undefined : await beginWithMemory(world, record, object, signal);
+  world.taking.add(uid);
+  // Its status shows what it is locked for.
+  if (begun !== undefined) wakeGuest(world, record);
+  const made = await jobs.run(
+    groupOf(object),
+    'memory',
+    async (until) => (begun === undefined ? undefined : takeWithMemory(world, begun, until)),
+    () => enqueue(CONTROLLERS.snapshots, keyOf(object.metadata)),
+    // This pass has the turn of the guest, which the work is about to need.
+    0,
+  );
+  if (made !== undefined) world.taking.delete(uid);
+  return made?.value;
 }
 
 /** While it cannot be undone the lock stays, and the pass is tried again with back-off. */

@@ -7,6 +7,8 @@ import type { RecordedSnapshot } from '../record.ts';
 
 export type SnapshotFacts = GuestFacts & {
   snapshot: Stored<Snapshot>;
+  /** This agent is at it. */
+  isWorking: boolean;
   /** It stands on this host. */
   taken: RecordedSnapshot | undefined;
   /** A consistent read shows no such guest any more. Asked only of one that is away. */
@@ -28,6 +30,7 @@ export type SnapshotDecision =
 export function decideSnapshot(facts: SnapshotFacts): SnapshotDecision {
   const { snapshot, record, taken } = facts;
   if (taken !== undefined) return { type: 'say', taken };
+  if (facts.isWorking) return { type: 'take' };
   if (record?.lock === 'Own') return { type: 'undo' };
   if (snapshot.status?.phase === 'Ready') return decideLost(facts);
   if (isTaken(snapshot)) return { type: 'rest' };

@@ -14,6 +14,7 @@ export const SNAPSHOT_STATUS_PATHS: readonly string[] = [
   'status.takenAt',
   'status.consistency',
   'status.stillMilliseconds',
+  'status.memory',
   'status.parent',
   'status.volumes',
   'status.message',
@@ -21,7 +22,7 @@ export const SNAPSHOT_STATUS_PATHS: readonly string[] = [
 
 const READY = jobEnd('Ready', 'Ready', 'the guest can be rolled back to it');
 
-type Said = Extract<SnapshotDecision, { type: 'say' | 'wait' | 'end' }>;
+type Said = Extract<SnapshotDecision, { type: 'say' | 'wait' | 'end' }> | { type: 'follow'; message: string };
 
 /** `parent`: name of the Snapshot it came from. */
 export function snapshotStatus(
@@ -35,19 +36,29 @@ export function snapshotStatus(
   return {
     ...before,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions: jobConditions(status.conditions, step, { now, generation }),
+    conditions: jobConditions(status.conditions, step.type === 'follow' ? { ...step, afterMs: 0 } : step, {
+      now,
+      generation,
+    }),
     message: step.message.slice(0, 1_024),
-    phase: step.type === 'wait' ? 'Pending' : step.phase,
+    phase: step.type === 'wait' ? 'Pending' : step.type === 'follow' ? 'Taking' : step.phase,
     ...(said.type === 'say' ? takenFields(said.taken) : {}),
     ...(parent === undefined ? {} : { parent }),
   };
 }
 
-function takenFields({ takenAt, consistency, stillMs, volumes }: RecordedSnapshot): SnapshotStatus {
+function takenFields({
+  takenAt,
+  consistency,
+  stillMs,
+  memoryBytes,
+  volumes,
+}: RecordedSnapshot): SnapshotStatus {
   return {
     takenAt: iso(takenAt),
     consistency,
     stillMilliseconds: stillMs,
+    ...(memoryBytes === undefined ? {} : { memory: formatBytes(memoryBytes) }),
     volumes: volumes.map(({ name, pool, sizeBytes }) => ({
       name,
       pool,

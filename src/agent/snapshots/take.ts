@@ -4,13 +4,14 @@
  */
 import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
-import type { GuestObservation } from '../../drivers/hypervisor/contract.ts';
+import { ReasonedError } from '../../base/outcome.ts';
+import type { GuestHandle, GuestObservation } from '../../drivers/hypervisor/contract.ts';
 import { handleOf } from '../guests/gather.ts';
 import { locked, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord, RecordedSnapshot } from '../record.ts';
-import { checkVolumes, isOpen, removeVolumes, takeVolumes, volumesOf } from './volumes.ts';
-import type { SnapshotWorld } from './world.ts';
+import { checkVolumes, isOpen, type KeptVolume, removeVolumes, takeVolumes, volumesOf } from './volumes.ts';
+import type { Hands, SnapshotWorld } from './world.ts';
 
 /** How long file systems may take to freeze: programs in the guest wait for their writes meanwhile. */
 export const FREEZE_MS = 10_000;
@@ -27,35 +28,78 @@ export async function takeSnapshot(
   snapshot: Stored<Snapshot>,
   signal: AbortSignal,
 ): Promise<RecordedSnapshot> {
-  const hands = world.hands(record.kind);
+  const begun = await beginSnapshot(world, record, snapshot, signal);
+  const { hands, handle, lock, observation, volumes } = begun;
+  const { pauses, freezes, key } = lock;
   const { clock } = world.guests.world;
+  const frozen = freezes === true && (await hands.inGuest?.freeze(handle, { timeoutMs: FREEZE_MS })) === true;
+  const began = clock.monotonic();
+  if (pauses === true) await hands.pause(handle);
+  const takenAt = clock.now();
+  await takeVolumes({ hands, handle }, key, volumes, isOpen(observation));
+  await letGo(world, record, lock);
+  return finishSnapshot(world, begun, {
+    takenAt,
+    consistency: consistencyOf(record, observation, frozen),
+    stillMs: pauses === true ? Math.round(clock.monotonic() - began) : 0,
+  });
+}
+
+/** A snapshot whose lock stands. */
+export type BegunSnapshot = {
+  hands: Hands;
+  handle: GuestHandle;
+  record: GuestRecord;
+  snapshot: Stored<Snapshot>;
+  lock: GuestLock;
+  observation: GuestObservation;
+  volumes: readonly KeptVolume[];
+};
+
+/** `memory`: that is kept too, and file systems are not frozen, as they would be so in it for ever. Throws ReasonedError, GateClosed included. */
+export async function beginSnapshot(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  snapshot: Stored<Snapshot>,
+  signal: AbortSignal,
+  { memory = false }: { memory?: boolean } = {},
+): Promise<BegunSnapshot> {
+  const hands = world.hands(record.kind);
   const handle = handleOf(world.guests.stateDirectory, record);
   const volumes = await volumesOf(world, record.volumes);
   checkVolumes(volumes);
   await hands.gate(record, signal);
-  const key = keyOfSnapshot(snapshot);
   const observation = await hands.observe(handle);
   const pauses = observation.state === 'Running';
-  const freezes = pauses && observation.agentConnected === true;
+  if (memory && !pauses) throw standsStill();
+  const freezes = pauses && !memory && observation.agentConnected === true;
   const lock: GuestLock = {
-    ...lockBy(snapshot, key, clock.now()),
+    ...lockBy(snapshot, keyOfSnapshot(snapshot), world.guests.world.clock.now()),
     ...(pauses ? { pauses } : {}),
     ...(freezes ? { freezes } : {}),
+    ...(memory ? { memory } : {}),
   };
   await updateRecord(world.guests, record.id, (before) => locked(before, lock));
-  const frozen = freezes && (await hands.inGuest?.freeze(handle, { timeoutMs: FREEZE_MS })) === true;
-  const began = clock.monotonic();
-  if (pauses) await hands.pause(handle);
-  const takenAt = clock.now();
-  await takeVolumes({ hands, handle }, key, volumes, isOpen(observation));
-  await letGo(world, record, lock);
+  return { hands, handle, record, snapshot, lock, observation, volumes };
+}
+
+/** Whoever lets a guest go on whose memory was kept cannot tell it from one that was paused by somebody. */
+function standsStill(): ReasonedError {
+  const message = 'the memory of a guest is kept while it runs, and it stands still: resume it first';
+  return new ReasonedError('GuestPaused', message, { stalled: true });
+}
+
+/** It stands from now on, and the lock is gone. */
+export async function finishSnapshot(
+  world: SnapshotWorld,
+  { snapshot, record, lock, volumes }: BegunSnapshot,
+  facts: Pick<RecordedSnapshot, 'takenAt' | 'consistency' | 'stillMs' | 'memoryBytes'>,
+): Promise<RecordedSnapshot> {
   const taken: RecordedSnapshot = {
     uid: snapshot.metadata.uid,
     name: snapshot.metadata.name,
-    key,
-    takenAt,
-    consistency: consistencyOf(record, observation, frozen),
-    stillMs: pauses ? Math.round(clock.monotonic() - began) : 0,
+    key: lock.key,
+    ...facts,
     ...(record.head === undefined ? {} : { parent: record.head }),
     volumes: volumes.map(({ name, pool, id, sizeBytes }) => ({ name, pool, id, sizeBytes })),
   };
@@ -70,10 +114,11 @@ export async function takeSnapshot(
 export async function letGo(
   { hands, guests }: SnapshotWorld,
   record: GuestRecord,
-  { pauses, freezes }: GuestLock,
+  { pauses, freezes, memory: keepsMemory }: GuestLock,
 ): Promise<void> {
-  const { observe, resume, inGuest } = hands(record.kind);
+  const { observe, resume, inGuest, memory } = hands(record.kind);
   const handle = handleOf(guests.stateDirectory, record);
+  if (keepsMemory === true) await memory?.letGo(handle);
   if (pauses === true && (await observe(handle)).state === 'Paused') await resume(handle);
   if (freezes === true) await inGuest?.thaw(handle);
 }
@@ -85,7 +130,10 @@ export async function undo(world: SnapshotWorld, record: GuestRecord, lock: Gues
   const handle = handleOf(world.guests.stateDirectory, record);
   const isKept = record.snapshots?.some(({ key }) => key === lock.key) === true;
   const open = isOpen(await hands.observe(handle));
-  if (!isKept) await removeVolumes({ hands, handle }, lock.key, await volumesOf(world, record.volumes), open);
+  if (!isKept) {
+    await removeVolumes({ hands, handle }, lock.key, await volumesOf(world, record.volumes), open);
+    if (lock.memory === true) await hands.memory?.remove(handle, lock.key);
+  }
   await updateRecord(world.guests, record.id, (before) => unlocked(before));
 }
 
@@ -108,6 +156,7 @@ export async function removeSnapshot(
     await volumesOf(world, taken.volumes.map(recorded)),
     open,
   );
+  if (taken.memoryBytes !== undefined) await hands.memory?.remove(handle, taken.key);
   await updateRecord(world.guests, record.id, (before) => unlocked(withoutSnapshot(before, taken)));
   for (const { pool } of taken.volumes) world.guests.pools.used.tell(pool);
 }

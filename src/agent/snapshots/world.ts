@@ -2,7 +2,12 @@
 import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import type { Informer } from '../../client/contract.ts';
-import type { GuestHandle, GuestObservation, GuestSnapshots } from '../../drivers/hypervisor/contract.ts';
+import type {
+  GuestHandle,
+  GuestObservation,
+  GuestSnapshots,
+  MemoryKeeping,
+} from '../../drivers/hypervisor/contract.ts';
 import { GateClosed, passGate } from '../guests/gate.ts';
 import type { GuestKind, GuestObject } from '../guests/kind.ts';
 import { readGuest } from '../guests/read.ts';
@@ -25,6 +30,7 @@ export type Hands = {
   pause(guest: GuestHandle): Promise<void>;
   resume(guest: GuestHandle): Promise<void>;
   readonly inGuest?: GuestSnapshots;
+  readonly memory?: MemoryKeeping;
 };
 
 export type SnapshotWorld = {
@@ -40,7 +46,7 @@ export function createHands<T extends GuestObject, Request, Hardware>(
   kind: GuestKind<T, Request, Hardware>,
   informer: Informer<T>,
 ): Hands {
-  const { driver, snapshots } = kind;
+  const { driver, snapshots, memory } = kind;
   return {
     controller: kind.controller,
     seen: (key) => informer.get(key),
@@ -56,6 +62,7 @@ export function createHands<T extends GuestObject, Request, Hardware>(
     pause: driver.pause,
     resume: driver.resume,
     ...(snapshots === undefined ? {} : { inGuest: snapshots }),
+    ...(memory === undefined ? {} : { memory }),
   };
 }
 

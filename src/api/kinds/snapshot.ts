@@ -21,9 +21,23 @@ const spec = object(
   'What is to be kept, as it is when the snapshot is taken.',
   {
     guest: jobGuest,
+    memory: Type.Optional(
+      oneOf(
+        ['Include', 'Exclude'],
+        'Include: the memory of a virtual machine that runs is kept too, and a Rollback lets it go on where it stood.',
+        'Exclude',
+      ),
+    ),
     startDeadlineSeconds: startDeadline('Not taken within this many seconds it fails and is never taken.'),
   },
-  fixed(['guest']),
+  [
+    ...fixed(['guest'], ['memory']),
+    {
+      rule: "!has(self.memory) || self.memory == 'Exclude' || self.guest.kind == 'VirtualMachine'",
+      message: 'only the memory of a VirtualMachine can be kept',
+      fieldPath: '.memory',
+    },
+  ],
 );
 
 export const snapshotPhase = oneOf(
@@ -46,6 +60,7 @@ const status = object('What is kept.', {
   stillMilliseconds: Type.Optional(
     Type.Integer({ description: 'How long the guest stood still for it, measured.', minimum: 0 }),
   ),
+  memory: Type.Optional(bytes('Size of the memory that is kept with it, on the host.')),
   parent: Type.Optional(objectName('The Snapshot that the guest came from when this one was taken.')),
   volumes: Type.Optional(
     mapList(

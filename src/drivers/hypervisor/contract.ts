@@ -8,6 +8,7 @@ import type { VolumeAttachment } from '../storage/contract.ts';
 import type { GuestCopies } from './copying.ts';
 
 export type { CopyBegun, DiskCopy, GuestCopies } from './copying.ts';
+export type { GuestMemory, KeptMemory, MemoryKeeping } from './memory.ts';
 
 /** Which guest, and where its files are. Nothing else of the guest lies outside `directory` except its volumes. */
 export type GuestHandle = {

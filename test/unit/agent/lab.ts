@@ -160,8 +160,10 @@ export function createLab(options: LabOptions = {}) {
     const acts = ['start', 'shutdown', 'kill', 'remove', 'pause', 'resume'] as const;
     const copies = crasher.wrap('copies', machines.snapshots.copies, ['begin', 'end']);
     const inGuest = crasher.wrap('inGuest', { ...machines.snapshots, copies }, ['freeze', 'thaw']);
+    const keeps = ['gather', 'release', 'keep', 'letGo', 'remove', 'wake'] as const;
+    const memory = crasher.wrap('memory', machines.memory, keeps);
     const drivers: AgentDrivers = {
-      machines: crasher.wrap('machines', Object.assign(machines, { snapshots: inGuest }), acts),
+      machines: crasher.wrap('machines', Object.assign(machines, { snapshots: inGuest, memory }), acts),
       containers: crasher.wrap('containers', containers, acts),
       network: crasher.wrap('network', createFakeNetwork(plugs), ['attach', 'detach']),
       openPool: async ({ name, path, type }) => {

@@ -11,11 +11,13 @@ import type {
   MachineRequest,
   MachineSockets,
 } from '../contract.ts';
+import type { GuestMemory } from '../memory.ts';
 import type { PortRange, QemuContext } from './context.ts';
 import { killGuest, removeGuest } from './end.ts';
 import { gatherFacts } from './facts.ts';
 import { argumentsFor } from './launch.ts';
 import { livingMembers, lookStanding } from './look.ts';
+import { createGuestMemory } from './memory/memory.ts';
 import { createMonitors } from './monitors.ts';
 import { createObserver } from './observe.ts';
 import { printArguments } from './plan/options.ts';
@@ -23,7 +25,7 @@ import { findProcesses } from './processes.ts';
 import { resolveHardware } from './resolve.ts';
 import { createGuestSnapshots } from './snapshots.ts';
 import { machineSockets, socketDirectory } from './sockets.ts';
-import { createStarts, startGuest } from './start.ts';
+import { createStarts, hasWoken, startGuest } from './start.ts';
 import { defaultPorts } from './transfer/channel.ts';
 import { createTransfer } from './transfer/transfer.ts';
 import { updateMachine } from './update.ts';
@@ -39,11 +41,12 @@ export type QemuOptions = {
   facts?: HypervisorFacts;
 };
 
-/** The QEMU driver; `sockets` says where a guest's consoles are, `transfer` moves running guests, `snapshots` keeps their disks. */
+/** The QEMU driver; `sockets` says where a guest's consoles are, `transfer` moves running guests, `snapshots` keeps their disks, `memory` their memory. */
 export type QemuDriver = HypervisorDriver<MachineRequest, MachineHardware> & {
   sockets(guest: GuestHandle): MachineSockets;
   transfer: GuestTransfer<MachineRequest, MachineHardware>;
   snapshots: GuestSnapshots;
+  memory: GuestMemory<MachineRequest, MachineHardware>;
 };
 
 /** The driver of this host. */
@@ -88,7 +91,9 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     },
     pause: async (guest) => {
       const seen = await lookStanding(context, guest);
-      if (seen?.state === 'Running') await seen.monitor.execute('stop');
+      if (seen?.state !== 'Running') return;
+      await hasWoken(context, guest);
+      await seen.monitor.execute('stop');
     },
     resume: async (guest) => {
       const seen = await lookStanding(context, guest);
@@ -102,6 +107,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     sockets: (guest) => machineSockets(runDirectory, guest.id),
     transfer: createTransfer(context, facts),
     snapshots: createGuestSnapshots(context),
+    memory: createGuestMemory(context, starts, facts),
   };
 }
 

@@ -27,12 +27,14 @@ export type Launch = {
   endedBefore?: GuestEnd;
   /** The transfer it waits for, instead of a boot. */
   incoming?: string;
+  /** The kept memory it goes on from, instead of a boot. */
+  waking?: string;
 };
 
 /** The arguments for this guest on this host. Throws ReasonedError. */
 export function argumentsFor(
   runDirectory: string,
-  { guest, request, hardware, facts, incoming }: Launch,
+  { guest, request, hardware, facts, incoming, waking }: Launch,
 ): string[] {
   if (facts.qemu === undefined) {
     const message = facts.message ?? 'QEMU is not usable on this host';
@@ -46,7 +48,7 @@ export function argumentsFor(
     qemu: facts.qemu,
     sockets: machineSockets(runDirectory, guest.id),
   });
-  return incoming === undefined ? plan : [...plan, '-incoming', 'defer'];
+  return incoming === undefined && waking === undefined ? plan : [...plan, '-incoming', 'defer'];
 }
 
 /** Starts the process, stopped before the guest's first instruction, in its own control group, with its uuid confirmed. */
@@ -73,7 +75,7 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
   void spawned.exited.then((code) => {
     exitCode = code;
   });
-  const { request, hardware, endedBefore, incoming } = what;
+  const { request, hardware, endedBefore, incoming, waking } = what;
   await writeRecord(world.files, guest, {
     uuid: guest.uuid,
     process: spawned.identity,
@@ -82,6 +84,7 @@ export async function launch(context: QemuContext, what: Launch): Promise<QmpCon
     hardware,
     ...(endedBefore === undefined ? {} : { endedBefore }),
     ...(incoming === undefined ? {} : { incoming: { id: incoming } }),
+    ...(waking === undefined ? {} : { waking }),
   });
 
   const hasExited = () => exitCode !== undefined;

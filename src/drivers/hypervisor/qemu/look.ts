@@ -137,6 +137,9 @@ async function ask(
  */
 function stateOf(status: string, record: RunRecord | undefined): RunState {
   const state = runState(status);
+  // It was about to go on from its memory: nothing of it has run in this process, unless it runs or a disk has stopped it.
+  const isWaking = record?.waking !== undefined && (state === 'Incoming' || status === 'paused');
+  if (isWaking) return 'Prelaunch';
   const hasLeft = record?.outgoing?.postCopy === 'Switched';
   if (hasLeft && (state === 'Paused' || status === 'finish-migrate')) return 'HandedOver';
   return state === 'Paused' && record?.incoming !== undefined ? 'Incoming' : state;

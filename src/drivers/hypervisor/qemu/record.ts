@@ -43,6 +43,8 @@ export type RunRecord = {
   ended?: GuestEnd;
   /** Waits for the guest from another host, or has received it and not run it yet. */
   incoming?: IncomingRecord;
+  /** Name of the kept memory it goes on from: it has not run yet, unless it is seen to. */
+  waking?: string;
   /** Is being sent to another host. */
   outgoing?: OutgoingRecord;
   /** Somebody asked for the end by force: no crash when the process is gone. */

@@ -5,6 +5,7 @@ import type { QemuContext } from './context.ts';
 import { endProcesses, removeTraces } from './end.ts';
 import { type Launch, launch } from './launch.ts';
 import { type Look, look } from './look.ts';
+import { loadMemory } from './memory/load.ts';
 import { currentBoot, endOf, readRecord, removeRecord, writeRecord } from './record.ts';
 
 /** The starts under way on this host: a second call joins the first, a kill ends it even while the gate still thinks. */
@@ -55,8 +56,11 @@ export async function startGuest(
   const endedBefore = await endBefore(context, seen);
   try {
     const monitor = await launch(context, endedBefore === undefined ? what : { ...what, endedBefore });
+    if (what.waking !== undefined)
+      await loadMemory(context, what.guest, { monitor, name: what.waking }, aborted);
     await unlessAborted(gate(), aborted);
     await monitor.execute('cont');
+    if (what.waking !== undefined) await hasWoken(context, what.guest);
   } catch (error) {
     await undo(context, what.guest, endedBefore);
     throw error;
@@ -86,6 +90,14 @@ async function undo(
   else if (record !== undefined) await writeRecord(files, guest, { ...record, ended: endedBefore });
   await endProcesses(context, guest);
   await removeTraces(context, guest);
+}
+
+/** It runs: from now on one that stands still has run before. Repeatable, and to be done before anybody has it stand still. */
+export async function hasWoken({ world }: QemuContext, guest: GuestHandle): Promise<void> {
+  const record = await readRecord(world.files, guest);
+  if (record?.waking === undefined) return;
+  const { waking: _, ...woken } = record;
+  await writeRecord(world.files, guest, woken);
 }
 
 /** Rejects as soon as the signal fires; what `work` says later is not heard any more. */

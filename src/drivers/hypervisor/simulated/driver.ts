@@ -13,9 +13,11 @@ import type {
   GuestTransfer,
   HypervisorDriver,
 } from '../contract.ts';
+import type { GuestMemory } from '../memory.ts';
 import { createSimulatedCopies, type EarlyCopies } from './copies.ts';
 import type { SimulatedKind } from './kinds.ts';
 import { createSimulatedLives } from './lives.ts';
+import { createSimulatedMemory } from './memory.ts';
 import { createSimulatedTable, type SimulatedGuest, type TableFiles } from './table.ts';
 import {
   createMeeting,
@@ -25,7 +27,11 @@ import {
 } from './transfer.ts';
 
 /** How long things take, in milliseconds; 0 when absent. */
-export type SimulatedLatency = { startMs?: number; shutdownMs?: number; killMs?: number } & TransferLatency;
+export type SimulatedLatency = {
+  startMs?: number;
+  shutdownMs?: number;
+  killMs?: number;
+} & TransferLatency;
 
 /** What goes wrong with one guest. */
 export type SimulatedFault = TransferFault & {
@@ -35,6 +41,8 @@ export type SimulatedFault = TransferFault & {
   ignoreShutdown?: boolean;
   /** Its agent does not freeze file systems. */
   failFreeze?: boolean;
+  /** It cannot go on from memory that was kept of it. */
+  failWake?: boolean;
   /** It crashes so many milliseconds after each start. */
   crashAfterMs?: number;
 };
@@ -57,6 +65,7 @@ export type SimulatedOptions<Request, Hardware> = {
 export type SimulatedHypervisor<Request, Hardware> = HypervisorDriver<Request, Hardware> & {
   readonly transfer?: GuestTransfer<Request, Hardware>;
   readonly snapshots: GuestSnapshots;
+  readonly memory: GuestMemory<Request, Hardware>;
   /** Ends a running guest as if its process had died (Crashed) or it had powered itself off. */
   end(id: string, how: GuestEnd): Promise<void>;
   /** Ends all running guests as a reboot of the host does. */
@@ -93,7 +102,7 @@ export function createSimulatedHypervisor<Request, Hardware>(
 
   const launch = async (
     guest: GuestHandle,
-    { request, hardware }: { request: Request; hardware: Hardware },
+    { request, hardware, woke }: { request: Request; hardware: Hardware; woke?: string },
     gate: () => Promise<void>,
   ) => {
     const standing = await lives.living(guest.id);
@@ -112,8 +121,21 @@ export function createSimulatedHypervisor<Request, Hardware>(
     const begun = await lives.begin({
       ...{ id: guest.id, uuid: guest.uuid, request, hardware },
       ...early.get(guest.id),
+      ...(woke === undefined ? {} : { woke }),
     });
     if (fault.crashAfterMs !== undefined) lives.endLater(begun, fault.crashAfterMs, 'Crashed');
+  };
+
+  const start = (
+    guest: GuestHandle,
+    what: { request: Request; hardware: Hardware; woke?: string },
+    gate: () => Promise<void>,
+  ) => {
+    const underWay = starting.get(guest.id);
+    if (underWay !== undefined) return underWay;
+    const work = launch(guest, what, gate).finally(() => starting.delete(guest.id));
+    starting.set(guest.id, work);
+    return work;
   };
 
   const transfer =
@@ -136,13 +158,7 @@ export function createSimulatedHypervisor<Request, Hardware>(
       }
       return known?.ended === undefined ? { state: 'Off' } : { state: 'Off', ended: known.ended };
     },
-    start: (guest, request, hardware, gate) => {
-      const underWay = starting.get(guest.id);
-      if (underWay !== undefined) return underWay;
-      const work = launch(guest, { request, hardware }, gate).finally(() => starting.delete(guest.id));
-      starting.set(guest.id, work);
-      return work;
-    },
+    start: (guest, request, hardware, gate) => start(guest, { request, hardware }, gate),
     update: async (guest, request) => {
       const known = await lives.living(guest.id);
       if (known === undefined) return [];
@@ -217,6 +233,11 @@ export function createSimulatedHypervisor<Request, Hardware>(
       take: async () => {},
       remove: async () => {},
     },
+    memory: createSimulatedMemory<Request, Hardware>({
+      ...{ clock, files, lives, memoryMs: latency.memoryMs ?? 0 },
+      unfit: (guest) => (faultOf(guest).failWake === true ? 'it was told to fail' : undefined),
+      start: (guest, woke, machine, gate) => start(guest, { ...machine, woke }, gate),
+    }),
     end,
     rebootHost: async () => {
       await Promise.all((await lives.all()).map((id) => end(id, 'HostRebooted')));

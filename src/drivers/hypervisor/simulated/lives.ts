@@ -16,7 +16,7 @@ export type SimulatedLives = {
   begin(
     guest: Pick<
       SimulatedGuest,
-      'id' | 'uuid' | 'request' | 'hardware' | 'receiving' | 'copiedAtMs' | 'marks'
+      'id' | 'uuid' | 'request' | 'hardware' | 'receiving' | 'copiedAtMs' | 'marks' | 'woke'
     > & {
       state?: 'Incoming';
     },

@@ -28,6 +28,8 @@ export type SimulatedGuest = {
   copiedAtMs?: number;
   /** Marks on its disks, lost with its process. */
   marks?: readonly string[];
+  /** Name of the kept memory that this run went on from. */
+  woke?: string;
   /** The hardware it runs with. */
   hardware?: unknown;
   /** Its transfer to another host. */

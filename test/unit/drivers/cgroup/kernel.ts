@@ -38,7 +38,7 @@ export function fakeKernel(mounts: string, options: FakeKernelOptions = {}): Fak
     clock: hurriedClock(),
     random: seededRandom(1),
     log: silentLog,
-    sockets: { connectUnix: unused, listenForOne: unused },
+    sockets: { connectUnix: unused, listenForOne: unused, listenForOneAt: unused },
     spawn: (pid) => {
       living.add(pid);
       groups.files.set(`/proc/${pid}/stat`, 'alive');

@@ -67,6 +67,7 @@ export class FakeHost {
         {
           connectUnix: (path: string) => this.connect(path),
           listenForOne: () => Promise.reject(new Error('nobody calls')),
+          listenForOneAt: () => Promise.reject(new Error('nobody calls')),
         },
         death,
       ),

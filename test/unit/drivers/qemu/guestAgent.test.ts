@@ -24,6 +24,7 @@ function guestWith(answer: (command: string, id: unknown) => string | undefined)
   const sockets: Sockets = {
     connectUnix: async () => stream,
     listenForOne: () => Promise.reject(new Error('nobody calls')),
+    listenForOneAt: () => Promise.reject(new Error('nobody calls')),
   };
   const clock = createFakeClock();
   const ask = (command: string) =>

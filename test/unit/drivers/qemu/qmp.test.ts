@@ -23,6 +23,7 @@ function fakeQemu() {
   const sockets: Sockets = {
     connectUnix: async () => stream,
     listenForOne: () => Promise.reject(new Error('nobody calls')),
+    listenForOneAt: () => Promise.reject(new Error('nobody calls')),
   };
   return {
     sockets,

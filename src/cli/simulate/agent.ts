@@ -23,6 +23,8 @@ export type Agent = {
   /** What is ready to receive a guest that moves here. */
   readonly mover: Mover;
   setReport(guest: string, change: Partial<GuestReport>): void;
+  /** Its process has ended by itself: nothing to do if it is started again already. `key`: what the Lease listed it as. */
+  noticeEnd(guest: string, key: string): void;
   /** A job works on the volumes of a guest of this host that is off, for so long. */
   work(guest: string, ms: number): void;
 };
@@ -50,7 +52,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const deliver = (run: () => void) => host.deliver(() => (isCurrent() ? run() : undefined));
   const caller: Caller = { host: host.name, deliver, crash: () => host.restartAgent() };
   const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
-  const starting = new Set<string>();
+  /** The start that is under way, by guest: what is left of an earlier one does nothing any more. */
+  const starting = new Map<string, { key: string }>();
   const stopping = new Map<string, number>();
   const retryAt = new Map<string, number>();
   let cache: ReadonlyMap<string, StoredGuest> = new Map();
@@ -96,9 +99,17 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     const report = memory.reports.get(id);
     const failures = report?.epoch === epoch ? report.failures : 0;
     if (failures > cluster.limits(stored.spec).maxRestart || memory.shutdown !== undefined) return;
-    starting.add(id);
     const key = guardKey(stored.uid, epoch);
+    const attempt = { key };
+    starting.set(id, attempt);
     const giveUp = () => {
+      const own = process(id);
+      const isKeyInUse =
+        own !== undefined && own.state !== 'Preparing' && guardKey(own.uid, own.epoch) === key;
+      if (starting.get(id) !== attempt) {
+        if (starting.get(id)?.key !== key && !isKeyInUse) host.keeper()?.release(key);
+        return;
+      }
       starting.delete(id);
       if (process(id)?.state === 'Preparing') host.processes.delete(id);
       host.keeper()?.release(key);
@@ -114,10 +125,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
         const keeper = host.keeper();
         const listed = () =>
           deliver(() => {
-            if (host.keeper() !== keeper || !starting.has(id)) return;
+            if (host.keeper() !== keeper || starting.get(id) !== attempt) return;
             host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
             cluster.invariants.executing(host);
-            after(stored.spec.startTakesMs, () => finish(id, stored, epoch, failures, giveUp));
+            after(stored.spec.startTakesMs, () => finish(id, stored, attempt, failures, giveUp));
           });
         if (cluster.flaw.agent === 'StartsUnlisted') listed();
         keeper?.guard(key, listed);
@@ -129,11 +140,13 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const finish = (
     id: string,
     stored: StoredGuest,
-    epoch: number,
+    attempt: { key: string },
     failures: number,
     giveUp: () => void,
   ): void => {
-    if (!starting.has(id) || process(id)?.state !== 'Preparing') {
+    const epoch = stored.record.placement?.epoch ?? 0;
+    const isMine = () => starting.get(id) === attempt;
+    if (!isMine() || process(id)?.state !== 'Preparing') {
       giveUp();
       return;
     }
@@ -151,7 +164,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       () => {
         const own = process(id);
         const isOpen = host.keeper()?.isOpen() === true || cluster.flaw.agent === 'EpochUnchecked';
-        if (own?.state !== 'Preparing' || !isOpen || !starting.has(id)) {
+        if (own?.state !== 'Preparing' || !isOpen || !isMine()) {
           giveUp();
           return;
         }
@@ -296,6 +309,11 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     memory,
     mover,
     setReport,
+    noticeEnd: (id, key) => {
+      if (starting.has(id) || host.processes.has(id)) return;
+      host.keeper()?.release(key);
+      setReport(id, { state: 'Off' });
+    },
     work: (id, ms) => jobs.work(id, cache.get(id), ms),
     sync: () => deliver(() => refresh(lookAtAll)),
     lifeChanged: () => {

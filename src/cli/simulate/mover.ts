@@ -2,7 +2,7 @@
  * A guest's move between two simulated hosts, both sides. The target's process waits; the source stands still, then hands over by one
  * compare-and-swap of the placement. Whoever does not know whether that was done asks until it knows, and nothing runs meanwhile.
  */
-import { type GuestReport, guardKey, type Life, type Placement } from '../../cluster/ha/model.ts';
+import { type GuestReport, guardKey, isSameLife, type Life, type Placement } from '../../cluster/ha/model.ts';
 import type { Caller, StoredGuest } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
@@ -168,7 +168,7 @@ export function createMover(options: MoverOptions): Mover {
     api.call(
       caller,
       2_000,
-      ({ guests }): 'Done' | 'Never' => {
+      ({ guests, hosts }): 'Done' | 'Never' => {
         const stored = guests.get(id)?.value;
         const { placement, target, state } = stored?.record ?? {};
         if (stored === undefined) return 'Never';
@@ -177,6 +177,8 @@ export function createMover(options: MoverOptions): Mover {
           placement?.host === host.name && placement.epoch === from && placement.term === life().term;
         if (!isOurs || target !== to.host || (state !== 'Migrating' && state !== 'Relocating'))
           return 'Never';
+        // A placement is in a life that the manager has seen: its own writes make no other, and it tells who arrives no other.
+        if (!isSameLife(hosts.get(to.host)?.value.life, to)) return 'Never';
         api.putGuest(id, { ...stored, record: { ...stored.record, placement: to } });
         return 'Done';
       },

@@ -168,10 +168,7 @@ const GUEST_DEEDS: Readonly<Record<string, Deed<string>>> = {
         const own = host.processes.get(guest);
         if (own?.state !== 'Running') continue;
         host.processes.delete(guest);
-        host.after(500, () => {
-          host.keeper()?.release(guardKey(own.uid, own.epoch));
-          host.agent()?.setReport(guest, { state: 'Off' });
-        });
+        host.after(500, () => host.agent()?.noticeEnd(guest, guardKey(own.uid, own.epoch)));
       }
     },
   },

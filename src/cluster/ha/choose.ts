@@ -1,7 +1,7 @@
 /** Which host a guest, or a set that keeps together, goes to: what must hold first, then cost. Pure. */
 import { fill } from './evenness.ts';
 import type { Ledger } from './ledger.ts';
-import type { GuestView, HostView, View } from './model.ts';
+import { type GuestView, type HostView, isSameLife, type View } from './model.ts';
 import { groupOf, type Rules } from './rules.ts';
 
 export type Chooser = {
@@ -136,6 +136,9 @@ function hostRefusal(
   if (!ready) return 'the agent of the host is not ready';
   if (shutdown !== undefined && record.life?.bootID === shutdown.bootID) return 'the host is shutting down';
   if (view.observer.isSuspect(name, view.now)) return 'the host is silent';
+  const lease = view.observer.lease(name);
+  // A placement is for a life: one in a life that has ended would have to be made anew.
+  if (lease !== undefined && !isSameLife(lease, record.life)) return 'the host lives anew';
   return undefined;
 }
 

@@ -147,7 +147,7 @@ function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next 
     return to(settled(record), guest.wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
   if (!covers(host.record.proof, guest)) return waitFor(guest, 'WaitingForProof');
   if (shutdownCourse(host, view.policy.shutdownPolicy) === 'Freeze')
-    return to(settled(record), 'Frozen', 'its host restarts', { origin: host.name });
+    return to(bereft(record), 'Frozen', 'its host restarts', { origin: host.name });
   const grace = host.shutdown?.kind === 'Reboot' ? view.policy.rebootGraceMs : 0;
   if (view.since(`grace/${guest.id}`, true) < grace) return undefined;
   return to(bereft(record), 'Recovering', 'its host was stopped');
@@ -167,6 +167,10 @@ function isShuttingDown(host: HostView | undefined): boolean {
   return host?.shutdown !== undefined && isSameLife(host.shutdown, host.record.life);
 }
 
+function stoppedWith({ name }: HostView): string {
+  return `HostShuttingDown: ${name} starts nobody any more; it starts again when ${name} is down`;
+}
+
 function fromStarting(guest: GuestView, round: Round): Next {
   const { record } = guest;
   const host = hostOf(guest, round);
@@ -176,16 +180,14 @@ function fromStarting(guest: GuestView, round: Round): Next {
   if (report?.state === 'Running') return to(settled(record), 'Started', 'runs');
   if (isLeaving(guest)) return to(record, 'Stopping', 'to stop');
   if (isGoneWithItsLife(guest, host)) return again(guest, host, round, 'its host lives anew');
-  if (report === undefined || report.state !== 'Off' || isShuttingDown(host)) return undefined;
+  if (report?.state !== 'Off') return undefined;
+  if (isShuttingDown(host)) return waitFor(guest, stoppedWith(host));
   if (report.failures <= guest.maxRestart) return undefined;
-  return (
-    startElsewhere(guest, host, round) ??
-    to(
-      without(record, 'target', 'move'),
-      'Error',
-      `StartFailed: on ${[...(record.tried ?? []), host.name].join(', ')}`,
-    )
-  );
+  // What becomes of a host that is silent is decided before anybody is sent there, or away, by what it said before.
+  if (round.view.observer.isSuspect(host.name, round.view.now)) return undefined;
+  if ((record.relocations ?? 0) < guest.maxRelocate) return startElsewhere(guest, host, round);
+  const reason = `StartFailed: on ${[...(record.tried ?? []), host.name].join(', ')}`;
+  return to(without(record, 'target', 'move'), 'Error', reason);
 }
 
 /** On its own host again if that takes it, else where it fits. */
@@ -204,7 +206,8 @@ function fromStarted(guest: GuestView, round: Round): Next {
   const anew = { ...guest, record: moved(record) };
   if (isGoneWithItsLife(guest, host)) return again(anew, host, round, 'its host lives anew');
   const report = reportOf(guest, host);
-  if (report?.state === 'Off' && !isShuttingDown(host)) return again(anew, host, round, 'it ended');
+  if (report?.state === 'Off')
+    return isShuttingDown(host) ? waitFor(guest, stoppedWith(host)) : again(anew, host, round, 'it ended');
   // What it waited for has passed.
   return record.reason === undefined || !isPresent(host) || holds(record.reason, host)
     ? undefined

@@ -6,7 +6,7 @@ import { imbalance } from './evenness.ts';
 import { shutdownCourse } from './guests.ts';
 import { CANNOT_LEAVE, type GuestView, type HostView, type MoveReason } from './model.ts';
 import { isStoppedForSure } from './place.ts';
-import { hostOf, isPresent, type Next, placeOn, type Round } from './round.ts';
+import { hostOf, isGoneWithItsLife, isPresent, type Next, placeOn, type Round } from './round.ts';
 import { moveGuest, without } from './states.ts';
 
 export type Move = { guest: GuestView; next: NonNullable<Next> };
@@ -35,11 +35,17 @@ function isSettled({ record, wanted }: GuestView): boolean {
 }
 
 /** The guest with those of its set that run: they move as one or not at all. */
-function movingSet(guest: GuestView, { rules, view }: Round): GuestView[] {
-  return rules.set(guest.id).flatMap((id) => {
-    const member = view.guests.get(id);
-    return member !== undefined && isSettled(member) ? [member] : [];
+function movingSet(guest: GuestView, round: Round): GuestView[] {
+  return round.rules.set(guest.id).flatMap((id) => {
+    const member = round.view.guests.get(id);
+    return member !== undefined && isSettled(member) && hasItsHost(member, round) ? [member] : [];
   });
+}
+
+/** Who ended with its host, or with a life of it, is started, and not moved. */
+function hasItsHost(guest: GuestView, round: Round): boolean {
+  const host = hostOf(guest, round);
+  return host !== undefined && isPresent(host) && !isGoneWithItsLife(guest, host);
 }
 
 function begin(guests: readonly GuestView[], to: string, why: MoveReason, round: Round): Move[] {
@@ -129,10 +135,10 @@ function ownMoves(guest: GuestView, round: Round): Move[] {
   if (!isSettled(guest)) return [];
   const host = hostOf(guest, round);
   if (host === undefined || round.view.observer.isSuspect(host.name, round.view.now)) return [];
+  if (!hasItsHost(guest, round)) return [];
   const set = movingSet(guest, round);
   if (set.some(({ id }) => [...round.ledger.hostsOf(id)].length > 1)) return [];
   if (mustLeave(host, round)) return evacuate(guest, set, host, round);
-  if (!isPresent(host)) return [];
   return goBack(guest, set, round) ?? mend(guest, set, host, round) ?? failBack(set, host, round) ?? [];
 }
 
@@ -258,7 +264,7 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
     for (const host of hosts) {
       if (
         host === from ||
-        set.some(({ record }) => record.failedOn?.includes(host.name) === true) ||
+        set.some((member) => hasFailedOn(member, host.name)) ||
         set.some(
           (member) =>
             round.chooser.refusal(
@@ -281,6 +287,11 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
   return best !== undefined && before - best.after >= margin
     ? begin(best.set, best.to, 'Balance', round)
     : [];
+}
+
+/** It did not start there, or could not be moved there: balance is not worth another try, which takes the others of its set there and back. */
+function hasFailedOn({ record }: GuestView, host: string): boolean {
+  return record.failedOn?.includes(host) === true || record.tried?.includes(host) === true;
 }
 
 /** Its group likes the host less, or more of its soft rules are broken there: somebody else would move it back. */

@@ -56,20 +56,32 @@ function isBest(guest: GuestView, own: HostView, { chooser }: Round): boolean {
   return 'reason' in choice || chooser.preference(guest, choice.host) <= chooser.preference(guest, own.name);
 }
 
-/** Where members of its set already are, or are about to be, those decided in this round included. */
-function anchorOf(guest: GuestView, { rules, view, ledger }: Round): HostView | undefined {
+/** Where members of its set already are, or are about to be, those decided in this round included: on hosts that are there. */
+function anchorOf(guest: GuestView, round: Round): HostView | undefined {
+  const { rules, view, ledger } = round;
+  let best: { host: HostView; weight: number } | undefined;
   for (const id of rules.set(guest.id)) {
     const other = view.guests.get(id);
     if (other === undefined || other.id === guest.id) continue;
     const { state, target, placement } = other.record;
     const on = ledger.hostsOf(id);
-    const stored = SETTLED.has(state) ? (target ?? placement?.host) : undefined;
+    const stored = SETTLED.has(state) ? [target, placement?.host].filter((name) => on.has(name ?? '')) : [];
     // What is decided in this round goes before what is stored: two that come to each other would pass by.
-    const name = stored !== undefined && on.has(stored) ? stored : [...on][0];
-    const host = name === undefined ? undefined : view.hosts.get(name);
-    if (host !== undefined && isPresent(host)) return host;
+    const places = [...stored, ...[...on].reverse()].flatMap((name) => view.hosts.get(name ?? '') ?? []);
+    const host = places.find(isPresent);
+    if (host === undefined) continue;
+    const weight = weightOf(other, host);
+    // Nobody waits for one that is left alone.
+    const isVain = weight === 1 && round.chooser.refusal(guest, host) !== undefined;
+    if (!isVain && weight > (best?.weight ?? 0)) best = { host, weight };
   }
-  return undefined;
+  return best?.host;
+}
+
+/** One that runs is joined rather than one that has to be placed anew itself, and that rather than one that is left alone and comes to nobody. */
+function weightOf({ record: { state, placement } }: GuestView, { name, record }: HostView): 1 | 2 | 3 {
+  if (state === 'Ignored') return 1;
+  return placement?.host === name && !isSameLife(placement, record.life) ? 2 : 3;
 }
 
 /** Those of its set that have no place yet either: they fit together or not at all. */
@@ -81,16 +93,20 @@ function newcomers(guest: GuestView, { rules, view }: Round): GuestView[] {
   return [guest, ...others.filter(({ record }) => record.state !== 'Error')];
 }
 
-/** A start there has failed for good: another host, another round here, or the end. */
+/** A start there has failed for good: another host, or another round here if it may still be here; else it waits for a host that takes it. */
 export function startElsewhere(guest: GuestView, host: HostView, round: Round): Next {
   const tried = [...new Set([...(guest.record.tried ?? []), host.name])];
-  const relocations = guest.record.relocations ?? 0;
   const failedOn = [...new Set([...(guest.record.failedOn ?? []), host.name])];
-  const change = { tried, relocations: relocations + 1, failedOn };
-  if (relocations >= guest.maxRelocate) return undefined;
-  round.ledger.remove(guest, host.name);
   const other = elsewhere(guest, new Set(tried), round);
-  return startOn(guest, other ?? host, round, 'relocated after failed starts', change);
+  const refused = other === undefined ? round.chooser.refusal(guest, host) : undefined;
+  if (refused !== undefined) return waitFor(guest, `NoHost: it failed on ${host.name}, and there ${refused}`);
+  round.ledger.remove(guest, host.name);
+  const relocations = (guest.record.relocations ?? 0) + 1;
+  return startOn(guest, other ?? host, round, 'relocated after failed starts', {
+    tried,
+    relocations,
+    failedOn,
+  });
 }
 
 /** Where its set already is, or is about to be, and nowhere else; without a set any host that it has not failed on. */

@@ -108,7 +108,13 @@ function selfFenceWait({ name }: HostView, { observer, policy }: View, flaw?: En
 /** Whether the proof of its host holds for this guest: a self-fence covers what the Lease listed, anything covers the life it speaks of. */
 export function covers(proof: Proof | undefined, guest: GuestView): boolean {
   const { placement } = guest.record;
-  if (proof === undefined || placement === undefined || !isSameLife(proof, placement)) return false;
+  if (proof === undefined || placement === undefined || !speaksOf(proof, placement)) return false;
   if (proof.covers === undefined || guest.record.unstarted === true) return true;
   return proof.covers.includes(guardKey(guest.uid, placement.epoch));
+}
+
+/** It is a proof for this life; where it says that nothing runs at all, it says so of what began earlier in the same boot, too. */
+export function speaksOf(proof: Proof, life: Life): boolean {
+  if (isSameLife(proof, life)) return true;
+  return proof.covers === undefined && proof.bootID === life.bootID && life.term < proof.term;
 }

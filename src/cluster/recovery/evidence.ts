@@ -1,7 +1,8 @@
 /** Whether it is certain that a guest's placement runs nowhere any more: without that no guest gets another host. Pure. */
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
-import { type GuestRecord, guardKey, type HostRecord, isSameLife, type Placement } from '../ha/model.ts';
+import { type GuestRecord, guardKey, type HostRecord, type Placement } from '../ha/model.ts';
+import { speaksOf } from '../ha/proofs.ts';
 import { hostRecordOf } from './stored.ts';
 
 /** `host` must be a consistent read. */
@@ -12,7 +13,7 @@ export function isCertainlyDead({ placement }: GuestRecord, uid: string, host: S
 
 /** A proof is stored that speaks of the life the guest was placed in, and covers it: a self-fence covers only what the Lease listed. */
 export function isDeadBy({ proof }: HostRecord, uid: string, placement: Placement): boolean {
-  if (proof === undefined || !isSameLife(proof, placement)) return false;
+  if (proof === undefined || !speaksOf(proof, placement)) return false;
   return proof.covers === undefined || proof.covers.includes(guardKey(uid, placement.epoch));
 }
 

@@ -15,8 +15,8 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
   const { objects } = cluster.api;
   const now = () => cluster.schedule.now();
   let lastEvent = 0;
-  /** A host that comes back late is the last reason to move. */
-  let lastHost = 0;
+  /** A host that comes back late, a guest that is started late, or a command that is taken late, is the last reason to move. */
+  let lastReason = 0;
   const changed = new Map<string, number>();
   const since = (object: string): number => now() - Math.max(lastEvent, changed.get(object) ?? 0);
   /** Somebody can act, and has had the time. */
@@ -30,7 +30,9 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
   };
 
   const ends = (id: string, { record, spec }: StoredGuest): void => {
-    if (UNDER_WAY.has(record.state) && isDue(id))
+    // Nobody may start it now, and that is said: it waits for as long as it takes.
+    const isWaiting = record.state === 'Starting' && record.reason !== undefined;
+    if (UNDER_WAY.has(record.state) && !isWaiting && isDue(id))
       violate('L7', `${id} has been ${record.state} for ${since(id) / 1_000} s`);
     const { command } = spec;
     const couldBeTaken = record.state === 'Started' || record.state === 'Error';
@@ -77,10 +79,13 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
     hostDecided: ({ host, record }, before) => {
       if (record.state === before?.value.state) return;
       changed.set(host, now());
-      lastHost = now();
+      lastReason = now();
     },
     fenceAsked: (fence) => changed.set(fence, now()),
     guestDecided: ({ guest, record }, { value }) => {
+      const isStarted =
+        record.state === 'Starting' && record.placement?.epoch !== value.record.placement?.epoch;
+      if (record.command !== value.record.command || isStarted) lastReason = now();
       if (record.state !== value.record.state) changed.set(guest, now());
     },
     atEnd: () => {
@@ -91,7 +96,8 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
       }
       fences();
       const late = cluster.results.moves.filter(
-        ({ at, result }) => at * 1_000 > Math.max(lastEvent, lastHost) + ROUNDS_MS && result === 'Succeeded',
+        ({ at, result }) =>
+          at * 1_000 > Math.max(lastEvent, lastReason) + ROUNDS_MS && result === 'Succeeded',
       );
       if (late.length > objects.guests.size)
         violate('L3', `${late.length} moves of ${objects.guests.size} guests since nothing happens any more`);

@@ -2,7 +2,7 @@
  * What is decided of guests: with a majority (S4), on the present state (S12), one operation at a time and each command once (S9), recovery by
  * proof (S2), starts where they may be (S6, S7, S8, S10, S13), and every allowed host tried before a guest is given up (L6).
  */
-import { type GuestRecord, isSameLife } from '../../../cluster/ha/model.ts';
+import { type GuestRecord, type GuestState, isSameLife } from '../../../cluster/ha/model.ts';
 import type { StoredGuest } from '../api.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Violate, Watch } from './contract.ts';
@@ -11,11 +11,13 @@ import { isThere, majorityWatch, promisedTo, roomOf } from './shared.ts';
 /** A host that has been Online for so long is known as such to whoever decides. */
 const KNOWN_MS = 3_000;
 
+const LET_GO: ReadonlySet<GuestState> = new Set(['Started', 'Stopped', 'Disabled', 'Ignored']);
+
 export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   const acted = majorityWatch(cluster, violate);
   const epochs = new Map<string, number>();
   const commands = new Set<string>();
-  /** Where starts of it were given up since it last ran. */
+  /** Where starts of it were given up since it last ran, or was let go. */
   const failed = new Map<string, Set<string>>();
   const onlineSince = new Map<string, number>();
   const sent = new Map<string, Set<string>>();
@@ -74,13 +76,24 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
       const others = rule.guests.filter((other) => other !== guest);
       const isFree = others.every((other) => guests.get(other)?.value.spec.group === undefined);
       const places = others.flatMap((other) => {
-        const host = guests.get(other)?.value.record.placement?.host ?? '';
-        return isOn(host, other) && hosts.get(host)?.value.state === 'Online' ? [host] : [];
+        const { placement, target } = guests.get(other)?.value.record ?? {};
+        // One that moves is met where it goes, if that host is there.
+        const isOnline = (one?: string): one is string => hosts.get(one ?? '')?.value.state === 'Online';
+        const place = isOnline(target) ? target : placement?.host;
+        return isOn(placement?.host ?? '', other) && isOnline(place) ? [place] : [];
       });
       if (isFree && places.length > 0 && !places.includes(name))
         violate('S8', `${guest} is placed on ${name}, apart from its set on ${places.join(', ')}`);
     }
   };
+
+  /** A set moves as one by the command of any of its members, whatever was commanded of the others before. */
+  const isSentWithAnother = (guest: string, to: string): boolean =>
+    cluster
+      .rules()
+      .filter(({ type, strict, guests }) => type === 'KeepTogether' && strict && guests.includes(guest))
+      .flatMap(({ guests }) => guests)
+      .some((id) => id !== guest && cluster.api.objects.guests.get(id)?.value.spec.command?.to === to);
 
   const oneOperation = (
     guest: string,
@@ -92,9 +105,10 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     if (move !== undefined && before.move !== undefined && move.id !== before.move.id)
       violate('S9', `${guest} is to move to ${move.to} while it moves to ${before.move.to}`);
     const { command } = spec;
-    const isSent = move?.why === 'Person' && move.id !== before.move?.id;
-    const isTaken = isSent || reason.startsWith('refused');
-    if (command === undefined || !isTaken) return;
+    if (command === undefined) return;
+    const isSent = move?.why === 'Person' && move.id !== before.move?.id && move.to === command.to;
+    const isTaken = (isSent && !isSentWithAnother(guest, command.to)) || reason.startsWith('refused');
+    if (!isTaken) return;
     if (commands.has(`${guest} ${command.id}`)) violate('S9', `${guest} is commanded ${command.id} twice`);
     commands.add(`${guest} ${command.id}`);
   };
@@ -120,10 +134,11 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   };
 
   return {
-    hostDecided: ({ host, record }) => {
+    hostDecided: ({ host, record }, before) => {
       const since = onlineSince.get(host) ?? 0;
+      const isOther = before?.value.life !== undefined && !isSameLife(before.value.life, record.life);
       if (record.state !== 'Online') onlineSince.set(host, Infinity);
-      else if (since === Infinity) onlineSince.set(host, cluster.schedule.now());
+      else if (since === Infinity || isOther) onlineSince.set(host, cluster.schedule.now());
     },
     guestDecided: ({ guest, record, reason, version }, { value: before, version: stored }) => {
       acted(`${guest} becomes ${record.state}`);
@@ -133,7 +148,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
       const old = before.record.placement;
       const used = (one: GuestRecord): number => one.relocations ?? 0;
       const hasRelocated = used(record) > used(before.record);
-      if (record.state === 'Started') failed.delete(before.uid);
+      // It ran, or a person let it go: what was tried before counts no more.
+      if (LET_GO.has(record.state)) failed.delete(before.uid);
       if (hasRelocated) everyHostIsTried(guest, record, before);
       const isGivenUp = record.state === 'Error' && reason.startsWith('StartFailed');
       if (isGivenUp && used(before.record) < cluster.limits(before.spec).maxRelocate)

@@ -1,4 +1,5 @@
 /** What several invariants ask of the model: who is there, and what a host would take. */
+import { isSameLife } from '../../../cluster/ha/model.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Violate } from './contract.ts';
 
@@ -48,12 +49,21 @@ export function isThere(cluster: Cluster, name: string): boolean {
   );
 }
 
-/** Memory that others on the host, or on their way to it, have been promised, in bytes. */
+/**
+ * Memory that others on the host, or on their way to it, have been promised, in bytes. Who ended with the host's former life, and waits to be placed
+ * anew, holds nothing there: its host's agent starts nobody by the word of another life.
+ */
 export function promisedTo(cluster: Cluster, name: string, without: string): number {
+  const life = cluster.api.objects.hosts.get(name)?.value.life;
   let promised = 0;
   for (const [other, { value }] of cluster.api.objects.guests) {
     const { placement, state, target } = value.record;
-    const isHere = (placement?.host === name && !LEFT_ALONE.has(state)) || target === name;
+    const isOver =
+      state === 'Started' &&
+      value.record.reason !== undefined &&
+      !isSameLife(placement, life) &&
+      cluster.host(name)?.processes.has(other) !== true;
+    const isHere = (placement?.host === name && !LEFT_ALONE.has(state) && !isOver) || target === name;
     if (other !== without && isHere) promised += value.spec.memoryBytes;
   }
   return promised;

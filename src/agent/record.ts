@@ -98,6 +98,8 @@ export type Outgoing = {
   stillSince?: number;
   /** Asked: the new placement may be in the API. Done: it is. Written before the request, and after its answer. */
   handOver?: 'Asked' | 'Done';
+  /** Asked is written down ahead of the request, while the guest still leaves. An agent that finds it after a crash takes it for asked. */
+  ahead?: true;
   /** Decided, and perhaps not undone yet. */
   givenUp?: GivenUp;
 };

@@ -64,10 +64,11 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     return memory;
   };
   world.volumesChanged.listen((id) => memories.get(id)?.volumes.clear());
-  const isArriving = ({ id }: GuestHandle): boolean => {
-    const record = world.records.get(id);
-    return record !== undefined && moveStage(record) === 'Arriving';
+  const isMoving = ({ id }: GuestHandle): boolean => {
+    const stage = moveStage(world.records.get(id));
+    return stage === 'Arriving' || stage === 'HandingOver';
   };
+  const movesOn = { outcome: waiting('Migrating', 'the guest is on its way from host to host') };
   const pass = async (
     given: Pass<T>,
     work: (scope: Scope<T, Request, Hardware>) => Promise<Outcome>,
@@ -76,12 +77,14 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     const handle = identify(world, kind, given.object);
     if (handle === undefined)
       return { outcome: waiting('ControlPlaneUnknown', 'the cluster is not known yet') };
-    if (isArriving(handle)) {
-      // It may stand still for this: its move has the turn, and speaks for it until it is at home.
+    // It may stand still for this: its move has the turn, and speaks for it until it is at home.
+    if (isMoving(handle)) {
       world.settled.tell(`${recordKind(kind)}/${given.key}`);
-      return { outcome: waiting('Migrating', 'the guest is on its way to this host') };
+      return movesOn;
     }
-    return world.turns.take(handle.id, () => inTurn(handle, given, work));
+    return world.turns.take(handle.id, async () =>
+      isMoving(handle) ? movesOn : inTurn(handle, given, work),
+    );
   };
   const inTurn = async (
     handle: GuestHandle,

@@ -61,6 +61,7 @@ export type LiveMover = {
   send(guest: GuestHandle, place: TransferPlace, options: SendOptions): Promise<void>;
   progress(guest: GuestHandle): Promise<TransferProgress>;
   adjust(guest: GuestHandle, limits: TransferLimits): Promise<void>;
+  isStill(guest: GuestHandle): boolean;
   beginPostCopy(guest: GuestHandle): Promise<void>;
   switchOver(guest: GuestHandle): Promise<void>;
   disconnect(guest: GuestHandle): Promise<void>;
@@ -95,6 +96,7 @@ export function createMover<T extends GuestObject, Request, Hardware>(
     send: (guest, place, options) => transfer.send(guest, place, options),
     progress: (guest) => transfer.progress(guest),
     adjust: (guest, limits) => transfer.adjust(guest, limits),
+    isStill: (guest) => transfer.isStill(guest),
     beginPostCopy: (guest) => transfer.beginPostCopy(guest),
     switchOver: (guest) => transfer.switchOver(guest),
     disconnect: (guest) => transfer.disconnect(guest),

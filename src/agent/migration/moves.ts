@@ -1,6 +1,6 @@
 /** Puts both sides of moves together: their informers, what wakes them, who answers targets, and moves whose Migration is gone. */
-import { Migration } from '../../api/kinds/migration.ts';
-import { keyOf } from '../../api/meta.ts';
+import { isOver, Migration } from '../../api/kinds/migration.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
@@ -29,8 +29,13 @@ export function createMoves(world: MoveWorld, informers: Informers, signal: Abor
   const indexes = { guest: (migration: Migration) => [movedGuest(migration)] };
   const leaving = informers.informer(Migration, { fieldSelector: `status.sourceHost=${host}`, indexes });
   const coming = informers.informer(Migration, { fieldSelector: `status.targetHost=${host}`, indexes });
-  const source = createSource(world, leaving, [ofSettled(leaving, guests.settled.listen)]);
-  const target = createTarget(world, coming, [ofSettled(coming, guests.settled.listen)]);
+  const hasWork = (migration: Stored<Migration>) =>
+    !isOver(migration) ||
+    guests.records
+      .all()
+      .some(({ incoming, outgoing }) => (incoming ?? outgoing)?.migration.uid === migration.metadata.uid);
+  const source = createSource(world, leaving, [ofSettled(leaving, hasWork, guests.settled.listen)]);
+  const target = createTarget(world, coming, [ofSettled(coming, hasWork, guests.settled.listen)]);
   peers.serve((peer, stream) => void answerTarget(world, peer, stream, signal));
 
   const isSeen = ({ incoming, outgoing }: GuestRecord): boolean => {
@@ -57,15 +62,17 @@ export function createMoves(world: MoveWorld, informers: Informers, signal: Abor
   };
 }
 
-/** The guest was looked at: it runs, is off, or is placed here now. */
+/** The guest was looked at: it runs, is off, or is placed here now. Moves that are over only take the turn of the one under way. */
 function ofSettled(
   informer: Informer<Migration>,
+  hasWork: (migration: Stored<Migration>) => boolean,
   listen: (listener: (guest: string) => void) => () => void,
 ): Trigger {
   return {
     subscribe: (enqueue) =>
       listen((guest) => {
-        for (const { metadata } of informer.byIndex('guest', guest)) enqueue(keyOf(metadata));
+        for (const migration of informer.byIndex('guest', guest))
+          if (hasWork(migration)) enqueue(keyOf(migration.metadata));
       }),
   };
 }

@@ -217,6 +217,8 @@ export type GuestTransfer<Request, Hardware> = {
   send(guest: GuestHandle, place: TransferPlace, options: SendOptions): Promise<void>;
   /** On the source: how far the transfer is; `Idle` when none was begun or it was taken back. */
   progress(guest: GuestHandle): Promise<TransferProgress>;
+  /** On the source, known without asking and so at once: the guest stands still, and if it is being sent, its last is on the way. */
+  isStill(guest: GuestHandle): boolean;
   /** On the source, phase Memory, where `postCopy` was asked for: the guest stands still in AwaitingSwitch, and can still be called off. */
   beginPostCopy(guest: GuestHandle): Promise<void>;
   /** On the source, phase AwaitingSwitch, once the guest is the target's: from here on only the target can run it. */

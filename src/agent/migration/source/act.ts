@@ -16,6 +16,7 @@ import {
   HANDOVER_RECHECK_MS,
   RECHECK_MS,
   type SourceStep,
+  unasked,
   wakeGuest,
 } from './record.ts';
 import { releaseGuest } from './release.ts';
@@ -52,9 +53,9 @@ export async function actAsSource(
       await change(world, pass, (outgoing) => ({ stillSince: pass.now, ...outgoing }));
       return offer(world, pass, 'Synchronizing', view, 'Stopped');
     case 'handOver':
-      return handOver(world, pass, view);
+      return handOver(world, pass, view, memory);
     case 'noteHandedOver':
-      await change(world, pass, (outgoing) => ({ ...outgoing, handOver: 'Done' }));
+      await change(world, pass, (outgoing) => ({ ...unasked(outgoing), handOver: 'Done' }));
       return again;
     case 'awaitTarget':
       return awaitTarget(pass, view);

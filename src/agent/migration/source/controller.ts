@@ -12,6 +12,7 @@ import { type MovePass, type MoveWorld, moveName } from '../world.ts';
 import { actAsSource } from './act.ts';
 import { decideSource } from './decide.ts';
 import { type SourceMemory, sourceFacts } from './facts.ts';
+import { prepareHandOver } from './handoverAhead.ts';
 import { SOURCE_STATUS_PATHS, type SourceSays, sourceStatus } from './status.ts';
 
 /** More deeds than any way through the table has in one pass. */
@@ -38,7 +39,10 @@ export function createSource(
   const run = async (pass: MovePass): Promise<{ outcome: Outcome; says?: SourceSays }> => {
     const memory = memoryOf(pass.name.uid);
     for (let deeds = 0; deeds < MOST_DEEDS; deeds += 1) {
-      const view = await sourceFacts(world, pass, memory);
+      const [view] = await Promise.all([
+        sourceFacts(world, pass, memory),
+        prepareHandOver(world, pass, memory),
+      ]);
       const deed = decideSource(view);
       if (deed.type === 'none' && (pass.migration === undefined || isOver(pass.migration))) {
         memories.delete(pass.name.uid);

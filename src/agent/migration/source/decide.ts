@@ -197,8 +197,9 @@ function decideBlind(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
 function decideHere(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
   const why = reasonToStay(facts, outgoing);
   if (why !== undefined) return { type: outgoing.handOver === undefined ? 'giveUp' : 'reclaim', end: why };
-  // Asked before, and not there: asked again, with what is stored now.
-  if (outgoing.handOver !== undefined) return { type: 'handOver' };
+  // Asked before, and not there: asked again, with what is stored now. While the guest still leaves it was only written down ahead.
+  if (outgoing.handOver !== undefined && (outgoing.type === 'Offline' || standsStill(facts)))
+    return { type: 'handOver' };
   return outgoing.type === 'Live' ? decideLive(facts) : decideOffline(facts, outgoing);
 }
 

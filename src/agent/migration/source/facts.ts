@@ -2,7 +2,7 @@
 import { strategyOf } from '../../../api/guest.ts';
 import { isOver, type Migration } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
-import type { TransferProgress } from '../../../drivers/hypervisor/contract.ts';
+import type { GuestObservation, TransferProgress } from '../../../drivers/hypervisor/contract.ts';
 import type { GuestObject } from '../../guests/kind.ts';
 import { lockFor } from '../../guests/locks.ts';
 import { wantedPower } from '../../guests/power.ts';
@@ -10,6 +10,7 @@ import type { GuestRecord, Outgoing } from '../../record.ts';
 import { type Belonging, belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceFacts } from './decide.ts';
+import { unasked } from './record.ts';
 
 /** So long a guest that stands still waits for an API server that does not answer. */
 const API_PATIENCE_MS = 5_000;
@@ -31,6 +32,10 @@ export type SourceMemory = {
   measured?: { totalMs: number; downtimeMs: number | undefined };
   /** The hand-over was tried, or it was looked whether it may be. */
   handOverTried?: true;
+  /** It was tried to prepare the hand-over. */
+  prepared?: true;
+  /** The guest as it was read ahead of its hand-over. Written down is that it is asked for, and nothing was asked yet. */
+  ahead?: Stored<GuestObject>;
 };
 
 /** With the guest's object as it was read. */
@@ -42,11 +47,10 @@ export async function sourceFacts(
   memory: SourceMemory,
 ): Promise<SourceView> {
   const record = world.guests.records.get(pass.handle.id);
-  const outgoing = record?.outgoing?.migration.uid === pass.name.uid ? record.outgoing : undefined;
-  const [observation, transfer] = await Promise.all([
-    pass.mover.observe(pass.handle),
-    transferOf(pass, outgoing),
-  ]);
+  const written = record?.outgoing?.migration.uid === pass.name.uid ? record.outgoing : undefined;
+  // Only who has written it ahead knows that it was not asked.
+  const outgoing = written === undefined || memory.ahead === undefined ? written : unasked(written);
+  const { transfer, observation } = await whatStands(pass, outgoing, memory);
   const standsStill =
     observation.state === 'HandedOver' ||
     transfer.phase === 'Completed' ||
@@ -83,6 +87,19 @@ export async function sourceFacts(
     settledThere: isSettled(pass.migration, found),
     apiIsAway: memory.unreadableSince !== undefined && now - memory.unreadableSince >= API_PATIENCE_MS,
   };
+}
+
+/** The guest stands still once its hand-over is prepared: how far its transfer is, tells all, and is asked alone. */
+async function whatStands(
+  pass: MovePass,
+  outgoing: Outgoing | undefined,
+  { ahead }: SourceMemory,
+): Promise<{ transfer: TransferProgress; observation: Pick<GuestObservation, 'state'> }> {
+  const asked = transferOf(pass, outgoing);
+  if (ahead !== undefined && (await asked).phase === 'Completed')
+    return { transfer: await asked, observation: { state: 'HandedOver' } };
+  const [transfer, observation] = await Promise.all([asked, pass.mover.observe(pass.handle)]);
+  return { transfer, observation };
 }
 
 /** Of this move only: what an earlier one left behind in the driver is not its. */

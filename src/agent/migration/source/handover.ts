@@ -2,14 +2,12 @@
  * The hand-over and its ways back. Each change of the placement is one compare-and-swap, written down before it is asked for; the guest runs
  * on here only by its gate.
  */
-import { Migration } from '../../../api/kinds/migration.ts';
 import { GateClosed } from '../../guests/gate.ts';
-import { read } from '../../guests/read.ts';
 import type { GivenUp } from '../../record.ts';
 import { askAhead } from '../ahead.ts';
-import { belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
-import type { SourceView } from './facts.ts';
+import type { SourceMemory, SourceView } from './facts.ts';
+import { endsOf, isWanted, mayHandOver } from './handoverAhead.ts';
 import {
   after,
   again,
@@ -19,64 +17,59 @@ import {
   HANDOVER_RECHECK_MS,
   RECHECK_MS,
   type SourceStep,
+  unasked,
   wakeGuest,
 } from './record.ts';
 
 /**
  * The one moment: everything is on the target, and the placement is asked to change. Before that it is written down that it is asked (while
- * it is read whether it may be), so that whoever comes after a crash reads first; nobody runs the guest until the answer, or a read, says whose it is.
+ * it is read whether it may be), so that whoever comes after a crash reads first; nobody runs the guest until the answer, or a read, says whose
+ * it is. Both was done ahead where the guest was seen to leave.
  */
 export async function handOver(
   world: MoveWorld,
   pass: MovePass,
   { transfer, record }: SourceView,
+  memory: SourceMemory,
 ): Promise<SourceStep> {
   const { guests } = world;
-  const { mover, guest, signal, name, handle } = pass;
   const asked = record?.outgoing?.handOver !== undefined;
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
-  const ends = endsOf(world, handle.id);
+  const ends = endsOf(world, pass.handle.id);
   if (ends === undefined) return again;
-  const still = transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now;
-  const postCopy = transfer.phase === 'AwaitingSwitch' ? { postCopy: true as const } : {};
-  const notAsked = async () => {
-    if (!asked) await change(world, pass, ({ handOver: _asked, ...outgoing }) => outgoing);
+  const still = {
+    stillSince: transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now,
   };
-  const found = await askAhead({
-    ask: async () => {
-      const ref = { namespace: name.namespace, name: name.name };
-      const [placed, current] = await Promise.all([
-        mover.read(guest, signal),
-        guests.client.find(Migration, ref, read(signal)),
-      ]);
-      pass.migration = current?.metadata.uid === name.uid ? current : undefined;
-      if (placed === undefined || belongingOf(placed, ends) !== 'Source') return undefined;
-      return placed.metadata.deletionTimestamp === undefined && isWanted(pass) ? placed : undefined;
-    },
-    note: () =>
-      change(world, pass, (outgoing) => ({
-        stillSince: still,
-        ...outgoing,
-        ...postCopy,
-        handOver: 'Asked',
-      })),
-    takeBack: notAsked,
-  });
+  const postCopy = transfer.phase === 'AwaitingSwitch' ? { postCopy: true as const } : {};
+  const isAhead = memory.ahead !== undefined && isWanted(pass);
+  const found = isAhead
+    ? memory.ahead
+    : await askAhead({
+        ask: () => mayHandOver(world, pass, ends, pass.signal),
+        note: () =>
+          change(world, pass, (outgoing) => ({
+            ...still,
+            ...unasked(outgoing),
+            ...postCopy,
+            handOver: 'Asked',
+          })),
+        takeBack: async () => {
+          if (!asked) await change(world, pass, unasked);
+        },
+      });
+  // From here on nobody knows that nothing was asked.
+  delete memory.ahead;
   if (found === undefined) return again;
   const to = { host: ends.target, epoch: ends.epoch + 1, now: guests.world.clock.now() };
-  const result = await mover.swap(found, to, signal);
+  const result = await pass.mover.swap(found, to, pass.signal);
   switch (result) {
     case 'Swapped':
-      await change(world, pass, (outgoing) => ({ ...outgoing, handOver: 'Done' }));
-      pass.event('Normal', 'HandedOver', `the guest is placed on ${ends.target}`);
-      if (transfer.phase === 'AwaitingSwitch') return again;
-      // Nothing is read again while the target reads: the answer has said whose the guest is.
-      return awaitTakeOver(HANDOVER_RECHECK_MS);
+      return handedOver(world, pass, ends.target, { transfer, ...(isAhead ? still : {}) });
     case 'Stale':
     case 'Refused': {
       // An earlier request without an answer may be what this one ran into: only a read tells.
       if (asked) return after(HANDOVER_RECHECK_MS);
-      await notAsked();
+      await change(world, pass, unasked);
       if (result === 'Refused') {
         const message = 'the API server refused the new placement of the guest';
         await giveUp(world, pass, { phase: 'Failed', reason: 'HandOverRefused', message });
@@ -84,28 +77,29 @@ export async function handOver(
       return again;
     }
     case 'Unknown':
+      if (isAhead) await change(world, pass, ({ ahead: _known, ...outgoing }) => outgoing);
       return after(HANDOVER_RECHECK_MS);
     default:
       return result satisfies never;
   }
 }
 
-/** As just read: still wanted, and the target still ready. What stands against it is decided by the table. */
-function isWanted({ migration }: MovePass): boolean {
-  const { status, metadata } = migration ?? {};
-  return (
-    metadata?.deletionTimestamp === undefined &&
-    status?.completedAt === undefined &&
-    status?.cancel === undefined &&
-    status?.target?.state === 'Ready'
-  );
-}
+/** A target takes this long for a guest that is its own, at the most, when nothing is wrong. */
+const QUIET_MS = 50;
 
-function endsOf({ guests }: MoveWorld, id: string) {
-  const record = guests.records.get(id);
-  if (record?.outgoing === undefined) return undefined;
-  const { to: target, epoch } = record.outgoing;
-  return { guestUID: record.uid, source: guests.host, target, epoch };
+async function handedOver(
+  world: MoveWorld,
+  pass: MovePass,
+  target: string,
+  { transfer, ...still }: Pick<SourceView, 'transfer'> & { stillSince?: number },
+): Promise<SourceStep> {
+  // The target reads now, and writes: API server, network and disks are its own for a moment.
+  if (transfer.phase === 'Completed') await world.guests.world.clock.sleep(QUIET_MS, pass.signal);
+  await change(world, pass, (outgoing) => ({ ...unasked(outgoing), ...still, handOver: 'Done' }));
+  pass.event('Normal', 'HandedOver', `the guest is placed on ${target}`);
+  if (transfer.phase === 'AwaitingSwitch') return again;
+  // Nothing is read again while the target reads: the answer has said whose the guest is.
+  return awaitTakeOver(HANDOVER_RECHECK_MS);
 }
 
 /** A new epoch for this host: a request under way carries an older resourceVersion and can change nothing any more. */

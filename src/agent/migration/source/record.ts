@@ -37,6 +37,11 @@ export function change(
   });
 }
 
+/** As if nobody had written that the placement is asked to change. */
+export function unasked({ handOver: _asked, ahead: _ahead, ...outgoing }: Outgoing): Outgoing {
+  return outgoing;
+}
+
 /** Has the guest's own controller look at it. */
 export function wakeGuest({ guests }: MoveWorld, { mover, guest }: MovePass): void {
   guests.enqueue(mover.controller, `${guest.namespace}/${guest.name}`);
@@ -47,8 +52,8 @@ export async function giveUp(world: MoveWorld, pass: MovePass, end: GivenUp, epo
   await change(
     world,
     pass,
-    ({ handOver: _asked, ...outgoing }) => ({
-      ...outgoing,
+    (outgoing) => ({
+      ...unasked(outgoing),
       ...(epoch === undefined ? {} : { epoch }),
       givenUp: end,
     }),

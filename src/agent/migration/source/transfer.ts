@@ -5,6 +5,7 @@ import type { MovePass, MoveWorld } from '../world.ts';
 import { stepDowntime } from './converge.ts';
 import type { SourceStage } from './decide.ts';
 import type { SourceMemory, SourceView } from './facts.ts';
+import { abandonHandOver, prepareHandOver } from './handoverAhead.ts';
 import type { SourceStep } from './record.ts';
 import type { SourceSays } from './status.ts';
 
@@ -66,16 +67,21 @@ export function placeOf(place: ReportedPlace): TransferPlace | undefined {
 
 export async function follow(
   world: MoveWorld,
-  { mover, handle, migration }: MovePass,
+  pass: MovePass,
   { transfer }: SourceView,
   memory: SourceMemory,
   stage: SourceStage,
 ): Promise<SourceStep> {
+  const { mover, handle, migration } = pass;
   if (transfer.phase === 'Idle' || transfer.phase === 'Failed')
     return { step: { afterMs: MEMORY_RECHECK_MS } };
   const now = world.guests.world.clock.monotonic();
   // The guest stands still: nothing is written that can wait.
-  if (transfer.phase === 'SwitchingOver') return { step: { afterMs: SWITCH_RECHECK_MS } };
+  if (transfer.phase === 'SwitchingOver') {
+    await prepareHandOver(world, pass, memory);
+    return { step: { afterMs: SWITCH_RECHECK_MS } };
+  }
+  await abandonHandOver(world, pass, memory);
   if (transfer.phase === 'Memory' && migration !== undefined) {
     const asked = migration.spec.downtimeLimitMilliseconds ?? 300;
     const current = memory.downtimeLimitMs ?? asked;

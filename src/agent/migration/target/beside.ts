@@ -13,6 +13,8 @@ const ASK_AGAIN_MS = 1_000;
 export type TargetMemory = {
   /** Monotonic: since when the source has not answered. */
   silentSince?: number;
+  /** At the last look the process waited for the guest. */
+  waits?: true;
   /** Monotonic: when it was asked last where the guest belongs. */
   askedAt?: number;
   /** Post-copy: where the rest of the memory was awaited last, and since when. Monotonic. */

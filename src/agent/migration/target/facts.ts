@@ -29,11 +29,19 @@ export async function targetFacts(
   const { guests } = world;
   const record = guests.records.get(pass.handle.id);
   const incoming = record?.incoming?.migration.uid === pass.name.uid ? record.incoming : undefined;
-  const observation = await pass.mover.observe(pass.handle);
-  const isComing = observation.state === 'Incoming' && incoming?.type === 'Live' && incoming.home !== true;
-  const arrived = isComing ? seenArrived(world, pass, record) : undefined;
+  const isOnItsWay = incoming?.type === 'Live' && incoming.home !== true;
+  const arrived = isOnItsWay ? seenArrived(world, pass, record) : undefined;
+  // Who lets it run looks for itself: what was seen a moment ago is enough to try that once.
+  const observation =
+    arrived !== undefined && memory.waits === true
+      ? ({ state: 'Incoming' } as const)
+      : await pass.mover.observe(pass.handle);
+  const isComing = isOnItsWay && observation.state === 'Incoming';
+  if (arrived === undefined && isComing) memory.waits = true;
+  else delete memory.waits;
   const now = guests.world.clock.monotonic();
-  const known = arrived ?? (isComing && wasAsked(pass, memory, now) ? NOT_ASKED : undefined);
+  const known =
+    (isComing ? arrived : undefined) ?? (isComing && wasAsked(pass, memory, now) ? NOT_ASKED : undefined);
   if (known === undefined) memory.askedAt = now;
   const { belonging, found } = known ?? (await whereItBelongs(world, pass, record, incoming));
   const settling = settlingOf(record, found, observation);
@@ -130,7 +138,7 @@ function viewOf({ migration }: MovePass): TargetFacts['migration'] {
 function settlingOf(
   record: GuestRecord | undefined,
   found: Stored<GuestObject> | undefined,
-  { state }: GuestObservation,
+  { state }: Pick<GuestObservation, 'state'>,
 ): TargetFacts['settling'] {
   const run = record?.run ?? {};
   if (state === 'Running' && run.live !== undefined) return 'Settled';
@@ -144,7 +152,7 @@ function settlingOf(
 async function memoryOf(
   { mover, handle }: MovePass,
   incoming: Incoming | undefined,
-  { state }: GuestObservation,
+  { state }: Pick<GuestObservation, 'state'>,
 ): Promise<Arrival | undefined> {
   if (incoming?.postCopy !== true || incoming.home !== true) return undefined;
   if (state !== 'Running' && state !== 'Paused') return undefined;

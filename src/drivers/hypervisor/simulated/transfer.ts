@@ -138,6 +138,7 @@ export function createSimulatedTransfer<Request, Hardware>(
         follow(handle, sending);
       }),
     progress: async (handle) => progressOf(await catchUp(handle), clock.now(), deps.faultOf(handle)),
+    isStill: () => false,
     beginPostCopy: (handle) =>
       lock(handle.id, async () => {
         const guest = await bringOn(handle);

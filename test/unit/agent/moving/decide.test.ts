@@ -72,6 +72,7 @@ function* sourceFacts(): Generator<SourceFacts & { outgoing: Outgoing }> {
       transfer: [
         { phase: 'Idle' },
         { phase: 'Memory', id: 'm', ...work },
+        { phase: 'SwitchingOver', id: 'm', ...work },
         { phase: 'AwaitingSwitch', id: 'm', ...work },
         { phase: 'PostCopy', id: 'm', ...work },
         { phase: 'Completed', id: 'm', ...work },
@@ -91,8 +92,10 @@ describe('the table of the source, whatever the facts', () => {
     const wrong: unknown[] = [];
     for (const facts of sourceFacts()) {
       seen += 1;
-      const { outgoing, belonging, settledThere, migration: current, observation } = facts;
+      const { outgoing, belonging, settledThere, migration: current, observation, transfer } = facts;
       const deed = decideSource(facts);
+      const hasLeft =
+        observation === 'HandedOver' || ['Completed', 'AwaitingSwitch'].includes(transfer.phase);
       const mayBe = {
         // Goes on here only after giving up was written down, and never while the placement names another host.
         takeBack: outgoing.givenUp !== undefined && !['Target', 'Elsewhere', 'Gone'].includes(belonging),
@@ -101,9 +104,10 @@ describe('the table of the source, whatever the facts', () => {
           outgoing.handOver === 'Done' &&
           ['Target', 'Elsewhere', 'Gone'].includes(belonging) &&
           (settledThere || belonging === 'Gone'),
-        // Asks only for a guest that is its own, whose move is wanted.
+        // Asks only for a guest that is its own, whose move is wanted, and that has left if it runs: that may have been written ahead.
         handOver:
           belonging === 'Source' &&
+          (outgoing.type === 'Offline' || hasLeft) &&
           outgoing.givenUp === undefined &&
           current !== undefined &&
           !current.deleting &&

@@ -115,6 +115,7 @@ export function movableMachines(
         ...(phase === 'Completed' ? { downtimeMs: 20 } : {}),
       };
     },
+    isStill: (guest) => ether.transfer(host, guest.id)?.phase === 'SwitchingOver',
     beginPostCopy: async (guest) => ether.beginPostCopy(host, guest.id),
     switchOver: async (guest) => ether.postCopy(host, guest.id),
     disconnect: async () => {},

@@ -95,6 +95,8 @@ export function createEther(clock: FakeClock) {
     if (transfer.phase === 'Disks' || transfer.phase === 'Memory') {
       sending.set(key(host, guest), { ...transfer, phase: next[transfer.phase] });
       clock.after(transfer.phase === 'Disks' ? MEMORY_MS : SWITCH_MS, () => advance(host, guest, id));
+      // QEMU says that the guest has stopped.
+      if (transfer.phase === 'Memory') tell(host, guest);
     } else if (transfer.phase === 'SwitchingOver') switchOver(host, guest, transfer);
   };
 

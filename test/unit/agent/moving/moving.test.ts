@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createHosts } from './hosts.ts';
+import type { Outgoing } from '../../../../src/agent/record.ts';
+import { createHosts, type Hosts } from './hosts.ts';
 import { expectWhole, guestOf, isOver, isReady, type Kind, nameOf, runningGuest } from './stories.ts';
+
+const outgoingOf = (hosts: Hosts, id: string) => hosts.record('a', id)?.outgoing as Outgoing | undefined;
 
 describe('a machine that moves while it runs', () => {
   it('is handed over once, with all it wrote, and leaves nothing behind', async () => {
@@ -17,6 +20,55 @@ describe('a machine that moves while it runs', () => {
     expect(hosts.machine()?.status?.placement?.epoch).toBe(2);
     expectWhole(hosts, 'VirtualMachine', 'b');
     await a.stop();
+    await b.stop();
+  });
+});
+
+describe('a machine that stands still for its hand-over', () => {
+  it('waits on its source for one request only: what had to be read was read while it left', async () => {
+    const { hosts, a, b } = await runningGuest('VirtualMachine');
+    const id = hosts.idOf('VirtualMachine', 'web');
+    const requests: string[] = [];
+    hosts.api.intercept = ({ verb, kind, body }, host) => {
+      if (host !== 'a' || hosts.ether.transfer('a', id)?.phase !== 'Completed') return;
+      const isSwap = (body as { status?: { placement?: unknown } })?.status?.placement !== undefined;
+      requests.push(isSwap ? 'swap' : `${verb} ${kind.kind}`);
+    };
+    hosts.migrate('VirtualMachine', 'web', 'Live');
+    await hosts.until('the move is over', () => isOver(hosts));
+    expect(requests.filter((request) => !/Lease|Event|Host/.test(request))[0]).toBe('swap');
+    expectWhole(hosts, 'VirtualMachine', 'b');
+    await a.stop();
+    await b.stop();
+  });
+
+  it('keeps its epoch when it cannot leave after all: nothing was asked for', async () => {
+    const { hosts, a, b } = await runningGuest('VirtualMachine');
+    const id = hosts.idOf('VirtualMachine', 'web');
+    hosts.migrate('VirtualMachine', 'web', 'Live');
+    await hosts.until('the hand-over is written down', () => outgoingOf(hosts, id)?.ahead === true);
+    hosts.ether.cut.add('b');
+    await hosts.until('the move is over', () => isOver(hosts));
+    hosts.ether.cut.clear();
+    await hosts.until('b is clean', () => hosts.record('b', id) === undefined);
+    await hosts.until('it is at home', () => outgoingOf(hosts, id) === undefined);
+    expect(hosts.machine()?.status?.placement).toMatchObject({ host: 'a', epoch: 1 });
+    expectWhole(hosts, 'VirtualMachine', 'a');
+    await a.stop();
+    await b.stop();
+  });
+
+  it('is handed over all the same by an agent that finds only what was written ahead', async () => {
+    const { hosts, a, b } = await runningGuest('VirtualMachine');
+    const id = hosts.idOf('VirtualMachine', 'web');
+    hosts.migrate('VirtualMachine', 'web', 'Live');
+    await hosts.until('the hand-over is written down', () => outgoingOf(hosts, id)?.ahead === true);
+    await a.kill();
+    const next = await hosts.start('a');
+    await hosts.until('the move is over', () => isOver(hosts));
+    expect(hosts.migration()?.status?.phase).toBe('Succeeded');
+    expectWhole(hosts, 'VirtualMachine', 'b');
+    await next.stop();
     await b.stop();
   });
 });

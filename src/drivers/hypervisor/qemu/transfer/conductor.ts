@@ -26,6 +26,8 @@ export type Taken = { outgoing: OutgoingRecord | undefined; standing?: Standing 
 export type Conductor = {
   /** Takes the transfer as far as it goes now; listens for what lets it go on. A failure stands in the run record. */
   step(guest: GuestHandle): Promise<Taken>;
+  /** By the last QEMU has told: it answers nobody while it stops the guest and sends the last. */
+  isStill(guest: GuestHandle): boolean;
   /** Runs work while no step is made. */
   alone<T>(guest: GuestHandle, work: () => Promise<T>): Promise<T>;
 };
@@ -36,6 +38,7 @@ export function createConductor(context: QemuContext): Conductor {
   /** Steps that have not begun: whoever wants one now is served by it. */
   const waiting = new Map<string, Promise<Taken>>();
   const heard = new WeakSet<QmpConnection>();
+  const still = new Set<string>();
 
   function alone<T>(guest: GuestHandle, work: () => Promise<T>): Promise<T> {
     const next = (lines.get(guest.id) ?? Promise.resolve()).then(work);
@@ -66,7 +69,10 @@ export function createConductor(context: QemuContext): Conductor {
   function listen(guest: GuestHandle, monitor: QmpConnection): void {
     if (heard.has(monitor)) return;
     heard.add(monitor);
+    still.delete(guest.id);
     monitor.onEvent(({ event }) => {
+      if (event === 'STOP') still.add(guest.id);
+      else if (event === 'RESUME') still.delete(guest.id);
       if (!telling.has(event)) return;
       step(guest).catch((error: unknown) =>
         log.debug('a transfer is taken on when it is looked at', { guest: guest.name, error: String(error) }),
@@ -74,7 +80,7 @@ export function createConductor(context: QemuContext): Conductor {
     });
   }
 
-  return { step, alone };
+  return { step, alone, isStill: ({ id }) => still.has(id) };
 }
 
 /** Step by step until it has to wait. */

@@ -51,6 +51,7 @@ export function createTransfer(
       if (outgoing === undefined || seen === undefined) return { phase: 'Idle' };
       return progressOf(seen, outgoing, clock.now());
     },
+    isStill: conductor.isStill,
     beginPostCopy: async (guest) => {
       await conductor.alone(guest, () => beginPostCopy(context, guest));
       await conductor.step(guest);

@@ -30,6 +30,20 @@ export const runStrategy = oneOf(
   'Always',
 );
 
+const dependency = object('A guest that is to be there first.', {
+  kind: oneOf(['VirtualMachine', 'Container'], 'Kind.'),
+  name: dnsLabel('Name, in the same namespace.'),
+  condition: oneOf(
+    ['Ready', 'AgentConnected'],
+    'Ready: it runs as declared. AgentConnected: the guest agent in the machine answers, so that it has booted.',
+  ),
+  timeoutSeconds: Type.Optional(
+    integer('After so long the guest is started without it, and says so; 600 when absent.', 1, 86_400),
+  ),
+});
+
+export type Dependency = Static<typeof dependency>;
+
 export const guestSpecFields = {
   runStrategy: Type.Optional(runStrategy),
   restartToken: Type.Optional(
@@ -40,6 +54,14 @@ export const guestSpecFields = {
   ),
   placement: Type.Optional(placement),
   ha: Type.Optional(guestHa),
+  dependsOn: Type.Optional(
+    mapList(
+      dependency,
+      ['kind', 'name'],
+      16,
+      'Guests, on whatever host, after which it is started: each time, also after a crash or the loss of a host.',
+    ),
+  ),
   shutdown: Type.Optional(
     object('How the guest is stopped.', {
       timeoutSeconds: Type.Optional(integer('Seconds an orderly shutdown may take.', 1, 3600, 60)),

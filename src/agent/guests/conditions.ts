@@ -18,6 +18,7 @@ export const OWNED_CONDITIONS: readonly string[] = [
   'Paused',
   'UpToDate',
   'AgentConnected',
+  'DependenciesReady',
   'Migratable',
 ];
 
@@ -42,6 +43,7 @@ export function guestFindings(
     is('Paused', scope.observation.state === 'Paused', ...pausedText(scope)),
     upToDate(scope, pending),
     ...agentConnected(scope),
+    ...dependenciesReady(scope),
   ];
 }
 
@@ -101,6 +103,30 @@ function upToDate({ observation, changes }: GuestScope, pending: readonly Pendin
     ? 'RecreateRequired'
     : 'RestartRequired';
   return is('UpToDate', false, reason, 'status.pendingChanges lists what differs from the spec');
+}
+
+/** Of guests that depend on others. One that is off and not to be started waits for nobody. */
+function dependenciesReady({ object, observation, dependencies }: GuestScope): Finding[] {
+  if ((object.spec.dependsOn ?? []).length === 0) return [];
+  const type = 'DependenciesReady';
+  switch (dependencies.type) {
+    case 'Ready':
+      return [is(type, true, 'Ready', '')];
+    case 'GivenUp':
+      return [is(type, true, 'StartedWithout', `it was not waited for any longer: ${dependencies.message}`)];
+    case 'Blocked':
+      return [is(type, false, dependencies.outcome.reason, dependencies.outcome.message)];
+    case 'Skipped': {
+      if (observation.state === 'Off')
+        return [{ type, status: 'Unknown', reason: 'NotNeeded', message: 'asked when the guest is started' }];
+      const told = object.status?.conditions?.find((condition) => condition.type === type);
+      return [
+        told?.status === 'True' ? is(type, true, told.reason, told.message) : is(type, true, 'Ready', ''),
+      ];
+    }
+    default:
+      return dependencies satisfies never;
+  }
 }
 
 function agentConnected({ observation }: GuestScope): Finding[] {

@@ -30,6 +30,8 @@ export type DriveDeps = {
   /** On disk when it resolves. */
   writeRun(change: (run: RunState) => RunState): Promise<void>;
   restartForChanges(): string | undefined;
+  /** Whether what the guest depends on is there: asked before anything is prepared for a start. */
+  dependencies(): Promise<Outcome>;
   /** Makes what the guest plugs into, unless this pass has done so. */
   prepare(): Promise<void>;
   /** What the preparation could not do: without it nothing is started. */
@@ -94,6 +96,7 @@ async function makeMove(
   switch (decision.type) {
     case 'rest':
       scope.power = { type: 'Resting' };
+      delete scope.memory.waitsSince;
       if (isStoppedByStorage(scope.observation)) return goOnInTime(deps, scope);
       delete scope.memory.storageTriedAt;
       return decision.recheckMs === undefined
@@ -169,6 +172,7 @@ async function account(deps: DriveDeps, scope: GuestScope): Promise<void> {
   await deps.writeRun((state) => run.endRun(state, end, underWay(deps), deps.now(), deps.retryDelay));
   // What the ended run was plugged into is looked at again before the next.
   forgetRun(scope.memory);
+  delete scope.memory.waitsSince;
   scope.volumes = { type: 'Skipped' };
   scope.networks = { type: 'Skipped' };
   if (end === 'Crashed' && !wasOurs) scope.event('Warning', 'Crashed', "the guest's process died");
@@ -194,6 +198,8 @@ const ASK_AGAIN_MS = 10_000;
 export const STUCK_RECHECK_MS = 15_000;
 
 async function startGuest(deps: DriveDeps, scope: GuestScope): Promise<Outcome | undefined> {
+  const early = await deps.dependencies();
+  if (early.type !== 'done') return block(scope, early);
   await deps.prepare();
   const blocked = deps.blocked();
   if (blocked.type !== 'done') return block(scope, blocked);

@@ -74,6 +74,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     observation,
     record,
     admission: { type: 'Ready' },
+    dependencies: { type: 'Skipped' },
     volumes: { type: 'Skipped' },
     networks: { type: 'Skipped' },
     changes: { type: 'Skipped' },

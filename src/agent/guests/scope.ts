@@ -19,6 +19,9 @@ export type Blocked = Exclude<Outcome, { type: 'done' }>;
 /** How far a step came in this pass. `Skipped`: there was no need for it. */
 export type StepState = { type: 'Skipped' } | { type: 'Ready' } | { type: 'Blocked'; outcome: Blocked };
 
+/** How far a start has come that waits for other guests. `GivenUp`: started all the same. */
+export type DependencyState = StepState | { type: 'GivenUp'; message: string };
+
 /** What this agent knows of a guest between passes; all of it can be found out again. */
 export type GuestMemory = {
   volumes: Map<string, { attachment: VolumeAttachment; sizeBytes: number }>;
@@ -31,6 +34,10 @@ export type GuestMemory = {
   pendingChanges: readonly PendingChange[];
   /** Wall clock: when a guest that its storage has stopped was seen so first, or was last let go on. */
   storageTriedAt?: number;
+  /** Of hosts that run what it depends on: the renewal that was there when they were first asked about. */
+  leasesSeen: Map<string, string>;
+  /** Wall clock: since when it is to be started, as far as others are waited for. */
+  waitsSince?: number;
   /** Volumes that are made before the guest is written down. */
   ahead?: Ahead;
   /** It is in the inventory before it is written down. */
@@ -52,7 +59,14 @@ export type Announced = {
 
 /** Nothing is known yet. */
 export function emptyMemory(): GuestMemory {
-  return { volumes: new Map(), nics: new Map(), addresses: [], addressTries: 0, pendingChanges: [] };
+  return {
+    volumes: new Map(),
+    nics: new Map(),
+    addresses: [],
+    addressTries: 0,
+    pendingChanges: [],
+    leasesSeen: new Map(),
+  };
 }
 
 /** The guest is off: what it plugged into is looked at again before the next start. */
@@ -99,6 +113,8 @@ export type GuestScope = {
   observation: GuestObservation;
   record: GuestRecord | undefined;
   admission: StepState;
+  /** Asked when it is to be started. */
+  dependencies: DependencyState;
   volumes: StepState;
   networks: StepState;
   /** Live changes. */

@@ -11,6 +11,7 @@ import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
 import { beginCopies } from '../backups/atStart.ts';
 import { archiveOf } from '../backups/world.ts';
 import type { GuestRecord } from '../record.ts';
+import { checkDependencies } from './dependencies.ts';
 import type { DriveDeps } from './drive.ts';
 import { GateClosed, type GateDeps, passGate } from './gate.ts';
 import type { GuestKind, GuestObject, VolumePlan } from './kind.ts';
@@ -161,6 +162,12 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
       scope.record = await updateRecord(world, handle.id, (record) => withRun(record, change(record.run)));
     },
     restartForChanges: () => automaticRestart(scope),
+    dependencies: async () => {
+      scope.dependencies = await checkDependencies(world, scope);
+      if (scope.dependencies.type === 'GivenUp')
+        scope.event('Warning', 'StartedWithout', `not waited for any longer: ${scope.dependencies.message}`);
+      return scope.dependencies.type === 'Blocked' ? scope.dependencies.outcome : done;
+    },
     blocked: () => startBlocked(scope),
     start: () => startGuest(startDeps(world, scope), scope),
     acknowledgeEnd: (guest) => kind.driver.remove(guest),

@@ -229,6 +229,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     if (own !== undefined && own.state === 'Running') adoptEpoch(id, own, stored);
     if (state === 'Stopping' || (own !== undefined && state === 'Stopped')) {
       stop(id, stored.spec.stopHangs);
+      // What was begun for an earlier object of this name, and is over, is an answer for this one, too.
+      const said = memory.reports.get(id)?.epoch ?? 0;
+      if (process(id) === undefined && said < placement.epoch)
+        setReport(id, { epoch: placement.epoch, state: 'Off' });
       return;
     }
     // What an agent before this one had begun is begun anew.

@@ -259,8 +259,10 @@ function fromFencing(guest: GuestView, round: Round): Next {
   if (!isPresent(host))
     return host.record.state === 'Fenced' ? waitFor(guest, 'WaitingForProof: not guarded') : undefined;
   if (isSameLife(record.placement, host.record.life)) {
-    const isRunning = reportOf(guest, host)?.state === 'Running';
-    return to(settled(record), isRunning ? 'Started' : 'Starting', 'its host is back');
+    // Where starts failed before it was lost still counts, unless it runs.
+    return reportOf(guest, host)?.state === 'Running'
+      ? to(settled(record), 'Started', 'its host is back')
+      : to(without(record, 'target', 'move', 'unstarted'), 'Starting', 'its host is back');
   }
   if (record.placement?.bootID !== host.record.life?.bootID || isGoneWithItsLife(guest, host))
     return to(record, 'Recovering', 'its host lives anew');

@@ -40,6 +40,7 @@ import {
   migrationTriggers,
 } from './migration/migrations.ts';
 import { operationController } from './operations/operations.ts';
+import { withoutInventory } from './placement/inventory.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
 import { createMembership } from './placement/membership.ts';
@@ -179,6 +180,10 @@ export function addClusterControllers(options: ClusterOptions): void {
     ...(embeddedOn === undefined ? {} : { embeddedOn }),
     guest: guestOf,
     ahead: () => incarnations.ahead(cluster().incarnation),
+    unreported: () => {
+      const { restored } = cluster();
+      return restored === undefined ? [] : withoutInventory(hosts.list(), restored);
+    },
     isBehind: (guest) => isBehind(guest, { hosts, cluster }),
   });
 

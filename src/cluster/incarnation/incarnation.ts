@@ -7,7 +7,8 @@ import { ConfigMap, Namespace } from '../../api/core.ts';
 import type { Random } from '../../base/random.ts';
 import { ApiError, type Client } from '../../client/contract.ts';
 
-export type ClusterIdentity = { id: string; incarnation: number };
+/** `restored`: the incarnation by which the API was last restored from an older copy; hosts that have reported to an earlier one have not said what they have. */
+export type ClusterIdentity = { id: string; incarnation: number; restored?: number };
 
 const REF = { name: CLUSTER_CONFIG_MAP, namespace: SYSTEM_NAMESPACE };
 
@@ -31,7 +32,8 @@ export async function raiseIncarnation(
         data: { id, incarnation: String(incarnation) },
       };
       await client.mergePatch(ConfigMap, REF, patch);
-      return { id, incarnation };
+      const restored = Number(stored.data?.restored ?? '0') || 0;
+      return { id, incarnation, ...(restored > 0 ? { restored } : {}) };
     } catch (error) {
       if (error instanceof ApiError && error.code === 409) continue;
       throw error;

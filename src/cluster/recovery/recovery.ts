@@ -38,6 +38,8 @@ export type RecoverySources = RoundSources & {
   embeddedOn?: string;
   /** Hosts that have seen a later control plane than this one: the API was restored from an older copy. */
   ahead(): readonly string[];
+  /** Hosts that have not said what they have since the API was restored. */
+  unreported(): readonly string[];
 };
 
 /** A write that is not seen by then has been overtaken: its compare-and-swap, and that of whoever was first, keep things right. */
@@ -119,8 +121,13 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
       return { outcome: again(AGAIN_MS), status: { ...policy.status, votes: next } };
     if (isStale()) return { outcome: again(AGAIN_MS) };
     const ahead = sources.ahead();
-    if (ahead.length > 0) {
-      const outcome = rolledBack(ahead, timings.observation);
+    const unreported = ahead.length > 0 ? [] : sources.unreported();
+    if (ahead.length > 0 || unreported.length > 0) {
+      const why =
+        ahead.length > 0
+          ? `${ahead.join(', ')} has seen a later control plane`
+          : `the API was restored from an older copy, and has not been told yet what runs on ${unreported.join(', ')}`;
+      const outcome = rolledBack(why, timings.observation);
       return { outcome, status: statusOf(policy, outcome, now) };
     }
     const result = await unlessAway(
@@ -184,10 +191,10 @@ function noQuorum(silent: readonly string[]): Outcome {
 }
 
 /** What is stored of guests and hosts is of an earlier day: who is placed on a host by it may run on another since. */
-function rolledBack(ahead: readonly string[], againMs: number): Outcome {
+function rolledBack(why: string, againMs: number): Outcome {
   return waiting(
     'ControlPlaneRolledBack',
-    `${ahead.join(', ')} has seen a later control plane: nothing is fenced or started elsewhere until every host has reported; delete the Host of a machine that is gone for good`,
+    `${why}: nothing is fenced or started elsewhere until every host has reported; delete the Host of a machine that is gone for good`,
     againMs,
   );
 }

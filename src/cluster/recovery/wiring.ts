@@ -43,7 +43,7 @@ export type RecoveryWiring = {
   ledger: Pick<Ledger, 'allocated' | 'observe'>;
   /** By `KIND/NAMESPACE/NAME`. */
   guest(key: string): StoredGuest | undefined;
-} & Pick<RecoverySources, 'ahead' | 'isBehind'>;
+} & Pick<RecoverySources, 'ahead' | 'unreported' | 'isBehind'>;
 
 export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const { informers } = manager;
@@ -73,7 +73,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));
   manager.add(
     recoveryRounds({
-      ...{ policies, clock, ahead: wiring.ahead, isBehind: wiring.isBehind },
+      ...{ policies, clock, ahead: wiring.ahead, unreported: wiring.unreported, isBehind: wiring.isBehind },
       ...(embeddedOn === undefined ? {} : { embeddedOn }),
       hosts: () => hosts.list(),
       guests: protectedGuests,

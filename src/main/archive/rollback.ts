@@ -11,6 +11,7 @@ const leadersAtMost = 1_000_000;
 /**
  * The entries with a higher `data.incarnation` in ConfigMap vireo-system/cluster. Each new leader raises it by one, and nobody knows how often
  * since the backup; so it becomes the seconds since 1970, or a million more than it was: later restores of the same backup exceed earlier ones.
+ * `data.restored` keeps the number for all later leaders: what hosts have reported to an earlier one is from before.
  */
 export function raiseIncarnation(entries: readonly Entry[], nowMs: number): Entry[] {
   return entries.map((entry) =>
@@ -24,6 +25,9 @@ function raised({ value }: Entry, nowMs: number): Uint8Array {
   const base = Number.isSafeInteger(before) && before > 0 ? before : 0;
   const incarnation = Math.max(base + leadersAtMost, Math.floor(nowMs / 1000));
   return Buffer.from(
-    JSON.stringify({ ...object, data: { ...object.data, incarnation: String(incarnation) } }),
+    JSON.stringify({
+      ...object,
+      data: { ...object.data, incarnation: String(incarnation), restored: String(incarnation) },
+    }),
   );
 }

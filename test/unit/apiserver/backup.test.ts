@@ -101,8 +101,10 @@ describe('a restore', () => {
   beforeEach(() => backupApiserver({ file, dataDirectory: data }, world));
 
   it('raises the incarnation beyond what any leader since can have made of it, each time further', async () => {
-    const first = Number((await restored((from) => dataOf(from, clusterKey))).incarnation);
+    const data1 = await restored((from) => dataOf(from, clusterKey));
+    const first = Number(data1.incarnation);
     expect(first).toBeGreaterThan(1_000_007);
+    expect(data1.restored, 'who leads later still knows').toBe(data1.incarnation);
     expect((await restored((from) => dataOf(from, clusterKey).id, 'again')) as string).toBe('c1');
     await put(clusterKey, { data: { id: 'c1', incarnation: String(first + 3) } });
     await backupApiserver({ file, dataDirectory: data }, world);

@@ -66,13 +66,17 @@ export function createClusterLab(options: LabOptions = {}) {
     silent,
     advance,
     resign,
-    /** A manager becomes the leader; one that led before has resigned. */
-    lead: async () => {
+    /** A manager becomes the leader; one that led before has resigned. `restored`: the API was restored from an older copy, in this incarnation. */
+    lead: async (restored?: number) => {
       await resign();
       const client = createMemoryClient({ clock, server: api, ...options });
       const world = { clock, random: seededRandom(), log: silentLog };
       const manager = createManager({ client, world, component: 'vireo-manager', host: 'm1' });
-      const cluster = () => ({ id: 'cluster', incarnation: 1 });
+      const cluster = () => ({
+        id: 'cluster',
+        incarnation: (restored ?? 0) + 1,
+        ...(restored === undefined ? {} : { restored }),
+      });
       addClusterControllers({ manager, clock, cluster, raise: async () => {}, fence });
       const stop = new AbortController();
       const ended = manager.run(stop.signal);

@@ -323,7 +323,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     ...{ clock, api, machines, faults, twice, switched, writes, guest, failsOn },
     moves: () => api.state.list(Migration).map((move) => move as Stored<Migration>),
     advance: (ms: number) => clock.advance(ms),
-    lead: () => lab.lead(),
+    lead: (restored?: number) => lab.lead(restored),
     resign,
     machine: machineOf,
     host: (name: string) => api.state.get(Host, name) as Stored<Host> | undefined,

@@ -36,4 +36,26 @@ describe('an API that was rolled back', () => {
     expect([lab.whereRuns('db').includes('a'), lab.twice]).toEqual([false, []]);
     await lab.resign();
   });
+
+  it('and has been made a later one waits for every host all the same, under each leader', async () => {
+    const lab = await createHaLab();
+    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+    await lab.lead();
+    await lab.switchOn();
+    await lab.addGuest('db', 'a');
+    for (const name of ['a', 'b', 'c']) report(lab, name, 1);
+    await lab.lead(1_000_007);
+    await lab.until('it is known', () => ready(lab)?.reason === 'ControlPlaneRolledBack', 5_000);
+    expect(ready(lab)?.message).toMatch(
+      /^the API was restored from an older copy, and has not been told yet what runs on a, b, c:/,
+    );
+    lab.powerOff('a');
+    for (const name of ['a', 'b']) report(lab, name, 1_000_008);
+    await lab.advance(120_000);
+    expect([lab.actions(), lab.whereRuns('db')]).toEqual([[], []]);
+    report(lab, 'c', 1_000_008);
+    await lab.until('db runs elsewhere', () => lab.whereRuns('db').length > 0, 60_000);
+    expect([lab.whereRuns('db').includes('a'), lab.twice]).toEqual([false, []]);
+    await lab.resign();
+  });
 });

@@ -1,7 +1,7 @@
 /** The controller of one kind of guest on one host: what it sees, what wakes it, and the three things that can be done about a guest. */
 import { GUEST_FINALIZER } from '../../api/cluster.ts';
 import { startedStamp } from '../../api/job.ts';
-import { keyOf } from '../../api/meta.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer, InformerOptions, Informers } from '../../client/contract.ts';
 import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
@@ -64,9 +64,10 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     return memory;
   };
   world.volumesChanged.listen((id) => memories.get(id)?.volumes.clear());
-  const isMoving = ({ id }: GuestHandle): boolean => {
+  /** One that was deleted once it was placed here arrives no more: what waits for it is removed with it. */
+  const isMoving = ({ id }: GuestHandle, { metadata }: Stored<T>): boolean => {
     const stage = moveStage(world.records.get(id));
-    return stage === 'Arriving' || stage === 'HandingOver';
+    return stage === 'HandingOver' || (stage === 'Arriving' && metadata.deletionTimestamp === undefined);
   };
   const movesOn = { outcome: waiting('Migrating', 'the guest is on its way from host to host') };
   const pass = async (
@@ -78,12 +79,12 @@ export function guestController<T extends GuestObject, Request, Hardware>(
     if (handle === undefined)
       return { outcome: waiting('ControlPlaneUnknown', 'the cluster is not known yet') };
     // It may stand still for this: its move has the turn, and speaks for it until it is at home.
-    if (isMoving(handle)) {
+    if (isMoving(handle, given.object)) {
       world.settled.tell(`${recordKind(kind)}/${given.key}`);
       return movesOn;
     }
     return world.turns.take(handle.id, async () =>
-      isMoving(handle) ? movesOn : inTurn(handle, given, work),
+      isMoving(handle, given.object) ? movesOn : inTurn(handle, given, work),
     );
   };
   const inTurn = async (

@@ -51,7 +51,7 @@ export async function removeGuest(deps: RemoveDeps, scope: GuestScope): Promise<
     return waiting('NotPlacedHere', 'the guest is not to be removed from this host');
   }
   const stage = moveStage(record);
-  if (stage === 'Leaving' || stage === 'HeldOff' || stage === 'Left')
+  if (stage === 'Leaving' || stage === 'HandingOver' || stage === 'HeldOff' || stage === 'Left')
     return waiting('Migrating', 'the guest is removed when its move has been called off', 5_000);
   if (stage === 'Arriving') await deps.kill(handle);
   const stopped = stage === 'Arriving' ? done : await stopGuest(deps, scope);

@@ -244,6 +244,26 @@ describe('a guest that is wanted off or gone', () => {
     expect(hosts.volumes('b')).toEqual([]);
   });
 
+  it('is removed from both hosts when it is deleted after its hand-over and before it ran there', async () => {
+    const { hosts, id } = await moving();
+    let deleted = false;
+    hosts.api.intercept = async ({ verb, kind }, host) => {
+      const isGate = host === 'b' && verb === 'get' && kind.kind === 'VirtualMachine';
+      if (!isGate || deleted || hosts.machine()?.status?.placement?.host !== 'b') return;
+      deleted = true;
+      await hosts.user.delete(VirtualMachine, { namespace: 'default', name: 'web' });
+    };
+    await hosts.until('it is gone', () => hosts.machine() === undefined);
+    await hosts.until('the move is over', () => isOver(hosts));
+    await hosts.until('nothing is left', () =>
+      [hosts.record('a', id), hosts.record('b', id)].every((record) => record === undefined),
+    );
+    expect([...hosts.volumes('a'), ...hosts.volumes('b')]).toEqual([]);
+    expect(hosts.ether.shells()).toEqual([]);
+    expect(hosts.ether.runsOn(id)).toEqual([]);
+    expect(hosts.ether.violations).toEqual([]);
+  });
+
   it('is removed from both hosts when it is deleted while it moves', async () => {
     const { hosts, id, phase } = await moving();
     await hosts.until('memory is sent', () => phase() === 'Memory');

@@ -25,6 +25,8 @@ export function createProgram(world: World, script: string): Command {
   return program;
 }
 
+const METRICS_ADDRESS = 'serve /metrics, /healthz and /readyz on this address of this machine';
+
 function addServers(program: Command, world: World, script: string): void {
   program
     .command('up')
@@ -36,6 +38,7 @@ function addServers(program: Command, world: World, script: string): void {
     .option('--simulation <file>', 'latency and faults of simulated hosts (YAML)')
     .option('--host <name>', 'name of this host (default: its host name)')
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
+    .option('--metrics-address <host:port>', METRICS_ADDRESS, address)
     .option('--supervised', 'end when standard input ends')
     .action(async (options) => {
       const { runUp } = await import('./roles/up.ts');
@@ -81,6 +84,7 @@ function addServers(program: Command, world: World, script: string): void {
     .description('the cluster controllers, leader-elected, against any Kubernetes API server')
     .option('--kubeconfig <file>', 'how to reach the API server', process.env.KUBECONFIG)
     .option('--parallel-migrations <guests>', 'so many guests move at the same time (default: 5)', count)
+    .option('--metrics-address <host:port>', METRICS_ADDRESS, address)
     .action(async (options) => {
       const { runStandaloneManager } = await import('./roles/manager.ts');
       await runStandaloneManager(options, processLifetime({ supervised: false }), world);
@@ -96,6 +100,7 @@ function addServers(program: Command, world: World, script: string): void {
     .option('--config <file>', "the host's allow-list (default: /etc/vireo/agent.yaml)")
     .option('--simulate <hosts>', 'so many hosts that exist only on paper', count, 0)
     .option('--simulation <file>', 'latency and faults of simulated hosts (YAML)')
+    .option('--metrics-address <host:port>', METRICS_ADDRESS, address)
     .option('--supervised', 'end when standard input ends')
     .action(async ({ stateDir, runDir, cgroup, config, simulation, supervised, ...rest }) => {
       const { runAgent } = await import('./roles/agent.ts');

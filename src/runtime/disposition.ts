@@ -15,7 +15,9 @@ function jittered(ms: number, random: Random): number {
 export function dispositionOf(outcome: Outcome, resyncMs: number, random: Random): Disposition {
   switch (outcome.type) {
     case 'done':
-      return resyncMs > 0 ? { type: 'after', delayMs: jittered(resyncMs, random) } : { type: 'forget' };
+      return resyncMs > 0
+        ? { type: 'after', delayMs: jittered(resyncMs, random), isResync: true }
+        : { type: 'forget' };
     case 'waiting':
       return { type: 'after', delayMs: outcome.afterMs };
     case 'stalled':

@@ -1,6 +1,7 @@
 /** The engine of one role: its controllers, each with a queue of its own, from start to an orderly stop. */
 import { setMaxListeners } from 'node:events';
 import type { KubeObject } from '../api/meta.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { World } from '../base/world.ts';
 import type { Client, Informers } from '../client/contract.ts';
 import { createInformers } from '../client/informers.ts';
@@ -9,6 +10,7 @@ import { writeConflicts } from './declarations.ts';
 import type { EventRecorder } from './events.ts';
 import { createEventRecorder } from './events.ts';
 import { LeadershipLostError } from './leader.ts';
+import { createUnitMeter, measured } from './metrics.ts';
 import { createReconciler } from './pass.ts';
 import type { Queue } from './queue.ts';
 import { createQueue } from './queue.ts';
@@ -28,6 +30,8 @@ export type ManagerOptions = {
   host?: string;
   /** Default: the manager's own over `client`. */
   informers?: Informers;
+  /** Where it counts what its controllers do. */
+  metrics?: Metrics;
 };
 
 /** One controller with its queue; the type of its objects stays inside. */
@@ -47,16 +51,17 @@ function createUnit<T extends KubeObject>(
     signal,
     enqueue: (key) => queue.add(key),
   });
+  const concurrency = controller.concurrency ?? DEFAULT_CONCURRENCY;
+  const meter = createUnitMeter(options.metrics, controller.name, concurrency);
   const queue = createQueue({
-    clock,
-    random,
-    concurrency: controller.concurrency ?? DEFAULT_CONCURRENCY,
-    work: async (key) => {
+    ...{ clock, random, concurrency },
+    ...(meter === undefined ? {} : { meter }),
+    work: measured(meter, clock, async (key) => {
       passed();
       const disposition = await reconciler.work(key);
       passed();
       return disposition;
-    },
+    }),
   });
   return {
     declaration: controller,
@@ -65,6 +70,7 @@ function createUnit<T extends KubeObject>(
       const ends = [
         controller.informer.onChange(reconciler.changed),
         ...(controller.triggers ?? []).map((trigger) => trigger.subscribe(queue.add)),
+        ...(meter === undefined ? [] : [meter.watch(queue)]),
       ];
       return () => {
         for (const end of ends) end();

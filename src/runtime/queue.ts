@@ -5,13 +5,14 @@
 import { backoffDelay } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { QueueMeter } from './metrics.ts';
 
 /** What becomes of a key after its pass. */
 export type Disposition =
   /** Nothing until it is added again. */
   | { type: 'forget' }
-  /** Again after this, without counting as a failure. */
-  | { type: 'after'; delayMs: number }
+  /** Again after this, without counting as a failure. `isResync`: nothing is left to do, it is only to be sure. */
+  | { type: 'after'; delayMs: number; isResync?: true }
   /** Again at once. */
   | { type: 'again' }
   /** Again with back-off that doubles with each failure in a row. */
@@ -25,6 +26,7 @@ export type QueueOptions = {
   /** Works on one key; a rejection counts as `retry`. */
   work(key: string): Promise<Disposition>;
   backoff?: { baseMs: number; maxMs: number };
+  meter?: QueueMeter;
 };
 
 export type Queue = {
@@ -70,9 +72,10 @@ function createDelays(clock: Clock, due: (key: string) => void) {
 
 /** Makes a stopped queue. */
 export function createQueue(options: QueueOptions): Queue {
-  const { clock, random, concurrency, work } = options;
+  const { clock, random, concurrency, work, meter } = options;
   const backoff = options.backoff ?? { baseMs: 200, maxMs: 60_000 };
-  const ready = new Set<string>();
+  /** With the time at which each was added. */
+  const ready = new Map<string, number>();
   const running = new Map<string, { addedMeanwhile: boolean }>();
   const failures = new Map<string, number>();
   const idle: (() => void)[] = [];
@@ -81,12 +84,13 @@ export function createQueue(options: QueueOptions): Queue {
 
   const add = (key: string): void => {
     if (isStopped) return;
+    meter?.added();
     const pass = running.get(key);
     if (pass !== undefined) {
       pass.addedMeanwhile = true;
       return;
     }
-    ready.add(key);
+    if (!ready.has(key)) ready.set(key, clock.monotonic());
     pump();
   };
 
@@ -136,9 +140,11 @@ export function createQueue(options: QueueOptions): Queue {
 
   const pump = (): void => {
     while (isOpen && running.size < concurrency) {
-      const [key] = ready;
-      if (key === undefined) return;
+      const [first] = ready;
+      if (first === undefined) return;
+      const [key, addedAt] = first;
       ready.delete(key);
+      meter?.taken(clock.monotonic() - addedAt);
       void run(key);
     }
   };

@@ -7,6 +7,7 @@ import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../ag
 import type { KeeperLink } from '../../agent/guarding.ts';
 import type { Peers } from '../../agent/migration/peers.ts';
 import { createPeerIdentity } from '../../agent/peers/identity.ts';
+import type { Metrics } from '../../base/metrics.ts';
 import type { World } from '../../base/world.ts';
 import { createClient } from '../../client/client.ts';
 import type { Kubeconfig } from '../../client/kubeconfig.ts';
@@ -21,6 +22,7 @@ import { keeperLink } from '../keeper/link.ts';
 import type { KeeperPlace } from '../keeper/place.ts';
 import { defaultRunDirectory, isRoot, scopeOf } from '../layout.ts';
 import type { Lifetime } from '../lifetime.ts';
+import { type MonitoringAddress, roleMetrics, serveMonitoring } from '../monitoring.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
 import { version } from '../version.ts';
 import { launchedProcesses } from '../world/launched.ts';
@@ -37,6 +39,8 @@ export type AgentOptions = {
   witness?: boolean;
   /** What goes wrong on simulated hosts. */
   simulationFile?: string;
+  /** Where the metrics of the agent are. */
+  metricsAddress?: MonitoringAddress;
 };
 
 /** Where the allow-list is looked for when --config does not name it. */
@@ -48,19 +52,25 @@ export async function runAgent(options: AgentOptions, lifetime: Lifetime, given:
   const kubeconfig = await findKubeconfig(options.kubeconfig, world);
   const simulation = await readSimulation(options.simulationFile, world);
   const network: PaperNetwork = new Map();
+  const metrics = roleMetrics('agent');
+  let isReady = false;
+  const monitoring =
+    options.metricsAddress &&
+    (await serveMonitoring(options.metricsAddress, { metrics, isReady: () => isReady }));
   const agents =
     options.simulate > 0
       ? Array.from({ length: options.simulate }, (_, index) =>
           simulatedAgent(options, index + 1, { simulation, network }, kubeconfig, world),
         )
-      : [realAgent(options, kubeconfig, world)];
+      : [realAgent({ ...options, metrics }, kubeconfig, world)];
   const started = await Promise.all(agents);
   const running = Promise.all(started.map((agent) => agent.run(lifetime.signal)));
   await Promise.race([Promise.all(started.map((agent) => agent.registered)), running]);
+  isReady = true;
   if (!lifetime.signal.aborted) process.stdout.write('ready agent\n');
   // Not earlier: it would take time from the agent's own start.
   if (options.simulate === 0) void launched.start();
-  await running.finally(() => launched.close());
+  await running.finally(() => Promise.all([launched.close(), monitoring?.close()]));
 }
 
 /** Launcher and keeper lie beside this executable. */
@@ -68,7 +78,7 @@ function besides(script: string): string[] {
   return [process.execPath, join(dirname(realpathSync(process.argv[1] ?? '')), script)];
 }
 
-async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: World) {
+async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfig: Kubeconfig, world: World) {
   const scope = scopeOf(options.stateDirectory);
   const config = await readConfig(options.configFile, world);
   const places = {
@@ -89,7 +99,7 @@ async function realAgent(options: AgentOptions, kubeconfig: Kubeconfig, world: W
     ...(keeper === undefined ? {} : { keeper }),
     ...(isWitness ? { witness: true } : {}),
   };
-  return makeAgent({ ...place, ...role }, kubeconfig, world);
+  return makeAgent({ ...place, ...role, metrics: options.metrics }, kubeconfig, world);
 }
 
 /** It kills by control groups, and reaches the API by a kubeconfig that outlives the agent; a host without either has none. */
@@ -125,16 +135,25 @@ async function simulatedAgent(
 type Place = Pick<
   Parameters<typeof createAgent>[0],
   'host' | 'stateDirectory' | 'config' | 'drivers' | 'hostFacts' | 'keeper' | 'witness'
->;
+> & {
+  /** Of one host in a process: the same controllers of several would count as one. */
+  metrics?: Metrics;
+};
 
-function makeAgent(place: Place, kubeconfig: Kubeconfig, world: World, paper?: Peers) {
+function makeAgent({ metrics, ...place }: Place, kubeconfig: Kubeconfig, world: World, paper?: Peers) {
   const { host, stateDirectory } = place;
   const log = world.log.child({ host });
   const hostWorld = { ...world, log };
   const client = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
   // Leases have a connection of their own: a large list must not delay a renewal.
   const leaseClient = createClient({ kubeconfig, fieldManager: 'vireo-agent', world: hostWorld });
-  const manager = createManager({ client, world: hostWorld, component: 'vireo-agent', host });
+  const manager = createManager({
+    client,
+    world: hostWorld,
+    component: 'vireo-agent',
+    host,
+    ...(metrics === undefined ? {} : { metrics }),
+  });
   return createAgent({ ...place, ...peersOf(), client, leaseClient, manager, world: hostWorld, version });
 
   function peersOf() {

@@ -15,6 +15,7 @@ import { defaultHostName } from '../hostfacts.ts';
 import { hostKubeconfig, writeHostKubeconfig } from '../joined.ts';
 import type { Layout } from '../layout.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
+import { type MonitoringAddress, roleMetrics, serveMonitoring } from '../monitoring.ts';
 import { type SupervisedChild, supervise } from '../supervisor.ts';
 import { runManager } from './manager.ts';
 
@@ -26,6 +27,8 @@ export type UpOptions = {
   simulation?: string;
   host?: string;
   script: string;
+  /** Where the metrics of the manager are. */
+  metricsAddress?: MonitoringAddress;
 };
 
 /** Runs until the lifetime ends, also while the API server is still starting; guests run on. Rejects when a role cannot start. */
@@ -33,6 +36,11 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
   const { layout, script } = options;
   // Roots of unprivileged containers lie below it: their users must be able to pass.
   await world.files.makeDirectory(layout.dataDirectory, { mode: 0o711 });
+  const metrics = roleMetrics('up');
+  let isReady = false;
+  const monitoring =
+    options.metricsAddress &&
+    (await serveMonitoring(options.metricsAddress, { metrics, isReady: () => isReady }));
   const apiserver = supervise({ name: 'apiserver', args: apiserverArgs(options) }, script, world);
   let agent: SupervisedChild | undefined;
   let client: Client | undefined;
@@ -44,10 +52,15 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
     const kubeconfig = await establish(options, { client, isRestart, signal: lifetime.signal }, world);
     agent = supervise({ name: 'agent', args: agentArgs(options, kubeconfig) }, script, world);
     const embeddedOn = options.simulate > 0 ? {} : { embeddedOn: options.host ?? defaultHostName() };
-    const manager = runManager({ client, identity: `up-${process.pid}`, ...embeddedOn }, lifetime, world);
+    const manager = runManager(
+      { client, identity: `up-${process.pid}`, metrics, ...embeddedOn },
+      lifetime,
+      world,
+    );
     const policies = isRestart ? undefined : installPolicies(client);
     const begun = Promise.all([policies, manager.ready, agent.ready]);
     await Promise.race([begun, aborted(lifetime.signal), manager.ended]);
+    isReady = true;
     if (!lifetime.signal.aborted) {
       process.stdout.write(`${address} kubeconfig=${layout.kubeconfig}\n`);
       // Those of the last run hold meanwhile.
@@ -59,6 +72,7 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
     await agent?.stop(15_000);
     await client?.close();
     await apiserver.stop(10_000);
+    await monitoring?.close();
   }
 }
 

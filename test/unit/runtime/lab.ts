@@ -1,5 +1,6 @@
 /** A manager over an API in memory, with a user beside it, for stories about controllers. */
 import { silentLog } from '../../../src/base/log.ts';
+import type { Metrics } from '../../../src/base/metrics.ts';
 import { done } from '../../../src/base/outcome.ts';
 import type { Client } from '../../../src/client/contract.ts';
 import type { MemoryRequest } from '../../../src/client/memory.ts';
@@ -13,10 +14,11 @@ import { Guest } from '../client/guests.ts';
 export type LabOptions = {
   /** Faults and delays of the manager's requests. */
   intercept?: (request: MemoryRequest) => void | Promise<void>;
+  metrics?: Metrics;
 };
 
 /** Everything but the controllers. */
-export function createLab(options: LabOptions = {}) {
+export function createLab({ metrics, ...options }: LabOptions = {}) {
   const clock = createFakeClock();
   const user = createMemoryClient({ clock });
   const memory = createMemoryClient({ clock, server: user, ...options });
@@ -31,7 +33,13 @@ export function createLab(options: LabOptions = {}) {
     },
   };
   const world = { clock, random: seededRandom(), log: silentLog };
-  const manager = createManager({ client, world, component: 'vireo-test', host: 'h1' });
+  const manager = createManager({
+    client,
+    world,
+    component: 'vireo-test',
+    host: 'h1',
+    ...(metrics === undefined ? {} : { metrics }),
+  });
   const stop = new AbortController();
   const guests = manager.informers.informer(Guest);
   let running: Promise<void> = Promise.resolve();

@@ -35,12 +35,15 @@ export type Move = {
   ends(): Promise<MigrationStatus | undefined>;
 };
 
+/** The move has ended before it came to the phase that was waited for. */
+export class OverEarly extends Error {}
+
 const PHASES = ['Pending', 'Preparing', 'Copying', 'Synchronizing', 'HandingOver'] as const;
 export type Phase = (typeof PHASES)[number];
 const ORDER: readonly (string | undefined)[] = PHASES;
 
-/** Longer than the longest patience of the product plus an API server that is away for half a minute. */
-const END_MS = 120_000;
+/** Longer than the longest patience of the product plus an API server that is away for half a minute, on a machine with much else to do. */
+const END_MS = 300_000;
 
 export async function move(
   lab: Lab,
@@ -71,12 +74,16 @@ spec:
     status,
     reaches: async (phase) => {
       const wanted = ORDER.indexOf(phase);
-      const last = await until(`${name} is ${phase}`, async () => {
-        const now = await status();
-        return (now?.completedAt !== undefined || ORDER.indexOf(now?.phase) >= wanted) && now;
-      });
+      const last = await until(
+        `${name} is ${phase}`,
+        async () => {
+          const now = await status();
+          return (now?.completedAt !== undefined || ORDER.indexOf(now?.phase) >= wanted) && now;
+        },
+        END_MS,
+      );
       if (last?.completedAt !== undefined)
-        throw new Error(`${name} is over before ${phase}: ${last.phase} ${last.message}`);
+        throw new OverEarly(`${name} is over before ${phase}: ${last.phase} ${last.message}`);
     },
     ends: async () => {
       let last: MigrationStatus | undefined;

@@ -7,7 +7,7 @@ import { until } from '../e2e/harness/commands.ts';
 import { type Case, nameOf, type Step } from './faults.ts';
 import { foundations, type Guest, machineGuest, writer } from './guests.ts';
 import { type Host, type Lab, openLab } from './lab.ts';
-import { type Move, type MoveOptions, move, settles } from './migrations.ts';
+import { type Move, type MoveOptions, move, OverEarly, settles } from './migrations.ts';
 import { report } from './report.ts';
 import { type Traces, traces } from './traces.ts';
 
@@ -17,7 +17,9 @@ const SLOW = '16Mi';
 /** Room for both volumes twice over, and little enough to be filled at once. */
 const DISK_BYTES = 256 * 1024 * 1024;
 /** What was made for a move goes when both sides have spoken; a host that was cut off takes the longest. */
-const CLEAN_MS = 90_000;
+const CLEAN_MS = 180_000;
+/** A target that is cut off before its memory has come counts as away after a while: on a machine with much else to do it is tried again. */
+const TRIES = 5;
 
 export type Scene = {
   stage: Stage;
@@ -83,10 +85,14 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
   }
 
   const untilOnline = () =>
-    until('both hosts are Online', async () => {
-      const { items } = await lab.get<{ items: { status?: { state?: string } }[] }>('vhost');
-      return items.every(({ status }) => status?.state === 'Online');
-    });
+    until(
+      'both hosts are Online',
+      async () => {
+        const { items } = await lab.get<{ items: { status?: { state?: string } }[] }>('vhost');
+        return items.every(({ status }) => status?.state === 'Online');
+      },
+      CLEAN_MS,
+    );
 
   /** From nothing: whatever a failed story has left is ended by power cuts, and the guest is deleted. */
   async function renew(): Promise<void> {
@@ -133,7 +139,13 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
     },
     untilOtherIsEmpty: async () => untilEmpty(otherThan(await guest.host())),
     ready: async () => {
-      await untilOnline();
+      // A story that failed may have left a cut, a full disk, or nobody to answer.
+      await lab.mend();
+      const isOnline = await untilOnline().then(
+        () => true,
+        () => false,
+      );
+      if (!isOnline) return renew();
       if ((await lab.find('vm', 'writer')) === undefined) return create();
       const isWell = await guest.writing().then(
         async () => (await guest.instances()).length === 1,
@@ -183,9 +195,17 @@ async function reachStep(stage: Stage, step: Step): Promise<Scene> {
   }
   // The target does not learn that the guest is its own, so the hand-over lasts until it is mended, and the guest stands still on both hosts.
   // All before it goes as fast as it can: a target that is not heard of for half a minute counts as away.
-  const scene = await stage.begin({ type: 'Live' });
-  await scene.move.reaches('Copying');
-  await stage.lab.cut(scene.target.name, stage.lab.control.name);
-  await scene.move.reaches('HandingOver');
-  return scene;
+  for (let tries = 1; ; tries += 1) {
+    const scene = await stage.begin({ type: 'Live' });
+    await scene.move.reaches('Copying');
+    await stage.lab.cut(scene.target.name, stage.lab.control.name);
+    try {
+      await scene.move.reaches('HandingOver');
+      return scene;
+    } catch (error) {
+      await scene.mend();
+      if (!(error instanceof OverEarly) || tries === TRIES) throw error;
+      await stage.untilOtherIsEmpty();
+    }
+  }
 }

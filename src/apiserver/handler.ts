@@ -9,6 +9,7 @@ import type { Audited } from './audit/event.ts';
 import type { PathHandler } from './discovery/paths.ts';
 import { laneOf } from './fairness/turns.ts';
 import { newUid } from './metadata/identity.ts';
+import type { Answered } from './metrics.ts';
 import type { Context } from './registry/context.ts';
 import { ApiError, failure, internalError, noSuchResource, storageFull, unauthorized } from './status.ts';
 import { sendStatus } from './verbs/answer.ts';
@@ -29,6 +30,8 @@ export type HandlerParts = {
   questions: Questions;
   /** Takes note of each request once it is answered. */
   audit?: (request: Audited) => void;
+  /** Counts each request once it is answered. */
+  count?: (request: Answered) => void;
   paths: PathHandler;
   open: OpenWatches;
 };
@@ -38,6 +41,7 @@ export function createHandler(parts: HandlerParts): Handler {
   const { context } = parts;
   const nextId = requestIds(newUid(context.random));
   return async (exchange, evidence) => {
+    const begun = context.clock.monotonic();
     const seen: Seen = { id: nextId(), receivedMs: context.clock.now(), target: targetOf(exchange.path) };
     exchange.setHeader('audit-id', seen.id);
     exchange.setHeader('cache-control', 'no-cache, private');
@@ -47,6 +51,22 @@ export function createHandler(parts: HandlerParts): Handler {
       if (!exchange.answered()) sendStatus(exchange, statusOf(error, context, exchange).status);
     }
     parts.audit?.(audited(context, exchange, evidence, seen));
+    parts.count?.(answered(context, exchange, seen.target, begun));
+  };
+}
+
+function answered(
+  { clock, catalog }: Context,
+  exchange: Exchange,
+  target: RequestTarget | undefined,
+  begun: number,
+): Answered {
+  const isResource = target?.type === 'resource';
+  return {
+    ...{ target, verb: verbIn(exchange, target), code: exchange.code() },
+    isServed: isResource && catalog.find(target.group, target.version, target.resource) !== undefined,
+    isApply: exchange.header('content-type')?.startsWith('application/apply-patch+') === true,
+    tookMs: clock.monotonic() - begun,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import process from 'node:process';
+import { createMetrics, type Metrics } from '../base/metrics.ts';
 import type { World } from '../base/world.ts';
 import type { Store } from '../store/contract.ts';
 import { type AccessOptions, createAccess } from './access/access.ts';
@@ -19,6 +20,7 @@ import { encryptedStore, encryptStored } from './encryption/store.ts';
 import { createPace, ownLane } from './fairness/pace.ts';
 import { createTurns } from './fairness/turns.ts';
 import { createHandler } from './handler.ts';
+import { createRequestMetrics } from './metrics.ts';
 import type { Credentials } from './pki/credentials.ts';
 import type { Context } from './registry/context.ts';
 import { createFieldIndexes } from './registry/fieldIndex.ts';
@@ -51,6 +53,8 @@ export type ApiServerOptions = {
   audit?: Pick<AuditLog, 'record'>;
   /** Encrypts Secrets in the store. Default: they lie there as they are. */
   encryption?: EncryptionKeys;
+  /** What /metrics shows beside its own. */
+  metrics?: Metrics;
   /** How admission webhooks are called. Default: they cannot be, so their failurePolicy decides. */
   callWebhook?: CallWebhook;
 };
@@ -92,6 +96,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   await createInitialNamespaces(context, namespaces);
   const access = await createAccess(context, credentials.authority.certificate, options.access ?? {});
 
+  const metrics = options.metrics ?? createMetrics();
   let closing = false;
   let address = '';
   const handler = createHandler({
@@ -101,6 +106,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     authorize: access.authorize,
     questions: access.questions,
     ...(options.audit === undefined ? {} : { audit: options.audit.record }),
+    count: createRequestMetrics(metrics),
     paths: createPathHandler({
       catalog,
       version: versionOf(options.version),
@@ -111,6 +117,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       },
       address: () => address,
       issuer: access.issuer,
+      metrics: metrics.render,
       pace: () => createPace(context, ownLane),
     }),
   });

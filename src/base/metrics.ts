@@ -6,8 +6,16 @@
 export type Labels = Readonly<Record<string, string>>;
 export type Sample = { labels?: Labels; value: number };
 
-export type Counter = { add(labels?: Labels, by?: number): void };
-export type Histogram = { observe(value: number, labels?: Labels): void };
+export type Counter = {
+  add(labels?: Labels, by?: number): void;
+  /** Counts one of these labels, which are read once: for what happens often. */
+  of(labels: Labels): () => void;
+};
+export type Histogram = {
+  observe(value: number, labels?: Labels): void;
+  /** Observes with these labels, which are read once. */
+  of(labels: Labels): (value: number) => void;
+};
 
 /** Names are given once in a process: the same counter or histogram is returned to whoever asks for its name again. */
 export type Metrics = {
@@ -32,10 +40,12 @@ export function createMetrics(): Metrics {
       const known = counters.get(name);
       if (known !== undefined) return known;
       const values = new Map<string, number>();
+      const count = (key: string, by: number) => void values.set(key, (values.get(key) ?? 0) + by);
       const counter: Counter = {
-        add: (labels = {}, by = 1) => {
+        add: (labels, by = 1) => count(inBraces(labels), by),
+        of: (labels) => {
           const key = inBraces(labels);
-          values.set(key, (values.get(key) ?? 0) + by);
+          return () => count(key, 1);
         },
       };
       counters.set(name, counter);
@@ -76,15 +86,23 @@ type Series = { labels: Labels; counts: number[]; sum: number; count: number };
 
 function createHistogram(name: string, bounds: readonly number[]) {
   const all = new Map<string, Series>();
+  const seriesOf = (labels: Labels): Series => {
+    const key = inBraces(labels);
+    const series = all.get(key) ?? { labels, counts: bounds.map(() => 0), sum: 0, count: 0 };
+    all.set(key, series);
+    return series;
+  };
+  const take = (series: Series, value: number): void => {
+    const at = bounds.findIndex((bound) => value <= bound);
+    if (at >= 0) series.counts[at] = (series.counts[at] ?? 0) + 1;
+    series.sum += value;
+    series.count += 1;
+  };
   const histogram: Histogram = {
-    observe: (value, labels = {}) => {
-      const key = inBraces(labels);
-      const series = all.get(key) ?? { labels, counts: bounds.map(() => 0), sum: 0, count: 0 };
-      all.set(key, series);
-      const at = bounds.findIndex((bound) => value <= bound);
-      if (at >= 0) series.counts[at] = (series.counts[at] ?? 0) + 1;
-      series.sum += value;
-      series.count += 1;
+    observe: (value, labels = {}) => take(seriesOf(labels), value),
+    of: (labels) => {
+      const series = seriesOf(labels);
+      return (value) => take(series, value);
     },
   };
   function* lines(): Iterable<string> {

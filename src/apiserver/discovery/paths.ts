@@ -39,10 +39,12 @@ export function createPathHandler(options: {
   checks: HealthChecks;
   address: () => string;
   issuer: IssuerDocuments;
+  /** As Prometheus reads them. */
+  metrics: () => string;
   /** What the printing of a large document gives way by. */
   pace: () => Pace;
 }): PathHandler {
-  const { catalog, version, checks, address, issuer, pace } = options;
+  const { catalog, version, checks, address, issuer, metrics, pace } = options;
   let generation = -1;
   let documents = new Map<string, Document>();
   let groups: ServedGroup[] = [];
@@ -129,6 +131,7 @@ export function createPathHandler(options: {
     const path = exchange.path.length > 1 ? exchange.path.replace(/\/$/, '') : exchange.path;
     const health = /^\/(healthz|livez|readyz)(?:\/(.+))?$/.exec(path);
     if (health !== null) return sendHealth(exchange, checks, health[1] ?? '', health[2]);
+    if (path === '/metrics') return exchange.send(200, 'text/plain; version=0.0.4; charset=utf-8', metrics());
     if (path === '/version') return exchange.send(200, 'application/json', JSON.stringify(version));
     if (path === '/api') return sendGroups(exchange, true, () => apiVersions(address()));
     if (path === '/apis') return sendGroups(exchange, false, () => apiGroupList(groups));
@@ -209,6 +212,6 @@ function rootPaths(groups: readonly ServedGroup[]): string[] {
       `/apis/${group}`,
       ...versions.map(({ version }) => `/apis/${group}/${version}`),
     ]),
-    ...['/healthz', '/livez', '/openapi/v2', '/openapi/v3', keysPath, '/readyz', '/version'],
+    ...['/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', keysPath, '/readyz', '/version'],
   ];
 }

@@ -13,6 +13,7 @@ import type { World } from '../../base/world.ts';
 import { openFileStore } from '../../store/file.ts';
 import { reachableNames } from '../hostfacts.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
+import { roleMetrics } from '../monitoring.ts';
 import { version } from '../version.ts';
 import { appendText } from '../world/append.ts';
 import { jsonFetcher } from '../world/fetchjson.ts';
@@ -70,6 +71,7 @@ export async function runApiserver(
       audit,
       encryption: await loadEncryptionKeys(world, pki),
       callWebhook,
+      metrics: roleMetrics('apiserver'),
     }).catch((error: unknown) => {
       throw addressRefused(error, options.listen) ?? error;
     });

@@ -85,6 +85,32 @@ describe('who may ask', () => {
   });
 });
 
+describe('metrics of the server', () => {
+  it('count requests as kube-apiserver does, for who may read them, and not what clients make up', async () => {
+    const { server, client } = await start();
+    await client.send('GET', maps);
+    await client.send('GET', maps);
+    await client.send('POST', maps, { body: map('a') });
+    await client.send('GET', `${maps}/missing`);
+    await client.send('GET', '/apis/made.up/v1/things');
+    expect((await clientOf(server, 'anonymous').send('GET', '/metrics')).code).toBe(401);
+    const { text } = await client.send('GET', '/metrics');
+    const of = 'group="",version="v1",resource="configmaps",subresource=""';
+    const all = 'component="apiserver"';
+    const lines = text.split('\n').filter((line) => line.startsWith('apiserver_request_total'));
+    expect(lines).toEqual([
+      `apiserver_request_total{verb="LIST",${of},scope="namespace",${all},code="200"} 2`,
+      `apiserver_request_total{verb="POST",${of},scope="namespace",${all},code="201"} 1`,
+      `apiserver_request_total{verb="GET",${of},scope="resource",${all},code="404"} 1`,
+      `apiserver_request_total{verb="LIST",group="",version="",resource="",subresource="",scope="",${all},code="404"} 1`,
+      `apiserver_request_total{verb="GET",group="",version="",resource="",subresource="",scope="",${all},code="401"} 1`,
+    ]);
+    expect(text).toContain(
+      `apiserver_request_duration_seconds_count{verb="LIST",${of},scope="namespace",${all}} 2`,
+    );
+  });
+});
+
 describe('a watch', () => {
   it('ends in order, with a last bookmark, when the server stops', async () => {
     const { server, client } = await start();

@@ -62,6 +62,8 @@ const delegatedReviews = [
   on('authorization.k8s.io', ['subjectaccessreviews'], ['create']),
 ];
 const statusPaths = ['/healthz', '/livez', '/readyz', '/version', '/version/'];
+/** As kube-apiserver has them for the group system:monitoring. */
+const monitoringPaths = ['/healthz', '/healthz/*', '/livez', '/livez/*', '/metrics', '/readyz', '/readyz/*'];
 const discoveryPaths = ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*', ...statusPaths];
 
 /** The ClusterRoles. */
@@ -100,6 +102,7 @@ export const defaultRoles: readonly KubeObject[] = [
   role('system:basic-user', selfReviews),
   role('system:discovery', [{ verbs: ['get'], nonResourceURLs: discoveryPaths }]),
   role('system:public-info-viewer', [{ verbs: ['get'], nonResourceURLs: statusPaths }]),
+  role('system:monitoring', [{ verbs: ['get'], nonResourceURLs: monitoringPaths }]),
   role('system:auth-delegator', delegatedReviews),
   role('system:certificates.k8s.io:kube-apiserver-client-approver', [
     {
@@ -121,6 +124,7 @@ export const defaultBindings: readonly KubeObject[] = [
     'system:authenticated',
     'system:unauthenticated',
   ]),
+  binding('system:monitoring', 'system:monitoring', ['system:monitoring']),
   binding('system:service-account-issuer-discovery', 'system:service-account-issuer-discovery', [
     'system:serviceaccounts',
   ]),

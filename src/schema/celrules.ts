@@ -28,7 +28,7 @@ export function compileRuleTree(root: SchemaNode): RuleNode | undefined {
     return environment;
   };
   const context = { environment: getEnvironment, formats: { duration: durations(getEnvironment) } };
-  return compileTree(root, '', true, context);
+  return compileTree(root, '', context);
 }
 
 type TreeContext = { environment: () => Environment; formats: FormatConverters };
@@ -46,14 +46,8 @@ function durations(environment: () => Environment): (text: string) => unknown {
   };
 }
 
-function compileTree(
-  node: SchemaNode,
-  path: string,
-  isResource: boolean,
-  context: TreeContext,
-): RuleNode | undefined {
-  const below = (name: string, child: SchemaNode) =>
-    compileTree(child, childPath(path, name), child.embedded, context);
+function compileTree(node: SchemaNode, path: string, context: TreeContext): RuleNode | undefined {
+  const below = (name: string, child: SchemaNode) => compileTree(child, childPath(path, name), context);
   const properties = new Map<string, RuleNode>();
   for (const [name, child] of node.properties) {
     const tree = below(keyPath('properties', name), child);
@@ -62,7 +56,7 @@ function compileTree(
   const additional = node.additional && below('additionalProperties', node.additional);
   const items = node.items && below('items', node.items);
   const hasRules = (node.schema['x-kubernetes-validations']?.length ?? 0) > 0;
-  const rules = hasRules ? compileRules(context.environment(), node.schema, path, isResource) : [];
+  const rules = hasRules ? compileRules(context.environment(), node.schema, path) : [];
   if (rules.length === 0 && properties.size === 0 && !additional && !items) return undefined;
   return {
     node,

@@ -27,7 +27,7 @@ const stringFormats: Readonly<Record<string, Format>> = {
   uuid4: (text) => /^[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$/i.test(text),
   uuid5: (text) => /^[0-9a-f]{8}-?[0-9a-f]{4}-?5[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$/i.test(text),
   hexcolor: (text) => /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i.test(text),
-  byte: (text) => /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0,
+  byte: (text) => /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0,
   date: (text) => /^\d{4}-\d\d-\d\d$/.test(text) && isCalendarDay(text),
   'date-time': (text) => dateTime.test(text) && isCalendarDay(text.slice(0, 10)),
   datetime: (text) => dateTime.test(text) && isCalendarDay(text.slice(0, 10)),

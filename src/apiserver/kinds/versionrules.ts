@@ -1,10 +1,10 @@
 /** What one version of a CustomResourceDefinition must fulfil: its schema, and all that points into objects (apiextensions, validation.go). */
 
-import { checkComparisons } from '../../schema/comparisons.ts';
 import { compileSchema } from '../../schema/compile.ts';
 import type { FieldError, JsonSchema } from '../../schema/contract.ts';
 import { duplicate, invalid, required, tooMany } from '../../schema/errors.ts';
 import { SchemaError } from '../../schema/node.ts';
+import { checkRuleTypes } from '../../schema/ruletypes.ts';
 import { checkStructural } from '../../schema/structural.ts';
 import type { DefinitionVersion } from '../catalog/definition.ts';
 import { label1035Errors, type NameCheck } from '../metadata/names.ts';
@@ -153,9 +153,11 @@ function checkSchema(version: DefinitionVersion, path: string): FieldError[] {
     field: fault.field === '' ? path : `${path}.${fault.field}`,
   }));
   if (structural.length > 0) return structural;
+  const types = checkRuleTypes(schema, path);
+  if (types.length > 0) return types;
   try {
     compileSchema(schema);
-    return [...checkComparisons(schema, path), ...checkRuleCosts(schema, path)];
+    return checkRuleCosts(schema, path);
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
     return [invalid(error.path === '' ? path : `${path}.${error.path}`, error.value, error.detail)];

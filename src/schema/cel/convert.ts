@@ -68,6 +68,7 @@ function compileList(node: SchemaNode, formats: FormatConverters): Converter | u
 
 function compileObject(node: SchemaNode, formats: FormatConverters): Converter | undefined {
   const fields = new Map<string, Converter>();
+  const hasNulls = [...node.properties.values()].some(({ schema }) => schema.nullable === true);
   const aliases = new Map<string, string>();
   for (const [name, child] of node.properties) {
     const convert = compileConverter(child, formats);
@@ -77,11 +78,13 @@ function compileObject(node: SchemaNode, formats: FormatConverters): Converter |
   }
   const additional = node.additional ? compileConverter(node.additional, formats) : undefined;
   const others = node.keepsUnknown ? convertUnknown : additional;
-  if (fields.size === 0 && aliases.size === 0 && !others) return undefined;
+  if (fields.size === 0 && aliases.size === 0 && !others && !hasNulls) return undefined;
   return (value) => {
     if (!isObject(value)) return value;
     const converted: JsonObject = {};
     for (const name of Object.keys(value)) {
+      // To rules a named field that is null is absent; an entry of a map is there.
+      if (value[name] === null && node.properties.size > 0) continue;
       const convert = fields.get(name) ?? (node.properties.has(name) ? undefined : others);
       const field = convert ? convert(value[name]) : value[name];
       setField(converted, name, field);

@@ -4,10 +4,10 @@
  */
 import { Environment } from '@marcbachmann/cel-js';
 import { compilePattern, type Pattern } from '../patterns.ts';
+import { registerComprehensions } from './comprehensions.ts';
 import { registerFormats } from './formats.ts';
 import { registerLists } from './lists.ts';
 import { registerNetwork } from './network.ts';
-import { registerNumbers } from './numbers.ts';
 import { registerQuantities } from './quantities.ts';
 import { registerStrings } from './strings.ts';
 
@@ -27,10 +27,10 @@ export function createEnvironment(): Environment {
   const pattern = cachedPatterns();
   registerStrings(environment, pattern);
   registerLists(environment);
-  registerNumbers(environment);
   registerQuantities(environment);
   registerNetwork(environment);
   registerFormats(environment);
+  registerComprehensions(environment);
   return environment;
 }
 

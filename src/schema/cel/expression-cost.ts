@@ -3,6 +3,7 @@ import type { Environment } from '@marcbachmann/cel-js';
 import type { JsonSchema } from '../contract.ts';
 import { maxRequestBytes, maxSize } from '../sizes.ts';
 import { type Node, nodeOf, parseTree } from './ast.ts';
+import { loopVariables } from './check/macros.ts';
 import { celName } from './names.ts';
 
 /** What is known of a part: what it costs, how large its value can be, and of which schema it is. */
@@ -17,7 +18,8 @@ const mapCost = 30;
 /** What a loop costs beside its body: the accumulator and the condition. */
 const perRound = 4;
 
-const loops: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
+/** Names before a dot that are no values. */
+const namespaces: ReadonlySet<string> = new Set(['format', 'ip', 'optional', 'sets', 'strings']);
 /** Functions that look at each item of a list once. */
 const scans: ReadonlySet<string> = new Set([
   'isSorted',
@@ -39,8 +41,15 @@ const single: ReadonlySet<string> = new Set([
   'timestamp',
   'uint',
 ]);
+/** Functions of whose result nothing is known: it counts as without bound, also where what they are given is short. */
+const unbounded: ReadonlySet<string> = new Set(
+  'string type value orValue format charAt getScheme getHost getHostname getPort getEscapedPath'.split(' '),
+);
 /** The keys of a map count as empty there: their length is known to no schema. */
 const key: JsonSchema = { type: 'string', maxLength: 0 };
+const scalarLiteral: JsonSchema = { type: 'number' };
+/** The variable of a list's index, where a loop has one. */
+const position: JsonSchema = { type: 'integer' };
 
 /** The cost of `source` with `self` and `oldSelf` of `schema`. Throws for what does not parse. */
 export function expressionCost(environment: Environment, source: string, schema: JsonSchema): number {
@@ -56,7 +65,9 @@ function estimate(node: Node | undefined, scope: Scope): Estimate {
   const { op, args } = node;
   switch (op) {
     case 'value':
-      return { cost: 0, size: typeof args[0] === 'string' ? args[0].length : 1 };
+      return typeof args[0] === 'string'
+        ? { cost: 0, size: args[0].length }
+        : { cost: 0, size: 1, schema: scalarLiteral };
     case 'id':
       return ofSchema(1, scope.get(String(args[0])));
     case '.':
@@ -130,15 +141,19 @@ function operation(op: string, args: readonly unknown[], scope: Scope): Estimate
 }
 
 function call(name: string, receiver: Node | undefined, args: readonly Node[], scope: Scope): Estimate {
-  const target = receiver && estimate(receiver, scope);
-  if (target && loops.has(name)) return loop(target, args, scope);
+  const isSpace = receiver?.op === 'id' && namespaces.has(String(receiver.args[0]));
+  const target = receiver && !isSpace ? estimate(receiver, scope) : undefined;
+  const variables = target && loopVariables(name, args.length);
+  if (target && variables) return loop(target, args, variables, scope);
   if (name === 'bind' && args.length === 3) return bind(args, scope);
-  // Optional access hands through what it is asked on.
   const parts = [...(target ? [target] : []), ...args.map((argument) => estimate(argument, scope))];
   const [first, second] = parts;
   const own = sumCost(parts) + 1 + work(name, first?.size ?? 0, second?.size ?? 0);
-  const schema = name === 'value' || name === 'orValue' ? target?.schema : undefined;
-  return schema ? ofSchema(own, schema) : { cost: own, size: resultSize(name, first?.size ?? 1) };
+  const known = name === 'string' && first?.schema?.format === 'byte';
+  const isCount = isScalar(
+    name === 'orValue' ? second?.schema : name === 'value' ? first?.schema : undefined,
+  );
+  return { cost: own, size: known || isCount ? (first?.size ?? 1) : resultSize(name, first?.size ?? 1) };
 }
 
 /** What a function does beside looking at its arguments' names. */
@@ -170,16 +185,26 @@ function work(name: string, first: number, second: number): number {
 }
 
 function resultSize(name: string, size: number): number {
+  if (unbounded.has(name)) return 2 ** 64;
   return single.has(name) || ['has', 'matches', 'contains', 'startsWith', 'endsWith'].includes(name)
     ? 1
     : Math.min(size, maxRequestBytes);
 }
 
-function loop(list: Estimate, args: readonly Node[], scope: Scope): Estimate {
-  const [variable, ...body] = args;
-  const item = list.schema?.type === 'object' ? key : itemOf(list.schema);
-  const inner = new Map(scope).set(String(variable?.args[0]), item);
-  const round = sumCost(body.map((part) => estimate(part, inner)));
+/** True for values of one size; of an integer or a time no more is known than that. */
+function isScalar(schema: JsonSchema | undefined): boolean {
+  return ['integer', 'number', 'boolean'].includes(schema?.type ?? '');
+}
+
+function loop(list: Estimate, args: readonly Node[], variables: 1 | 2, scope: Scope): Estimate {
+  const isMap = list.schema?.type === 'object';
+  const [first, second] = args.map((variable) => String(variable.args[0]));
+  const inner = new Map(scope).set(
+    first ?? '',
+    isMap ? key : variables === 2 ? position : itemOf(list.schema),
+  );
+  if (variables === 2) inner.set(second ?? '', itemOf(list.schema));
+  const round = sumCost(args.slice(variables).map((part) => estimate(part, inner)));
   const cost = list.cost + list.size * (round + perRound);
   return { cost, size: list.size, ...(list.schema && { schema: list.schema }) };
 }

@@ -48,10 +48,16 @@ export function registerFormats(environment: Environment): void {
         return complaint === undefined ? Optional.none() : Optional.of([complaint]);
       },
     );
+  const named = new Map<string, NamedFormat>();
   for (const [name, matches] of Object.entries(formats)) {
     const format = new NamedFormat((text) => (matches(text) ? undefined : `must be a valid ${name}`));
+    named.set(name, format);
     environment.registerFunction(`FormatNamespace.${name}(): NamedFormat`, () => format);
   }
+  environment.registerFunction(
+    'FormatNamespace.named(string): optional<NamedFormat>',
+    (_: unknown, name: string) => Optional.of(named.get(name)),
+  );
 }
 
 function isQualifiedName(text: string): boolean {

@@ -57,7 +57,7 @@ export function registerQuantities(environment: Environment): void {
     )
     .registerFunction(`${type}.add(int): ${type}`, (a: Quantity, b: bigint) => new Quantity(a.nano + b * one))
     .registerFunction(`${type}.sub(int): ${type}`, (a: Quantity, b: bigint) => new Quantity(a.nano - b * one))
-    .registerFunction(`${type}.sign(): int`, (a: Quantity) => sign(a.nano))
+    .registerFunction(`sign(${type}): int`, (a: Quantity) => sign(a.nano))
     .registerFunction(`${type}.isInteger(): bool`, (a: Quantity) => isInteger(a))
     .registerFunction(`${type}.asInteger(): int`, (a: Quantity) => {
       if (!isInteger(a)) throw new Error('cannot convert value to integer');

@@ -1,16 +1,17 @@
 /** Writes expressions anew where the library reads less than kube-apiserver: what stands in string literals stays. */
 import type { Environment } from '@marcbachmann/cel-js';
 import { type Node, nodeOf, visit } from './ast.ts';
+import { type Edit, macroEdits } from './macros.ts';
 import { safeMatches } from './strings.ts';
 
-/** Text to put in place of a part of the source. */
-type Edit = { start: number; end: number; text: string };
-
-/** The source with `.matches(` as the call of RE2, and `has()` of any place bound to a name. Throws for what does not parse. */
+/**
+ * The source with `.matches(` as the call of RE2, `has()` of any place bound to a name, and macros of two variables and of optionals in
+ * those of one. Throws for what does not parse.
+ */
 export function rewritten(environment: Environment, source: string): string {
   const edits: Edit[] = [];
   visit(environment.parse(source).ast, (node) => {
-    edits.push(...matchesEdit(node, source), ...hasEdits(node));
+    edits.push(...matchesEdit(node, source), ...hasEdits(node), ...macroEdits(node, source));
   });
   return edits
     .sort((a, b) => b.start - a.start)

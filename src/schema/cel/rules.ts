@@ -1,12 +1,11 @@
 /** Compiles the rules of a schema: static checks when the schema is installed, a function to call at each request. */
-import type { Environment, TypeCheckResult } from '@marcbachmann/cel-js';
+import type { Environment } from '@marcbachmann/cel-js';
 import type { JsonSchema, ValidationRule } from '../contract.ts';
 import { SchemaError } from '../node.ts';
 import { childPath } from '../paths.ts';
 import { visit } from './ast.ts';
 import { readFieldPath } from './field-path.ts';
 import { rewritten } from './rewrite.ts';
-import { declareType } from './types.ts';
 
 /** What a rule is given: converted values. `oldSelf` is an optional for rules with optionalOldSelf. */
 export type Scope = { self: unknown; oldSelf?: unknown };
@@ -24,24 +23,15 @@ export type CompiledRule = {
 };
 
 /** Compiles the rules at one place; throws SchemaError naming the rule for one that cannot be right. */
-export function compileRules(
-  environment: Environment,
-  schema: JsonSchema,
-  path: string,
-  isResource: boolean,
-): CompiledRule[] {
+export function compileRules(environment: Environment, schema: JsonSchema, path: string): CompiledRule[] {
   const rules = schema['x-kubernetes-validations'] ?? [];
   if (rules.length === 0) return [];
-  const typed = environment.clone();
-  const type = declareType(typed, schema, isResource);
   return rules.map((rule, index) => {
     const rulePath = childPath(path, `x-kubernetes-validations[${index}]`);
     const old = rule.optionalOldSelf ? 'optional<dyn>' : 'dyn';
     const variables = environment.clone().registerVariable('self', 'dyn').registerVariable('oldSelf', old);
-    const typedOld = rule.optionalOldSelf ? `optional<${type}>` : type;
-    const checker = typed.clone().registerVariable('self', type).registerVariable('oldSelf', typedOld);
     const compile = (source: string, at: string, result: keyof typeof resultDemand) =>
-      compileExpression(variables, checker, source, childPath(rulePath, at), result);
+      compileExpression(variables, source, childPath(rulePath, at), result);
     const holds = compile(rule.rule, 'rule', 'bool');
     const isTransition = holds.names.has('oldSelf');
     if (!isTransition && rule.optionalOldSelf !== undefined) {
@@ -83,35 +73,21 @@ type Expression = { run: (scope: Scope) => unknown; names: ReadonlySet<string> }
 
 function compileExpression(
   environment: Environment,
-  checker: Environment,
   source: string,
   path: string,
   result: keyof typeof resultDemand,
 ): Expression {
   try {
-    const known = rewritten(environment, source);
-    const run = environment.parse(known);
+    const run = environment.parse(rewritten(environment, source));
     const checked = run.check();
     if (!checked.valid) throw checked.error ?? new Error('it does not compile');
-    const wrongResult = new SchemaError(path, resultDemand[result], { value: source });
-    if (checked.type !== result && checked.type !== 'dyn') throw wrongResult;
-    const typed = checker.check(known);
-    if (typed.valid && typed.type !== result && typed.type !== 'dyn') throw wrongResult;
-    checkFields(typed);
+    if (checked.type !== result && checked.type !== 'dyn') {
+      throw new SchemaError(path, resultDemand[result], { value: source });
+    }
     return { run, names: identifiers(run.ast) };
   } catch (error) {
     if (error instanceof SchemaError) throw error;
     throw new SchemaError(path, `compilation failed: ${firstLine(error)}`, { cause: error, value: source });
-  }
-}
-
-/**
- * The library knows fewer overloads for declared types than kube-apiserver; of its complaints only that of a field that does not exist
- * is certain.
- */
-function checkFields({ valid, error }: TypeCheckResult): void {
-  if (!valid && errorCode(error) === 'no_such_key') {
-    throw new Error(`undefined field '${firstLine(error).replace(/^No such key: /, '')}'`);
   }
 }
 
@@ -127,8 +103,4 @@ function identifiers(ast: unknown): Set<string> {
 export function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split('\n', 1)[0] ?? '';
-}
-
-function errorCode(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
 }

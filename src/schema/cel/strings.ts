@@ -7,6 +7,9 @@ import { formatText } from './format-text.ts';
 /** The name under which rules reach RE2 in place of the library's own `matches`, which backtracks. */
 export const safeMatches = 'matchesRe2';
 
+/** The object behind the name `strings` in rules. */
+class StringsNamespace {}
+
 export function registerStrings(environment: Environment, pattern: (source: string) => Pattern): void {
   const matches = (text: string, source: string) => pattern(source)(text);
   environment
@@ -24,12 +27,14 @@ export function registerStrings(environment: Environment, pattern: (source: stri
       (text: string, source: string, limit: bigint) => find(text, source, Number(limit)),
     )
     .registerFunction('string.charAt(int): string', charAt)
-    .registerFunction('string.reverse(): string', (text: string) => [...text].reverse().join(''))
     .registerFunction('string.replace(string, string): string', (text: string, from: string, to: string) =>
       text.split(from).join(to),
     )
     .registerFunction('string.replace(string, string, int): string', replaceSome)
-    .registerFunction('string.format(list<dyn>): string', formatText);
+    .registerFunction('string.format(list<dyn>): string', formatText)
+    .registerType('StringsNamespace', StringsNamespace)
+    .registerConstant('strings', 'StringsNamespace', new StringsNamespace())
+    .registerFunction('StringsNamespace.quote(string): string', (_: unknown, text: string) => quoted(text));
 }
 
 function find(text: string, source: string, limit: number): string[] {
@@ -56,4 +61,20 @@ function replaceSome(text: string, from: string, to: string, limit: bigint): str
       .map((part) => from + part)
       .join('')
   );
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '\u0007': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\\': '\\\\',
+  '"': '\\"',
+};
+
+function quoted(text: string): string {
+  return `"${[...text].map((character) => escapes[character] ?? character).join('')}"`;
 }

@@ -12,6 +12,7 @@ import { numberCases } from './cases/numbers.ts';
 import { objectCases } from './cases/objects.ts';
 import { patchCases } from './cases/patches.ts';
 import { refusalCases } from './cases/refusals.ts';
+import { ruleCases } from './cases/rules.ts';
 import { scalingCases } from './cases/scaling.ts';
 import { tokenCases } from './cases/tokens.ts';
 import { webhookCases } from './cases/webhooks.ts';
@@ -58,6 +59,7 @@ const groups = {
   kinds: kindCases,
   definitions: definitionCases,
   refusals: refusalCases,
+  rules: ruleCases,
   scaling: scalingCases,
   admission: admissionCases,
   webhooks: webhookCases,

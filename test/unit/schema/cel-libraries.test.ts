@@ -37,17 +37,6 @@ const truths: Record<string, string[]> = {
     "'%s has %d of %.1f%%'.format(['x', 3, 2.55]) == 'x has 3 of 2.5%' || '%.1f'.format([2.55]) == '2.6'",
     "'%x %X %b %o'.format([255, 255, 5, 8]) == 'ff FF 101 10'",
     "'%s'.format([['a', 1]]) == '[a, 1]'",
-    "'abc'.reverse() == 'cba'",
-  ],
-  numbers: [
-    'math.greatest(1, 5) == 5',
-    'math.least([3, 2, 9]) == 2',
-    'math.abs(-4) == 4',
-    'math.ceil(1.2) == 2.0',
-    'math.round(-1.5) == -2.0',
-    'math.sign(-3) == -1',
-    "base64.encode(b'hello') == 'aGVsbG8='",
-    "base64.decode('aGVsbG8=') == b'hello'",
   ],
   quantities: [
     "quantity('1Gi') == quantity('1024Mi')",
@@ -55,7 +44,7 @@ const truths: Record<string, string[]> = {
     "quantity('1.5').isLessThan(quantity('1501m'))",
     "quantity('50k').add(quantity('20k')) == quantity('70k')",
     "quantity('50k').sub(20000) == quantity('30k')",
-    "quantity('-1').sign() == -1",
+    "sign(quantity('-1')) == -1",
     "quantity('50.5').isInteger() == false",
     "quantity('50k').asInteger() == 50000",
     "quantity('1e3').compareTo(quantity('1k')) == 0",
@@ -96,7 +85,7 @@ const truths: Record<string, string[]> = {
     '[1, 2, 3].all(x, x > 0) && [1, 2].exists(x, x == 2) && [1, 1, 2].exists_one(x, x == 2)',
     "{'a': 1}.all(k, k == 'a') && {'a': 1}.map(k, k) == ['a']",
     "matches('abc', '^a') && 'abc'.matches('b')",
-    '[1].map(x, x + 1) == [2] && cel.bind(x, 2, x * x) == 4',
+    '[1].map(x, x + 1) == [2]',
   ],
 };
 

@@ -170,10 +170,49 @@ describe('what rules see', () => {
     ]);
   });
 
-  test('null and absent fields are told apart', () => {
-    const schema = object({ n: { type: 'string', nullable: true } });
-    holds(schema, { n: null }, 'has(self.n) && self.n == null');
+  test('a field that is null is absent, an entry of a map is not', () => {
+    const nullable = { type: 'string', nullable: true } as const;
+    const schema = object({ n: nullable, m: { type: 'object', additionalProperties: nullable } });
+    holds(schema, { n: null }, '!has(self.n) && !self.?n.hasValue()');
     holds(schema, {}, '!has(self.n)');
+    holds(schema, { m: { k: null } }, '"k" in self.m && self.m["k"] == null');
+  });
+
+  test('loops over two variables see places and keys beside what stands there', () => {
+    const schema = object({ l: list(text), m: { type: 'object', additionalProperties: integer } });
+    holds(
+      schema,
+      { l: ['a', 'b', 'a'], m: { x: 1, y: 2 } },
+      'self.l.all(i, v, i < 3 && (v == "a" || i == 1)) && !self.l.all(i, v, i < 2)',
+      'self.m.exists(k, v, k == "y" && v == 2) && !self.m.exists(k, v, k == "x" && v == 2)',
+      'self.l.exists_one(i, v, v == "b") && !self.l.existsOne(i, v, v == "a")',
+      'self.l.transformList(i, v, v + string(i)) == ["a0", "b1", "a2"]',
+      'self.l.transformList(i, v, (v == "a"), (i)) == [0, 2]',
+      'self.m.transformMap(k, v, v * 2) == {"x": 2, "y": 4}',
+      'self.m.transformMap(k, v, k != "x", [k, ","]) == {"y": ["y", ","]}',
+      'self.l.transformMap(i, v, v)[2] == "a" && self.l.transformMap(i, v, v).size() == 3',
+      'self.m.transformMapEntry(k, v, {string(v): k}) == {"1": "x", "2": "y"}',
+      '(self.l + self.l).all(i, v, self.l.exists(j, w, i % 3 == j && v == w))',
+      'self.l.all(i, v, self.l.transformList(j, w, w + v).all(k, l, l.size() == 2))',
+    );
+    expect(
+      check(ruled(schema, 'self.l.transformMapEntry(i, v, {v: i}).size() > 0'), { l: ['a', 'a'] }),
+    ).toEqual([expect.stringContaining('insert failed: key a already exists evaluating rule')]);
+  });
+
+  test('what may be absent can be compared, made of something and gathered', () => {
+    const schema = object({ n: integer, o: object({ p: text }), l: list(integer) });
+    holds(
+      schema,
+      { n: 1, o: { p: 'x' }, l: [4, 5] },
+      'self.?n == optional.of(1) && self.?n != optional.none() && self.?o.p == optional.of("x")',
+      'self.?n.optMap(n, n + 1).orValue(0) == 2 && self.?o.optFlatMap(o, o.?p).value() == "x"',
+      'self.l.first().value() == 4 && self.l.last().value() == 5 && !(self.l + []).filter(x, false).first().hasValue()',
+      'optional.unwrap([self.?n, optional.none()]) == [1] && [self.?n].unwrapOpt() == [1]',
+      'optional.ofNonZeroValue(self.n).hasValue() && !optional.ofNonZeroValue("").hasValue()',
+    );
+    holds(schema, {}, 'self.?n == optional.none() && self.?n.optMap(n, n + 1).orValue(0) == 0');
+    holds(schema, { o: {} }, '!self.?o.optFlatMap(o, o.?p).hasValue()');
   });
 
   test('the root sees its name', () => {
@@ -192,8 +231,7 @@ describe('what rules see', () => {
 describe('a rule that cannot be right is refused when the schema is compiled', () => {
   test.each([
     ['self.a +', /Unexpected token/],
-    ['self.sise == 1', /undefined field 'sise'/],
-    ['self.a', /cel expression must evaluate to a bool/],
+    ['size("a")', /cel expression must evaluate to a bool/],
     ['nosuch(self.a)', /no matching overload/],
     ['other.a == 1', /Unknown variable/],
   ])('%s', (rule, message) => {

@@ -155,7 +155,7 @@ export const refusalCases: Case[] = [
   },
   {
     name: 'a rule that compares objects of two places, which are of two types however alike they are',
-    notCompared: 'the validation of 1.33.4 was asked as a library: same place, overload and operands',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',

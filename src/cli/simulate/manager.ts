@@ -1,12 +1,13 @@
 /** A manager replica of the model: seeks the leader lease, watches all Leases from its own start, and, leading, puts the engine's decisions to the API. */
 import { decide } from '../../cluster/ha/engine.ts';
-import { type Decision, isSameLife, type Version, type View } from '../../cluster/ha/model.ts';
+import type { Decision, Version, View } from '../../cluster/ha/model.ts';
 import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
 import { isQuorate } from '../../cluster/ha/proofs.ts';
 import { createTurns } from '../../cluster/ha/turns.ts';
 import type { Caller, Objects } from './api.ts';
 import { type Calm, createCalm } from './calm.ts';
 import type { Cluster } from './cluster.ts';
+import { createElection } from './election.ts';
 import type { SimHost } from './host.ts';
 import { guestViews, hostViews, policyOf } from './view.ts';
 
@@ -20,7 +21,6 @@ export type SimManager = {
   setApi(state: 'Up' | 'Down' | 'Stale'): void;
 };
 
-const SEEK_EVERY_MS = 1_000;
 const AGAIN_MS = 60;
 const FENCE_LIMIT_MS = 8_000;
 const RARELY_MS = 4_000;
@@ -34,7 +34,6 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   let backlog: (() => void)[] = [];
   let observer: Observer = createObserver(() => cluster.timings());
   let leadsUntil = Number.NEGATIVE_INFINITY;
-  let rival: { renewals: number; holder: string; seenAt: number } | undefined;
   let since = new Map<string, number>();
   const beginToLook = () => createCalm(cluster, observer, () => since.size);
   let calm: Calm = beginToLook();
@@ -66,48 +65,17 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   };
   const leads = () => isRunning && now() < leadsUntil;
 
-  const seek = (): void => {
-    const sentAt = now();
-    const { leaderLease, leaderRenewDeadline } = cluster.timings();
-    api.call(
-      caller,
-      SEEK_EVERY_MS,
-      (objects) => {
-        const stored = objects.leader;
-        const known = rival;
-        const isMine = stored?.value.holder === host.name;
-        const isUnchanged =
-          known !== undefined &&
-          stored?.value.renewals === known.renewals &&
-          stored.value.holder === known.holder;
-        const isFree =
-          stored === undefined ||
-          stored.value.holder === '' ||
-          (isUnchanged && sentAt - known.seenAt >= leaderLease);
-        // A host whose end is being proven does not lead: its manager would judge itself.
-        const { incident } = objects.hosts.get(host.name)?.value ?? {};
-        if (isSameLife(incident, host.keeper()?.life())) return { mine: false, stored: stored?.value };
-        if (!isMine && !isFree) return { mine: false, stored: stored?.value };
-        const value = { holder: host.name, renewals: (stored?.value.renewals ?? 0) + 1 };
-        objects.leader = { version: api.version(), value };
-        return { mine: true, stored: value };
-      },
-      (answer) => {
-        if (!answer.ok) return;
-        const { mine, stored } = answer.value;
-        if (stored !== undefined && (rival?.renewals !== stored.renewals || rival.holder !== stored.holder))
-          rival = { ...stored, seenAt: now() };
-        if (!mine) return;
-        if (!leads()) {
-          since = new Map();
-          calm = beginToLook();
-          cluster.trace(host.name, 'Leads', 'manager');
-        }
-        leadsUntil = sentAt + leaderRenewDeadline;
-      },
-    );
-    after(SEEK_EVERY_MS, seek);
-  };
+  const election = createElection({
+    ...{ host, cluster, caller, after, now },
+    took: (sentAt) => {
+      if (!leads()) {
+        since = new Map();
+        calm = beginToLook();
+        cluster.trace(host.name, 'Leads', 'manager');
+      }
+      leadsUntil = sentAt + cluster.timings().leaderRenewDeadline;
+    },
+  });
 
   const look = (): void => {
     if (isLooking) return;
@@ -259,13 +227,13 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
       pausedUntil = 0;
       backlog = [];
       leadsUntil = Number.NEGATIVE_INFINITY;
-      rival = undefined;
+      election.forget();
       observer = createObserver(() => cluster.timings());
       since = new Map();
       calm = beginToLook();
       isLooking = false;
       deliver(() => {
-        seek();
+        election.seek();
         lookEvery();
       });
     },

@@ -86,7 +86,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
         const stored = answer.ok ? answer.value : undefined;
         const placement = stored?.record.placement;
         const isMeant = stored?.uid === uid && isHere(placement) && placement?.epoch === epoch;
-        if (isMeant && mayRun(stored) && epoch >= (host.epochs.get(uid) ?? 0)) then();
+        const isNew = epoch >= (host.epochs.get(uid) ?? 0) && epoch > (host.left.get(uid) ?? 0);
+        if (isMeant && mayRun(stored) && isNew) then();
         else otherwise();
       },
     );
@@ -211,6 +212,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     }
     // Left over from an earlier object of this name: nobody's any more.
     if (own !== undefined && own.uid !== stored.uid) end(id);
+    // The API was restored from an older copy: what it says of this guest is over.
+    if (own !== undefined && own.epoch > (placement?.epoch ?? 0)) {
+      if (own.state !== 'Incoming') return;
+    }
     if (own?.state === 'Job') {
       if (!jobs.isOwn(id)) end(id);
       return;
@@ -223,27 +228,50 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     mover.lookAt(id, stored);
     if (placement?.host !== host.name) {
       if (own?.state === 'Running' && (placement?.epoch ?? 0) > own.epoch) end(id);
+      const last = memory.reports.get(id)?.epoch ?? 0;
+      if (
+        process(id) === undefined &&
+        (placement?.epoch ?? 0) > last &&
+        last > (host.left.get(stored.uid) ?? 0)
+      )
+        host.left.set(stored.uid, last);
       return;
     }
     if (!isSameLife(placement, life())) return;
     if (own !== undefined && own.state === 'Running') adoptEpoch(id, own, stored);
     if (state === 'Stopping' || (own !== undefined && state === 'Stopped')) {
       stop(id, stored.spec.stopHangs);
-      // What was begun for an earlier object of this name, and is over, is an answer for this one, too.
-      const said = memory.reports.get(id)?.epoch ?? 0;
-      if (process(id) === undefined && said < placement.epoch)
-        setReport(id, { epoch: placement.epoch, state: 'Off' });
+      sayOff(id, placement.epoch);
       return;
     }
     // What an agent before this one had begun is begun anew.
     if (own?.state === 'Preparing' && !starting.has(id)) end(id);
     if (state === 'Starting' && process(id) === undefined) start(id, stored);
+    if (state === 'Started') sayOff(id, placement.epoch);
   };
 
-  /** A process found again, or one that came back from Ignored, is guarded under the epoch it has. */
+  /** Nothing of it is here under this epoch: what was begun under an earlier one, or for an earlier object of this name, is over. */
+  const sayOff = (id: string, epoch: number): void => {
+    const said = memory.reports.get(id)?.epoch ?? 0;
+    if (process(id) === undefined && !starting.has(id) && said < epoch)
+      setReport(id, { epoch, state: 'Off', failures: 0 });
+  };
+
+  /** A process found again, or one that came back from Ignored, is guarded under the epoch it has; one that was claimed gets a new one first. */
   const adoptEpoch = (id: string, own: Process, { uid, record }: StoredGuest): void => {
     const key = guardKey(uid, own.epoch);
-    if (host.keeper()?.isGuarded(key) === false && record.state !== 'Ignored')
+    const { epoch = 0 } = record.placement ?? {};
+    if (epoch > own.epoch)
+      host.keeper()?.guard(guardKey(uid, epoch), () =>
+        deliver(() => {
+          if (process(id) !== own || own.epoch >= epoch) return;
+          own.epoch = epoch;
+          host.epochs.set(uid, Math.max(epoch, host.epochs.get(uid) ?? 0));
+          host.keeper()?.release(key);
+          setReport(id, { epoch, state: 'Running' });
+        }),
+      );
+    else if (host.keeper()?.isGuarded(key) === false && record.state !== 'Ignored')
       host.keeper()?.guard(key, () => {});
     if (memory.reports.get(id)?.state !== 'Running') setReport(id, { epoch: own.epoch, state: 'Running' });
   };
@@ -252,12 +280,16 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     api.call(
       caller,
       2_000,
-      ({ guests }) => guests,
+      ({ guests, incarnation }) => ({ guests, incarnation }),
       (answer) => {
-        if (answer.ok) {
-          cache = new Map([...answer.value].map(([id, { value }]) => [id, value]));
-          then();
+        if (!answer.ok) return;
+        const { guests, incarnation } = answer.value;
+        cache = new Map([...guests].map(([id, { value }]) => [id, value]));
+        if (incarnation > host.seen) {
+          host.seen = incarnation;
+          statement.changed();
         }
+        then();
       },
     );
   };

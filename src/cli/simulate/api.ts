@@ -15,6 +15,8 @@ export type HostStatement = {
   guests: ReadonlyMap<string, GuestReport>;
   ready: boolean;
   shutdown?: Shutdown;
+  /** The latest control plane the agent had seen when it said so. */
+  incarnation: number;
 };
 export type StoredFence = Fence & { executor: string; devices: readonly string[]; life: Life };
 export type Leader = { holder: string; renewals: number };
@@ -33,7 +35,14 @@ export type Objects = {
   policy: PolicySpec;
   /** Hosts the leader sees silent: their neighbours ask them. */
   silent: readonly string[];
+  /** Raised when the store is restored from an older copy; agents remember the highest they have seen. */
+  incarnation: number;
+  /** The incarnation that a restore has made; absent while there was none. */
+  restored?: number;
 };
+
+/** What a backup holds. What people have said of hosts, policy, groups and rules is taken to be said again. */
+export type Backup = Pick<Objects, 'leases' | 'hosts' | 'statements' | 'guests' | 'fences' | 'leader'>;
 
 export type Answer<T> = { ok: true; value: T } | { ok: false };
 
@@ -72,9 +81,14 @@ export type Api = {
   deleteGuest(id: string): void;
   onHost(listener: (name: string, before: HostRecord | undefined, after: HostRecord) => void): void;
   putHost(name: string, record: HostRecord): void;
+  backUp(): Backup;
+  /** The server is stopped and comes back with an older state, which says that it is a later one: calls under way are cut off. */
+  restore(backup: Backup): void;
   faults: Faults;
 };
 
+/** More moves of a guest than there have ever been since a backup. */
+const MOVES_AT_MOST = 1_000;
 const LATENCY_MS = 4;
 const SLOW_MS = 2_500;
 
@@ -96,6 +110,7 @@ export function createApi(
     leader: undefined,
     policy,
     silent: [],
+    incarnation: 1,
   };
   const faults: Faults = { down: false, slowUntil: 0, losesUntil: 0 };
   /** The write that was to be its caller's last has just been done. */
@@ -123,10 +138,11 @@ export function createApi(
         isOver = true;
         caller.deliver(() => to(given));
       };
+      const sentTo = objects.incarnation;
       schedule.after(timeoutMs, () => end({ ok: false }, answer));
       if (!reaches(caller.host, 'there') || caller.isDown?.() === true) return;
       schedule.after(latency(), () => {
-        if (faults.down) return;
+        if (faults.down || sentTo !== objects.incarnation) return;
         const before = versions;
         const value = deed(objects);
         if (versions !== before && isLastOf(caller)) {
@@ -135,7 +151,8 @@ export function createApi(
         }
         if (schedule.now() < faults.losesUntil) return;
         schedule.after(latency(), () => {
-          if (reaches(caller.host, 'back') && !faults.down) end({ ok: true, value }, answer);
+          const isUp = !faults.down && sentTo === objects.incarnation;
+          if (reaches(caller.host, 'back') && isUp) end({ ok: true, value }, answer);
         });
       });
     },
@@ -154,5 +171,32 @@ export function createApi(
       objects.hosts.set(name, { version: version(), value });
       for (const listener of hostListeners) listener(name, before, value);
     },
+    backUp: () => copyOf(objects),
+    restore: (backup) => {
+      const gone = [...objects.guests.keys()].filter((id) => !backup.guests.has(id));
+      const incarnation = objects.incarnation + 1;
+      Object.assign(objects, copyOf(backup), { incarnation, restored: incarnation });
+      for (const [id, { version: kept, value }] of objects.guests) {
+        // Moves are Migrations, whose names nobody gives twice.
+        const moves = (value.record.moves ?? 0) + MOVES_AT_MOST;
+        objects.guests.set(id, { version: kept, value: { ...value, record: { ...value.record, moves } } });
+      }
+      for (const listener of guestListeners) {
+        for (const id of gone) listener(id, undefined);
+        for (const [id, { value }] of objects.guests) listener(id, value);
+      }
+    },
+  };
+}
+
+/** Values are never changed in place, so the maps alone are copied. */
+function copyOf({ leases, hosts, statements, guests, fences, leader }: Backup): Backup {
+  return {
+    leases: new Map(leases),
+    hosts: new Map(hosts),
+    statements: new Map(statements),
+    guests: new Map(guests),
+    fences: new Map(fences),
+    leader,
   };
 }

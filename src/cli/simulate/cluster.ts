@@ -5,20 +5,27 @@ import type { Decision, EngineFlaw, Group, GuestRecord, View } from '../../clust
 import { isSameLife } from '../../cluster/ha/model.ts';
 import type { Observer } from '../../cluster/ha/observer.ts';
 import type { KeeperFlaw, PeerAnswer } from '../../keeper/deadline.ts';
-import { type Api, createApi, type StoredFence, type StoredGuest, type Versioned } from './api.ts';
+import {
+  type Api,
+  type Backup,
+  createApi,
+  type StoredFence,
+  type StoredGuest,
+  type Versioned,
+} from './api.ts';
 import { createFencing } from './fencing.ts';
 import { createGroupRules } from './groupRules.ts';
 import { createHost, type SimHost } from './host.ts';
 import { createInvariants, type Invariants } from './invariants/all.ts';
 import { createManager, type SimManager } from './manager.ts';
 import { createLedgerOfResults, type Results } from './results.ts';
-import type { GroupSpec, GuestSpec, PolicySpec, Rule } from './scenario.ts';
+import type { Entry, GroupSpec, GuestSpec, PolicySpec, Rule } from './scenario.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
 
 /** Ways to break the agents of the model that the random tests must notice. */
 export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice';
 /** Ways to break what stands between the engine and the API. */
-export type ManagerFlaw = 'VersionUnchecked' | 'LooksRarely';
+export type ManagerFlaw = 'VersionUnchecked' | 'LooksRarely' | 'RestoreUnnoticed';
 /** One broken part at most, for the tests that must notice it. `sees`, `says`: what the engine is shown, or decides, is changed on its way. */
 export type Flaw = {
   engine?: EngineFlaw;
@@ -40,6 +47,8 @@ export type Cluster = {
   readonly flaw: Flaw;
   /** Cuts between two hosts, as `from>to`. */
   readonly cuts: Set<string>;
+  /** Copies of the store for the entries of the timeline that bring one back. */
+  readonly backups: Map<Entry, Backup>;
   host(name: string): SimHost | undefined;
   reaches(from: string, to: string): boolean;
   /** A question of one keeper to another; undefined: no answer. */
@@ -121,6 +130,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     invariants: undefined as never,
     flaw,
     cuts,
+    backups: new Map(),
     host: (name) => hosts.get(name),
     reaches,
     ask: (from, to, answer) => {

@@ -38,6 +38,14 @@ export const API_DEEDS: Readonly<Record<string, Deed<undefined>>> = {
     needs: ['nth'],
     run: (_subject, { nth }, { api }) => setFaults(api, { crashAfter: nth }),
   },
+  // As it was so long before: what is kept then is written down in time by whoever runs the story.
+  RollBack: {
+    needs: ['by'],
+    run: (_subject, entry, { api, backups }) => {
+      const backup = backups.get(entry);
+      if (backup !== undefined) api.restore(backup);
+    },
+  },
   LosesAnswers: {
     needs: ['for'],
     run: (_subject, entry, { api, schedule }) =>

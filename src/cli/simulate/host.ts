@@ -10,6 +10,8 @@ export type Process = {
   uid: string;
   epoch: number;
   state: 'Preparing' | 'Running' | 'Incoming' | 'HandedOver' | 'Job';
+  /** HandedOver: the control plane that was asked to hand it over. */
+  askedOf?: number;
 };
 
 export type SimHost = {
@@ -38,6 +40,10 @@ export type SimHost = {
   executes(guest: string): boolean;
   /** Epochs the host has on disk, by uid: they outlive boots. */
   epochs: Map<string, number>;
+  /** With which epoch each guest has left the host, by uid; on disk, too. */
+  left: Map<string, number>;
+  /** The latest control plane the host has seen; on disk, too. */
+  seen: number;
   network: 'Connected' | 'Cut';
   storage: 'Connected' | 'Cut';
   controlPlaneCut: boolean;
@@ -119,6 +125,8 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
     agent: () => agent,
     executes: (guest) => power === 'Running' && !frozen && host.processes.get(guest)?.state === 'Running',
     epochs: new Map(),
+    left: new Map(),
+    seen: 1,
     network: 'Connected',
     storage: 'Connected',
     controlPlaneCut: false,

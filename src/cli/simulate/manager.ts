@@ -9,6 +9,7 @@ import { type Calm, createCalm } from './calm.ts';
 import type { Cluster } from './cluster.ts';
 import { createElection } from './election.ts';
 import type { SimHost } from './host.ts';
+import { claimsOf, unreported } from './restored.ts';
 import { guestViews, hostViews, policyOf } from './view.ts';
 
 export type SimManager = {
@@ -95,7 +96,10 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
           return;
         }
         observer.observe(answer.value.leases, { startedAt, endedAt: now() });
-        if (apiState !== 'Stale' && answer.value.objects !== undefined) stale = answer.value.objects;
+        // Watches of a server that was restored begin anew.
+        const isOther = stale?.incarnation !== answer.value.objects?.incarnation;
+        if ((apiState !== 'Stale' || isOther) && answer.value.objects !== undefined)
+          stale = answer.value.objects;
         if (leads() && stale !== undefined) act(stale);
       },
     );
@@ -107,6 +111,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
 
   const act = (objects: Objects): void => {
     cluster.noteSilent(observer, now());
+    if (objects.restored !== undefined && waitsOrClaims(objects)) return;
     if (calm.isAsBefore(objects, now())) return;
     const view = viewOf(objects);
     const { flaw } = cluster;
@@ -120,6 +125,25 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
       put(decision, objects);
     }
     if (decisions.length > 0) after(AGAIN_MS, look);
+  };
+
+  /** The API was restored from an older copy: until every host has spoken, and each guest is where it is, nothing is decided. */
+  const waitsOrClaims = (objects: Objects): boolean => {
+    if (cluster.flaw.manager !== 'RestoreUnnoticed' && unreported(objects).length > 0) return true;
+    const claims = cluster.flaw.manager === 'RestoreUnnoticed' ? [] : claimsOf(objects);
+    for (const { guest, version, next } of claims)
+      api.call(
+        caller,
+        2_000,
+        ({ guests }) => {
+          if (guests.get(guest)?.version !== version) return;
+          cluster.trace(host.name, 'Claimed', guest, { to: next.record.placement?.host ?? '' });
+          api.putGuest(guest, next);
+        },
+        () => {},
+      );
+    if (claims.length > 0) after(AGAIN_MS, look);
+    return claims.length > 0;
   };
 
   const viewOf = (objects: Objects): View => ({

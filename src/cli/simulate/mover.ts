@@ -43,6 +43,13 @@ export function createMover(options: MoverOptions): Mover {
       prepare(id, stored);
     const own = host.processes.get(id);
     // An agent before this one had handed it over, or was about to: it must be known before anything runs.
+    const isClaimed = placement?.host === host.name && placement.epoch > (own?.epoch ?? 0);
+    // The API was restored meanwhile: nobody knows here which epoch the target has, until every host has said what it has.
+    if (own?.state === 'HandedOver' && own.askedOf !== host.seen) {
+      if (!isClaimed) setReport(id, { epoch: own.epoch + 1, state: 'Preparing' });
+      else if (host.keeper()?.isOpen() === true) resumeHere(id, own);
+      return;
+    }
     if (own?.state === 'HandedOver' && !begun.has(`${id}@${own.epoch}`)) {
       begun.add(`${id}@${own.epoch}`);
       settle(id, move?.id ?? '', own.epoch);
@@ -116,8 +123,15 @@ export function createMover(options: MoverOptions): Mover {
     else after(STOP_TAKES_MS, () => offline(id, target, move, own.epoch));
   };
 
+  const resumeHere = (id: string, own: Process): void => {
+    own.state = 'Running';
+    cluster.invariants.executing(host);
+    setReport(id, { epoch: own.epoch, state: 'Running' });
+  };
+
   const stand = (own: Process): void => {
     own.state = 'HandedOver';
+    own.askedOf = host.seen;
     begun.add(`${own.guest}@${own.epoch}`);
   };
 
@@ -200,11 +214,14 @@ export function createMover(options: MoverOptions): Mover {
       id,
       host.processes.get(id)?.uid ?? '',
       epoch,
-      () => fail(id, move),
-      () =>
-        after(MEET_EVERY_MS * 4, () =>
-          host.processes.get(id)?.state === 'HandedOver' ? settleAgain(id, move, epoch) : undefined,
-        ),
+      // A control plane that was restored since may have forgotten the hand-over: it is no witness that there was none.
+      () => (host.processes.get(id)?.askedOf === host.seen ? fail(id, move) : settleLater(id, move, epoch)),
+      () => settleLater(id, move, epoch),
+    );
+
+  const settleLater = (id: string, move: string, epoch: number): void =>
+    after(MEET_EVERY_MS * 4, () =>
+      host.processes.get(id)?.state === 'HandedOver' ? settleAgain(id, move, epoch) : undefined,
     );
 
   const settleAgain = (id: string, move: string, epoch: number): void => {

@@ -34,8 +34,7 @@ export function randomScenario(seed: number): ScenarioFile {
   const withinS = 10 + count * SECONDS_A_FAULT;
   for (let left = count; left > 0; left -= 1) timeline.push(...fault(dice, withinS, names, guests, stuck));
   const repairAtS = FIRST_FAULT_S + withinS + REPAIR_AFTER_S;
-  timeline.sort((a, b) => seconds(a.at) - seconds(b.at));
-  return {
+  const story = {
     policy: randomPolicy(dice),
     hosts,
     groups: [
@@ -47,9 +46,24 @@ export function randomScenario(seed: number): ScenarioFile {
     ],
     rules: dice.chance(0.3) && guests.length > 1 ? [randomRule(dice, guests.slice(0, 2))] : [],
     guests,
-    timeline: [...timeline, ...repair(repairAtS, names, dice)],
     until: `${repairAtS + END_AFTER_S}s`,
   };
+  const repaired = repair(repairAtS, names, dice);
+  // Drawn last: the other stories stay as they were before there was this fault.
+  if (dice.chance(0.1)) timeline.push(...rolledBack(dice, withinS));
+  timeline.sort((a, b) => seconds(a.at) - seconds(b.at));
+  return { ...story, timeline: [...timeline, ...repaired] };
+}
+
+/** The API server is stopped and comes back with what it held some time before. */
+function rolledBack(dice: Dice, withinS: number): Entry[] {
+  const atS = FIRST_FAULT_S + dice.int(withinS * 10) / 10;
+  const awayS = (1 + dice.int(150)) / 10;
+  return [
+    { at: `${atS.toFixed(1)}s`, api: 'all', do: 'Down' },
+    { at: `${(atS + awayS / 2).toFixed(2)}s`, api: 'all', do: 'RollBack', by: `${2 + dice.int(60)}s` },
+    { at: `${(atS + awayS).toFixed(1)}s`, api: 'all', do: 'Up' },
+  ];
 }
 
 type Hosts = ScenarioFile['hosts'];

@@ -64,6 +64,10 @@ export function runScenario(
   cluster.setGroups(file.groups ?? []);
   cluster.setRules((file.rules ?? []).map(toRule));
   begin(file, cluster);
+  for (const entry of (file.timeline ?? []).filter(({ do: what }) => what === 'RollBack'))
+    cluster.schedule.after(Math.max(0, parseDuration(entry.at) - parseDuration(entry.by ?? '0s')), () =>
+      cluster.backups.set(entry, cluster.api.backUp()),
+    );
   for (const entry of file.timeline ?? [])
     cluster.schedule.after(parseDuration(entry.at), () => happen(entry, cluster, state));
   const settled = endsSettled ? watchSettled(file, cluster) : () => false;

@@ -35,6 +35,7 @@ export function createStatement({ host, api, caller, after, life, memory }: Stat
       life: life(),
       guests: reportsOf(host, memory),
       ready: true,
+      incarnation: host.seen,
       ...(memory.shutdown === undefined ? {} : { shutdown: memory.shutdown }),
     };
     api.call(

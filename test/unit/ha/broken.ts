@@ -92,6 +92,13 @@ export const BROKEN: readonly Broken[] = [
     notices: 'S15',
     seed: 1,
   },
+  {
+    what: 'a manager that goes by a restored API at once',
+    flaw: { manager: 'RestoreUnnoticed' },
+    notices: 'S16',
+    seed: 1,
+    story: 'managers/restored-from-an-older-copy.yaml',
+  },
   { what: 'a manager that looks too rarely', flaw: { manager: 'LooksRarely' }, notices: 'L2', seed: 53 },
   {
     what: 'guests that keep together and are told apart',

@@ -26,9 +26,16 @@ export function watchExecution(cluster: Cluster, violate: Violate): Watch {
     const before = uids.get(id);
     if (before !== undefined && before !== stored?.uid) deletedAt.set(before, cluster.schedule.now());
     if (stored === undefined) uids.delete(id);
-    else uids.set(id, stored.uid);
+    else {
+      uids.set(id, stored.uid);
+      // The copy that was restored still has it.
+      deletedAt.delete(stored.uid);
+    }
   });
   return {
+    event: ({ do: what }) => {
+      if (what === 'RollBack') newest.clear();
+    },
     executing: (host, started) => {
       for (const [guest, process] of host.processes) {
         if (!mayWrite(host, guest)) continue;

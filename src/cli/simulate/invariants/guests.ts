@@ -134,6 +134,11 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   };
 
   return {
+    event: ({ do: what }) => {
+      if (what !== 'RollBack') return;
+      // The store counts again from where it was.
+      for (const known of [epochs, commands, failed]) known.clear();
+    },
     hostDecided: ({ host, record }, before) => {
       const since = onlineSince.get(host) ?? 0;
       const isOther = before?.value.life !== undefined && !isSameLife(before.value.life, record.life);

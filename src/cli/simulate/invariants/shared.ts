@@ -1,6 +1,7 @@
 /** What several invariants ask of the model: who is there, and what a host would take. */
 import { isSameLife } from '../../../cluster/ha/model.ts';
 import type { Cluster } from '../cluster.ts';
+import { unreported } from '../restored.ts';
 import type { Violate } from './contract.ts';
 
 /** A decision takes so long from the read it rests on to the API, at most. */
@@ -18,6 +19,8 @@ export const LEFT_ALONE: ReadonlySet<string> = new Set([
 /** Somebody acts: more than half of the votes must have renewed as lately as a manager may have been told of it. */
 export function majorityWatch(cluster: Cluster, violate: Violate): (what: string) => void {
   return (what) => {
+    for (const name of unreported(cluster.api.objects))
+      violate('S16', `${what} by a restored API before ${name} has said what it has`);
     const { leaseDuration, observation } = cluster.timings();
     const alive = cluster.renewedWithin(leaseDuration + 2 * observation + SLACK_MS);
     const votes = [...cluster.votes()];
@@ -35,7 +38,9 @@ export function isWhole(cluster: Cluster): boolean {
     all += votes;
     if (isThere(cluster, name)) present += votes;
   }
-  return present > all / 2 && !cluster.api.faults.down;
+  // A host that is gone for good must be deleted by a person first: the ClusterPolicy says so.
+  const isWaitedFor = unreported(cluster.api.objects).some((name) => !isThere(cluster, name));
+  return present > all / 2 && !cluster.api.faults.down && !isWaitedFor;
 }
 
 export function isThere(cluster: Cluster, name: string): boolean {

@@ -1,0 +1,44 @@
+/**
+ * What a manager of the model does after the API was restored from an older copy, as the real one (src/cluster/recovery, src/cluster/placement):
+ * nothing before every host has said what it has, and then each guest is claimed where it is, under an epoch above all that were seen.
+ */
+import type { Placement, Version } from '../../cluster/ha/model.ts';
+import { without } from '../../cluster/ha/states.ts';
+import type { Objects, StoredGuest } from './api.ts';
+
+export type Claim = { guest: string; version: Version; next: StoredGuest };
+
+/** Hosts that have not said what they have since the API was restored. */
+export function unreported({ restored = 0, hosts, statements }: Objects): string[] {
+  return [...hosts.keys()].filter((name) => (statements.get(name)?.value.incarnation ?? 0) < restored);
+}
+
+/** Guests of which a host remembers a later epoch than the API does. Of several hosts the one that runs it wins, then the newest. */
+export function claimsOf(objects: Objects): Claim[] {
+  return [...objects.guests].flatMap(([guest, { version, value }]) => {
+    const found = placeOf(guest, value, objects);
+    if (found === undefined) return [];
+    const record = without(value.record, 'target', 'move', 'tried', 'relocations', 'unstarted', 'reason');
+    return [
+      { guest, version, next: { ...value, record: { ...record, state: 'Started', placement: found } } },
+    ];
+  });
+}
+
+const RANK = { Running: 0, Preparing: 1, Off: 2 } as const;
+
+function placeOf(
+  guest: string,
+  { uid, record }: StoredGuest,
+  { hosts, statements }: Objects,
+): Placement | undefined {
+  const found = [...statements].flatMap(([host, { value }]) => {
+    const report = value.guests.get(guest);
+    return report === undefined || (report.uid ?? uid) !== uid ? [] : [{ host, ...report }];
+  });
+  const isBehind = found.some(({ epoch }) => epoch > (record.placement?.epoch ?? 0));
+  const [best] = found.toSorted((a, b) => RANK[a.state] - RANK[b.state] || b.epoch - a.epoch);
+  const life = best === undefined ? undefined : hosts.get(best.host)?.value.life;
+  if (!isBehind || best === undefined || life === undefined) return undefined;
+  return { host: best.host, epoch: Math.max(...found.map(({ epoch }) => epoch)) + 1, ...life };
+}

@@ -134,7 +134,7 @@ export function createEngine(journal: Journal, history: History): Store {
     changesAfter: (since, limit) => {
       checkNotCompacted(since);
       const changes: Change[] = [];
-      for (const commit of history.after(since)) {
+      for (const commit of history.after(since, limit)) {
         if (changes.length >= limit) break;
         changes.push(...commit.changes);
       }

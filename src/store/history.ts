@@ -11,8 +11,8 @@ export type History = {
   revision(): number;
   /** Adds the commit that follows the newest one. */
   add(commit: CommitRecord): void;
-  /** Commits after `revision`, oldest first. */
-  after(revision: number): readonly CommitRecord[];
+  /** Commits after `revision`, oldest first: all, or the first `limit` of them. */
+  after(revision: number, limit?: number): readonly CommitRecord[];
   /** Moves the start of history up to `revision`. */
   trim(revision: number): void;
   /** The entries as they stood at the compacted revision; not valid across a trim. */
@@ -42,7 +42,8 @@ export function createHistory(base: Iterable<Entry>, compactedRevision: number):
       commits.push(commit);
       bytes += commitBytes(commit);
     },
-    after: (revision) => commits.slice(placeAfter(revision)),
+    after: (revision, limit = Number.POSITIVE_INFINITY) =>
+      commits.slice(placeAfter(revision), placeAfter(revision) + limit),
     trim: (revision) => {
       const place = placeAfter(revision);
       for (const commit of commits.slice(0, place)) bytes += replay(start, commit) - commitBytes(commit);

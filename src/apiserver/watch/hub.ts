@@ -49,8 +49,8 @@ export type Hub = {
 
 /** Enough for a few minutes of a small cluster; beyond that the store's history serves. */
 export const defaultRingLimits: RingLimits = { events: 4096, bytes: 16 * 1024 * 1024 };
-/** Events found at once for somebody who catches up. */
-const batch = 500;
+/** Events found at once for somebody who catches up: some more than he takes before he has to wait for his client again. */
+const batch = 8;
 /** Events handed out in one round: each takes some ten microseconds to write, and a few times that where it has to be looked into. */
 const perRound = 64;
 

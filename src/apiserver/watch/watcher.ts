@@ -62,13 +62,12 @@ export function startWatcher(
       while (!closed && at < hub.revision()) {
         const { events, upTo } = hub.since(at, served.prefix);
         for (const event of events) {
-          if (!hub.take()) {
-            hub.wait(waits);
-            return;
-          }
+          if (!hub.take()) return hub.wait(waits);
           if (!deliver(event) || closed) return;
         }
         at = upTo;
+        // A look that finds nothing takes a place too: there may be very much that is of other kinds.
+        if (events.length === 0 && !hub.take()) return hub.wait(waits);
       }
       live = !closed;
     } catch (error) {

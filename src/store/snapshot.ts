@@ -6,7 +6,7 @@ import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Entry } from './contract.ts';
 import { fileName } from './file.ts';
-import { createFile, syncDirectory } from './file-journal.ts';
+import { createFile, syncDirectory } from './fresh-file.ts';
 import { createHistory } from './history.ts';
 import { loadFile } from './load.ts';
 

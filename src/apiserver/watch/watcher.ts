@@ -57,17 +57,24 @@ export function startWatcher(
     if (live && !closed && event.revision > at && !deliver(event)) live = false;
   }
 
+  /** False when the round is full: a later one resumes. */
+  function isOurTurn(): boolean {
+    const isTaken = hub.take();
+    if (!isTaken) hub.wait(waits);
+    return isTaken;
+  }
+
   function catchUp(): void {
     try {
       while (!closed && at < hub.revision()) {
         const { events, upTo } = hub.since(at, served.prefix);
         for (const event of events) {
-          if (!hub.take()) return hub.wait(waits);
+          if (!isOurTurn()) return;
           if (!deliver(event) || closed) return;
         }
         at = upTo;
         // A look that finds nothing takes a place too: there may be very much that is of other kinds.
-        if (events.length === 0 && !hub.take()) return hub.wait(waits);
+        if (events.length === 0 && !isOurTurn()) return;
       }
       live = !closed;
     } catch (error) {

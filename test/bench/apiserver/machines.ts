@@ -61,9 +61,9 @@ export function machine(index: number, generation = 0): string {
   });
 }
 
-/** The merge patch by which an agent reports a machine. */
-export function report(index: number, generation = 0): string {
-  const time = new Date(1_700_000_000_000 + generation * 1000).toISOString().replace('.000', '');
+/** The merge patch by which an agent reports a machine at a time, in seconds since 1970. */
+export function report(index: number, seconds: number): string {
+  const time = new Date(seconds * 1000).toISOString().replace('.000', '');
   const condition = (type: string) => ({
     ...{ type, status: 'True', reason: 'AsDeclared', message: '' },
     lastTransitionTime: time,

@@ -132,6 +132,37 @@ describe('a store that is opened again', () => {
     }
   });
 
+  test('writes over zeros that it has put down ahead, which a crash leaves behind it', async () => {
+    const store = await open_();
+    const value = 'v'.repeat(2_000);
+    const content = async () => (await loadFile(handle, file())).goodBytes;
+    const handle = await open(file(), 'r');
+    let count = 0;
+    while ((await stat(file())).size - (await content()) < 100_000) await put(store, `/k${count++}`, value);
+    const size = (await stat(file())).size;
+    await put(store, '/over', value);
+    expect((await stat(file())).size).toBe(size);
+    const crashed = await readFile(file());
+    const end = await content();
+    await handle.close();
+    await store.close();
+    expect((await stat(file())).size).toBe(end);
+
+    await writeFile(file(), crashed);
+    const second = await open_();
+    expect(second.count('')).toBe(count + 1);
+    await second.close();
+    // Of the last write a part got to the disk, the rest is zeros still.
+    await writeFile(file(), crashed.fill(0, end - 1_000));
+    const third = await open_();
+    expect(third.count('')).toBe(count);
+    expect(await put(third, '/after', value)).toMatchObject({ ok: true });
+    await third.close();
+    const fourth = await open_();
+    expect(fourth.count('')).toBe(count + 1);
+    await fourth.close();
+  });
+
   test('is not called damaged by who reads it while commits go on', async () => {
     const store = await open_();
     await put(store, '/a', 'one');

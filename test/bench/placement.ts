@@ -5,6 +5,7 @@ import { Host } from '../../src/api/kinds/host.ts';
 import { StoragePool } from '../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../src/api/meta.ts';
+import type { World } from '../../src/base/world.ts';
 import { createMemoryClient } from '../../src/client/memory.ts';
 import { addClusterControllers } from '../../src/cluster/cluster.ts';
 import { createLedger } from '../../src/cluster/placement/ledger.ts';
@@ -14,11 +15,15 @@ import { fenceProbe } from '../../src/main/fencing.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { createManager } from '../../src/runtime/engine.ts';
 import { until } from '../e2e/harness/commands.ts';
-import type { Figure } from './measure.ts';
+import { type Figure, median } from './measure.ts';
 
 const HOSTS = 500;
 const GUESTS = 10_000;
 const API = 'vireo.dev/v1alpha1';
+/** Changes of a host that are looked at. */
+const CHANGES = 9;
+/** Events wait for a pause, at most five seconds. */
+const EVENTS_S = 8;
 
 export async function benchPlacement(): Promise<Figure[]> {
   const world = realWorld({ logLevel: 'error' });
@@ -51,11 +56,14 @@ export async function benchPlacement(): Promise<Figure[]> {
   const spent = process.cpuUsage(cpu);
   const memory = process.resourceUsage().maxRSS / 1_024;
 
-  const before = process.cpuUsage();
-  await api.mergePatch(Host, { name: 'h7' }, { spec: { unschedulable: true } });
-  await new Promise((settle) => setTimeout(settle, 200));
-  const { user, system } = process.cpuUsage(before);
   clearInterval(renewals);
+  // The events of ten thousand guests are still to be written.
+  for (let second = 0; second < EVENTS_S; second += 1) {
+    renewLeases(api, world.clock.now());
+    await pause(1_000);
+  }
+  const changed: number[] = [];
+  for (let index = 0; index < CHANGES; index += 1) changed.push(await costOfChange(api, `h${index}`, world));
   stop.abort(new Error('the bench is over'));
   await ended;
   return [
@@ -63,8 +71,25 @@ export async function benchPlacement(): Promise<Figure[]> {
     { name: '10,000 guests placed on 500 hosts, API in memory', ours: took, unit: 's', aim: 5 },
     { name: 'CPU of that, API included', ours: (spent.user + spent.system) / 1e6, unit: 's' },
     { name: 'memory of that process at most, API included', ours: memory, unit: 'MiB', aim: 400 },
-    { name: 'CPU of one changed host of 500 in the 200 ms after', ours: (user + system) / 1_000, unit: 'ms' },
+    { name: 'CPU of one changed host of 500 in the 200 ms after', ours: median(changed), unit: 'ms' },
   ];
+}
+
+const pause = (ms: number) => new Promise((settle) => setTimeout(settle, ms));
+
+/** Milliseconds of CPU, with all Leases just renewed, so that none is in between. */
+async function costOfChange(
+  api: ReturnType<typeof createMemoryClient>,
+  name: string,
+  { clock }: Pick<World, 'clock'>,
+): Promise<number> {
+  renewLeases(api, clock.now());
+  await pause(500);
+  const before = process.cpuUsage();
+  await api.mergePatch(Host, { name }, { spec: { unschedulable: true } });
+  await pause(200);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
 }
 
 /** Seconds that choosing and promising takes without an API. */

@@ -6,15 +6,12 @@ import { stepDowntime } from './converge.ts';
 import type { SourceStage } from './decide.ts';
 import type { SourceMemory, SourceView } from './facts.ts';
 import { abandonHandOver, prepareHandOver } from './handoverAhead.ts';
+import { news } from './news.ts';
 import type { SourceStep } from './record.ts';
-import type { SourceSays } from './status.ts';
 
 const DISKS_RECHECK_MS = 1_000;
 const MEMORY_RECHECK_MS = 250;
 const SWITCH_RECHECK_MS = 50;
-/** Progress is written when it has moved by this share, or after so long. */
-const NEWS_SHARE = 0.01;
-const NEWS_AFTER_MS = 5_000;
 
 export async function send(
   world: MoveWorld,
@@ -105,23 +102,4 @@ export async function follow(
         : SWITCH_RECHECK_MS;
   const says = news(transfer, memory, now, stage, migration?.status?.phase);
   return { step: { afterMs }, ...(says === undefined ? {} : { says }) };
-}
-
-/** Few writes: each is a change that every watcher sees. */
-function news(
-  { transferredBytes, remainingBytes }: { transferredBytes: number; remainingBytes: number },
-  memory: SourceMemory,
-  now: number,
-  stage: SourceStage,
-  phase: string | undefined,
-): SourceSays | undefined {
-  const { written } = memory;
-  const share =
-    Math.abs(transferredBytes - (written?.transferredBytes ?? 0)) / (transferredBytes + remainingBytes + 1);
-  const isDue = written === undefined || share > NEWS_SHARE || now - written.at >= NEWS_AFTER_MS;
-  if (phase === stage && (!isDue || written?.transferredBytes === transferredBytes)) return undefined;
-  memory.written = { transferredBytes, at: now };
-  const message =
-    stage === 'Copying' ? 'disks and memory are being sent' : 'memory that changes is being sent';
-  return { stage, message, progress: { transferredBytes, remainingBytes } };
 }

@@ -132,6 +132,23 @@ async function finalizersOf(served: Served, entries: readonly Entry[], pace: Pac
   return finalizers;
 }
 
+/** The conditions of a namespace that ends, as they are when nothing is in the way (namespace controller, status_condition_utils.go). */
+const fulfilled = [
+  ['NamespaceDeletionDiscoveryFailure', 'ResourcesDiscovered', 'All resources successfully discovered'],
+  [
+    'NamespaceDeletionGroupVersionParsingFailure',
+    'ParsedGroupVersions',
+    'All legacy kube types successfully parsed',
+  ],
+  [
+    'NamespaceDeletionContentFailure',
+    'ContentDeleted',
+    'All content successfully deleted, may be waiting on finalization',
+  ],
+  ['NamespaceContentRemaining', 'ContentRemoved', 'All content successfully removed'],
+  ['NamespaceFinalizersRemaining', 'ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
+] as const;
+
 /** Says in the namespace's conditions why it does not go. */
 function withContent(old: KubeObject, left: readonly Remainder[], context: Context): KubeObject {
   const counts = new Map<string, number>();
@@ -141,23 +158,25 @@ function withContent(old: KubeObject, left: readonly Remainder[], context: Conte
   const holding = [...counts].map(([name, count]) => `${name} in ${count} resource instances`).join(', ');
   const status = isRecord(old.status) ? old.status : {};
   const before = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
-  const condition = (type: string, reason: string, message: string) => {
-    const known = before.find((item) => item.type === type && item.status === 'True');
-    const lastTransitionTime = known?.lastTransitionTime ?? timestamp(context.clock);
-    return { type, status: 'True', reason, message, lastTransitionTime };
+  const found: Record<string, { reason: string; message: string }> = {
+    NamespaceContentRemaining: {
+      reason: 'SomeResourcesRemain',
+      message: `Some resources are remaining: ${content}`,
+    },
+    ...(holding !== '' && {
+      NamespaceFinalizersRemaining: {
+        reason: 'SomeFinalizersRemain',
+        message: `Some content in the namespace has finalizers remaining: ${holding}`,
+      },
+    }),
   };
-  const conditions = [
-    condition('NamespaceContentRemaining', 'SomeResourcesRemain', `Some resources are remaining: ${content}`),
-    ...(holding === ''
-      ? []
-      : [
-          condition(
-            'NamespaceFinalizersRemaining',
-            'SomeFinalizersRemain',
-            `Some content in the namespace has finalizers remaining: ${holding}`,
-          ),
-        ]),
-  ];
+  const conditions = fulfilled.map(([type, reason, message]) => {
+    const wrong = found[type];
+    const state = wrong ? 'True' : 'False';
+    const known = before.find((item) => item.type === type && item.status === state);
+    const lastTransitionTime = known?.lastTransitionTime ?? timestamp(context.clock);
+    return { type, status: state, reason, message, ...wrong, lastTransitionTime };
+  });
   return { ...old, status: { ...status, conditions } };
 }
 

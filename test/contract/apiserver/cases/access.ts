@@ -187,7 +187,7 @@ export const accessCases: Case[] = [
   },
   {
     name: 'nobody binds a role with more than he has, unless he may bind it',
-    notCompared: 'the rules of ClusterRole edit come from kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       ...granted('writer', rule(['get'], ['configmaps']), {
         apiGroups: ['rbac.authorization.k8s.io'],

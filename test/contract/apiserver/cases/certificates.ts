@@ -266,7 +266,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'an approved request for a client certificate is signed',
-    notCompared: 'its controllers run in kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({ signerName: client, expirationSeconds: 600 }) }),
       step('PATCH', `${at}/approval`, { code: 200 }, { type: merge, body: decision('Approved') }),
@@ -286,7 +286,7 @@ export const certificateCases: Case[] = [
   },
   {
     name: 'a request for a client certificate fails in sight when its usages are others',
-    notCompared: 'its controllers run in kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', requests, { code: 201 }, { body: csr({ signerName: client, usages: ['server auth'] }) }),
       step('PATCH', `${at}/approval`, { code: 200 }, { type: merge, body: decision('Approved') }),

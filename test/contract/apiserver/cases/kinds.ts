@@ -182,7 +182,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'what is in a namespace goes with it, and nothing new comes in',
-    notCompared: 'its controllers run in kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       step(
         'POST',
@@ -221,6 +221,9 @@ export const kindCases: Case[] = [
         body: {
           status: {
             conditions: [
+              { type: 'NamespaceDeletionDiscoveryFailure', status: 'False' },
+              { type: 'NamespaceDeletionGroupVersionParsingFailure', status: 'False' },
+              { type: 'NamespaceDeletionContentFailure', status: 'False' },
               { type: 'NamespaceContentRemaining', status: 'True' },
               { type: 'NamespaceFinalizersRemaining', message: '/example.dev.hold in 1 resource instances/' },
             ],
@@ -248,7 +251,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'an object goes when its last owner is gone',
-    notCompared: 'its controllers run in kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('one'), save: { one: 'metadata.uid' } }),
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('two'), save: { two: 'metadata.uid' } }),
@@ -270,7 +273,7 @@ export const kindCases: Case[] = [
   },
   {
     name: 'orphans stay, and in the foreground the owner waits',
-    notCompared: 'its controllers run in kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       step('POST', `${space}/configmaps`, { code: 201 }, { body: map('one'), save: { one: 'metadata.uid' } }),
       step(

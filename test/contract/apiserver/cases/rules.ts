@@ -58,7 +58,7 @@ const holding = [
   'self.labels.transformMapEntry(k, v, {v: k}) == {"v": "k", "w": "l"}',
   'self.?size == optional.of(1) && self.?size.optMap(s, s + 1).orValue(0) == 2',
   'self.?owner.optFlatMap(o, o.?name).orValue("") == "x" && !self.?owner.?count.hasValue()',
-  'self.names.first().value() == "a" && self.names.last() == optional.of("a")',
+  'self.names.first().value() == "a" && self.names.last().value() == "a"',
   '!has(self.note) && !self.?note.hasValue()',
 ];
 

@@ -201,7 +201,7 @@ export const tokenCases: Case[] = [
   },
   {
     name: 'a Secret for a token is filled, and its token ends with it',
-    notCompared: 'its controllers run in kube-controller-manager',
+    comparedWith: '1.33.4',
     steps: [
       account,
       step(

@@ -15,6 +15,7 @@ import { benchHa } from './ha.ts';
 import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
 import { benchMigration } from './migration.ts';
 import { benchPlacement } from './placement.ts';
+import { benchSchedules } from './schedules.ts';
 
 const IDLE_SECONDS = 20;
 const { values: flags, positionals: only } = parseArgs({
@@ -117,6 +118,7 @@ async function allReady(client: Client, count: number): Promise<void> {
 // First, while this process is still small.
 if (only.length === 0 || only.includes('ha')) printFigures(await benchHa());
 if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
+if (only.length === 0 || only.includes('schedules')) printFigures(await benchSchedules());
 if (only.length === 0 || only.includes('migration'))
   await benchMigration(
     printFigures,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import type { World } from '../../src/base/world.ts';
-import type { VolumeRequest } from '../../src/drivers/storage/contract.ts';
+import type { ArchiveAbout, VolumeRequest } from '../../src/drivers/storage/contract.ts';
 import { openBtrfsPool } from '../../src/drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../src/main/world/world.ts';
@@ -91,6 +91,34 @@ describe('a Btrfs pool', () => {
     await pool.remove(tree.id, owner);
     expect(await readdir(join(path, 'volumes'))).toEqual([]);
     expect(await readdir(join(path, '.partial'))).toEqual([]);
+  });
+
+  it('has room for a volume as soon as another of its size was removed', async () => {
+    const pool = await open(path);
+    const about: ArchiveAbout = {
+      guest: { kind: 'Container', namespace: 'default', name: 'web', uid: 'uid-1', uuid: 'uuid-web' },
+      ...{ labels: {}, spec: {}, takenAt: '2026-01-01T00:00:00Z', mode: 'Stop', consistency: 'Filesystem' },
+      ...{ stillMilliseconds: 0, compression: 'None' },
+    };
+    await pool.create(tree, signal);
+    await must([
+      'dd',
+      'if=/dev/urandom',
+      `of=${join(rootOf(), 'large')}`,
+      'bs=1M',
+      'count=300',
+      'status=none',
+    ]);
+    await pool.archives.begin('backup-1');
+    const source = { name: 'rootfs', attachment: await pool.attach(tree.id) };
+    await pool.archives.save('backup-1', source, 'None', signal);
+    await pool.archives.finish('backup-1', about, signal);
+    for (let time = 0; time < 2; time += 1) {
+      await pool.remove(tree.id, owner);
+      const archived = await pool.archives.open('backup-1', 'rootfs', signal);
+      await pool.create({ ...tree, archived }, signal);
+    }
+    await pool.remove(tree.id, owner);
   });
 
   it('is refused on another file system, and where a pool of another type lies', async () => {

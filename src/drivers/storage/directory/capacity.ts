@@ -12,6 +12,8 @@ export type Capacity = {
    * first, so that what is there already is not counted as still to come; all of it is to come when absent.
    */
   reserve<T>(room: { bytes: number; place?: string }, deed: () => Promise<T>): Promise<T>;
+  /** As `reserve`, until what it gives is called. */
+  hold(room: { bytes: number; place?: string }): Promise<() => void>;
   /** Size and use of the pool's file system. */
   space(): Promise<{ totalBytes: number; usedBytes: number }>;
 };
@@ -20,7 +22,7 @@ type Promised = { bytes: number; place?: string };
 
 /** Watches the file system of the pool. */
 export function createCapacity(
-  room: Pick<PoolRoom, 'name' | 'world' | 'layout' | 'tools' | 'flush' | 'removals'>,
+  room: Pick<PoolRoom, 'name' | 'world' | 'layout' | 'tools' | 'ground' | 'flush' | 'removals'>,
 ): Capacity {
   const { name, layout, tools } = room;
   const { files } = room.world;
@@ -36,8 +38,11 @@ export function createCapacity(
   /** Bytes that the others have written already. Before the free ones are counted: what comes in between is counted twice, never not at all. */
   const measure = async (): Promise<ReadonlyMap<string, number>> => {
     const places = [...promised].flatMap(({ place }) => place ?? []);
-    // One that is ready just now has moved away.
-    return measureTrees(tools, places).catch(() => new Map());
+    // One that is ready just now has moved away, and one that begins just now is not there yet.
+    const measured = places.map((place) =>
+      measureTrees(tools, [place]).catch(() => new Map<string, number>()),
+    );
+    return new Map((await Promise.all(measured)).flatMap((each) => [...each]));
   };
   /** Sets them aside unless they are missing by now: how many. */
   const tried = async (own: Promised, written: ReadonlyMap<string, number>): Promise<number> => {
@@ -51,6 +56,7 @@ export function createCapacity(
   const insist = async (own: Promised): Promise<void> => {
     if ((await tried(own, new Map())) <= 0) return;
     await room.removals();
+    await room.ground.reclaim?.(layout.root);
     const written = await measure();
     // A file system may count bytes as used only when they are on the disk.
     await room.flush();
@@ -58,13 +64,19 @@ export function createCapacity(
     if (missingBytes > 0) throw poolFull(name, missingBytes);
   };
 
+  const hold: Capacity['hold'] = async ({ ...own }) => {
+    await insist(own);
+    return () => void promised.delete(own);
+  };
+
   return {
-    reserve: async ({ ...own }, deed) => {
-      await insist(own);
+    hold,
+    reserve: async (own, deed) => {
+      const release = await hold(own);
       try {
         return await deed();
       } finally {
-        promised.delete(own);
+        release();
       }
     },
     space: async () => {

@@ -35,6 +35,8 @@ export type Ground = {
   /** The empty directory of one volume; a crash may forget it. */
   makeVolume(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
+  /** What was removed before is free again when it resolves, or takes its time; absent: it is so at once. */
+  reclaim?(path: string): Promise<void>;
   /** Most that the directory of a volume may hold, bytes; absent: this ground knows no such limit. */
   limit?(path: string, sizeBytes: number | undefined): Promise<void>;
   keeper(room: PoolRoom): SnapshotKeeper;

@@ -88,7 +88,7 @@ export async function openPool(
       await room.removeTree(room.layout.preparedFor(id));
     },
     snapshots: createSnapshots(room, keeper),
-    archives: createArchives(room, config.ageKey),
+    archives: createArchives(room, capacity, config.ageKey),
     replacements: createReplacements({ room, images, capacity, keeper }),
     images: images.list,
     stageImage: images.stage,

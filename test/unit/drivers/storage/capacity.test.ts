@@ -101,6 +101,28 @@ describe('a pool that is nearly full', () => {
     await end();
   });
 
+  it('counts what others have written though one of them has not begun', async () => {
+    freeMib = 150;
+    const end = await copyUnderWay({ mib: 60, writtenMib: 40 });
+    const release = await capacity.hold({ bytes: 20 * MIB, place: room.partialPath('later') });
+    // 110 are free: 40 are still to come, 16 are spared.
+    expect(await takes(53)).toBe('taken');
+    await expect(takes(55)).rejects.toMatchObject({ reason: 'PoolFull' });
+    release();
+    expect(await takes(73)).toBe('taken');
+    await end();
+  });
+
+  it('waits for what its ground gives back late', async () => {
+    freeMib = 20;
+    const reclaim = async () => {
+      freeMib = 50;
+    };
+    const late = { ...room.ground, reclaim };
+    capacity = createCapacity({ ...room, ground: late });
+    expect(await takes(30)).toBe('taken');
+  });
+
   it('waits for what is being removed before it says so', async () => {
     freeMib = 20;
     await mkdir(join(path, '.partial', 'old'));

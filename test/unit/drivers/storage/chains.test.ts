@@ -25,9 +25,15 @@ const about: ArchiveAbout = {
 
 let root: string;
 let pool: StoragePool;
+/** What the file system of the pool has left; its own number when undefined. */
+let freeBytes: number | undefined;
+const space: Files['space'] = async (path) => {
+  const found = await real.files.space(path);
+  return { ...found, freeBytes: freeBytes ?? found.freeBytes };
+};
 const openPool = (ageKey?: string, readText: Files['readText'] = real.files.readText) =>
   openDirectoryPool({
-    world: { ...real, log: silentLog, files: { ...real.files, readText } },
+    world: { ...real, log: silentLog, files: { ...real.files, readText, space } },
     config: {
       ...{ type: 'Directory', name: 'local', path: join(root, 'pool') },
       ...(ageKey === undefined ? {} : { ageKey: { file: ageKey } }),
@@ -81,6 +87,7 @@ async function flip(name: string): Promise<void> {
 }
 
 beforeEach(async () => {
+  freeBytes = undefined;
   root = await mkdtemp(join(tmpdir(), 'vireo-chains-'));
   pool = await openPool();
   await must(['truncate', '-s', '8M', disk()]);
@@ -113,6 +120,20 @@ describe('an archive of what changed', () => {
     expect(await pool.archives.begin('backup-4', { bases })).toEqual([]);
     pool = await openPool(other);
     expect(await pool.archives.begin('backup-4', { encryption: 'Age', bases })).toEqual([]);
+  });
+
+  it('that is encrypted is not opened where there is no room for what is decrypted, and nothing is left', async () => {
+    const key = join(root, 'key');
+    await must(['age-keygen', '-o', key]);
+    pool = await openPool(key);
+    await archiveThree('Age');
+    freeBytes = 16 * 2 ** 20 + 1;
+    await expect(pool.archives.open('backup-3', 'data', signal)).rejects.toMatchObject({
+      reason: 'PoolFull',
+    });
+    expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
+    freeBytes = undefined;
+    await must(['cmp', disk(), await restore('backup-3')]);
   });
 
   it('keeps what it needs from being removed, though it is still being filled', async () => {

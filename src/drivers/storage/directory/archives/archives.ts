@@ -20,6 +20,7 @@ import {
   wholeBases,
 } from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
+import type { Capacity } from '../capacity.ts';
 import { virtualSize } from '../disks.ts';
 import { beginFlushing } from '../flushing.ts';
 import type { PoolRoom } from '../room.ts';
@@ -40,10 +41,10 @@ const shelf = '/archives';
 type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256' | 'baseSha256'>;
 
 /** The archives of one pool, encrypted with the key `ageKey` where that is asked for. What is half-made is remembered by this program only: after a restart it is begun anew. */
-export function createArchives(room: PoolRoom, ageKey?: AgeKey): Archives {
+export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeKey): Archives {
   const { tools, layout } = room;
   const { files, clock } = room.world;
-  const reader = createArchiveReader(room, ageKey);
+  const reader = createArchiveReader(room, capacity, ageKey);
   const filled = new Map<string, Filled[]>();
   /** What those that are being filled may need. */
   const awaited = new Map<string, readonly string[]>();

@@ -10,6 +10,7 @@ import {
   partNamed,
 } from '../../manifest.ts';
 import { checkedName } from '../../names.ts';
+import type { Capacity } from '../capacity.ts';
 import type { PoolRoom } from '../room.ts';
 import { checkReadable, sumOf } from './parts.ts';
 import { unseal } from './seal.ts';
@@ -29,7 +30,11 @@ function unlessBroken(error: unknown): undefined {
 }
 
 /** Reads the archives in `archives/NAME` of a pool, encrypted ones with the key `ageKey`. */
-export function createArchiveReader(room: PoolRoom, ageKey?: AgeKey): ArchiveReader {
+export function createArchiveReader(
+  room: PoolRoom,
+  capacity: Pick<Capacity, 'hold'>,
+  ageKey?: AgeKey,
+): ArchiveReader {
   const { tools, layout } = room;
   const { files } = room.world;
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
@@ -81,20 +86,24 @@ export function createArchiveReader(room: PoolRoom, ageKey?: AgeKey): ArchiveRea
         throw archiveBroken(archive, `the sum of the part ${part.file} is another than when it was written`);
   };
 
-  /** Where they can be read; what is encrypted is decrypted into hidden files for as long as it is wanted. */
+  /** Where they can be read; what is encrypted is decrypted into hidden files, for which there is room, for as long as it is wanted. Throws ReasonedError PoolFull. */
   const plainOf = async (
     chain: readonly Link[],
     signal: AbortSignal,
   ): Promise<Pick<ArchivedVolume, 'path' | 'bases' | 'dispose'>> => {
-    const opened: string[] = [];
+    const opened: { path: string; release: () => void }[] = [];
     const dispose = async () => {
-      for (const path of opened) await files.remove(path);
+      for (const { path, release } of opened) {
+        await files.remove(path);
+        release();
+      }
     };
     const openOne = async ({ archive, manifest: { encryption }, part }: Link): Promise<string> => {
       const path = `${place(archive)}/${part.file}`;
       if (encryption === undefined) return path;
       const to = room.partialPath(checkedName(archive));
-      opened.push(to);
+      // All but a header and sixteen bytes for each 64 KiB is what it was.
+      opened.push({ path: to, release: await capacity.hold({ bytes: part.storedBytes, place: to }) });
       await unseal(tools, { path, to, key: ageKey, recipient: encryption.recipient }, signal);
       return to;
     };

@@ -11,8 +11,11 @@ import { createSubvolumeKeeper } from './keeper.ts';
 /** The inode number of every subvolume's root (BTRFS_FIRST_FREE_OBJECTID). */
 const subvolumeInode = '256';
 
+/** Whoever wants room waits no longer for what was removed; a large tree takes seconds. */
+const RECLAIM_MS = 60_000;
+
 /** The ground of a pool of type Btrfs. */
-export function btrfsGround(tools: Tools, { files }: World): Ground {
+export function btrfsGround(tools: Tools, { files, processes, log }: World): Ground {
   return {
     snapshots: { raw: 'Pool', qcow2: 'Pool', directory: 'Pool' },
     check: async (path) => {
@@ -32,6 +35,13 @@ export function btrfsGround(tools: Tools, { files }: World): Ground {
       await tools.run([...find, '-exec', 'btrfs', 'subvolume', 'delete', '--', '{}', ';']);
       if ((await files.stat(path)) !== undefined)
         await tools.run(['rm', '-rf', '--one-file-system', '--', path]);
+    },
+    // A deleted subvolume is taken apart by the kernel later (btrfs-subvolume(8), "sync"): it begins with the next commit, of every 30 seconds.
+    reclaim: async (path) => {
+      await processes.run(['btrfs', 'filesystem', 'sync', path], { timeoutMs: RECLAIM_MS });
+      const result = await processes.run(['btrfs', 'subvolume', 'sync', path], { timeoutMs: RECLAIM_MS });
+      if (result.code !== 0)
+        log.warn('what was removed may not be free yet', { path, error: result.stderr.trim() });
     },
     limit: async (path, sizeBytes) => {
       const limit = (value: string) => tools.run(['btrfs', 'qgroup', 'limit', value, path]);

@@ -1,0 +1,143 @@
+/** What 1,000 schedules cost one leader while none of them is due, and how late they are when all are due at once; API in memory, guests on no real host. */
+import { hostLeaseName, SYSTEM_NAMESPACE } from '../../src/api/cluster.ts';
+import { Lease } from '../../src/api/core.ts';
+import { Host } from '../../src/api/kinds/host.ts';
+import { Snapshot } from '../../src/api/kinds/snapshot.ts';
+import { SnapshotSchedule } from '../../src/api/kinds/snapshotSchedule.ts';
+import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
+import { createMemoryClient } from '../../src/client/memory.ts';
+import { addClusterControllers } from '../../src/cluster/cluster.ts';
+import { createSimulatedFence, NO_POWER } from '../../src/drivers/fence/simulated/driver.ts';
+import { fenceProbe } from '../../src/main/fencing.ts';
+import { realWorld } from '../../src/main/world/world.ts';
+import { createManager } from '../../src/runtime/engine.ts';
+import { until } from '../e2e/harness/commands.ts';
+import { type Figure, median } from './measure.ts';
+
+const COUNT = 1_000;
+const API = 'vireo.dev/v1alpha1';
+const MINUTE_MS = 60_000;
+const IDLE_MS = 20_000;
+const SETTLE_MS = 5_000;
+
+export async function benchSchedules(): Promise<Figure[]> {
+  const world = realWorld({ logLevel: 'error' });
+  const api = createMemoryClient({ clock: world.clock, historyLimit: 200_000 });
+  const at = new Date(world.clock.now()).toISOString();
+  api.seed(Host, host(at));
+  renew(api, world.clock.now());
+  for (let index = 0; index < COUNT; index += 1) api.seed(VirtualMachine, guest(index, at));
+  const intercept = () => new Promise<void>((turn) => setImmediate(turn));
+  const client = createMemoryClient({ clock: world.clock, server: api, intercept });
+  const manager = createManager({ client, world, component: 'vireo-manager', host: 'bench' });
+  const cluster = () => ({ id: 'bench', incarnation: 1 });
+  const fence = fenceProbe(createSimulatedFence({ world, power: NO_POWER }));
+  addClusterControllers({ manager, clock: world.clock, cluster, raise: async () => {}, fence });
+  const stop = new AbortController();
+  const renewals = setInterval(() => renew(api, world.clock.now()), 3_000);
+  const ended = manager.run(stop.signal);
+
+  const without = await idleShare();
+  const far = new Date(world.clock.now() + 12 * 60 * MINUTE_MS);
+  const once = `0 ${far.getUTCHours()} * * *`;
+  for (let index = 0; index < COUNT; index += 1) api.seed(SnapshotSchedule, schedule(index, once, at));
+  await until('all know their next time', async () => allKnowTheirTime(api), MINUTE_MS, 100);
+  const idle = await idleShare();
+
+  const late = watchSnapshots(api, stop.signal);
+  for (let index = 0; index < COUNT; index += 1)
+    await api.mergePatch(SnapshotSchedule, ref(index), { spec: { schedule: '* * * * *' } });
+  await until('two times have passed', async () => late.full().length >= 2, 4 * MINUTE_MS, 100);
+  const [first = [], second = []] = late.full();
+  clearInterval(renewals);
+  stop.abort(new Error('the bench is over'));
+  await ended;
+  const drift = Math.abs(median(second) - median(first));
+  return [
+    {
+      name: 'idle CPU of a leader with 1,000 schedules',
+      ours: idle,
+      unit: '%',
+      aim: 1,
+      against: { name: 'without', value: without },
+    },
+    { name: '1,000 Snapshots at one minute: half of them after', ours: median(second) / 1_000, unit: 's' },
+    { name: 'all of them after', ours: Math.max(...second) / 1_000, unit: 's' },
+    { name: 'later than the minute before (drift)', ours: drift / 1_000, unit: 's', aim: 1 },
+  ];
+}
+
+/** Percent of one processor, after what went before has settled. */
+async function idleShare(): Promise<number> {
+  await pause(SETTLE_MS);
+  const before = process.cpuUsage();
+  await pause(IDLE_MS);
+  const { user, system } = process.cpuUsage(before);
+  return ((user + system) / 1_000 / IDLE_MS) * 100;
+}
+
+const pause = (ms: number) => new Promise((settle) => setTimeout(settle, ms));
+const ref = (index: number) => ({ namespace: 'default', name: `s${index}` });
+
+function allKnowTheirTime(api: ReturnType<typeof createMemoryClient>): boolean {
+  const all = api.state.list(SnapshotSchedule) as SnapshotSchedule[];
+  return all.length === COUNT && all.every(({ status }) => status?.nextTick !== undefined);
+}
+
+/** How late each was made, milliseconds after its minute; of the minutes of which all have been made, in their order. */
+function watchSnapshots(api: ReturnType<typeof createMemoryClient>, signal: AbortSignal) {
+  const minutes = new Map<number, number[]>();
+  const look = async () => {
+    const { resourceVersion } = await api.list(Snapshot);
+    for await (const { type } of api.watch(Snapshot, { resourceVersion, signal })) {
+      if (type !== 'ADDED') continue;
+      const now = Date.now();
+      const minute = Math.floor(now / MINUTE_MS);
+      minutes.set(minute, [...(minutes.get(minute) ?? []), now - minute * MINUTE_MS]);
+    }
+  };
+  look().catch(() => {});
+  return { full: () => [...minutes.values()].filter((late) => late.length === COUNT) };
+}
+
+function schedule(index: number, when: string, at: string): SnapshotSchedule {
+  return {
+    apiVersion: API,
+    kind: 'SnapshotSchedule',
+    metadata: { ...ref(index), creationTimestamp: at },
+    spec: { schedule: when, keep: 1, guestSelector: { matchLabels: { bench: String(index) } } },
+  } as SnapshotSchedule;
+}
+
+function guest(index: number, at: string): VirtualMachine {
+  return {
+    apiVersion: API,
+    kind: 'VirtualMachine',
+    metadata: { name: `m${index}`, namespace: 'default', labels: { bench: String(index) } },
+    spec: { runStrategy: 'Always', memory: { size: '1Gi' } },
+    status: { placement: { host: 'h1', epoch: 1, since: at } },
+  };
+}
+
+function host(at: string): Host {
+  const condition = (type: string) =>
+    ({ type, status: 'True', reason: 'AgentReady', message: '', lastTransitionTime: at }) as const;
+  return {
+    apiVersion: API,
+    kind: 'Host',
+    metadata: { name: 'h1' },
+    spec: {},
+    status: {
+      ...{ state: 'Online', incarnation: 1, inventoryAt: at, lxc: '5.0.2' },
+      cpu: { count: 64, virtualization: 'none', accelerator: 'simulated', flags: [] },
+      allocatable: { cpu: 2_000, memory: '4096Gi' },
+      conditions: [condition('AgentReady'), condition('Ready')],
+    },
+  };
+}
+
+function renew(api: ReturnType<typeof createMemoryClient>, now: number): void {
+  const spec = { holderIdentity: 'h1', renewTime: new Date(now).toISOString() };
+  const metadata = { name: hostLeaseName('h1'), namespace: SYSTEM_NAMESPACE };
+  api.seed(Lease, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+}

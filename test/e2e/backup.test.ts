@@ -195,42 +195,6 @@ describe('a machine that writes all the time', () => {
   });
 });
 
-describe('a machine that is shut down for its backup', () => {
-  it('is so once, though the agent is killed while it is copied, and what is made then says how', async () => {
-    const writing = async () => {
-      const { status } = await lab.get<Guest>('vm/writer');
-      const address = status?.networks?.[0]?.addresses?.[0];
-      return address === undefined ? undefined : writingAt(address);
-    };
-    const from = await until('it writes', writing, 120_000);
-    // Of everything, and slowly: the agent dies in it.
-    const yaml = backup('stop-killed', 'VirtualMachine', 'writer', 'Stop').replace(
-      'fullEvery: 4',
-      'bandwidth: 1Mi',
-    );
-    await lab.apply(yaml);
-    const again = await until(
-      'it writes again',
-      async () => {
-        const seen = await writing();
-        return seen !== undefined && seen.boot !== from.boot && seen;
-      },
-      120_000,
-    );
-    const running = await lab.get<Backup>('backups.vireo.dev/stop-killed');
-    expect(running.status?.phase).toBe('Running');
-    process.kill(await lab.child('agent'), 'SIGKILL');
-    const status = await backUp(yaml, 'stop-killed');
-    expect(status.mode).toBe('Snapshot');
-    expect(status.message).toContain('interrupted after the guest had been stopped');
-    const target = join(place, 'stop-killed.raw');
-    await follow('files disk', { ARCHIVE: await archiveOf(status), DISK: 'data', TARGET: target });
-    expect((await verifyDisk(target)).boot).toBe(again.boot);
-    const now = await until('it writes on', writing, 120_000);
-    expect(now.boot).toBe(again.boot);
-  });
-});
-
 describe('a snapshot with memory', () => {
   it('has the machine go on where it stood, without a boot, though it was shut down since', async () => {
     const address = () =>

@@ -1,14 +1,27 @@
-/** Random sequences of backup, of everything or of what changed, damage, verify, restore and delete on a simulated host, beside a model of what must be left of each. */
+/** Random sequences of backup, of everything or of what changed, prune, damage, verify, restore and delete of either kind of guest on a simulated host, beside a model of what must be left of each. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Backup } from '../../../src/api/kinds/backup.ts';
+import type { Stored } from '../../../src/api/meta.ts';
+import { zoneNamed } from '../../../src/cluster/schedules/cron.ts';
+import { surplusBackups } from '../../../src/cluster/schedules/retention.ts';
 import { createLab, type Lab } from './lab.ts';
 
-const WEB = { kind: 'VirtualMachine', name: 'web' } as const;
+const GUESTS = [
+  { kind: 'VirtualMachine', name: 'web' },
+  { kind: 'Container', name: 'web' },
+] as const;
+/** So many good ones a schedule keeps. */
+const KEPT = 2;
 
-type Act = { act: 'BackUp' | 'Change' | 'Stop' | 'Damage' | 'Verify' | 'Restore' | 'Delete'; which: number };
+type Guest = (typeof GUESTS)[number];
+type Act = {
+  act: 'BackUp' | 'Change' | 'Stop' | 'Prune' | 'Damage' | 'Verify' | 'Restore' | 'Delete';
+  which: number;
+};
 type Told = {
   lab: Lab;
+  guest: Guest;
   /** By the name of each Backup: whether its archive is as it was written, what others it needs, and whether it waits for others to go first. */
   model: Map<string, { isSound: boolean; needs: readonly string[]; isGoing: boolean }>;
   starts: number;
@@ -17,24 +30,29 @@ type Told = {
 
 const acts = fc.array(
   fc.record({
-    act: fc.constantFrom('BackUp', 'Change', 'Change', 'Stop', 'Damage', 'Verify', 'Restore', 'Delete'),
+    act: fc.constantFrom(
+      ...(['BackUp', 'Change', 'Change', 'Stop', 'Prune', 'Damage', 'Verify', 'Restore', 'Delete'] as const),
+    ),
     which: fc.nat(5),
   }),
   { minLength: 3, maxLength: 9 },
 ) as fc.Arbitrary<Act[]>;
 
-const webId = (lab: Lab) => lab.idOf('VirtualMachine', 'web');
+const objectOf = ({ lab, guest }: Pick<Told, 'lab' | 'guest'>) =>
+  guest.kind === 'Container' ? lab.container(guest.name) : lab.machine(guest.name);
 const archivesIn = (lab: Lab) =>
   [...lab.disk.keys()].filter((path) => path.includes('/archives/') && path.endsWith('/manifest.json'));
-const isReady = (lab: Lab) => lab.conditionOf(lab.machine('web'), 'Ready')?.status === 'True';
+const isReady = (told: Pick<Told, 'lab' | 'guest'>) =>
+  told.lab.conditionOf(objectOf(told), 'Ready')?.status === 'True';
 
 async function tell(told: Told, { act, which }: Act): Promise<void> {
-  const { lab, model } = told;
+  const { lab, model, guest } = told;
   told.count += 1;
   if (act === 'BackUp' || act === 'Change' || act === 'Stop') {
-    const name = `b${told.count}`;
+    // Named as those of schedules are: the last part is the minute.
+    const name = `b-${told.count}`;
     const mode = act === 'Stop' ? 'Stop' : 'Snapshot';
-    lab.createBackup(name, WEB, { mode, ...(act === 'Change' ? { fullEvery: 3 } : {}) });
+    lab.createBackup(name, guest, { mode, ...(act === 'Change' ? { fullEvery: 3 } : {}) });
     await lab.until(`${name} is over`, () => lab.backup(name)?.status?.completedAt !== undefined);
     expect(lab.backup(name)?.status?.phase).toBe('Succeeded');
     const { needs = [] } = lab.backup(name)?.status ?? {};
@@ -47,6 +65,7 @@ async function tell(told: Told, { act, which }: Act): Promise<void> {
     if (act === 'Stop') told.starts += 1;
     return;
   }
+  if (act === 'Prune') return prune(told);
   const names = [...model].filter(([, { isGoing }]) => !isGoing).map(([name]) => name);
   const name = names[which % Math.max(1, names.length)];
   if (name === undefined) return;
@@ -54,7 +73,7 @@ async function tell(told: Told, { act, which }: Act): Promise<void> {
 }
 
 async function onOne(told: Told, act: Act['act'], name: string): Promise<void> {
-  const { lab, model, count } = told;
+  const { lab, model, count, guest } = told;
   const known = model.get(name);
   if (known === undefined) return;
   const isWhole = [name, ...known.needs].every((each) => model.get(each)?.isSound === true);
@@ -69,18 +88,41 @@ async function onOne(told: Told, act: Act['act'], name: string): Promise<void> {
     await lab.until('it is verified', () => lab.verify(`v${count}`)?.status?.completedAt !== undefined);
     expect(lab.verify(`v${count}`)?.status?.phase).toBe(isWhole ? 'Succeeded' : 'Failed');
   } else if (act === 'Restore') {
-    lab.createRestore(`r${count}`, name, WEB, { ifRunning: 'Stop' });
+    lab.createRestore(`r${count}`, name, guest, { ifRunning: 'Stop' });
     await lab.until('it is over', () => lab.restore(`r${count}`)?.status?.completedAt !== undefined);
     expect(lab.restore(`r${count}`)?.status?.phase).toBe(isWhole ? 'Succeeded' : 'Failed');
     if (isWhole) told.starts += 1;
-  } else {
-    await lab.remove(Backup, name);
-    model.set(name, { ...known, isGoing: true });
-    for (let free = unneeded(told); free !== undefined; free = unneeded(told)) {
-      const gone = free;
-      await lab.until(`${gone} is gone`, () => lab.backup(gone) === undefined);
-      model.delete(gone);
-    }
+  } else await remove(told, name);
+}
+
+async function remove(told: Told, name: string): Promise<void> {
+  const { lab, model } = told;
+  const known = model.get(name);
+  if (known === undefined) return;
+  await lab.remove(Backup, name);
+  model.set(name, { ...known, isGoing: true });
+  for (let free = unneeded(told); free !== undefined; free = unneeded(told)) {
+    const gone = free;
+    await lab.until(`${gone} is gone`, () => lab.backup(gone) === undefined);
+    model.delete(gone);
+  }
+}
+
+/** As a schedule prunes: the newest stay, and what they need. */
+async function prune(told: Told): Promise<void> {
+  const { lab, model } = told;
+  const standing = [...model].filter(([, { isGoing }]) => !isGoing).map(([name]) => name);
+  const all = [...model.keys()].map((name) => lab.backup(name) as Stored<Backup>);
+  const gone = surplusBackups(all, { last: KEPT }, { zone: zoneNamed('UTC'), all });
+  const kept = standing.filter((name) => !gone.some(({ metadata }) => metadata.name === name));
+  expect(kept.slice(-KEPT)).toEqual(standing.slice(-KEPT));
+  // Also by those that wait to go.
+  const stay = [...model].filter(([name]) => !gone.some(({ metadata }) => metadata.name === name));
+  const needed = new Set(stay.flatMap(([, { needs }]) => needs));
+  for (const name of kept.slice(0, -KEPT)) expect(needed).toContain(name);
+  for (const { metadata } of gone) {
+    expect(needed).not.toContain(metadata.name);
+    await remove(told, metadata.name);
   }
 }
 
@@ -91,25 +133,36 @@ function unneeded({ model }: Told): string | undefined {
 }
 
 /** Whatever was told: the machine runs, nothing is locked or half-made, and there is one archive for each Backup. */
-async function check({ lab, model, starts }: Told): Promise<void> {
-  await lab.until('it runs', () => isReady(lab) && lab.machine('web')?.status?.lock === undefined);
-  expect(lab.record(webId(lab))).not.toHaveProperty('lock');
-  expect(lab.starts(webId(lab))).toBe(starts);
+async function check(told: Told): Promise<void> {
+  const { lab, model, starts, guest } = told;
+  const id = lab.idOf(guest.kind, guest.name);
+  await lab.until('it runs', () => isReady(told) && objectOf(told)?.status?.lock === undefined);
+  expect(lab.record(id)).not.toHaveProperty('lock');
+  expect(lab.starts(id)).toBe(starts);
   expect(archivesIn(lab)).toHaveLength(model.size);
   const pool = JSON.parse(lab.disk.get('/state/pools/local/pool.json') ?? '{}') as { prepared?: object };
   expect(Object.keys(pool.prepared ?? {})).toEqual([]);
 }
 
-describe('backups', () => {
+function createGuest(lab: Lab, { kind, name }: Guest): void {
+  lab.createPool('local');
+  if (kind === 'VirtualMachine')
+    lab.createMachine(name, { disks: [{ name: 'data', pool: 'local', size: '1Gi' }] });
+  else {
+    lab.createImage('root', { kind: 'ContainerRootfs', source: { build: { recipe: 'BusyboxRootfs' } } });
+    lab.createContainer(name);
+  }
+}
+
+describe.each(GUESTS)('backups of a $kind', (guest) => {
   it('are what a model says, whatever is done with them in whatever order', async () => {
     await fc.assert(
       fc.asyncProperty(acts, async (sequence) => {
         const lab = createLab();
-        lab.createPool('local');
-        lab.createMachine('web', { disks: [{ name: 'data', pool: 'local', size: '1Gi' }] });
+        createGuest(lab, guest);
         const agent = await lab.start();
-        await lab.until('web is Ready', () => isReady(lab));
-        const told: Told = { lab, model: new Map(), starts: 1, count: 0 };
+        const told: Told = { lab, guest, model: new Map(), starts: 1, count: 0 };
+        await lab.until('it is Ready', () => isReady(told));
         for (const act of sequence) {
           await tell(told, act);
           await check(told);

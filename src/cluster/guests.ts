@@ -49,6 +49,15 @@ export function demandOf(guest: Guest): Demand {
   return demand;
 }
 
+/** The guest as if volumes of it were in these pools too: to choose a host for it by, never to be written. */
+export function needingPools(guest: Guest, pools: readonly string[]): Guest {
+  if (pools.length === 0) return guest;
+  const demand = demandOf(guest);
+  const needing = { ...guest, spec: { ...guest.spec } } as Guest;
+  demands.set(needing.spec, { ...demand, pools: distinct([...demand.pools, ...pools]) });
+  return needing;
+}
+
 function machineDemand(spec: VirtualMachineSpec): Demand {
   const disks = spec.disks ?? [];
   return {

@@ -17,8 +17,8 @@ export type ReferenceFacts = {
   image(name: string): ImageState | undefined;
   /** Pool of a disk in a Snapshot of this namespace that stands on this host. */
   kept(from: NonNullable<VolumePlan['from']>): { pool: string } | undefined;
-  /** Pool and end of a Backup of this namespace that this host made. */
-  backup(name: string): { pool: string; phase: string | undefined } | undefined;
+  /** Pool and end of a Backup of this namespace whose archive lies here. */
+  backup(name: string): Promise<{ pool: string; phase: string | undefined } | undefined>;
   /** The Image object's pool, when there is such an object. */
   imagePool(name: string): string | undefined;
 };
@@ -30,9 +30,11 @@ export async function checkReferences(facts: ReferenceFacts, plans: readonly Vol
     if (pool.type !== 'done') return pool;
     const isBlank = plan.image === undefined && plan.from === undefined && plan.restore === undefined;
     if (isBlank) continue;
+    // A Backup may have to be asked for: not by each pass of a guest that has its volumes.
+    if (plan.restore !== undefined && (await facts.exists(plan))) continue;
     const source =
       plan.restore !== undefined
-        ? checkBackup(facts, plan.restore)
+        ? await checkBackup(facts, plan.restore)
         : plan.from === undefined
           ? checkImage(facts, plan, plan.image ?? '')
           : checkSnapshot(facts, plan, plan.from);
@@ -110,8 +112,11 @@ function checkSnapshot(
   return stalled('SnapshotInOtherPool', message);
 }
 
-function checkBackup(facts: ReferenceFacts, { backup: name }: NonNullable<VolumePlan['restore']>): Outcome {
-  const backup = facts.backup(name);
+async function checkBackup(
+  facts: ReferenceFacts,
+  { backup: name }: NonNullable<VolumePlan['restore']>,
+): Promise<Outcome> {
+  const backup = await facts.backup(name);
   if (backup?.phase !== 'Succeeded')
     return waiting('BackupNotReady', `no Backup ${name} stands on this host`, SNAPSHOT_RECHECK_MS);
   if (facts.pool(backup.pool)?.type === 'Open') return done;

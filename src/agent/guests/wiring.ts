@@ -4,7 +4,8 @@ import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { ConfigMap } from '../../api/core.ts';
 import { strategyOf } from '../../api/guest.ts';
 import { guardKey } from '../../api/keeperLease.ts';
-import { keyOf } from '../../api/meta.ts';
+import { Backup } from '../../api/kinds/backup.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
 import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
@@ -39,8 +40,8 @@ export function referenceFacts(world: GuestWorld, scope: GuestScope): ReferenceF
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
     image: (name) => world.images.get(name),
     kept: (from) => keptVolume(world, scope.namespace, from),
-    backup: (name) => {
-      const backup = world.backup(`${scope.namespace}/${name}`);
+    backup: async (name) => {
+      const backup = await findBackup(world, { namespace: scope.namespace, name }, scope.signal);
       return backup && { pool: backup.spec.pool, phase: backup.status?.phase };
     },
     imagePool: (name) => world.imageInformer.get(name)?.spec.pool,
@@ -68,17 +69,30 @@ function keptVolume(
   return undefined;
 }
 
+/** One that this host made, or another whose archive lies in a pool that both have. */
+async function findBackup(
+  { backup, client, pools }: GuestWorld,
+  ref: { namespace: string; name: string },
+  signal: AbortSignal,
+): Promise<Stored<Backup> | undefined> {
+  const own = backup(keyOf(ref));
+  if (own !== undefined) return own;
+  const other = await client.find(Backup, ref, read(signal));
+  const pool = other && pools.get(other.spec.pool);
+  return pool?.type === 'Open' && pool.driver.capabilities.shared === true ? other : undefined;
+}
+
 /** By the uid of the Backup, never by what its status says: a status is easier to write than a uid. */
 async function archivedVolume(
-  { backup, pools }: GuestWorld,
+  world: GuestWorld,
   namespace: string,
   restore: NonNullable<VolumePlan['restore']>,
   signal: AbortSignal,
 ): Promise<ArchivedVolume> {
-  const found = backup(`${namespace}/${restore.backup}`);
+  const found = await findBackup(world, { namespace, name: restore.backup }, signal);
   if (found === undefined)
     throw new ReasonedError('BackupNotReady', `no Backup ${restore.backup} stands on this host`);
-  const { archives, name } = await archiveOf(pools, found);
+  const { archives, name } = await archiveOf(world.pools, found);
   return archives.open(name, restore.disk, signal);
 }
 

@@ -16,14 +16,14 @@ import type { KindRef, Stored } from '../../api/meta.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
-import { demandOf, type Guest, nameOf } from '../guests.ts';
+import { demandOf, type Guest, nameOf, needingPools } from '../guests.ts';
 import type { ClusterIdentity } from '../incarnation/incarnation.ts';
 import type { SeenIncarnations } from '../incarnation/seen.ts';
 import { type Choice, isBetter } from './choose.ts';
 import { type Found, findGuest, withoutInventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
-import { brokenReference, hostOfSources } from './references.ts';
+import { brokenReference, whereaboutsOf } from './references.ts';
 import type { Scheduler } from './scheduler.ts';
 import { placedStatus, unplacedStatus } from './status.ts';
 
@@ -142,19 +142,20 @@ const SNAPSHOT_RECHECK_MS = 5_000;
 /** A guest that is to be made from snapshots or backups can go nowhere but to where they lie. */
 function bind(
   guest: Guest,
-  { snapshots, backups }: PlacementSources,
+  { snapshots, backups, pools }: PlacementSources,
 ): { guest: Guest } | { reason: string; message: string } {
   const isMade = guest.metadata.annotations?.[STARTED_ANNOTATION] !== undefined;
   const { namespace } = nameOf(guest);
   const found = isMade
-    ? { host: undefined }
-    : hostOfSources(demandOf(guest), {
+    ? { host: undefined, pools: [] }
+    : whereaboutsOf(demandOf(guest), {
         snapshot: (name) => snapshots.get(`${namespace}/${name}`),
         backup: (name) => backups.get(`${namespace}/${name}`),
+        isShared: (name) => pools.get(name)?.spec.shared === true,
       });
   if ('reason' in found) return found;
   const { host } = found;
-  if (host === undefined) return { guest };
+  if (host === undefined) return { guest: needingPools(guest, found.pools) };
   const asked = guest.spec.placement?.host;
   if (asked !== undefined && asked !== host)
     return {
@@ -162,7 +163,8 @@ function bind(
       message: `what it is made from lies on ${host}, and it asks for ${asked}`,
     };
   const placement = { ...guest.spec.placement, host };
-  return { guest: { ...guest, spec: { ...guest.spec, placement } } as Guest };
+  const bound = { ...guest, spec: { ...guest.spec, placement } } as Guest;
+  return { guest: needingPools(bound, found.pools) };
 }
 
 const NOWHERE: Found = { at: 'nowhere' };

@@ -10,22 +10,38 @@ export type Lookup = {
   image(name: string): Image | undefined;
 };
 
+/** Where a guest can be made of what it is made from: on this host, or on any; and the pools that host must have beside the guest's own. */
+export type Whereabouts = { host: string | undefined; pools: readonly string[] };
+
 /**
- * The host on which the snapshots and backups lie that a new guest is made from; undefined when it is made from none. Once it was started its
- * volumes stand, and those need not.
+ * Where the snapshots and backups lie that a new guest is made from. An archive in a shared pool lies on all hosts that have the pool, whether or
+ * not the one that made it is still there. Once the guest was started its volumes stand, and those need not.
  */
-export function hostOfSources(
+export function whereaboutsOf(
   { snapshots, backups }: Demand,
-  find: { snapshot(name: string): Snapshot | undefined; backup(name: string): Backup | undefined },
-): { host: string | undefined } | { reason: string; message: string } {
+  find: {
+    snapshot(name: string): Snapshot | undefined;
+    backup(name: string): Backup | undefined;
+    isShared(pool: string): boolean;
+  },
+): Whereabouts | { reason: string; message: string } {
   let host: string | undefined;
+  const pools: string[] = [];
   const wanted = [
-    ...snapshots.map((name) => ({ kind: 'Snapshot', name, status: find.snapshot(name)?.status })),
-    ...backups.map((name) => ({ kind: 'Backup', name, status: find.backup(name)?.status })),
+    ...snapshots.map((name) => ({ kind: 'Snapshot', name, status: find.snapshot(name)?.status, pool: '' })),
+    ...backups.map((name) => {
+      const { status, spec } = find.backup(name) ?? {};
+      return { kind: 'Backup', name, status, pool: spec?.pool ?? '' };
+    }),
   ];
-  for (const { kind, name, status } of wanted) {
+  for (const { kind, name, status, pool } of wanted) {
     const { phase, host: at } = status ?? {};
-    if (phase !== (kind === 'Snapshot' ? 'Ready' : 'Succeeded') || at === undefined)
+    const isReady = phase === (kind === 'Snapshot' ? 'Ready' : 'Succeeded');
+    if (isReady && pool !== '' && find.isShared(pool)) {
+      pools.push(pool);
+      continue;
+    }
+    if (!isReady || at === undefined)
       return { reason: `${kind}NotReady`, message: `${kind} "${name}" is not there or not ready` };
     if (host !== undefined && host !== at) {
       const message = `its snapshots and backups lie on different hosts, ${host} and ${at}: make it from those of one`;
@@ -33,7 +49,7 @@ export function hostOfSources(
     }
     host = at;
   }
-  return { host };
+  return { host, pools };
 }
 
 /** The first reference that cannot be used yet, as a reason and a message; undefined when all can. */

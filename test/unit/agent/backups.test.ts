@@ -444,6 +444,26 @@ describe('a guest made from a backup', () => {
     await agent.stop();
   });
 
+  it('is made from the archive of another host in a pool that both share, and not in one of its own', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.createPool('other');
+    lab.createPool('nas', { shared: true });
+    for (const [name, pool] of [
+      ['first', 'nas'],
+      ['second', 'local'],
+    ] as const) {
+      await backUp(lab, name, { pool });
+      await lab.patchStatus(Backup, name, { host: 'h9' });
+    }
+    restored(lab);
+    const source = { backup: { name: 'second', disk: 'data' } };
+    lab.createMachine('never', { disks: [{ name: 'main', pool: 'other', source }] });
+    const ready = (name: string) => lab.conditionOf(lab.machine(name), 'Ready');
+    await lab.until('it is Ready', () => ready('again')?.status === 'True');
+    await lab.until('the other waits', () => ready('never')?.reason === 'BackupNotReady');
+    await agent.stop();
+  });
+
   it('is not made from an archive of which nothing is left', async () => {
     const { lab, agent } = await labWithWeb();
     lab.createPool('other');

@@ -166,7 +166,7 @@ export function createLab(options: LabOptions = {}) {
       machines: crasher.wrap('machines', Object.assign(machines, { snapshots: inGuest, memory }), acts),
       containers: crasher.wrap('containers', containers, acts),
       network: crasher.wrap('network', createFakeNetwork(plugs), ['attach', 'detach']),
-      openPool: async ({ name, path, type }) => {
+      openPool: async ({ name, path, type, sharedBy }) => {
         const { limit: _, ...pool } = await createSimulatedPool({
           world: host,
           config: { type: 'Simulated', name, path, totalBytes: 1e12 },
@@ -179,11 +179,13 @@ export function createLab(options: LabOptions = {}) {
         const archives = crasher.wrap('archives', pool.archives, fills);
         const limit = async (id: string, sizeBytes: number | undefined) => void limits.set(id, sizeBytes);
         const limited = type === 'Btrfs' ? { limit } : {};
-        return crasher.wrap('pool', { ...pool, ...limited, snapshots, archives, replacements }, [
-          'create',
-          'resize',
-          'remove',
-        ]);
+        const shared = sharedBy === undefined ? {} : { shared: true };
+        const capabilities = { ...pool.capabilities, ...shared };
+        return crasher.wrap(
+          'pool',
+          { ...pool, ...limited, capabilities, snapshots, archives, replacements },
+          ['create', 'resize', 'remove'],
+        );
       },
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
     };

@@ -5,6 +5,7 @@ import { Host } from '../../../src/api/kinds/host.ts';
 import { Restore } from '../../../src/api/kinds/restore.ts';
 import { Rollback } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot, type SnapshotStatus } from '../../../src/api/kinds/snapshot.ts';
+import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import { host, machine } from './builders.ts';
@@ -42,12 +43,12 @@ function seedRollback(lab: Lab, ttlSecondsAfterFinished?: number) {
   } as Rollback);
 }
 
-function seedBackup(lab: Lab, status?: BackupStatus, finalizers: string[] = []) {
+function seedBackup(lab: Lab, status?: BackupStatus, finalizers: string[] = [], pool = 'local') {
   lab.api.seed(Backup, {
     apiVersion: 'vireo.dev/v1alpha1',
     kind: 'Backup',
     metadata: { ...meta(lab, 'b'), finalizers },
-    spec: { guest: GUEST, pool: 'local' },
+    spec: { guest: GUEST, pool },
     ...(status === undefined ? {} : { status }),
   } as Backup);
 }
@@ -236,6 +237,29 @@ describe('a Backup', () => {
     const scheduled = lab.machine('again')?.status?.conditions?.find(({ type }) => type === 'Scheduled');
     expect(scheduled?.reason).toBe('BackupNotReady');
     seedBackup(lab, { phase: 'Succeeded', host: 'h2', completedAt: '2026-01-01T00:00:00Z' });
+    await lab.advance(10_000);
+    expect(lab.machine('again')?.status?.placement?.host).toBe('h2');
+    await lab.resign();
+  });
+
+  it('in a shared pool is had on any host that has the pool, also when the one that made it has gone', async () => {
+    const lab = createClusterLab();
+    const has = (...pools: string[]) => ({
+      pools: pools.map((name) => ({
+        ...{ name, healthy: true, snapshot: false, clone: false, thin: true, resize: true },
+      })),
+    });
+    lab.addHosts(host('h1', has('local')), host('h2', has('local', 'nas')), host('h3', has('local')));
+    await lab.lead();
+    lab.api.seed(StoragePool, {
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'StoragePool',
+      metadata: { name: 'nas' },
+      spec: { type: 'Directory', shared: true, directory: { path: '/nas' } },
+    } as StoragePool);
+    seedBackup(lab, { phase: 'Succeeded', host: 'gone', completedAt: '2026-01-01T00:00:00Z' }, [], 'nas');
+    const disks = [{ name: 'data', pool: 'local', source: { backup: { name: 'b' } } }];
+    lab.api.seed(VirtualMachine, machine('again', { disks }));
     await lab.advance(10_000);
     expect(lab.machine('again')?.status?.placement?.host).toBe('h2');
     await lab.resign();

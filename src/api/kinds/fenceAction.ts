@@ -59,6 +59,18 @@ const status = object('How it went.', {
   poweredOnAt: Type.Optional(
     time('When the devices were told to switch the host on again, after the proof.'),
   ),
+  heardSequence: Type.Optional(
+    Type.Integer({
+      description: 'Renewal in the Lease of the host a while after it was said to be off.',
+      format: 'int64',
+      minimum: 0,
+    }),
+  ),
+  contradictedAt: Type.Optional(
+    time(
+      'When the host had renewed its Lease again in the same boot: it was not off, and the devices are not trusted.',
+    ),
+  ),
 });
 
 export type FenceActionSpec = Static<typeof spec>;

@@ -18,6 +18,7 @@ import { isSameLife } from '../ha/model.ts';
 import { powerOff, powerOn } from './execute.ts';
 import { surplusOf } from './history.ts';
 import type { FenceProbe, FenceSwitch } from './probe.ts';
+import { crossExamine } from './trust.ts';
 
 export type FenceActionSources = {
   /** Has the index `host`. */
@@ -82,7 +83,7 @@ async function cutOff(
 ): Promise<PassResult<FenceAction>> {
   const { object, now, client, signal } = pass;
   const { spec, status } = object;
-  if (status?.completedAt !== undefined) return switchOnAgain(pass, sources);
+  if (status?.completedAt !== undefined) return lookAfter(pass, sources);
   const refusal = await refusalOf(pass);
   if (status?.startedAt === undefined) {
     if (refusal !== undefined) return over(pass, 'Refused', stalled('Refused', refusal));
@@ -123,6 +124,27 @@ async function refusalOf({ object, client, signal }: Pass<FenceAction>): Promise
 function isOpen(host: Stored<Host> | undefined, spec: FenceActionSpec): boolean {
   const { state, incident } = host?.status?.ha ?? {};
   return state === 'Fencing' && incident?.id === spec.incident && isSameLife(incident, spec);
+}
+
+/** Of an action that is over: the host is switched on again, and was the word of the devices true? */
+async function lookAfter(
+  pass: Pass<FenceAction>,
+  sources: FenceActionSources,
+): Promise<PassResult<FenceAction>> {
+  const { object } = pass;
+  const { outcome, ...on } = await switchOnAgain(pass, sources);
+  const { found, againMs } = await crossExamine(pass);
+  if (found.contradictedAt !== undefined)
+    pass.event(
+      'Warning',
+      'CalledOffWhatRan',
+      `${object.spec.devices?.join(', ')} called ${object.spec.host} off, and it went on renewing its Lease`,
+    );
+  const isSooner = againMs !== undefined && (outcome.type !== 'waiting' || againMs < outcome.afterMs);
+  return {
+    outcome: isSooner ? waiting('Observed', '', againMs) : outcome,
+    status: { ...object.status, ...on.status, ...found },
+  };
 }
 
 /** When the incident is over: a proof stands, or the host lives. */

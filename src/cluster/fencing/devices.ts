@@ -1,7 +1,8 @@
 /** Tests FenceDevices at regular times and when asked, so that one that does not work is known before it is needed. It never switches anything. */
+import type { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { FenceDevice, type FenceDeviceStatus, TEST_REQUEST } from '../../api/kinds/fenceDevice.ts';
 import type { Host } from '../../api/kinds/host.ts';
-import type { Stored } from '../../api/meta.ts';
+import type { Condition, Stored } from '../../api/meta.ts';
 import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
@@ -9,8 +10,15 @@ import { trigger } from '../../runtime/trigger.ts';
 import { conditionsFor } from '../readiness.ts';
 import type { FenceProbe } from './probe.ts';
 import { HOST_UNKNOWN, testDevice } from './test.ts';
+import { withTrust } from './trust.ts';
 
-export type FencingSources = { devices: Informer<FenceDevice>; hosts: Informer<Host>; fence: FenceProbe };
+export type FencingSources = {
+  devices: Informer<FenceDevice>;
+  hosts: Informer<Host>;
+  /** Has the index `device`. */
+  actions: Informer<FenceAction>;
+  fence: FenceProbe;
+};
 
 /** The index of FenceDevices by the hosts they name. */
 export function hostsOfDevice({ spec }: FenceDevice): string[] {
@@ -20,9 +28,14 @@ export function hostsOfDevice({ spec }: FenceDevice): string[] {
 const DEFAULT_INTERVAL_SECONDS = 600;
 const LONGEST_AFTER_FAILURE_MS = 60_000;
 
+/** The index of FenceActions by the devices they name. */
+export function devicesOfAction({ spec }: FenceAction): readonly string[] {
+  return spec.devices ?? [];
+}
+
 /** `devices` has the index `host`. */
 export function fenceDeviceController(sources: FencingSources): Controller<FenceDevice> {
-  const { devices, hosts } = sources;
+  const { devices, hosts, actions } = sources;
   return {
     name: 'fence-devices',
     kind: FenceDevice,
@@ -36,6 +49,11 @@ export function fenceDeviceController(sources: FencingSources): Controller<Fence
         const name = (after ?? before)?.metadata.name ?? '';
         return devices.byIndex('host', name).map(({ metadata }) => metadata.name);
       }),
+      trigger(actions, ({ before, after }) =>
+        before?.status?.contradictedAt === after?.status?.contradictedAt
+          ? []
+          : [before, after].flatMap((action) => (action === undefined ? [] : devicesOfAction(action))),
+      ),
     ],
     reconcile: (pass) => look(pass, sources),
   };
@@ -46,7 +64,15 @@ async function look(pass: Pass<FenceDevice>, sources: FencingSources): Promise<P
   if (object.metadata.deletionTimestamp !== undefined) return { outcome: done };
   const isHost = (name: string) => sources.hosts.get(name) !== undefined;
   const left = msUntilDue(object, now, isHost);
-  if (left > 0) return { outcome: waiting('Tested', '', left) };
+  const trusted = (conditions: readonly Condition[]) =>
+    withTrust(conditions, sources.actions.byIndex('device', object.metadata.name), {
+      now,
+      generation: object.metadata.generation,
+    });
+  if (left > 0) {
+    const status = { ...object.status, conditions: trusted(object.status?.conditions ?? []) };
+    return { outcome: waiting('Tested', '', left), status };
+  }
   const found = await testDevice(object.spec, { fence: sources.fence, client, signal, isHost }).then(
     (result) => ({ result, outcome: verdict(result) }),
     (error: unknown) => ({ result: {}, outcome: outcomeOf(error, 'TestFailed') }),
@@ -57,7 +83,10 @@ async function look(pass: Pass<FenceDevice>, sources: FencingSources): Promise<P
   const wasReady = conditions?.find(({ type }) => type === 'Ready')?.status;
   if (outcome.type !== 'done' && wasReady !== 'False') pass.event('Warning', outcome.reason, outcome.message);
   const status = statusOf(object, found.result, outcome, now);
-  return { outcome: waiting('Tested', '', intervalMs(object.spec, outcome.type === 'done')), status };
+  return {
+    outcome: waiting('Tested', '', intervalMs(object.spec, outcome.type === 'done')),
+    status: { ...status, conditions: trusted(status.conditions ?? []) },
+  };
 }
 
 /** The device is well when it answered for every host. */

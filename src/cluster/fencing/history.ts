@@ -5,10 +5,10 @@ import type { Stored } from '../../api/meta.ts';
 /** More than the levels a host may have: of each device that may have switched it off one that switches it on again stays. */
 const KEPT_FOR_EACH_HOST = 10;
 
-/** Those of one host that are over and older than what is kept. */
+/** Those of one host that are over and older than what is kept. What shows that a device lies stays until a person deletes it. */
 export function surplusOf(actions: readonly Stored<FenceAction>[]): Stored<FenceAction>[] {
   return actions
-    .filter(({ status }) => status?.completedAt !== undefined)
+    .filter(({ status }) => status?.completedAt !== undefined && status.contradictedAt === undefined)
     .sort((a, b) => (isBefore(a, b) ? 1 : -1))
     .slice(KEPT_FOR_EACH_HOST);
 }

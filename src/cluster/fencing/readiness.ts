@@ -10,6 +10,7 @@ import type { Controller } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { hostsOfDevice } from './devices.ts';
 import { levelsOf } from './levels.ts';
+import { isUntrusted } from './trust.ts';
 
 const TYPE = 'FencingReady';
 
@@ -106,6 +107,7 @@ function mayBePaused({ status }: Host, { spec }: ClusterPolicy): boolean {
 function problemOf(name: string, host: string, device: Stored<FenceDevice> | undefined): string[] {
   if (device === undefined) return [`there is no FenceDevice ${name}`];
   if (!hostsOfDevice(device).includes(host)) return [`FenceDevice ${name} does not name ${host}`];
+  if (isUntrusted(device)) return [`FenceDevice ${name} has called a host off that was not`];
   if (device.status?.reach === 'Fabric') return [`FenceDevice ${name} cuts only the network`];
   const row = device.status?.hosts?.find((one) => one.name === host);
   if (row === undefined) return [`FenceDevice ${name} has not answered yet`];

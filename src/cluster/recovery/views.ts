@@ -8,7 +8,7 @@ import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import { parseDuration } from '../../base/duration.ts';
 import { findCondition } from '../../runtime/conditions.ts';
-import { levelsOf } from '../fencing/levels.ts';
+import { trustedLevelsOf } from '../fencing/levels.ts';
 import type { StoredGuest } from '../guests.ts';
 import type { Fence, Group, GuestReport, HostRecord, HostView, Policy, Rebalancing } from '../ha/model.ts';
 import { DEFAULT_REBALANCING, isSameLife } from '../ha/model.ts';
@@ -38,7 +38,7 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     ready: findCondition(status?.conditions, 'AgentReady')?.status === 'True',
     maintenance: spec.maintenance?.enabled === true,
     ...(confirmed === undefined ? {} : { confirmed }),
-    fencing: levelsOf(host, facts.devicesOf(name)),
+    fencing: trustedLevelsOf(host, facts.devicesOf(name)),
     cpus: offer.cpus,
     memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
     reported: reportsOnce(host, facts.guests),
@@ -133,7 +133,11 @@ export function fencesOf(
       return [];
     const phase = status?.phase;
     const result =
-      phase === 'PoweredOff' || phase === 'Failed' || phase === 'Refused' ? RESULTS[phase] : undefined;
+      status?.contradictedAt !== undefined
+        ? ('Failed' as const)
+        : phase === 'PoweredOff' || phase === 'Failed' || phase === 'Refused'
+          ? RESULTS[phase]
+          : undefined;
     const { host, level = 0 } = spec;
     return [
       {

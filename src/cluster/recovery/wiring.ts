@@ -13,7 +13,7 @@ import type { Informer } from '../../client/contract.ts';
 import type { Manager } from '../../runtime/contract.ts';
 import { availabilityController } from '../availability/availability.ts';
 import { fenceActionController } from '../fencing/actions.ts';
-import { fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
+import { devicesOfAction, fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
 import { fencingReadinessController } from '../fencing/readiness.ts';
 import type { Guest, StoredGuest } from '../guests.ts';
@@ -50,10 +50,12 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const { clock, fence, hosts, pools, machines, containers, scheduler, ledger, membership, embeddedOn } =
     wiring;
   const devices = informers.informer(FenceDevice, { indexes: { host: hostsOfDevice } });
-  const actions = informers.informer(FenceAction, { indexes: { host: ({ spec }) => [spec.host] } });
+  const actions = informers.informer(FenceAction, {
+    indexes: { host: ({ spec }) => [spec.host], device: devicesOfAction },
+  });
   const groups = informers.informer(HAGroup);
   const policies = informers.informer(ClusterPolicy);
-  manager.add(fenceDeviceController({ devices, hosts, fence }));
+  manager.add(fenceDeviceController({ devices, hosts, actions, fence }));
   manager.add(fencingReadinessController({ hosts, devices, policies }));
   const protectedGuests = () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')];
   const allocatedBytes = (host: string) => ledger.allocated(host).memoryBytes;

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
+import { FenceAction } from '../../../../src/api/kinds/fenceAction.ts';
+import { FenceDevice } from '../../../../src/api/kinds/fenceDevice.ts';
+import type { Stored } from '../../../../src/api/meta.ts';
+import { findCondition } from '../../../../src/runtime/conditions.ts';
 import { createHaLab, type HaLab } from './haLab.ts';
 
 /** Three hosts that are watched, a guest on `a`, and a device for each host's power. */
@@ -154,6 +158,73 @@ describe('a device that does not work', () => {
     lab.cutOff('a');
     const tookMs = await lab.until('the proof', () => lab.ha('a')?.proof !== undefined);
     expect(tookMs).toBeGreaterThanOrEqual(7_000);
+    await lab.resign();
+  });
+});
+
+describe('a device that calls a host off which goes on renewing', () => {
+  const trusted = (lab: HaLab, device: string) =>
+    findCondition(
+      (lab.api.state.get(FenceDevice, device) as Stored<FenceDevice> | undefined)?.status?.conditions,
+      'Trusted',
+    );
+  const fencing = (lab: HaLab) => findCondition(lab.host('a')?.status?.conditions, 'FencingReady');
+  /** A blip of the network in which the device was asked. */
+  async function lied() {
+    const lab = await cluster({ devices: false });
+    lab.addDevice('liar', { name: 'a', plug: 'a' });
+    lab.faults.set('a', { lies: true });
+    await lab.advance(2_000);
+    lab.cutOff('a');
+    await lab.until('it is called off', () => lab.actions()[0]?.status?.phase === 'PoweredOff');
+    lab.mend('a');
+    await lab.until('it is online', () => lab.ha('a')?.state === 'Online');
+    await lab.until('it is not trusted', () => trusted(lab, 'liar') !== undefined, 20_000);
+    return lab;
+  }
+
+  it('is not trusted any more, and says which FenceAction shows it', async () => {
+    const lab = await lied();
+    const [action] = lab.actions();
+    expect(trusted(lab, 'liar')).toMatchObject({ status: 'False', reason: 'CalledOffWhatRan' });
+    expect(trusted(lab, 'liar')?.message).toContain(`kubectl delete fenceaction ${action?.metadata.name}`);
+    expect(fencing(lab)?.message).toContain('FenceDevice liar has called a host off that was not');
+    expect([lab.whereRuns('db'), lab.twice]).toEqual([['a'], []]);
+    await lab.resign();
+  });
+
+  it('is not asked when the host is lost: another device is, else its guests are waited for', async () => {
+    const lab = await lied();
+    lab.cutOff('a');
+    await lab.until('the proof', () => lab.ha('a')?.proof !== undefined, 60_000);
+    expect([lab.ha('a')?.proof?.kind, lab.actions().length]).toEqual(['SelfFence', 1]);
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+    const other = await lied();
+    other.addDevice('second', { name: 'a', plug: 'a-second' });
+    await other.advance(1_000);
+    other.powerOff('a');
+    await other.until('it runs elsewhere', elsewhere(other));
+    expect(other.actions().map(({ spec }) => spec.devices?.[0])).toEqual(['liar', 'second']);
+    await other.resign();
+  });
+
+  it('is trusted again once a person has deleted that action', async () => {
+    const lab = await lied();
+    await lab.api.delete(FenceAction, { name: lab.actions()[0]?.metadata.name ?? '' });
+    await lab.until('it is', () => trusted(lab, 'liar') === undefined, 20_000);
+    await lab.resign();
+  });
+
+  it('is trusted after a host was off indeed', async () => {
+    const lab = await cluster();
+    lab.powerOff('a');
+    await lab.until('it runs elsewhere', elsewhere(lab));
+    await lab.until('it is back', () => lab.ha('a')?.state === 'Online', 60_000);
+    await lab.advance(30_000);
+    expect(lab.actions().map(({ status }) => [status?.phase, status?.contradictedAt])).toEqual([
+      ['PoweredOff', undefined],
+    ]);
     await lab.resign();
   });
 });

@@ -131,6 +131,7 @@ export const eventKind = kind({
     reportingComponent: text('The controller that reports.'),
   },
   behaviour: {
+    createOnUpdate: true,
     validate: (event) =>
       checkNamespace(event.involvedObject, event.metadata.namespace ?? '', 'involvedObject'),
   },
@@ -165,6 +166,7 @@ export const newEventKind = kind({
     reportingController: text('The controller that reports.'),
   },
   behaviour: {
+    createOnUpdate: true,
     validate: validateNew,
     view: {
       of: { group: '', plural: 'events', version: 'v1', kind: 'Event' },

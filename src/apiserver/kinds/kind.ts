@@ -15,6 +15,8 @@ export type Behaviour = {
   generation: boolean;
   /** True when an update without resourceVersion means "whatever stands there". */
   unconditionalUpdate: boolean;
+  /** True when an update creates what is not there. */
+  createOnUpdate?: boolean;
   /** Takes out unknown fields where the schema says nothing of what may be there; returns their paths. */
   prune?: (object: KubeObject) => string[];
   /** Fills in what the server decides at creation. `time` is now, as metav1.Time; no `user`: the server itself creates. */

@@ -168,6 +168,7 @@ export const admissionPolicyKind = kind({
   },
   behaviour: {
     generation: true,
+    unconditionalUpdate: false,
     validate: validatePolicy,
     prepareCreate: (object) => {
       object.spec = { failurePolicy: 'Fail', ...specOf(object) };
@@ -208,7 +209,7 @@ export const admissionBindingKind = kind({
       validationActions: setOf(text('Deny, Warn or Audit.'), 'What a failed check leads to.'),
     }),
   },
-  behaviour: { generation: true, validate: validateBinding },
+  behaviour: { generation: true, unconditionalUpdate: false, validate: validateBinding },
   columns: [
     nameColumn,
     column('PolicyName', (object) => String(specOf(object).policyName ?? '')),

@@ -119,7 +119,7 @@ export const roleKind = kind({
   namespaced: true,
   description: 'Role is a set of rules that a RoleBinding can give out within one namespace.',
   fields: { rules },
-  behaviour: { nameErrors: pathSegmentErrors },
+  behaviour: { nameErrors: pathSegmentErrors, createOnUpdate: true },
   columns: [nameColumn, createdAtColumn],
 });
 
@@ -137,7 +137,7 @@ export const clusterRoleKind = kind({
       clusterRoleSelectors: listOf(labelSelector('Roles to gather from.'), 'Any of these may match.'),
     }),
   },
-  behaviour: { nameErrors: pathSegmentErrors },
+  behaviour: { nameErrors: pathSegmentErrors, createOnUpdate: true },
   columns: [nameColumn, createdAtColumn],
 });
 
@@ -153,6 +153,7 @@ export const roleBindingKind = kind({
   fields: { roleRef, subjects },
   behaviour: {
     nameErrors: pathSegmentErrors,
+    createOnUpdate: true,
     prepareCreate: fillGroups,
     prepareUpdate: fillGroups,
     validate: validateBinding,
@@ -172,6 +173,7 @@ export const clusterRoleBindingKind = kind({
   fields: { roleRef, subjects },
   behaviour: {
     nameErrors: pathSegmentErrors,
+    createOnUpdate: true,
     prepareCreate: fillGroups,
     prepareUpdate: fillGroups,
     validate: validateBinding,

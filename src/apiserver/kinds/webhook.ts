@@ -146,7 +146,13 @@ function configuration(name: 'Mutating' | 'Validating'): Kind {
     namespaced: false,
     description: `${name}WebhookConfiguration names webhooks that ${isMutating ? 'may change' : 'accept or refuse'} objects.`,
     fields: { webhooks: keyedBy('name', record('A webhook.', fields), 'The webhooks.') },
-    behaviour: { generation: true, prepareCreate: fillDefaults, prepareUpdate: fillDefaults, validate },
+    behaviour: {
+      generation: true,
+      unconditionalUpdate: false,
+      prepareCreate: fillDefaults,
+      prepareUpdate: fillDefaults,
+      validate,
+    },
     columns: [nameColumn, column('Webhooks', (object) => webhooksIn(object).length), ageColumn],
   });
 }

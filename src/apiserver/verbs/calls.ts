@@ -6,7 +6,6 @@ import { keyOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
 import { createPace, type Pace } from '../fairness/pace.ts';
 import { laneOf } from '../fairness/turns.ts';
-import { cloneJson } from '../object.ts';
 import { bufferOf, decode, wireForm } from '../registry/codec.ts';
 import type { Context, Place } from '../registry/context.ts';
 import { create } from '../registry/create.ts';
@@ -14,8 +13,8 @@ import { checkUrl, readObject, reportFaults } from '../registry/incoming.ts';
 import { planList, readList, revisionOf } from '../registry/list.ts';
 import { patch } from '../registry/patch.ts';
 import { remove } from '../registry/remove.ts';
+import { replace } from '../registry/replace.ts';
 import { selectionOf } from '../registry/selection.ts';
-import { update } from '../registry/update.ts';
 import { oneInServedVersion } from '../registry/versions.ts';
 import type { Written } from '../registry/written.ts';
 import { statusDoor } from '../resource.ts';
@@ -140,13 +139,7 @@ export async function updateObject(call: Call): Promise<void> {
   checkUrl(placeOf(call), object.metadata);
   const subresource =
     target.subresource === 'finalize' ? 'finalize' : statusDoor(served.resource, target.subresource);
-  const written = await update(
-    context,
-    placeOf(call),
-    { next: () => cloneJson(object), whole: true, ...(subresource === undefined ? {} : { subresource }) },
-    options,
-  );
-  return sendWritten(call, written);
+  return sendWritten(call, await replace(context, placeOf(call), object, subresource, options));
 }
 
 /** Changes an object, or applies a configuration. */

@@ -172,7 +172,9 @@ export function watchOptions(query: URLSearchParams): WatchOptions {
 export async function deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
   const bytes = await exchange.body();
   const body =
-    bytes.length === 0 ? {} : asObject((await decodeBody(bytes, exchange.header('content-type'))).value);
+    bytes.length === 0
+      ? {}
+      : asObject((await decodeBody(bytes, exchange.header('content-type'))).value ?? {});
   if (body.kind !== undefined && body.kind !== '' && body.kind !== 'DeleteOptions') {
     throw badRequest(`expected DeleteOptions in the body, got ${body.kind}`);
   }

@@ -73,6 +73,8 @@ export function asObject(value: unknown): Record<string, unknown> {
   if (!isRecord(value))
     throw badRequest("couldn't get version/kind; json parse error: the body is no object");
   for (const field of ['apiVersion', 'kind']) {
+    // Null is absence there, as to Go.
+    if (value[field] === null) delete value[field];
     if (value[field] !== undefined && typeof value[field] !== 'string') {
       throw badRequest(`couldn't get version/kind; json parse error: ${field} is no string`);
     }

@@ -22,6 +22,14 @@ const secret = (name: string, more: Record<string, unknown>) => ({
   ...more,
 });
 
+const leases = '/apis/coordination.k8s.io/v1/namespaces/{ns}/leases';
+const lease = (holderIdentity: string, metadata: Record<string, unknown> = {}): unknown => ({
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  metadata: { name: 'new', ...metadata },
+  spec: { holderIdentity, leaseDurationSeconds: 5 },
+});
+
 export const kindCases: Case[] = [
   {
     name: 'stringData of a secret is written, never read',
@@ -247,6 +255,49 @@ export const kindCases: Case[] = [
         code: 403,
         body: { message: 'namespaces "default" is forbidden: this namespace may not be deleted' },
       }),
+    ],
+  },
+  {
+    name: 'a Lease and a Role that are not there are created by an update, a ConfigMap is not',
+    comparedWith: '1.33.4',
+    steps: [
+      step(
+        'PUT',
+        `${leases}/new`,
+        { code: 201, body: { spec: { holderIdentity: 'a' } } },
+        { body: lease('a') },
+      ),
+      step(
+        'PUT',
+        `${leases}/new`,
+        { code: 409, body: { reason: 'Conflict' } },
+        { body: lease('b', { uid: 'other' }) },
+      ),
+      step('DELETE', `${leases}/new`, { code: 200 }),
+      step(
+        'PUT',
+        `${leases}/new`,
+        {
+          code: 409,
+          body: { reason: 'Conflict', message: '/Precondition failed: UID in precondition: old/' },
+        },
+        { body: lease('b', { uid: 'old' }) },
+      ),
+      step('PUT', `${leases}/new`, { code: 201 }, { body: lease('c', { resourceVersion: '7' }) }),
+      step(
+        'PUT',
+        '/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles/new',
+        { code: 201 },
+        {
+          body: {
+            apiVersion: 'rbac.authorization.k8s.io/v1',
+            kind: 'Role',
+            metadata: { name: 'new' },
+            rules: [],
+          },
+        },
+      ),
+      step('PUT', `${space}/configmaps/new`, { code: 404 }, { body: map('new') }),
     ],
   },
   {

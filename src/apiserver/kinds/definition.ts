@@ -208,6 +208,7 @@ export function definitionKind(lookup: NameLookup): Kind {
     fields,
     behaviour: {
       generation: true,
+      unconditionalUpdate: false,
       prune: pruneSchemas,
       prepareCreate: (object, time) => prepareCreate(object, time, lookup),
       prepareUpdate: (object, _old, time) => prepareUpdate(object, time, lookup),

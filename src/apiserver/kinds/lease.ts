@@ -38,7 +38,7 @@ export const leaseKind = kind({
       preferredHolder: text('Who should get the lease next.'),
     }),
   },
-  behaviour: { createOnUpdate: true, validate },
+  behaviour: { unconditionalUpdate: false, createOnUpdate: true, validate },
   columns: [
     nameColumn,
     column('Holder', (object) =>

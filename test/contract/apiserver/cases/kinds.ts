@@ -286,6 +286,12 @@ export const kindCases: Case[] = [
       step('PUT', `${leases}/new`, { code: 201 }, { body: lease('c', { resourceVersion: '7' }) }),
       step(
         'PUT',
+        `${leases}/new`,
+        { code: 422, body: { message: '/metadata.resourceVersion: Invalid value: 0x0: must be specified/' } },
+        { body: lease('d') },
+      ),
+      step(
+        'PUT',
         '/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles/new',
         { code: 201 },
         {

@@ -11,6 +11,7 @@ import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
 import { createJobs } from './jobs.ts';
 import { createMover, type Mover, mayRun } from './mover.ts';
+import { createStarts, LOOK_AGAIN_MS } from './starts.ts';
 import { createStatement } from './statement.ts';
 
 export type Agent = {
@@ -36,7 +37,6 @@ export type AgentMemory = {
   shutdown: Shutdown | undefined;
 };
 
-const LOOK_AGAIN_MS = 1_000;
 const STOP_TAKES_MS = 2_000;
 const STOP_LIMIT_MS = 60_000;
 const LEAVE_LIMIT_MS = 300_000;
@@ -52,10 +52,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const deliver = (run: () => void) => host.deliver(() => (isCurrent() ? run() : undefined));
   const caller: Caller = { host: host.name, deliver, crash: () => host.restartAgent() };
   const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
-  /** The start that is under way, by guest: what is left of an earlier one does nothing any more. */
-  const starting = new Map<string, { key: string }>();
   const stopping = new Map<string, number>();
-  const retryAt = new Map<string, number>();
   let cache: ReadonlyMap<string, StoredGuest> = new Map();
 
   const life = () => host.keeper()?.life() ?? { bootID: host.bootID(), term: 0 };
@@ -93,93 +90,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     );
   };
 
-  const start = (id: string, stored: StoredGuest): void => {
-    const { placement } = stored.record;
-    if (placement === undefined || starting.has(id) || (retryAt.get(id) ?? 0) > host.mono()) return;
-    const { epoch } = placement;
-    const report = memory.reports.get(id);
-    const failures = report?.epoch === epoch ? report.failures : 0;
-    if (failures > cluster.limits(stored.spec).maxRestart || memory.shutdown !== undefined) return;
-    const key = guardKey(stored.uid, epoch);
-    const attempt = { key };
-    starting.set(id, attempt);
-    const giveUp = () => {
-      const own = process(id);
-      const isKeyInUse =
-        own !== undefined && own.state !== 'Preparing' && guardKey(own.uid, own.epoch) === key;
-      if (starting.get(id) !== attempt) {
-        if (starting.get(id)?.key !== key && !isKeyInUse) host.keeper()?.release(key);
-        return;
-      }
-      starting.delete(id);
-      if (process(id)?.state === 'Preparing') host.processes.delete(id);
-      host.keeper()?.release(key);
-      setReport(id, { epoch, state: 'Off' });
-    };
-    ask(
-      id,
-      stored.uid,
-      epoch,
-      () => {
-        host.epochs.set(stored.uid, Math.max(epoch, host.epochs.get(stored.uid) ?? 0));
-        setReport(id, { epoch, state: 'Preparing', failures });
-        const keeper = host.keeper();
-        const listed = () =>
-          deliver(() => {
-            if (host.keeper() !== keeper || starting.get(id) !== attempt) return;
-            host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
-            cluster.invariants.executing(host);
-            after(stored.spec.startTakesMs, () => finish(id, stored, attempt, failures, giveUp));
-          });
-        if (cluster.flaw.agent === 'StartsUnlisted') listed();
-        keeper?.guard(key, listed);
-      },
-      giveUp,
-    );
-  };
-
-  const finish = (
-    id: string,
-    stored: StoredGuest,
-    attempt: { key: string },
-    failures: number,
-    giveUp: () => void,
-  ): void => {
-    const epoch = stored.record.placement?.epoch ?? 0;
-    const isMine = () => starting.get(id) === attempt;
-    if (!isMine() || process(id)?.state !== 'Preparing') {
-      giveUp();
-      return;
-    }
-    if (cluster.startFails(id, host.name)) {
-      giveUp();
-      retryAt.set(id, host.mono() + LOOK_AGAIN_MS);
-      setReport(id, { epoch, state: 'Off', failures: failures + 1 });
-      after(LOOK_AGAIN_MS, agent.sync);
-      return;
-    }
-    ask(
-      id,
-      stored.uid,
-      epoch,
-      () => {
-        const own = process(id);
-        const isOpen = host.keeper()?.isOpen() === true || cluster.flaw.agent === 'EpochUnchecked';
-        if (own?.state !== 'Preparing' || !isOpen || !isMine()) {
-          giveUp();
-          return;
-        }
-        starting.delete(id);
-        own.state = 'Running';
-        cluster.started(id, host, stored);
-        setReport(id, { epoch, state: 'Running', failures: 0 });
-      },
-      giveUp,
-    );
-  };
-
   const stop = (id: string, hangs: boolean): void => {
-    starting.delete(id);
+    starts.forget(id);
     const own = process(id);
     if (own === undefined || own.state === 'Preparing') {
       end(id);
@@ -245,15 +157,15 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       return;
     }
     // What an agent before this one had begun is begun anew.
-    if (own?.state === 'Preparing' && !starting.has(id)) end(id);
-    if (state === 'Starting' && process(id) === undefined) start(id, stored);
+    if (own?.state === 'Preparing' && !starts.isUnderWay(id)) end(id);
+    if (state === 'Starting' && process(id) === undefined) starts.start(id, stored);
     if (state === 'Started') sayOff(id, placement.epoch);
   };
 
   /** Nothing of it is here under this epoch: what was begun under an earlier one, or for an earlier object of this name, is over. */
   const sayOff = (id: string, epoch: number): void => {
     const said = memory.reports.get(id)?.epoch ?? 0;
-    if (process(id) === undefined && !starting.has(id) && said < epoch)
+    if (process(id) === undefined && !starts.isUnderWay(id) && said < epoch)
       setReport(id, { epoch, state: 'Off', failures: 0 });
   };
 
@@ -322,7 +234,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       cluster.shutdownPolicy(host.name) === 'Migrate' && host.mono() - leavingSince < LEAVE_LIMIT_MS;
     if (isMigrating && mine.some(({ record }) => record.reason?.startsWith('CannotLeave') !== true)) return;
     for (const id of [...host.processes.keys()]) stop(id, false);
-    starting.clear();
+    starts.forgetAll();
     if (host.processes.size > 0) return;
     memory.shutdown = { ...shutdown, stopped: true };
     statement.changed();
@@ -339,21 +251,31 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     after(LOOK_AGAIN_MS, tick);
   };
 
+  const starts = createStarts({
+    host,
+    cluster,
+    memory,
+    after,
+    deliver,
+    setReport,
+    ask,
+    sync: () => agent.sync(),
+  });
   const jobs = createJobs({ host, cluster, caller, after, deliver, isHere, setReport, end });
-  const mover = createMover({ host, cluster, caller, after, life, setReport, start, end, ask });
+  const mover = createMover({ host, cluster, caller, after, life, setReport, start: starts.start, end, ask });
   const agent: Agent = {
     memory,
     mover,
     setReport,
     noticeEnd: (id, key) => {
-      if (starting.has(id) || host.processes.has(id)) return;
+      if (starts.isUnderWay(id) || host.processes.has(id)) return;
       host.keeper()?.release(key);
       setReport(id, { state: 'Off' });
     },
     work: (id, ms) => jobs.work(id, cache.get(id), ms),
     sync: () => deliver(() => refresh(lookAtAll)),
     lifeChanged: () => {
-      starting.clear();
+      starts.forgetAll();
       stopping.clear();
       if (memory.shutdown !== undefined) memory.shutdown = { kind: memory.shutdown.kind, ...life() };
       for (const id of memory.reports.keys()) {

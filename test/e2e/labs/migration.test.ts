@@ -86,7 +86,10 @@ describe.concurrent.each(PLACES)('a machine that writes, in $name,', (place) => 
     it.sequential(name, () => tell(stage));
   }
 
-  it.sequential('has lost no write in all this, and leaves nothing when it is deleted', async () => {
+  // With its own `expect`: a poll needs to know its test, and several run at once.
+  it.sequential('has lost no write in all this, and leaves nothing when it is deleted', async ({
+    expect,
+  }) => {
     const { lab, guest } = stage;
     await lab.kubectl('patch', guest.name, '--type=merge', '-p', '{"spec":{"runStrategy":"Halted"}}');
     await until('it is off', async () => (await guest.instances()).length === 0);

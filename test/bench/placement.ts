@@ -7,14 +7,11 @@ import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../src/api/meta.ts';
 import type { World } from '../../src/base/world.ts';
 import { createMemoryClient } from '../../src/client/memory.ts';
-import { addClusterControllers } from '../../src/cluster/cluster.ts';
 import { createLedger } from '../../src/cluster/placement/ledger.ts';
 import { createScheduler } from '../../src/cluster/placement/scheduler.ts';
-import { createSimulatedFence, NO_POWER } from '../../src/drivers/fence/simulated/driver.ts';
-import { fenceProbe } from '../../src/main/fencing.ts';
 import { realWorld } from '../../src/main/world/world.ts';
-import { createManager } from '../../src/runtime/engine.ts';
 import { until } from '../e2e/harness/commands.ts';
+import { lead } from './leader.ts';
 import { type Figure, median } from './measure.ts';
 
 const HOSTS = 500;
@@ -38,18 +35,11 @@ export async function benchPlacement(): Promise<Figure[]> {
   });
   for (let index = 0; index < GUESTS; index += 1) api.seed(VirtualMachine, guest(index));
 
-  // Each request gives way once, as one over a network does: else no timer runs until all is over.
-  const intercept = () => new Promise<void>((turn) => setImmediate(turn));
-  const client = createMemoryClient({ clock: world.clock, server: api, intercept });
-  const manager = createManager({ client, world, component: 'vireo-manager', host: 'bench' });
-  const cluster = () => ({ id: 'bench', incarnation: 1 });
-  const fence = fenceProbe(createSimulatedFence({ world, power: NO_POWER }));
-  addClusterControllers({ manager, clock: world.clock, cluster, raise: async () => {}, fence });
   const stop = new AbortController();
   const renewals = setInterval(() => renewLeases(api, world.clock.now()), 3_000);
   const cpu = process.cpuUsage();
   const started = performance.now();
-  const ended = manager.run(stop.signal);
+  const ended = lead(api, world, stop.signal);
   const arePlaced = lookAtEach(api);
   await until('all guests are placed', async () => arePlaced(), 60_000, 50);
   const took = (performance.now() - started) / 1_000;

@@ -6,12 +6,9 @@ import { Snapshot } from '../../src/api/kinds/snapshot.ts';
 import { SnapshotSchedule } from '../../src/api/kinds/snapshotSchedule.ts';
 import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
 import { createMemoryClient } from '../../src/client/memory.ts';
-import { addClusterControllers } from '../../src/cluster/cluster.ts';
-import { createSimulatedFence, NO_POWER } from '../../src/drivers/fence/simulated/driver.ts';
-import { fenceProbe } from '../../src/main/fencing.ts';
 import { realWorld } from '../../src/main/world/world.ts';
-import { createManager } from '../../src/runtime/engine.ts';
 import { until } from '../e2e/harness/commands.ts';
+import { lead } from './leader.ts';
 import { type Figure, median } from './measure.ts';
 
 const COUNT = 1_000;
@@ -27,15 +24,9 @@ export async function benchSchedules(): Promise<Figure[]> {
   api.seed(Host, host(at));
   renew(api, world.clock.now());
   for (let index = 0; index < COUNT; index += 1) api.seed(VirtualMachine, guest(index, at));
-  const intercept = () => new Promise<void>((turn) => setImmediate(turn));
-  const client = createMemoryClient({ clock: world.clock, server: api, intercept });
-  const manager = createManager({ client, world, component: 'vireo-manager', host: 'bench' });
-  const cluster = () => ({ id: 'bench', incarnation: 1 });
-  const fence = fenceProbe(createSimulatedFence({ world, power: NO_POWER }));
-  addClusterControllers({ manager, clock: world.clock, cluster, raise: async () => {}, fence });
   const stop = new AbortController();
   const renewals = setInterval(() => renew(api, world.clock.now()), 3_000);
-  const ended = manager.run(stop.signal);
+  const ended = lead(api, world, stop.signal);
 
   const without = await idleShare();
   const far = new Date(world.clock.now() + 12 * 60 * MINUTE_MS);

@@ -3,14 +3,17 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '../../src/base/log.ts';
+import { layoutOf } from '../../src/main/layout.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { must, until } from '../e2e/harness/commands.ts';
 import type { Device, PowerCommands } from './devices/daemon.ts';
 import { IPMI_PASSWORD, IPMI_USER, openIpmi } from './devices/ipmi.ts';
 import { openManagedSwitch, SWITCH_COMMUNITY } from './devices/managed-switch.ts';
 import { openPdu, PDU_COMMUNITY } from './devices/pdu.ts';
+import { thawCommand } from './groups.ts';
 import { type Guest, type Instance, WRITER_IMAGE } from './guests.ts';
 import { type Lab, openLab } from './lab.ts';
+import type { Machine } from './machine.ts';
 import { buildWriterDisk } from './writer.ts';
 
 export const HA_HOSTS: readonly string[] = ['a', 'b', 'c'];
@@ -70,7 +73,7 @@ export async function openAvailability(options: {
   return {
     lab,
     haOf: async (host) => (await lab.get<HostHa>('vhost', host)).status,
-    addIpmi: async (host, power = powerOf(name, host)) => {
+    addIpmi: async (host, power = powerOf(lab.host(host))) => {
       const device = await openIpmi(at(`bmc-${host}`, HA_HOSTS.indexOf(host)), power);
       devices.push(device);
       const parameters = `username: ${IPMI_USER}, lanplus: "1", cipher: "3"`;
@@ -81,7 +84,7 @@ export async function openAvailability(options: {
       );
     },
     addPdu: async (hosts) => {
-      const outlets = new Map(hosts.map((host) => [plugOf(host), powerOf(name, host)]));
+      const outlets = new Map(hosts.map((host) => [plugOf(host), powerOf(lab.host(host))]));
       const device = await openPdu(at('pdu', 5), outlets);
       devices.push(device);
       const parameters = `ipport: "${device.port}", snmp_version: 2c`;
@@ -174,13 +177,14 @@ async function isFrozen(pid: number): Promise<boolean> {
   return false;
 }
 
-/** What the controller of a lab's host does: it is off when nothing runs in its namespaces. */
-function powerOf(lab: string, host: string): PowerCommands {
-  const pids = `ip netns pids ${lab}-${host}`;
+/** What the controller of a lab's host does: it is off when nothing runs in its namespaces, not even what its keeper has frozen. */
+function powerOf({ namespace, disk }: Machine): PowerCommands {
+  const pids = `ip netns pids ${namespace}`;
+  const kill = `kill -9 $p 2>/dev/null; ${thawCommand(layoutOf(disk).cgroupRoot)}`;
   return {
     isOn: `test -n "$(${pids})"`,
     on: 'true',
-    off: `for i in 1 2 3 4 5; do p=$(${pids}); test -z "$p" && break; kill -9 $p 2>/dev/null; sleep 0.1; done`,
+    off: `for i in 1 2 3 4 5; do p=$(${pids}); test -z "$p" && break; ${kill}; sleep 0.1; done`,
   };
 }
 

@@ -27,6 +27,12 @@ export async function thaw(root: string): Promise<void> {
   }
 }
 
+/** The same for a device's shell, after it has killed: what was frozen ends without another instruction. */
+export function thawCommand(root: string): string {
+  const states = `find ${MOUNT}/freezer${root} -name freezer.state 2>/dev/null`;
+  return `for state in $(${states}); do echo THAWED > "$state"; done`;
+}
+
 /** Waits for the last process to be gone from them: rmdir(2) refuses a group until then. */
 export async function removeControlGroups(root: string): Promise<void> {
   await until(`the control groups ${root} are gone`, async () => {

@@ -23,6 +23,8 @@ export type MachineOptions = {
 
 export type Machine = {
   readonly name: string;
+  /** Of its network. */
+  readonly namespace: string;
   readonly address: string;
   readonly disk: string;
   powerOn(): Promise<void>;
@@ -73,6 +75,7 @@ export function createMachine(options: MachineOptions): Machine {
 
   const machine: Machine = {
     name,
+    namespace,
     address,
     disk,
     pids,

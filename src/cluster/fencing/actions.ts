@@ -94,16 +94,18 @@ async function cutOff(
   // Begun by a leader that is no more; what it may have switched off is switched on again.
   if (refusal !== undefined) return over(pass, 'Failed', stalled('IncidentOver', refusal));
   const { device, clock, fence } = toolsOf(sources);
+  // It takes seconds: when it was over is told from then.
+  const ended = () => ({ object, now: clock.now() });
   try {
     await powerOff(spec.host, spec.devices ?? [], { device, clock, fence, client, signal });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ReasonedError)) throw error;
     pass.event('Warning', error.reason, error.message);
-    return over(pass, 'Failed', stalled(error.reason, error.message));
+    return over(ended(), 'Failed', stalled(error.reason, error.message));
   }
   pass.event('Normal', 'PoweredOff', `${spec.host} is off, say ${spec.devices?.join(', ')}`);
-  return over(pass, 'PoweredOff', done);
+  return over(ended(), 'PoweredOff', done);
 }
 
 function toolsOf({ devices, clock, fence }: FenceActionSources) {
@@ -186,7 +188,7 @@ async function confirm(
 }
 
 function over(
-  { object, now }: Pass<FenceAction>,
+  { object, now }: Pick<Pass<FenceAction>, 'object' | 'now'>,
   phase: NonNullable<FenceActionStatus['phase']>,
   outcome: Outcome,
 ): PassResult<FenceAction> {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import type { World } from '../../src/base/world.ts';
 import { createImageBuilder } from '../../src/drivers/image/builder.ts';
-import type { StoragePool, VolumeRequest } from '../../src/drivers/storage/contract.ts';
+import type { ArchiveAbout, StoragePool, VolumeRequest } from '../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { must } from './harness/commands.ts';
@@ -20,6 +20,12 @@ const request: VolumeRequest = {
   format: 'raw',
   image: 'base',
   idBase: 500_000,
+};
+
+const about: ArchiveAbout = {
+  guest: { kind: 'Container', namespace: 'default', name: 'web', uid: 'uid-1', uuid: 'uuid-web' },
+  ...{ labels: {}, spec: {}, takenAt: '2026-01-01T00:00:00Z', mode: 'Stop', consistency: 'Filesystem' },
+  ...{ stillMilliseconds: 0, compression: 'None' },
 };
 
 /** A host whose file systems cannot map ids at mount, as NFS or FUSE. */
@@ -131,6 +137,28 @@ describe('a container root', () => {
     const { root } = await rootOf(pool);
     expect((await readdir(root)).sort()).toEqual(['dev', 'sbin']);
     expect(await readdir(join(root, 'dev'))).toEqual([]);
+  });
+
+  it('brings none from an archive of a container that had made some', async () => {
+    await publish(async () => {});
+    await pool.create(request, signal);
+    const { root } = await rootOf(pool);
+    await must(['mknod', join(root, 'disk'), 'b', '254', '0']);
+    await must(['mknod', join(root, 'sbin', 'mem'), 'c', '1', '1']);
+    await pool.archives.begin('backup-1');
+    const source = { name: 'rootfs', attachment: await pool.attach('g1-rootfs') };
+    await pool.archives.save('backup-1', source, 'None', signal);
+    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    const packed = join(path, 'archives', 'backup-1', parts[0]?.file ?? '');
+    expect(await must(['tar', '-tf', packed])).toContain('./sbin/mem');
+    const archived = await pool.archives.open('backup-1', 'rootfs', signal);
+    await pool.create(
+      { id: 'g2-rootfs', owner, kind: 'Filesystem', format: 'raw', idBase: 500_000, archived },
+      signal,
+    );
+    const restored = await rootOf(pool, 'g2-rootfs');
+    expect(await must(['find', restored.root, '-type', 'b', '-o', '-type', 'c'])).toBe('');
+    expect(await readdir(join(restored.root, 'sbin'))).toEqual(['init']);
   });
 
   it('refuses ids that no container has, and an archive that climbs out', async () => {

@@ -37,7 +37,7 @@ export async function takeSnapshot(
   if (pauses === true) await hands.pause(handle);
   const takenAt = clock.now();
   await takeVolumes({ hands, handle }, key, volumes, isOpen(observation));
-  await letGo(world, record, lock);
+  await letGo(world, record, lock, frozen);
   return finishSnapshot(world, begun, {
     takenAt,
     consistency: consistencyOf(record, observation, frozen),
@@ -110,17 +110,28 @@ export async function finishSnapshot(
   return taken;
 }
 
-/** The guest goes on: runs, and its file systems take writes. Repeatable; throws while that cannot be had. */
+/**
+ * The guest goes on: runs, and its file systems take writes. Repeatable; throws while that cannot be had. Not `frozen`: its agent was asked in
+ * vain, and a freeze that comes late is ended by its driver, so nobody waits for an agent that is silent still.
+ */
 export async function letGo(
   { hands, guests }: SnapshotWorld,
   record: GuestRecord,
   { pauses, freezes, memory: keepsMemory }: GuestLock,
+  frozen = true,
 ): Promise<void> {
   const { observe, resume, inGuest, memory } = hands(record.kind);
   const handle = handleOf(guests.stateDirectory, record);
   if (keepsMemory === true) await memory?.letGo(handle);
   if (pauses === true && (await observe(handle)).state === 'Paused') await resume(handle);
-  if (freezes === true) await inGuest?.thaw(handle);
+  if (freezes !== true) return;
+  await inGuest?.thaw(handle).catch((error: unknown) => {
+    if (frozen || !(error instanceof ReasonedError) || error.reason !== 'GuestAgentSilent') throw error;
+    guests.world.log.warn('the agent that was to freeze is silent', {
+      guest: record.name,
+      error: error.message,
+    });
+  });
 }
 
 /** Lets the guest go on and removes what was taken so far; then the lock goes. Repeatable. */

@@ -100,6 +100,16 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it('of a machine whose agent hangs in the freeze is as after a power cut, and holds it no longer than that takes', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.faults['default/web'] = { hangFreeze: true };
+    await backUp(lab, 'hung');
+    expect(statusOf(lab, 'hung')).toMatchObject({ phase: 'Succeeded', consistency: 'Crash' });
+    await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    await agent.stop();
+  });
+
   it('of a machine that is off holds it off without starting it, and lets it be started afterwards', async () => {
     const { lab, agent } = await labWithWeb({ poolLatencyMs: 2_000 });
     await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });

@@ -84,6 +84,16 @@ describe('a snapshot', () => {
     await agent.stop();
   });
 
+  it('of a machine whose agent hangs in the freeze is as after a power cut too, and lets it go on', async () => {
+    const { lab, agent } = await labWithWeb();
+    lab.faults['default/web'] = { hangFreeze: true };
+    await take(lab, 'hung');
+    expect(lab.snapshot('hung')?.status?.consistency).toBe('Crash');
+    await lab.until('nothing is locked', () => lab.machine('web')?.status?.lock === undefined);
+    expect(life(lab)).toMatchObject({ state: 'Running' });
+    await agent.stop();
+  });
+
   it('knows where it came from, also after one in the middle was deleted', async () => {
     const { lab, agent } = await labWithWeb();
     for (const name of ['a', 'b', 'c']) await take(lab, name);

@@ -41,6 +41,8 @@ export type SimulatedFault = TransferFault & {
   ignoreShutdown?: boolean;
   /** Its agent does not freeze file systems. */
   failFreeze?: boolean;
+  /** Its agent is asked to freeze and says nothing any more, as one whose disk does not answer. */
+  hangFreeze?: boolean;
   /** It cannot go on from memory that was kept of it. */
   failWake?: boolean;
   /** It crashes so many milliseconds after each start. */
@@ -216,16 +218,19 @@ export function createSimulatedHypervisor<Request, Hardware>(
         ...{ clock, lives, early, disksMs: latency.disksMs ?? 0 },
         starting: (id) => starting.has(id),
       }),
-      freeze: async (guest) => {
+      freeze: async (guest, { timeoutMs }) => {
         const known = await lives.living(guest.id);
         if (known?.state !== 'Running' || kind.agentConnected(known.request as Request) !== true)
           return false;
-        if (faultOf(guest).failFreeze === true) return false;
+        if (faultOf(guest).hangFreeze === true) await clock.sleep(timeoutMs);
+        if (faultOf(guest).failFreeze === true || faultOf(guest).hangFreeze === true) return false;
         await lives.change({ ...known, frozen: true });
         return true;
       },
       thaw: async (guest) => {
         const known = await lives.living(guest.id);
+        if (known !== undefined && faultOf(guest).hangFreeze === true)
+          throw new ReasonedError('GuestAgentSilent', 'it was told to hang');
         if (known?.frozen !== true) return;
         const { frozen: _, ...thawed } = known;
         await lives.change(thawed);

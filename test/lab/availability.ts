@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { silentLog } from '../../src/base/log.ts';
 import { layoutOf } from '../../src/main/layout.ts';
 import { realWorld } from '../../src/main/world/world.ts';
@@ -39,7 +40,11 @@ export type Availability = {
   close(): Promise<void>;
 };
 
-/** Names in one lab; `policy` is the spec of its ClusterPolicy. */
+/** Labs that tell the same stories side by side are numbered by VIREO_LAB: 0 when absent. Each story file has a network of its own, below four. */
+const LAB = Number(process.env.VIREO_LAB ?? 0);
+const NETWORKS = 4;
+
+/** `name` and `network` are those of lab 0; `policy` is the spec of its ClusterPolicy. */
 export async function openAvailability(options: {
   name: string;
   network: number;
@@ -47,7 +52,9 @@ export async function openAvailability(options: {
   /** Names of hosts; all of HA_HOSTS when absent. */
   hosts?: readonly string[];
 }): Promise<Availability> {
-  const { name, network, policy, hosts: names = HA_HOSTS } = options;
+  const { policy, hosts: names = HA_HOSTS } = options;
+  const name = LAB === 0 ? options.name : `${options.name}${LAB}`;
+  const network = options.network + LAB * NETWORKS;
   const images = join(tmpdir(), 'vireo-lab-images');
   const ground = join(tmpdir(), `${name}-shared`);
   const shared = join(ground, 'pool');

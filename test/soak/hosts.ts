@@ -27,7 +27,7 @@ type Told = { story: string; seconds: number; failure?: string };
 const say = (text: string) => process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 const placeOf = (number: number) => ({
   name: `vsoak${number}`,
-  network: 220 + number,
+  network: 200 + number,
   directory: join(tmpdir(), `vireo-lab-soak-${number}`),
   images,
 });

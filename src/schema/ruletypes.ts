@@ -2,12 +2,12 @@
  * Refuses rules that can never be evaluated for the types of their operands, as kube-apiserver does when a definition is installed. It is
  * asked of new schemas only: one that is stored already goes on working.
  */
-import { parseTree } from './cel/ast.ts';
 import { checkExpression, type Variables } from './cel/check/checker.ts';
 import { declaredType } from './cel/check/declared.ts';
 import { bool, dyn, isSame, optionalOf, text } from './cel/check/type.ts';
 import { createEnvironment } from './cel/environment.ts';
 import { firstLine } from './cel/rules.ts';
+import { parseTree } from './cel/tree.ts';
 import type { FieldError, JsonSchema } from './contract.ts';
 import { invalid } from './errors.ts';
 import { childPath, keyPath } from './paths.ts';

@@ -1,12 +1,5 @@
 /** The syntax tree of an expression, narrowed from the library's: an operator and its operands. */
-import type { Environment } from '@marcbachmann/cel-js';
-
 export type Node = { op: string; args: readonly unknown[]; start: number; end: number };
-
-/** The tree of `source`; throws for what does not parse. */
-export function parseTree(environment: Environment, source: string): Node {
-  return nodeOf(environment.parse(source).ast) ?? { op: 'value', args: [], start: 0, end: 0 };
-}
 
 /** The node that an operand is; undefined for operands that are names or lists. */
 export function nodeOf(value: unknown): Node | undefined {

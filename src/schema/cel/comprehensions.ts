@@ -13,6 +13,9 @@ export function registerComprehensions(environment: Environment): void {
     .registerFunction('list<dyn>.mapOfMaps(): map<dyn, dyn>', (maps: object[]) =>
       mapOf(maps.flatMap(entriesOf)),
     )
+    .registerFunction('list<dyn>.mapOfOptionals(): map<dyn, dyn>', (pairs: [unknown, Optional][]) =>
+      mapOf(pairs.flatMap(([key, held]) => (held.hasValue() ? [[key, held.value()]] : []))),
+    )
     .registerFunction('optional<dyn>.held(): list<dyn>', (optional: Optional) =>
       optional.hasValue() ? [optional.value()] : [],
     )

@@ -2,9 +2,11 @@
 import type { Environment } from '@marcbachmann/cel-js';
 import type { JsonSchema } from '../contract.ts';
 import { maxRequestBytes, maxSize } from '../sizes.ts';
-import { type Node, nodeOf, parseTree } from './ast.ts';
+import { type Node, nodeOf } from './ast.ts';
 import { loopVariables } from './check/macros.ts';
 import { celName } from './names.ts';
+import { optionalItem } from './optionalItems.ts';
+import { parseTree } from './tree.ts';
 
 /** What is known of a part: what it costs, how large its value can be, and of which schema it is. */
 type Estimate = { cost: number; size: number; schema?: JsonSchema };
@@ -78,6 +80,8 @@ function estimate(node: Node | undefined, scope: Scope): Estimate {
       return index(estimate(nodeOf(args[0]), scope), estimate(nodeOf(args[1]), scope));
     case '?:':
       return choice(args, scope);
+    case optionalItem:
+      return estimate(nodeOf(args[0]), scope);
     case 'list':
       return gathered(listCost, args, scope);
     case 'map':

@@ -2,13 +2,15 @@
 import type { Environment } from '@marcbachmann/cel-js';
 import { type Node, nodeOf, visit } from './ast.ts';
 import { type Edit, macroEdits } from './macros.ts';
+import { withoutMarkedLiterals } from './optionalItems.ts';
 import { safeMatches } from './strings.ts';
 
 /**
- * The source with `.matches(` as the call of RE2, `has()` of any place bound to a name, and macros of two variables and of optionals in
- * those of one. Throws for what does not parse.
+ * The source with `.matches(` as the call of RE2, `has()` of any place bound to a name, literals with optional items as calls, and macros of
+ * two variables and of optionals in those of one. Throws for what does not parse.
  */
-export function rewritten(environment: Environment, source: string): string {
+export function rewritten(environment: Environment, written: string): string {
+  const source = withoutMarkedLiterals(written);
   const edits: Edit[] = [];
   visit(environment.parse(source).ast, (node) => {
     edits.push(...matchesEdit(node, source), ...hasEdits(node), ...macroEdits(node, source));

@@ -54,6 +54,26 @@ describe('a broken rule', () => {
     expect(verdict('self.a.all(x, "has(self.a[0].b)" != x.b && x.b.matches("^[xz]$"))', full)).toBe(true);
   });
 
+  test('can leave items of a literal out', () => {
+    const spec = object({ a: text, b: text, n: integer, l: list(text) });
+    const verdict = (rule: string, value: unknown) =>
+      check(ruled(spec, { rule, message: 'no' }), value).length === 0;
+    for (const rule of [
+      '[?self.?a, "b", ?self.?b, "c",] == ["x", "b", "c"]',
+      '[?(self).?a, (self.a) + ("y")] == ["x", "xy"]',
+      '[[?self.?a], [?self.?b]] == [["x"], []]',
+      '{?"a": self.?a, ?"b": self.?b, "c": self.n == 1 ? "?" : "", } == {"a": "x", "c": "?"}',
+      '{?"a": self.?a.optMap(v, {?"b": self.?b, ?"c": self.?a})} == {"a": {"c": "x"}}',
+      '[?self.l[?0], ?self.l[?9]] == ["p"] // [?self.?b]',
+      '[?optional.none()] == [] && "[?a]" + r\'{?"\' == "[?a]{?\\""',
+      'self.a in [?self.?b, ?self.?a] && (self.n == 1 ? [?self.?b] : ["a"]).size() == 0',
+      'self.l.map(x, [?optional.of(x)]) == [["p"]] && self.l.transformMap(i, v, [?self.?b])[0] == []',
+    ])
+      expect(`${rule}: ${verdict(rule, { a: 'x', n: 1, l: ['p'] })}`).toBe(`${rule}: true`);
+    for (const rule of ['[?]', '[?self.?a', 'size([1, ?])', '{?}', 'size(?self.?a) > 0'])
+      expect(() => verdict(rule, {}), rule).toThrow(SchemaError);
+  });
+
   test('that fails to evaluate is no pass', () => {
     expect(check(ruled(pair, 'self.a > 5'), {})).toEqual([
       'spec: Invalid value: "object": No such key: a evaluating rule: failed rule: self.a > 5',

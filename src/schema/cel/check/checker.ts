@@ -3,6 +3,7 @@
  * definition that installs here must install on a kube-apiserver, and the other way round.
  */
 import { type Node, nodeOf } from '../ast.ts';
+import { optionalItem } from '../optionalItems.ts';
 import { fieldType } from './declared.ts';
 import { checkLiterals, type Literal } from './literals.ts';
 import { checkMacro } from './macros.ts';
@@ -140,6 +141,12 @@ function createChecker(literals: Literal[]): Checker {
         return select(part(0), String(args[1]));
       case '.?':
         return optionalOf(select(part(0), String(args[1])));
+      case optionalItem: {
+        const type = resolve(part(0));
+        if (isOptional(type)) return partsOf(type)[0];
+        if (type.kind !== 'dyn') throw mismatch(optionalOf(type), type);
+        return dyn;
+      }
       case 'list': {
         const types = args.map((_, at) => part(at));
         const item = joined(types);

@@ -60,6 +60,8 @@ const holding = [
   'self.?owner.optFlatMap(o, o.?name).orValue("") == "x" && !self.?owner.?count.hasValue()',
   'self.names.first().value() == "a" && self.names.last().value() == "a"',
   '!has(self.note) && !self.?note.hasValue()',
+  '[?self.?note, "a", ?self.?owner.?name,] == ["a", "x"] && [?self.?size] + [?self.?owner.?count] == [1]',
+  '{?"k": self.?note, ?"l": self.?owner.?name, "m": true ? "y" : "z"} == {"l": "x", "m": "y"}',
 ];
 
 export const ruleCases: Case[] = [
@@ -99,6 +101,9 @@ export const ruleCases: Case[] = [
       refused('[1, "a"].size() == 2', "expected type 'int' but found 'string'"),
       refused('[1, self.port].size() == 2', "expected type 'int' but found 'dyn'"),
       refused('{"a": 1, "b": "c"}.size() == 2', "expected type 'int' but found 'string'"),
+      refused('[?self.size].size() == 1', "expected type 'optional_type(int)' but found 'int'"),
+      refused('{?"k": self.size}.size() == 1', "expected type 'optional_type(int)' but found 'int'"),
+      refused('["a", ?self.?size].size() == 1', "expected type 'string' but found 'int'"),
       refused('self.size * 2.0 > 1.0', "found no matching overload for '_*_' applied to '(int, double)'"),
       refused('self.size < "a"', "found no matching overload for '_<_' applied to '(int, string)'"),
       refused('self.size && true', "expected type 'bool' but found 'int'"),

@@ -80,7 +80,11 @@ metadata: {name: ${name}, namespace: default}
 spec: {guest: {kind: ${kind}, name: ${guest}}, pool: local, mode: ${mode}, compression: ${compression}, fullEvery: 4}
 `;
 
-async function backUp(yaml: string, name: string): Promise<NonNullable<Backup['status']>> {
+async function backUp(
+  yaml: string,
+  name: string,
+  timeoutMs = 90_000,
+): Promise<NonNullable<Backup['status']>> {
   await lab.apply(yaml);
   return until(
     `${name} is made`,
@@ -89,7 +93,7 @@ async function backUp(yaml: string, name: string): Promise<NonNullable<Backup['s
       if (status?.phase === 'Failed') throw new Error(status.message);
       return status?.phase === 'Succeeded' && status;
     },
-    90_000,
+    timeoutMs,
   );
 }
 
@@ -193,6 +197,66 @@ describe('a machine that writes all the time', () => {
       async () => (await lab.get<Guest>('vm/writer')).status?.lock === undefined,
     );
   });
+});
+
+describe('a machine that is backed up by Stop while the agent is killed', () => {
+  /** A busy machine that emulates another needs its time. */
+  const LONG_MS = 240_000;
+  type Locked = { status?: { phase?: string; lock?: { operation: string } } };
+  const writing = (isIt: (boot: string) => boolean) =>
+    until(
+      'it writes',
+      async () => {
+        const { status } = await lab.get<Guest>('vm/writer');
+        const seen = await writingAt(status?.networks?.[0]?.addresses?.[0] ?? '');
+        return seen !== undefined && isIt(seen.boot) && seen;
+      },
+      LONG_MS,
+    );
+
+  it.each([
+    ['while it is off', 'Stopped', 'stop-off'],
+    ['while it is copied', 'Running', 'stop-copied'],
+  ])(
+    '%s was shut down once, runs again, and has a backup of which nothing is lost',
+    async (_when, phase, name) => {
+      const from = await writing(() => true);
+      // All of it, read so slowly that the agent is seen at it.
+      const yaml = backup(name, 'VirtualMachine', 'writer', 'Stop').replace(
+        'fullEvery: 4',
+        'fullEvery: 1, bandwidth: 2Mi',
+      );
+      await lab.apply(yaml);
+      const agent = await lab.child('agent');
+      const seen: string[] = [];
+      await until(
+        `it is ${phase} for its backup`,
+        async () => {
+          const { status } = await lab.get<Locked>('vm/writer');
+          if (status?.lock?.operation !== 'Backup') return false;
+          seen.push(status.phase ?? '');
+          return status.phase === phase && (phase === 'Stopped' || seen.includes('Stopped'));
+        },
+        LONG_MS,
+      );
+      process.kill(agent, 'SIGKILL');
+      expect((await lab.get<Backup>(`backups.vireo.dev/${name}`)).status?.phase).toBe('Running');
+      const made = await backUp(yaml, name, LONG_MS);
+      // One that was off still goes on as it was begun, the other is finished as the machine runs.
+      expect(made.mode).toBe(phase === 'Stopped' ? 'Stop' : 'Snapshot');
+      const now = await writing((boot) => boot !== from.boot);
+      const last = await lastSaved(name);
+      // The one shutdown is the only one: what was saved is of the boot before it, or of the one that still writes.
+      expect(last.boot).toBe(phase === 'Stopped' ? from.boot : now.boot);
+      expect(last.number).toBeGreaterThanOrEqual(from.number);
+      await until(
+        'it is not locked',
+        async () => (await lab.get<Guest>('vm/writer')).status?.lock === undefined,
+      );
+      expect((await writing(() => true)).boot).toBe(now.boot);
+    },
+    3 * LONG_MS,
+  );
 });
 
 describe('a snapshot with memory', () => {
@@ -356,7 +420,7 @@ spec: {backup: sealed}
       return items.find(({ status: is }) => is?.archive === status?.archive && is?.phase === 'Succeeded');
     });
     expect(again.metadata.name).toMatch(/^writer-\d{8}-[0-9a-f]{8}$/);
-    expect((await lab.get<List>('backups.vireo.dev')).items).toHaveLength(6);
+    expect((await lab.get<List>('backups.vireo.dev')).items).toHaveLength(8);
     await lab.kubectl('patch', 'pool', 'local', '--type=merge', '-p', '{"spec":{"importArchives":false}}');
   });
 });

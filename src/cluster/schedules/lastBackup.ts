@@ -15,7 +15,8 @@ import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { type Guest, nameOf, type StoredGuest } from '../guests.ts';
 import { guestKey } from '../placement/placement.ts';
-import { isSelected } from './plan.ts';
+import { isExhausted } from './backups.ts';
+import { isSelected, SCHEDULE_LABEL } from './plan.ts';
 import { createPromises, type Promises } from './promises.ts';
 
 export type LastBackupSources<T extends Guest> = {
@@ -70,7 +71,8 @@ function look<T extends Guest>(
   promises: Promises,
 ): PassResult<T> {
   const guest = object as StoredGuest;
-  const newest = newestOf(backups.byIndex('guest', guestKey(guest)));
+  const all = backups.byIndex('guest', guestKey(guest));
+  const newest = newestOf(all);
   const promised = schedules
     .list()
     .filter(
@@ -79,7 +81,10 @@ function look<T extends Guest>(
     )
     .flatMap((schedule) => {
       const found = promises.of(schedule, now);
-      return found === undefined ? [] : [{ name: schedule.metadata.name, ...found }];
+      const { name } = schedule.metadata;
+      const made = all.filter(({ metadata }) => metadata.labels?.[SCHEDULE_LABEL] === name);
+      const suspended = isExhausted(made, schedule.spec.maxFailures);
+      return found === undefined ? [] : [{ name, suspended, ...found }];
     });
   const condition = judge(guest, newest, promised);
   const changes = promised.flatMap(({ changesAt }) => changesAt ?? []);
@@ -118,9 +123,14 @@ function newestOf(backups: readonly Stored<Backup>[]): Stored<Backup> | undefine
 function judge(
   { metadata }: StoredGuest,
   newest: Stored<Backup> | undefined,
-  promised: readonly { name: string; due: number | undefined }[],
+  promised: readonly { name: string; suspended: boolean; due: number | undefined }[],
 ): ConditionInput | undefined {
   if (promised.length === 0) return undefined;
+  const suspended = promised.find((schedule) => schedule.suspended);
+  if (suspended !== undefined) {
+    const message = `the BackupSchedule ${suspended.name} makes no more backups of this guest, as the last of them all failed: look at them, then delete one`;
+    return { type: 'BackedUp', status: 'False', reason: 'BackupSuspended', message };
+  }
   const born = Date.parse(metadata.creationTimestamp ?? '');
   const takenAt = Date.parse(newest?.status?.takenAt ?? '') || 0;
   const broken = promised.find(({ due }) => due !== undefined && due >= born && takenAt < due);

@@ -151,6 +151,25 @@ describe('a restore', () => {
     await agent.stop();
   });
 
+  it('of a machine that has moved is made from a pool that both hosts share, and refused by name from one of the other host', async () => {
+    const { lab, agent } = await labWithBackup();
+    lab.createPool('nas', { shared: true });
+    lab.createBackup('shared', WEB, { pool: 'nas' });
+    await lab.until('it is backed up', () => lab.backup('shared')?.status?.phase === 'Succeeded');
+    // As it is after a move from h9: the archive in the pool of each host has stayed there.
+    for (const name of ['first', 'shared']) await lab.patchStatus(Backup, name, { host: 'h9' });
+    for (const path of [...lab.disk.keys()])
+      if (path.includes('/pools/local/archives/')) lab.disk.delete(path);
+    await restore(lab, { ifRunning: 'Stop' }, 'refused');
+    expect(reasonOf(lab, 'refused')).toBe('ArchiveElsewhere');
+    expect(statusOf(lab, 'refused')?.message).toContain('h9');
+    expect(lab.starts(webId(lab))).toBe(1);
+    await restore(lab, { ifRunning: 'Stop', backup: 'shared' }, 'back');
+    expect(statusOf(lab)?.phase).toBe('Succeeded');
+    expect(disksOf(lab)).toEqual({ restored: ['data', 'root'], prepared: [] });
+    await agent.stop();
+  });
+
   it('goes with a machine that is deleted in the middle', async () => {
     const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 5_000 });
     lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
@@ -189,6 +208,7 @@ describe('what is asked of a restore', () => {
       { parts: undefined, backup: { ...facts.backup, host: 'h2' } },
       'ArchiveElsewhere',
     ],
+    ['one in a pool that this host does not have', { pool: 'Elsewhere' }, 'StoragePoolElsewhere'],
     ['one in a pool of others', { pool: 'NotAllowed' }, 'NamespaceNotAllowed'],
     ['a disk too many in the guest', { parts: ['data'] }, 'DisksDiffer'],
     [

@@ -18,11 +18,11 @@ function seedGuest(lab: Lab, name = 'web') {
   });
 }
 
-function seedBackup(lab: Lab, name: string, more: Partial<BackupStatus> = {}) {
+function seedBackup(lab: Lab, name: string, more: Partial<BackupStatus> = {}, labels = {}) {
   lab.api.seed(Backup, {
     apiVersion: 'vireo.dev/v1alpha1',
     kind: 'Backup',
-    metadata: { name, namespace: 'default' },
+    metadata: { name, namespace: 'default', labels },
     spec: { guest: { kind: 'VirtualMachine', name: 'web' }, pool: 'local' },
     status: { phase: 'Succeeded', takenAt: iso(lab.clock.now()), completedAt: iso(lab.clock.now()), ...more },
   } as Backup);
@@ -89,6 +89,30 @@ describe('a guest', () => {
     await lab.api.mergePatch(BackupSchedule, ref('nightly'), { spec: { suspend: true } });
     await lab.advance(1_000);
     expect(backedUp(lab)).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('that its schedule has given up says so at once, and is promised again when one of the failed backups is deleted', async () => {
+    const lab = createClusterLab();
+    await lab.lead();
+    seedGuest(lab);
+    seedSchedule(lab, { maxFailures: 2 });
+    const failed = (name: string) =>
+      seedBackup(lab, name, { phase: 'Failed' }, { 'vireo.dev/schedule': 'nightly' });
+    failed('nightly-web-1');
+    await lab.advance(1_000);
+    expect(backedUp(lab)?.reason).toBe('NotDueYet');
+    seedBackup(lab, 'by-hand');
+    failed('nightly-web-2');
+    await lab.advance(1_000);
+    expect(backedUp(lab)).toMatchObject({
+      status: 'False',
+      reason: 'BackupSuspended',
+      message: expect.stringContaining('nightly'),
+    });
+    await lab.api.delete(Backup, ref('nightly-web-1'));
+    await lab.advance(1_000);
+    expect(backedUp(lab)).toMatchObject({ status: 'True', reason: 'BackupCurrent' });
     await lab.resign();
   });
 

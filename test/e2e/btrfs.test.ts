@@ -9,6 +9,7 @@ import type { ArchiveAbout, VolumeRequest } from '../../src/drivers/storage/cont
 import { openBtrfsPool } from '../../src/drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../src/main/world/world.ts';
+import { copyVolume, copyWhole } from '../contract/storage/copying.ts';
 import { realPoolLab } from '../contract/storage/realPoolLab.ts';
 import { storageSuite } from '../contract/storage/suite.ts';
 import { mortalWorld } from '../unit/drivers/storage/mortalWorld.ts';
@@ -119,6 +120,120 @@ describe('a Btrfs pool', () => {
       await pool.create({ ...tree, archived }, signal);
     }
     await pool.remove(tree.id, owner);
+  });
+
+  describe('and one of another host', () => {
+    let target: string;
+    /** What is run there and here, by its first words. */
+    const ran: string[] = [];
+    const spying = (of: World): World => ({
+      ...of,
+      processes: {
+        ...of.processes,
+        pipe: (argv, options) => {
+          ran.push(argv.slice(0, 2).join(' '));
+          return of.processes.pipe(argv, options);
+        },
+      },
+    });
+    const there = () => join(target, 'volumes', tree.id, 'rootfs');
+
+    beforeEach(async () => {
+      target = await mkdtemp(join(place, 'mnt', 'pool-'));
+      ran.length = 0;
+    });
+    afterEach(() => rm(target, { recursive: true }));
+
+    it('sends a container root in one piece while it runs, then what has changed, with all that belongs to a file', async () => {
+      const [from, to] = [await open(path, spying(world)), await open(target)];
+      expect([from, to].map(({ capabilities }) => capabilities.streams)).toEqual([
+        ['BtrfsSend'],
+        ['BtrfsSend'],
+      ]);
+      await from.create(tree, signal);
+      await writeFile(join(rootOf(), 'able'), 'program', { mode: 0o4755 });
+      await must(['chown', '1000:1001', join(rootOf(), 'able')]);
+      await must(['setcap', 'cap_net_raw+ep', join(rootOf(), 'able')]);
+      await truncate(join(rootOf(), 'sparse'), 64 * 2 ** 20);
+      await must(['ln', join(rootOf(), 'able'), join(rootOf(), 'again')]);
+      await copyWhole({ from, to }, tree, 'First');
+      expect(ran).toEqual(['btrfs send']);
+      expect(await to.list()).toEqual([]);
+      await writeFile(join(rootOf(), 'since'), 'x');
+      await rm(join(rootOf(), 'sparse'));
+      await copyWhole({ from, to: await open(target) }, tree, 'Final');
+      expect(ran).toEqual(['btrfs send', 'rsync --server']);
+      expect((await readdir(there())).sort()).toEqual(['able', 'again', 'since']);
+      expect((await must(['stat', '-c', '%u:%g %a %h', join(there(), 'able')])).trim()).toBe(
+        '1000:1001 4755 2',
+      );
+      expect(await must(['getcap', join(there(), 'able')])).toContain('cap_net_raw=ep');
+      expect(await to.observe(tree.id)).toMatchObject({ owner });
+      for (const host of [path, target])
+        for (const hidden of ['.partial', '.arriving']) expect(await readdir(join(host, hidden))).toEqual([]);
+      await to.snapshots.take(tree.id, 's-1');
+      await to.remove(tree.id, owner);
+    });
+
+    it('sends a disk in one piece, once, and it can be written to there', async () => {
+      const disk: VolumeRequest = {
+        ...tree,
+        id: 'g1-data',
+        kind: 'Disk',
+        format: 'raw',
+        sizeBytes: 64 * 2 ** 20,
+      };
+      const [from, to] = [await open(path, spying(world)), await open(target)];
+      await from.create(disk, signal);
+      const data = (host: string) => join(host, 'volumes', disk.id, 'disk.raw');
+      await must([
+        'dd',
+        'if=/dev/urandom',
+        `of=${data(path)}`,
+        'bs=1M',
+        'seek=40',
+        'count=2',
+        'conv=notrunc',
+      ]);
+      await copyWhole({ from, to }, disk, 'Final');
+      expect(ran).toEqual(['btrfs send']);
+      await must(['cmp', data(path), data(target)]);
+      await must(['dd', 'if=/dev/zero', `of=${data(target)}`, 'bs=1M', 'count=1', 'conv=notrunc']);
+      await copyWhole({ from, to }, disk, 'Final');
+      expect(ran).toEqual(['btrfs send']);
+      for (const host of [path, target])
+        for (const hidden of ['.partial', '.arriving']) expect(await readdir(join(host, hidden))).toEqual([]);
+    });
+
+    it('gets nothing by halves when the way breaks in the middle, and all of it at the next try', async () => {
+      const [from, to] = [await open(path), await open(target)];
+      await from.create(tree, signal);
+      await must(['dd', 'if=/dev/urandom', `of=${join(rootOf(), 'large')}`, 'bs=1M', 'count=16']);
+      const broken = await copyVolume({ from, to }, tree, 'First', {
+        bytesPerSecond: 2 ** 20,
+        during: ({ target: end }) => void setTimeout(() => end.destroy(), 500),
+      });
+      expect([broken.sent.status, broken.received.status]).toEqual(['rejected', 'rejected']);
+      expect(await readdir(join(path, '.partial'))).toEqual([]);
+      for (const pass of ['First', 'Final'] as const) await copyWhole({ from, to }, tree, pass);
+      await must(['cmp', join(rootOf(), 'large'), join(there(), 'large')]);
+      expect(await readdir(join(target, '.arriving'))).toEqual([]);
+    });
+
+    it('gets it file by file where a subvolume inside would be left out, and where it is no Btrfs pool', async () => {
+      const from = await open(path, spying(world));
+      await from.create(tree, signal);
+      await must(['btrfs', 'subvolume', 'create', join(rootOf(), 'machines')]);
+      await copyWhole({ from, to: await open(target) }, tree, 'First');
+      await must(['btrfs', 'subvolume', 'delete', join(rootOf(), 'machines')]);
+      const plain = await mkdtemp(join(place, 'plain-'));
+      const to = await openDirectoryPool({
+        world,
+        config: { type: 'Directory', name: 'local', path: plain },
+      });
+      await copyWhole({ from, to }, tree, 'First');
+      expect(new Set(ran)).toEqual(new Set(['rsync --server']));
+    });
   });
 
   it('is refused on another file system, and where a pool of another type lies', async () => {

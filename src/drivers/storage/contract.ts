@@ -36,6 +36,9 @@ export type PoolFacts = {
   allocatedBytes: number;
 };
 
+/** A way to send whole volumes that both pools of a copy must know. BtrfsSend: btrfs-send(8). */
+export type VolumeStream = 'BtrfsSend';
+
 export type PoolCapabilities = {
   formats: readonly ('raw' | 'qcow2')[];
   kinds: readonly VolumeKind[];
@@ -50,6 +53,8 @@ export type PoolCapabilities = {
   thin: boolean;
   /** One and the same storage on all hosts that have the pool: volumes are there already when a guest moves. */
   shared?: boolean;
+  /** How volumes go to another host in one piece, where its pool knows one of these too; file by file else, and when absent. */
+  streams?: readonly VolumeStream[];
 };
 
 export type ImageFacts = {

@@ -1,6 +1,6 @@
 /** What the sender of a volume offers, and what the receiver makes of it before any data flows. */
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { VolumeFacts, VolumeRequest } from '../contract.ts';
+import type { VolumeFacts, VolumeRequest, VolumeStream } from '../contract.ts';
 
 export type Offer = Pick<VolumeFacts, 'kind' | 'format' | 'sizeBytes' | 'usedBytes'> & {
   version: 1;
@@ -10,9 +10,12 @@ export type Offer = Pick<VolumeFacts, 'kind' | 'format' | 'sizeBytes' | 'usedByt
   beganMs?: number;
   /** Password of this copy. */
   secret?: string;
+  /** What it can be sent as in one piece, instead of file by file. */
+  streams?: readonly string[];
 };
 
-export type Answer = 'Send' | 'Have';
+/** `stream`: the one of those offered that it is to be sent as. */
+export type Answer = { answer: 'Send' | 'Have'; stream?: VolumeStream };
 
 /** The offer in a message, checked against what is to arrive. Throws ReasonedError VolumeDiffers, PeerNotUnderstood. */
 export function checkedOffer(message: unknown, request: VolumeRequest): Offer {
@@ -34,6 +37,7 @@ export function checkedOffer(message: unknown, request: VolumeRequest): Offer {
 
 /** What the receiver answered. */
 export function answered(message: unknown): Answer {
-  const { answer } = message as { answer?: unknown };
-  return answer === 'Have' ? 'Have' : 'Send';
+  const { answer, stream } = message as { answer?: unknown; stream?: unknown };
+  const said = answer === 'Have' ? ('Have' as const) : ('Send' as const);
+  return stream === 'BtrfsSend' ? { answer: said, stream } : { answer: said };
 }

@@ -3,7 +3,7 @@
  * comes about, is snapshotted and goes is what differs.
  */
 import type { World } from '../../../base/world.ts';
-import type { PoolCapabilities, VolumeRequest } from '../contract.ts';
+import type { PoolCapabilities, VolumeRequest, VolumeStream } from '../contract.ts';
 import { createInsideKeeper } from './inside.ts';
 import type { VolumeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
@@ -28,6 +28,21 @@ export type SnapshotKeeper = {
   ): Promise<VolumeRecord>;
 };
 
+/** A whole volume as one stream. Command lines read standard input or write standard output. */
+export type GroundStream = {
+  /** As pools tell each other. */
+  name: VolumeStream;
+  /** False: something in the volume would be left out. */
+  holdsAll(path: string): Promise<boolean>;
+  /** Makes a view of the volume as it is now, which `removeTree` removes. */
+  freeze(path: string, view: string): Promise<void>;
+  send(view: string): readonly string[];
+  /** Receives into the directory, which is empty, and cannot leave it. */
+  receive(directory: string): readonly string[];
+  /** Makes the directory of a volume, which is not there yet, from what was received. */
+  take(received: string, path: string): Promise<void>;
+};
+
 export type Ground = {
   snapshots: PoolCapabilities['snapshots'];
   /** Throws ReasonedError when the directory does not lie on this ground. */
@@ -39,6 +54,8 @@ export type Ground = {
   reclaim?(path: string): Promise<void>;
   /** Most that the directory of a volume may hold, bytes; absent: this ground knows no such limit. */
   limit?(path: string, sizeBytes: number | undefined): Promise<void>;
+  /** Absent: volumes are sent file by file. */
+  stream?: GroundStream;
   keeper(room: PoolRoom): SnapshotKeeper;
 };
 

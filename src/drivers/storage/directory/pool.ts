@@ -50,7 +50,7 @@ export async function openPool(
   makeGround: (tools: Tools, world: World) => Ground,
 ): Promise<StoragePool> {
   const room = await openRoom(world, config, makeGround);
-  const { snapshots } = room.ground;
+  const { snapshots, stream } = room.ground;
   const keeper = room.ground.keeper(room);
   await finishRollbacks(room, keeper);
   const capacity = createCapacity(room);
@@ -59,7 +59,12 @@ export async function openPool(
   const usage = createUsage(room);
 
   return {
-    capabilities: { ...capabilities, snapshots, ...(room.isShared ? { shared: true } : {}) },
+    capabilities: {
+      ...capabilities,
+      snapshots,
+      ...(room.isShared ? { shared: true } : {}),
+      ...(stream === undefined ? {} : { streams: [stream.name] }),
+    },
     facts: async () => {
       const { totalBytes, usedBytes } = await capacity.space().catch(() => ({ totalBytes: 0, usedBytes: 0 }));
       return { ...(await health(room, volumes)), totalBytes, usedBytes };

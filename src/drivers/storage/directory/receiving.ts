@@ -24,6 +24,7 @@ import {
 } from './records.ts';
 import type { PoolRoom } from './room.ts';
 import { clientFor, doubtSince, whileItRuns, withWorkplace } from './rsync.ts';
+import { prepareStream, streamFor } from './streaming.ts';
 import { canMapIds, measureTrees, shiftTree } from './trees.ts';
 
 type Way = { wire: Wire; request: VolumeRequest; options: CopyOptions };
@@ -68,7 +69,7 @@ async function isHere(room: PoolRoom, { id, owner }: VolumeRequest): Promise<boo
 }
 
 async function receiveDisk(room: PoolRoom, capacity: Capacity, way: Way, offer: Offer): Promise<void> {
-  const { wire, request, options } = way;
+  const { wire, request } = way;
   const { files } = room.world;
   const { id, owner, format } = request;
   await removeArrival(room, id, owner);
@@ -78,22 +79,42 @@ async function receiveDisk(room: PoolRoom, capacity: Capacity, way: Way, offer: 
   await room.ground.makeVolume(made);
   await writeRecord(files, `${place}/${arrivalRecordName}`, { owner, beganMs: 0 });
   await capacity.reserve({ bytes: offer.usedBytes, place: made }, async () => {
+    if (await receivedAsStream(room, way, offer, made)) return;
     await wire.tell({ answer: 'Send' });
-    const hash = createHash('sha256');
-    const argv = ['tar', '-C', made, '--no-same-owner', '-xf', '-'];
-    await room.tools.pipe(argv, options, (program) => {
-      program.output.resume();
-      return pumpIn(wire, program.input, options.signal, (data) => hash.update(data));
-    });
-    const { sha256 } = (await wire.hear()) as { sha256?: string };
-    if (sha256 !== hash.digest('hex'))
-      throw new ReasonedError('CopyDamaged', `the volume ${id} was damaged on its way`);
+    await receiveInput(room, way, ['tar', '-C', made, '--no-same-owner', '-xf', '-']);
   });
   const path = `${made}/${diskName(format)}`;
   await checkDisk(room, made, path, request);
   await files.sync(path);
   const { sizeBytes, usedBytes } = offer;
   await show(room, place, { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: usedBytes });
+}
+
+/** What the other host writes to the program, compared with its sum. */
+async function receiveInput(
+  room: PoolRoom,
+  { wire, request: { id }, options }: Way,
+  argv: readonly string[],
+): Promise<void> {
+  const hash = createHash('sha256');
+  await room.tools.pipe(argv, options, (program) => {
+    program.output.resume();
+    return pumpIn(wire, program.input, options.signal, (data) => hash.update(data));
+  });
+  const { sha256 } = (await wire.hear()) as { sha256?: string };
+  if (sha256 !== hash.digest('hex'))
+    throw new ReasonedError('CopyDamaged', `the volume ${id} was damaged on its way`);
+}
+
+/** False: it is not to be had in one piece. */
+async function receivedAsStream(room: PoolRoom, way: Way, offer: Offer, made: string): Promise<boolean> {
+  const stream = streamFor(room, offer);
+  if (stream === undefined) return false;
+  const { argv, take } = await prepareStream(room, stream, made);
+  await way.wire.tell({ answer: 'Send', stream: stream.name });
+  await receiveInput(room, way, argv);
+  await take();
+  return true;
 }
 
 /** The other host is trusted with its guest's data, not with this host's files: a qcow2 could name them. */
@@ -118,6 +139,8 @@ async function receiveTree(room: PoolRoom, capacity: Capacity, way: Way, offer: 
   const isKnown = await preparePlace(room, request, place, offer);
   const missing = isKnown ? await stillMissing(room, root, offer, options.pass) : offer.usedBytes;
   await capacity.reserve({ bytes: missing }, async () => {
+    // What has arrived before is not sent anew.
+    if (!isKnown && (await receivedAsStream(room, way, offer, `${place}/volume`))) return;
     await wire.tell({ answer: 'Send' });
     await copyTree(room, way, root, offer.secret ?? '');
     await wire.hear();

@@ -1,4 +1,4 @@
-/** Sends what a volume holds to another host's pool: a disk as a sparse archive with its checksum, a tree by rsync. Changes nothing here. */
+/** Sends what a volume holds to another host's pool: a disk as a sparse archive with its checksum, a tree by rsync, or either as one stream. Changes nothing here. */
 import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { CopyOptions } from '../contract.ts';
@@ -10,6 +10,7 @@ import { diskName, rootfsName } from './layout.ts';
 import type { VolumeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
 import { daemonFor, makeSecret, whileItRuns, withWorkplace } from './rsync.ts';
+import { streamsOf, withStream } from './streaming.ts';
 import { measureTrees } from './trees.ts';
 
 /**
@@ -42,12 +43,23 @@ async function sendDisk(room: PoolRoom, volume: VolumeRecord, { wire, pace, sign
   const directory = room.layout.volume(volume.id);
   const file = diskName(volume.format === 'raw' ? 'raw' : 'qcow2');
   const stat = await room.world.files.stat(`${directory}/${file}`);
-  await wire.tell(offerOf(volume, stat?.usedBytes ?? 0));
-  const isWanted = answered(await wire.hear()) === 'Send';
+  await wire.tell({ ...offerOf(volume, stat?.usedBytes ?? 0), ...(await streamsOf(room, volume)) });
+  const { answer, stream } = answered(await wire.hear());
+  const way = { wire, pace, signal };
+  if (answer === 'Have') await wire.hear();
+  else if (stream === undefined)
+    await sendOutput(room, ['tar', '--sparse', '-C', directory, '-cf', '-', file], way);
+  else await withStream(room, volume, (argv) => sendOutput(room, argv, way));
+}
+
+/** All that the program writes, and its sum; resolves when the other host has kept it. */
+async function sendOutput(
+  room: PoolRoom,
+  argv: readonly string[],
+  { wire, pace, signal }: Way,
+): Promise<void> {
   const kept = wire.hear();
-  if (!isWanted) return void (await kept);
   const hash = createHash('sha256');
-  const argv = ['tar', '--sparse', '-C', directory, '-cf', '-', file];
   await room.tools.pipe(argv, { signal }, async (program) => {
     program.input.end();
     // Heard at once when the other host can take no more.
@@ -72,8 +84,13 @@ async function sendTree(
   await withWorkplace(room, volume.id, async (directory) => {
     const secret = makeSecret(room);
     const argv = await daemonFor(room, directory, root, secret);
-    await wire.tell({ ...offerOf(volume, usedBytes), beganMs, secret });
-    if (answered(await wire.hear()) === 'Send') {
+    // The last pass sends what has changed, which only a look at each file tells.
+    const streams = pass === 'First' ? await streamsOf(room, volume) : {};
+    await wire.tell({ ...offerOf(volume, usedBytes), ...streams, beganMs, secret });
+    const { answer, stream } = answered(await wire.hear());
+    if (stream !== undefined)
+      return withStream(room, volume, (program) => sendOutput(room, program, { wire, pace, signal }));
+    if (answer === 'Send') {
       // What was missing the client knows and tells by its own end.
       await room.tools.pipe(argv, { signal, harmless: whileItRuns }, async (program) => {
         const out = pumpOut(program.output, wire, pace).then(() => wire.end());

@@ -19,7 +19,7 @@ export async function sendSimulated(
   try {
     if (kind === 'Disk' && pass === 'First') throw copiedOnce(volume.id);
     await wire.tell(offer);
-    if (answered(await wire.hear()) === 'Send') await wire.tell({ complete: true });
+    if (answered(await wire.hear()).answer === 'Send') await wire.tell({ complete: true });
     await wire.hear();
   } catch (error) {
     await wire.refuse(error);

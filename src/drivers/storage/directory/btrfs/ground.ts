@@ -7,9 +7,7 @@ import type { World } from '../../../../base/world.ts';
 import type { Ground } from '../ground.ts';
 import type { Tools } from '../tools.ts';
 import { createSubvolumeKeeper } from './keeper.ts';
-
-/** The inode number of every subvolume's root (BTRFS_FIRST_FREE_OBJECTID). */
-const subvolumeInode = '256';
+import { subvolumeInode, subvolumeStream } from './stream.ts';
 
 /** Whoever wants room waits no longer for what was removed; a large tree takes seconds. */
 const RECLAIM_MS = 60_000;
@@ -56,6 +54,7 @@ export function btrfsGround(tools: Tools, { files, processes, log }: World): Gro
         if (!isWithout) throw error;
       });
     },
+    stream: subvolumeStream(tools),
     keeper: createSubvolumeKeeper,
   };
 }

@@ -5,8 +5,9 @@ import { admitGuest, isEpochBehind } from './admit.ts';
 import { beginAhead, idBaseFor, workAhead } from './ahead.ts';
 import type { GuestObject } from './kind.ts';
 import { nextRecord, type RecordFacts } from './remember.ts';
+import { findRetained } from './retained.ts';
 import { type GuestScope, type Scope, stateOf } from './scope.ts';
-import { recordKind } from './wiring.ts';
+import { recordKind, volumeDeps } from './wiring.ts';
 import type { GuestWorld } from './world.ts';
 
 /** A lease is renewed every few seconds. */
@@ -73,11 +74,13 @@ export async function remember<T extends GuestObject, Request, Hardware>(
   // The inventory lists what is being written: both take the time of one.
   const early = known === undefined ? listing(world, scope, facts) : undefined;
   early?.catch(() => undefined);
+  const retained = known === undefined ? findRetained(volumeDeps(world, scope), scope) : undefined;
   const listed = recorded.then(async (record) => {
     scope.record = record;
     delete memory.idBase;
     world.presence.setOrphan(handle.id, undefined);
     await early;
+    (await retained)?.();
     if (!world.inventory.lists(handle.uuid)) await publish(world, scope.signal);
   });
   if (known === undefined) workAhead(world, scope, listed);

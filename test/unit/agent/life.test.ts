@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { Event } from '../../../src/api/core.ts';
 import { Container } from '../../../src/api/kinds/container.ts';
 import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import type { Stored } from '../../../src/api/meta.ts';
 import { ReasonedError } from '../../../src/base/outcome.ts';
 import { createLab, type Lab } from './lab.ts';
 
@@ -202,6 +204,37 @@ describe('a guest that is deleted', () => {
     expect(left).toContain(`${idOf(lab, 'all')}-data`);
     expect(left).not.toContain(`${idOf(lab)}-data`);
     expect(lab.lives('machines')).toEqual([]);
+    await agent.stop();
+  });
+
+  it('and comes back is told of the volumes that it had retained, and of no other, once', async () => {
+    const lab = createLab();
+    lab.createPool('local');
+    lab.createImage('disk');
+    const disks = [
+      ...data,
+      { name: 'keep', pool: 'local', size: '1Gi', reclaimPolicy: 'Retain' as const },
+      { name: 'root', pool: 'local', reclaimPolicy: 'Retain' as const, source: { image: { name: 'disk' } } },
+    ];
+    const told = () =>
+      (lab.user.state.list(Event) as Stored<Event>[])
+        .filter(({ reason }) => reason === 'VolumeTakenBack')
+        .map(({ type, message }) => `${type}: ${message}`)
+        .sort();
+    lab.createMachine('web', { disks });
+    const agent = await lab.start();
+    await lab.until('web is Ready', () => ready(lab)?.status === 'True');
+    await lab.clock.advance(10_000);
+    expect(told()).toEqual([]);
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    lab.createMachine('web', { disks });
+    await lab.until('it is Ready again', () => ready(lab)?.status === 'True');
+    await lab.clock.advance(10_000);
+    expect(told()).toEqual([
+      expect.stringMatching(/^Normal: the volume keep .* is used as it is$/),
+      expect.stringMatching(/^Warning: the volume root .*, not its source/),
+    ]);
     await agent.stop();
   });
 

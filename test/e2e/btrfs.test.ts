@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import type { World } from '../../src/base/world.ts';
-import type { ArchiveAbout, VolumeRequest } from '../../src/drivers/storage/contract.ts';
+import type { ArchiveAbout, StoragePool, VolumeRequest } from '../../src/drivers/storage/contract.ts';
 import { openBtrfsPool } from '../../src/drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../src/main/world/world.ts';
@@ -151,10 +151,11 @@ describe('a Btrfs pool', () => {
         ['BtrfsSend'],
       ]);
       await from.create(tree, signal);
-      await writeFile(join(rootOf(), 'able'), 'program', { mode: 0o4755 });
+      await writeFile(join(rootOf(), 'able'), 'program');
       await must(['chown', '1000:1001', join(rootOf(), 'able')]);
+      await must(['chmod', '4755', join(rootOf(), 'able')]);
       await must(['setcap', 'cap_net_raw+ep', join(rootOf(), 'able')]);
-      await truncate(join(rootOf(), 'sparse'), 64 * 2 ** 20);
+      await must(['truncate', '-s', '64M', join(rootOf(), 'sparse')]);
       await must(['ln', join(rootOf(), 'able'), join(rootOf(), 'again')]);
       await copyWhole({ from, to }, tree, 'First');
       expect(ran).toEqual(['btrfs send']);
@@ -218,6 +219,34 @@ describe('a Btrfs pool', () => {
       for (const pass of ['First', 'Final'] as const) await copyWhole({ from, to }, tree, pass);
       await must(['cmp', join(rootOf(), 'large'), join(there(), 'large')]);
       expect(await readdir(join(target, '.arriving'))).toEqual([]);
+    });
+
+    it('that dies at any step of it has the volume whole or not at all, and all of it at the next try', async () => {
+      const from = await open(path);
+      const disk: VolumeRequest = { ...tree, id: 'g1-data', kind: 'Disk', format: 'raw', sizeBytes: 2 ** 20 };
+      await from.create(tree, signal);
+      await from.create(disk, signal);
+      await writeFile(join(rootOf(), 'hosts'), 'here');
+      const copyAll = async (to: StoragePool) => {
+        await copyWhole({ from, to }, disk, 'Final');
+        for (const pass of ['First', 'Final'] as const) await copyWhole({ from, to }, tree, pass);
+      };
+      const opening = mortalWorld(Number.POSITIVE_INFINITY);
+      await open(target, opening);
+      for (let step = opening.count() + 1, survived = false; !survived; step += 1) {
+        survived = await copyAll(await open(target, mortalWorld(step))).then(
+          () => true,
+          () => false,
+        );
+        const to = await open(target);
+        const shown = (await to.list()).map(({ id }) => id);
+        if (shown.includes(tree.id)) expect(await readFile(join(there(), 'hosts'), 'utf8')).toBe('here');
+        await copyAll(to);
+        expect(await readFile(join(there(), 'hosts'), 'utf8')).toBe('here');
+        for (const { id } of await to.list()) await to.remove(id, owner);
+        for (const hidden of ['.partial', '.arriving'])
+          expect(await readdir(join(target, hidden))).toEqual([]);
+      }
     });
 
     it('gets it file by file where a subvolume inside would be left out, and where it is no Btrfs pool', async () => {

@@ -122,16 +122,39 @@ describe('a restore', () => {
     await restore(lab, { ifRunning: 'Stop' }, 'full');
     lab.poolFaults.full = false;
     await restore(lab, { ifRunning: 'Stop', disks: ['swap'] }, 'strange');
+    const [manifest = ''] = [...lab.disk.keys()].filter((path) => path.endsWith('/manifest.json'));
+    const written = lab.disk.get(manifest) ?? '';
+    lab.disk.set(manifest, written.replace('"version": 1', '"version": 99'));
+    await restore(lab, { ifRunning: 'Stop' }, 'newer');
+    lab.disk.set(manifest, written.slice(0, -10));
+    await restore(lab, { ifRunning: 'Stop' }, 'torn');
     for (const path of [...lab.disk.keys()]) if (path.includes('/archives/')) lab.disk.delete(path);
     await restore(lab, { ifRunning: 'Stop' }, 'lost');
-    expect(['full', 'strange', 'lost'].map((name) => reasonOf(lab, name))).toEqual([
+    expect(['full', 'strange', 'newer', 'torn', 'lost'].map((name) => reasonOf(lab, name))).toEqual([
       'PoolFull',
       'DisksDiffer',
+      'ArchiveTooNew',
+      'ArchiveBroken',
       'ArchiveMissing',
     ]);
     expect(disksOf(lab)).toEqual({ restored: [], prepared: [] });
     await lab.until('nothing is locked', () => lab.machine('web')?.status?.lock === undefined);
     expect(lab.starts(webId(lab))).toBe(1);
+    await agent.stop();
+  });
+
+  it('onto a disk that is smaller now is refused by name, and the disk stays what it is', async () => {
+    const { lab, agent } = await labWithBackup();
+    await lab.remove(VirtualMachine, 'web');
+    await lab.until('web is gone', () => lab.machine('web') === undefined);
+    const disks = ['data', 'root'].map((name) => ({ name, pool: 'local', size: '512Mi' }));
+    lab.createMachine('web', { disks });
+    await lab.until('web is Ready', () => isReady(lab));
+    await restore(lab, { ifRunning: 'Stop' });
+    expect(reasonOf(lab)).toBe('SizeTooSmall');
+    expect(disksOf(lab)).toEqual({ restored: [], prepared: [] });
+    await lab.until('nothing is locked', () => lab.machine('web')?.status?.lock === undefined);
+    expect(lab.starts(webId(lab))).toBe(2);
     await agent.stop();
   });
 

@@ -26,7 +26,8 @@ function assertStructural(schema: unknown, path: string): void {
   if (items !== undefined) assertStructural(items, `${path}[]`);
 }
 
-/** A field with a default leaves `required`: the API server fills it in. */
+/** A field with a default leaves `required`: the API server fills it in. No `properties` rather than none in it, which a kube-apiserver drops:
+ * to GitOps tools the definition would never be in sync. */
 function relaxDefaults(schema: JsonSchema): JsonSchema {
   const { properties, required, items } = schema;
   const relaxed: JsonSchema = { ...schema };
@@ -37,6 +38,7 @@ function relaxDefaults(schema: JsonSchema): JsonSchema {
     );
     const needed = (required ?? []).filter((name) => properties[name]?.default === undefined);
     delete relaxed.required;
+    if (Object.keys(properties).length === 0) delete relaxed.properties;
     if (needed.length > 0) relaxed.required = needed;
   }
   return relaxed;

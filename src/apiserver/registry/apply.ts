@@ -100,7 +100,7 @@ async function readApplied(place: Place, bytes: Buffer, options: WriteOptions): 
     (why) => `error decoding YAML: error converting YAML to JSON: ${why}`,
   );
   const body = asObject(value);
-  const { served, namespace, name } = place;
+  const { served, name } = place;
   const { apiVersion = '/', kind = '' } = body;
   if (apiVersion !== served.apiVersion || kind !== served.resource.kind) {
     throw badRequest(`invalid object type: ${apiVersion}, Kind=${kind}`);
@@ -110,13 +110,8 @@ async function readApplied(place: Place, bytes: Buffer, options: WriteOptions): 
     served,
     options,
   );
-  const { metadata } = decodeMeta(body.metadata);
-  checkUrl(place, { ...metadata, name: metadata.name ?? name });
-  const identity = namespace === undefined ? { name } : { name, namespace };
-  return {
-    ...body,
-    apiVersion: served.apiVersion,
-    kind: served.resource.kind,
-    metadata: { ...metadata, ...identity },
-  };
+  const decoded = decodeMeta(body.metadata);
+  const metadata = { ...decoded.metadata, name: decoded.metadata.name ?? name };
+  checkUrl(place, metadata);
+  return { ...body, apiVersion: served.apiVersion, kind: served.resource.kind, metadata };
 }

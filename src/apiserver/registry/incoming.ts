@@ -88,17 +88,21 @@ function kindMissing(kind: string, body: Record<string, unknown>): string {
   return `the object provided is unrecognized (must be of type ${kind}): Object 'Kind' is missing in '${text.slice(0, 200)}' (${start})`;
 }
 
-/** The object must be the one the URL names, as far as it says which it is. Fills in its namespace. Throws 400. */
+/** The object must be the one the URL names, as far as it says which it is. Fills in its namespace, or takes away one it has none of. Throws 400. */
 export function checkUrl({ name, namespace }: Place, metadata: ObjectMeta): void {
   if (metadata.name !== name) {
     throw badRequest(
       `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
     );
   }
+  if (namespace === undefined) {
+    delete metadata.namespace;
+    return;
+  }
   if (metadata.namespace && metadata.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
-  if (namespace !== undefined) metadata.namespace = namespace;
+  metadata.namespace = namespace;
 }
 
 /** Typed decoders read null as absent; custom resources keep it for their schema to judge. */

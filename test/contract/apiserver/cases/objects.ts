@@ -9,6 +9,15 @@ const map = (name: string, data: Record<string, unknown> = {}, metadata: Record<
   data,
 });
 
+const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
+const role = `${roles}/{ns}`;
+const clusterRole = (name: string) => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name, namespace: 'default' },
+  rules: [{ apiGroups: [''], resources: ['configmaps'], verbs: ['get'] }],
+});
+
 export const objectCases: Case[] = [
   {
     name: 'a created object gets its identity from the server',
@@ -254,6 +263,30 @@ export const objectCases: Case[] = [
         },
         { body: map('a') },
       ),
+    ],
+  },
+  {
+    name: 'an object of no namespace loses the one it names',
+    comparedWith: '1.33.4',
+    steps: [
+      ...(
+        [
+          ['POST', roles, 201, 'application/json'],
+          ['PUT', role, 200, 'application/json'],
+          ['PATCH', role, 200, 'application/merge-patch+json'],
+          ['PATCH', `${role}?fieldManager=a`, 200, 'application/apply-patch+yaml'],
+          ['PATCH', `${role}-2?fieldManager=a`, 201, 'application/apply-patch+yaml'],
+        ] as const
+      ).map(([method, path, code, type]) =>
+        step(
+          method,
+          path,
+          { code, body: { metadata: { namespace: '<absent>' } } },
+          { type, body: clusterRole(path.includes('-2') ? '{ns}-2' : '{ns}') },
+        ),
+      ),
+      step('DELETE', role, { code: 200 }),
+      step('DELETE', `${role}-2`, { code: 200 }),
     ],
   },
   {

@@ -68,17 +68,27 @@ async function measure(server: Server, objects: number): Promise<Measured[]> {
     ...(await reads(server)),
     ...(await watches(server)),
     ...(await steady(server)),
-    ...(await memory(server, '10,000')),
+    ...(await memory(server, '10,000 objects')),
   ];
   if (objects > some) {
-    await rate(target, create, { clients: 32, first: some, count: objects - some });
-    const started = await server.restart();
     const count = objects.toLocaleString('en-US');
-    const seconds = started === undefined ? [] : [{ name: `start-up with ${count} objects`, value: started }];
+    const value = await rate(target, create, { clients: 32, first: some, count: objects - some });
     figures.push(
-      ...seconds.map((one) => ({ ...one, unit: 's', twice: 'quarter' as const })),
-      ...(await memory(server, count)),
+      {
+        name: `durable creates of 2 KB up to ${count} objects, 32 clients`,
+        value,
+        unit: '/s',
+        twice: 'rate',
+      },
+      ...(await memory(server, `${count} objects`)),
     );
+    const started = await server.restart();
+    if (started !== undefined) {
+      figures.push(
+        { name: `start-up with ${count} objects`, value: started, unit: 's', twice: 'quarter' },
+        ...(await memory(server, `${count} objects, started anew`)),
+      );
+    }
   }
   return figures;
 }
@@ -137,18 +147,24 @@ async function watches({ target }: Server): Promise<Measured[]> {
 }
 
 async function steady({ target }: Server): Promise<Measured[]> {
-  const delays = await mixed(target, 20, some);
+  const { delays, failures } = await mixed(target, 20, some);
+  const name = 'writes among 100/s of all kinds';
   return [
-    { name: 'writes among 100/s of all kinds, p50', value: percentile(delays, 0.5), unit: 'ms' },
-    { name: 'writes among 100/s of all kinds, p99', value: percentile(delays, 0.99), unit: 'ms', aim: 15 },
+    ...[...failures].map(([what, value]) => ({
+      name: `100/s of all kinds, failed: ${what}`,
+      value,
+      unit: '',
+    })),
+    { name: `${name}, p50`, value: percentile(delays, 0.5), unit: 'ms' },
+    { name: `${name}, p99`, value: percentile(delays, 0.99), unit: 'ms', aim: 15 },
   ];
 }
 
-async function memory(server: Server, count: string): Promise<Measured[]> {
+async function memory(server: Server, what: string): Promise<Measured[]> {
   // What the load itself needed is given back in idle time.
   await new Promise((settle) => setTimeout(settle, 5_000));
   const bytes = await server.memory();
   if (bytes === undefined) return [];
-  const name = `memory with ${count} objects (PSS)`;
+  const name = `memory with ${what} (PSS)`;
   return [{ name, value: bytes / 2 ** 20, unit: 'MiB', twice: 'quarter' }];
 }

@@ -5,11 +5,21 @@ import type { Target } from '../../contract/apiserver/client.ts';
 /** A whole answer. */
 export type Reply = { code: number; bytes: Buffer };
 
+/** An answer that is none of 200 to 299. */
+export class Refusal extends Error {
+  readonly request: string;
+  constructor(method: string, path: string, { code, bytes }: Reply) {
+    super(`${method} ${path} got ${code}: ${bytes.toString('utf8').slice(0, 500)}`);
+    /** What was refused, without the object: `PATCH 504`. */
+    this.request = `${method} ${code}`;
+  }
+}
+
 /** One connection of the administrator. */
 export type Connection = {
   /** Sends one request; `type` is the media type of the body. */
   send(method: string, path: string, body?: string, type?: string): Promise<Reply>;
-  /** The same, throwing on any other answer than one of 200 to 299. */
+  /** The same, throwing a Refusal on any other answer than one of 200 to 299. */
   must(method: string, path: string, body?: string, type?: string): Promise<Reply>;
   /** Opens an answer that goes on; resolves with its head. */
   open(path: string): Promise<ClientHttp2Stream>;
@@ -49,7 +59,7 @@ export async function openConnection({ url, ca, cert, key }: Target): Promise<Co
     must: async (method, path, body, type) => {
       const reply = await send(method, path, body, type);
       if (reply.code >= 200 && reply.code < 300) return reply;
-      throw new Error(`${method} ${path} got ${reply.code}: ${reply.bytes.toString('utf8').slice(0, 500)}`);
+      throw new Refusal(method, path, reply);
     },
     open: (path) => openStream(session, path),
     close: () => session.destroy(),

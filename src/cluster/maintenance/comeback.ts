@@ -2,7 +2,7 @@
 import { isOver, type Migration } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { GuestFacts } from './guests.ts';
-import { type Act, howToMove } from './leave.ts';
+import { type Act, howToMove, RETRY_MS } from './leave.ts';
 
 export type ComebackFacts = {
   facts: GuestFacts;
@@ -13,10 +13,16 @@ export type ComebackFacts = {
   arrival: Stored<Migration> | undefined;
   /** Why the host does not take it back now, or undefined. */
   refusal: string | undefined;
+  /** Wall clock milliseconds. */
+  now: number;
 };
 
+/** One that had begun has cost its hosts something. */
+const RETRY_BEGUN_MS = 5 * RETRY_MS;
+
 /** For a guest whose record names `host`; acts are done in order. */
-export function planComeback({ facts, host, isInMaintenance, arrival, refusal }: ComebackFacts): Act[] {
+export function planComeback(comeback: ComebackFacts): Act[] {
+  const { facts, host, isInMaintenance, arrival, refusal, now } = comeback;
   const { record, guest, own } = facts;
   const { placement } = guest.status ?? {};
   const forget: Act[] = [{ type: 'record', facts, record: undefined }];
@@ -34,9 +40,20 @@ export function planComeback({ facts, host, isInMaintenance, arrival, refusal }:
     if (!isOver(arrival)) return [];
     return [{ type: 'record', facts, record: { host, action: 'Move', epoch: placement.epoch } }];
   }
-  // Somebody has moved it since.
-  if (record.epoch !== placement.epoch) return forget;
+  if (record.epoch !== placement.epoch) {
+    // Somebody has moved it since, unless our own move back was called off at its hand-over: then its source has taken a new epoch.
+    if (arrival?.spec.targetHost !== host || arrival.status?.sourceHost !== placement.host) return forget;
+    if (!isOver(arrival)) return [];
+    return [{ type: 'record', facts, record: { host, action: 'Move', epoch: placement.epoch } }];
+  }
   if (isInMaintenance || facts.isMovedByOthers) return [];
-  if (own !== undefined) return isOver(own) && own.status?.phase !== 'Succeeded' ? forget : [];
+  if (own !== undefined) return mayTryAgain(own, now) ? [{ type: 'dropMove', facts }] : [];
   return refusal === undefined ? [{ type: 'move', facts, how: howToMove(facts), target: host }] : [];
+}
+
+/** A host that has just started says one thing and the next moment another: the first move may be refused, or find it away. */
+function mayTryAgain({ status }: Stored<Migration>, now: number): boolean {
+  if (status?.completedAt === undefined || status.phase === 'Succeeded') return false;
+  const afterMs = status.startedAt === undefined ? RETRY_MS : RETRY_BEGUN_MS;
+  return now - Date.parse(status.completedAt) >= afterMs;
 }

@@ -58,7 +58,7 @@ async function reconcile(pass: Pass<Host>, sources: MaintenanceSources): Promise
   const { object: host, now } = pass;
   const isOn = host.spec.maintenance?.enabled === true;
   const since = Date.parse(host.status?.maintenance?.since ?? '') || now;
-  const returning = comebacks(host, isOn, sources);
+  const returning = comebacks(host, isOn, now, sources);
   const plan = isOn ? leaving(host, since, now, sources) : undefined;
   for (const act of [...returning, ...(plan?.acts ?? [])]) await perform(act, pass);
   const isBusy = (isOn && plan?.isDrained !== true) || sources.guestsOf(host.metadata.name).length > 0;
@@ -85,7 +85,12 @@ function gather(guest: StoredGuest, host: Stored<Host> | undefined, sources: Mai
   return factsOf(guest, host, sources.migrationsOf(`${kind}/${namespace}/${name}`));
 }
 
-function comebacks(host: Stored<Host>, isInMaintenance: boolean, sources: MaintenanceSources): Act[] {
+function comebacks(
+  host: Stored<Host>,
+  isInMaintenance: boolean,
+  now: number,
+  sources: MaintenanceSources,
+): Act[] {
   const { name } = host.metadata;
   return sources.guestsOf(name).flatMap((guest) => {
     const { placement } = guest.status ?? {};
@@ -94,7 +99,7 @@ function comebacks(host: Stored<Host>, isInMaintenance: boolean, sources: Mainte
     const before = migrationName(guest, (placement?.epoch ?? 1) - 1);
     const arrival = sources.migrationsOf(facts.key).find(({ metadata }) => metadata.name === before);
     const refusal = isInMaintenance ? undefined : returnRefusal(guest, name, at, facts, sources);
-    return planComeback({ facts, host: name, isInMaintenance, arrival, refusal });
+    return planComeback({ facts, host: name, isInMaintenance, arrival, refusal, now });
   });
 }
 

@@ -45,6 +45,17 @@ async function arrive(lab: Lab, migration: Stored<Migration>) {
   await lab.advance(1_000);
 }
 
+/** The only move under way ends without success, after `meanwhile`. Gives its uid. */
+async function fails(lab: Lab, status: { startedAt?: string }, meanwhile = async () => {}): Promise<string> {
+  const [only, more] = open(lab);
+  if (only === undefined || more !== undefined) throw new Error('one move should be under way');
+  await meanwhile();
+  const failed = { ...status, phase: 'Failed', message: 'the link was cut', completedAt: stamp(lab) };
+  await lab.api.mergePatch(Migration, only.metadata, { status: failed }, { subresource: 'status' });
+  await lab.advance(1_000);
+  return only.metadata.uid;
+}
+
 async function arriveAll(lab: Lab) {
   for (let round = 0; round < 10 && open(lab).length > 0; round += 1) {
     for (const migration of open(lab))
@@ -216,6 +227,49 @@ describe('when maintenance is over', () => {
     expect(moves(lab)).toEqual([]);
     await lab.advance(20_000);
     expect(lab.machine('a')?.status?.maintenance).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('a guest whose move back failed is asked for again, later when it had begun, and is not forgotten', async () => {
+    const lab = await threeHosts('a');
+    await lab.editHost('h1', { maintenance: { enabled: true } });
+    await arriveAll(lab);
+    await lab.editHost('h1', over);
+    const refused = await fails(lab, {});
+    await lab.advance(45_000);
+    expect(open(lab)).toEqual([]);
+    await lab.advance(35_000);
+    expect(open(lab).map(({ metadata }) => metadata.uid)).toEqual([expect.not.stringMatching(refused)]);
+    const lost = await fails(lab, { startedAt: stamp(lab) });
+    await lab.advance(240_000);
+    expect(open(lab)).toEqual([]);
+    await lab.advance(80_000);
+    expect(open(lab).map(({ metadata }) => metadata.uid)).toEqual([expect.not.stringMatching(lost)]);
+    await arriveAll(lab);
+    expect(lab.machine('a')?.status?.placement?.host).toBe('h1');
+    expect(lab.machine('a')?.status?.maintenance).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('a guest whose move back was called off at the hand-over comes with the next', async () => {
+    const lab = await threeHosts('a');
+    await lab.editHost('h1', { maintenance: { enabled: true } });
+    await arriveAll(lab);
+    await lab.editHost('h1', over);
+    await fails(lab, { startedAt: stamp(lab) }, async () => {
+      const { host: refuge = '', epoch = 0 } = lab.machine('a')?.status?.placement ?? {};
+      const placement = { host: refuge, epoch: epoch + 1, since: stamp(lab) };
+      await lab.api.mergePatch(
+        VirtualMachine,
+        { name: 'a', namespace: 'default' },
+        { status: { placement } },
+        { subresource: 'status' },
+      );
+      await lab.advance(1_000);
+    });
+    await lab.advance(20_000);
+    await arriveAll(lab);
+    expect(lab.machine('a')?.status?.placement?.host).toBe('h1');
     await lab.resign();
   });
 

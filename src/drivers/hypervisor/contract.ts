@@ -159,6 +159,8 @@ export type MachineHardware = {
   cpuModel: string;
   /** Device id -> PCI address or bus slot (`rp3`, `scsi0:1`). */
   addresses: Readonly<Record<string, string>>;
+  /** Memory on top of what was asked for, KiB: of machines that are emulated. */
+  extraMemoryKib?: number;
 };
 
 /** Where a guest's console sockets are on this host. */

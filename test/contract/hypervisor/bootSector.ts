@@ -36,7 +36,7 @@ const busyProgram = [
   '66b81000 8ed8', // data segment of 4 GiB
   'bf00001000', // again: from the first MiB on
   'ff07 81c700100000', // next: one more in this page, on to the next page
-  '81ff00000030 72f0 ebe9', // below the end: go to next; go to again
+  '81ff[end] 72f0 ebe9', // below the end: go to next; go to again
   '8d7600', // alignment
   '0000000000000000 ffff0000009acf00 ffff00000092cf00', // descriptors: none, code, data
   '1700407c0000', // where they are
@@ -45,9 +45,11 @@ const busyProgram = [
   .replaceAll(' ', '');
 
 /** A raw disk image that boots into it; `sizeBytes` is a multiple of 512. */
-export function busyDisk(sizeBytes: number): Uint8Array {
+export function busyDisk(sizeBytes: number, end = busyEnd): Uint8Array {
   const disk = Buffer.alloc(sizeBytes);
-  Buffer.from(busyProgram, 'hex').copy(disk);
+  const last = Buffer.alloc(4);
+  last.writeUInt32LE(end);
+  Buffer.from(busyProgram.replace('[end]', last.toString('hex')), 'hex').copy(disk);
   disk.writeUInt16LE(0xaa55, 510);
   return disk;
 }

@@ -22,6 +22,13 @@ import {
   vgaId,
 } from './plan/ids.ts';
 
+/**
+ * Before 9.0 QEMU's emulator forgets to note some pages that the guest writes to while its memory is sent or kept, if that memory is a multiple
+ * of 256 KiB: the target goes on with older ones. A little more, in QEMU's unit of 8 KiB, and each page is looked at by itself.
+ * https://gitlab.com/qemu-project/qemu/-/commit/03bfc2188f061aa8381403f9280555f4e22c35a2
+ */
+const oddMemoryKib = 8;
+
 /** The hardware of this request. Throws ReasonedError QemuMissing, TooManyDevices. */
 export function resolveHardware(
   request: MachineRequest,
@@ -33,6 +40,8 @@ export function resolveHardware(
     machineType: kept?.machineType ?? newestType(request.machine, facts),
     cpuModel: resolveCpu(request.cpu.model, kept?.cpuModel, facts),
     addresses: resolveAddresses(request, kept?.addresses ?? {}),
+    // Not pinned: the next start may be on another accelerator.
+    ...(facts.accelerator === 'tcg' ? { extraMemoryKib: oddMemoryKib } : {}),
   };
 }
 

@@ -30,6 +30,12 @@ describe('the first resolution', () => {
     expect(model('EPYC')).toBe('EPYC');
   });
 
+  it('has a little memory on top where it is emulated, at each start anew', () => {
+    const emulated = first(smallMachine);
+    expect(((emulated.extraMemoryKib ?? 0) * 1024) % (256 * 1024)).not.toBe(0);
+    expect(resolveHardware(smallMachine, emulated, kvmHost)).not.toHaveProperty('extraMemoryKib');
+  });
+
   it('gives each device a place of its own', () => {
     const all = machine({
       disks: Array.from({ length: 16 }, (_, index) => disk(`d${index}`)),

@@ -30,7 +30,11 @@ function cpuOption(model: string, accelerator: PlanInput['accelerator']): string
   return features === undefined ? model : ['qemu64', ...features.map((name) => `+${name}`)].join(',');
 }
 
-/** Main memory, whole MiB. */
-export function planMemory({ request }: PlanInput): string[] {
-  return ['-m', optionList('', { size: `${Math.ceil(request.memoryBytes / 1024 ** 2)}M` })];
+/** Main memory: whole MiB, and what the hardware has on top. */
+export function planMemory({ request, hardware: { extraMemoryKib } }: PlanInput): string[] {
+  const mib = Math.ceil(request.memoryBytes / 1024 ** 2);
+  return [
+    '-m',
+    optionList('', { size: extraMemoryKib === undefined ? `${mib}M` : `${mib * 1024 + extraMemoryKib}K` }),
+  ];
 }

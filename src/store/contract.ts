@@ -3,7 +3,7 @@
  * Kubernetes. Reads are synchronous (memory-mapped or in memory); a write resolves only once it is on disk.
  */
 
-/** One stored value; the store keeps the very array it was given, so nobody changes it afterwards. `modRevision` is the revision of its last write, `createRevision` of its first. */
+/** One stored value; the store may keep the very array it was given, so nobody changes it afterwards. `modRevision` is the revision of its last write, `createRevision` of its first. */
 export type Entry = { key: string; value: Uint8Array; createRevision: number; modRevision: number };
 
 /** One committed change, in the order of revisions. `previous` is what stood there before. */

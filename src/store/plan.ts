@@ -43,11 +43,22 @@ function planChange(write: Write, revision: number, before: Entry | undefined): 
   if ('delete' in write) {
     return before ? [{ type: 'delete', key, revision, previous: before.value, before }] : [];
   }
-  const value = typeof write.put === 'function' ? write.put(revision) : write.put;
+  const value = alone(typeof write.put === 'function' ? write.put(revision) : write.put);
   const createRevision = before?.createRevision ?? revision;
   return [
     { type: 'put', key, revision, value, createRevision, ...(before && { previous: before.value, before }) },
   ];
+}
+
+/**
+ * The value in memory of its own. Small Buffers are cut from pieces of eight kilobytes, with whatever else was written about then: one that
+ * is kept would keep its whole piece.
+ */
+function alone(value: Uint8Array): Uint8Array {
+  if (value.length === value.buffer.byteLength) return value;
+  const own = Buffer.allocUnsafeSlow(value.length);
+  own.set(value);
+  return own;
 }
 
 /** The entry a change leaves behind; undefined after a delete. */

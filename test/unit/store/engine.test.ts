@@ -37,6 +37,23 @@ describe('the engine', () => {
     expect(heard).toEqual([1]);
   });
 
+  test('keeps of a small value no more than itself, not what was written about then', async () => {
+    const { batches, store } = slowJournal();
+    const small = Buffer.from('small');
+    expect(small.buffer.byteLength).toBeGreaterThan(1_000);
+    const write = store.commit([
+      { key: '/a', put: small },
+      { key: '/b', put: () => small },
+    ]);
+    await turn();
+    batches[0]?.finish();
+    await write;
+    for (const { value: kept } of store.range({ prefix: '/' }).entries) {
+      expect(Buffer.from(kept).toString()).toBe('small');
+      expect(kept.buffer.byteLength).toBe(small.length);
+    }
+  });
+
   test('lets all that waits during one flush share the next', async () => {
     const { batches, store } = slowJournal();
     const writes = [put(store, '/a')];

@@ -10,6 +10,7 @@ import { type Host, type Lab, openLab } from './lab.ts';
 import { type Move, type MoveOptions, move, OverEarly, settles } from './migrations.ts';
 import { report } from './report.ts';
 import { type Traces, traces } from './traces.ts';
+import { witness } from './witness.ts';
 
 const HOSTS = ['a', 'b'] as const;
 /** Disks and memory of the guest take some seconds each then. */
@@ -174,16 +175,22 @@ function createStage(lab: Lab, empty: ReadonlyMap<string, Traces>): Stage {
 export async function survives(stage: Stage, { fault, step }: Case): Promise<void> {
   const { guest } = stage;
   const wrote = await guest.writing();
-  const scene = await reachStep(stage, step);
-  await fault.breaks(scene);
-  await scene.mend();
-  await scene.move.ends();
-  await settles(guest);
-  const now = await guest.writesOn(wrote);
-  if (now.boot !== wrote.boot && fault.losesMemory?.includes(step) !== true) {
-    throw new Error(`${nameOf({ fault, step })}: the guest has lost its memory and started anew`);
+  const { heard, end } = witness(guest);
+  try {
+    const scene = await reachStep(stage, step);
+    await fault.breaks(scene);
+    await scene.mend();
+    await scene.move.ends();
+    await settles(guest);
+    const now = await guest.writesOn(wrote);
+    if (now.boot !== wrote.boot && fault.losesMemory?.includes(step) !== true) {
+      const what = `${nameOf({ fault, step })}: the guest has lost its memory and started anew`;
+      throw new Error(`${what}; what was heard of it:\n${heard()}`);
+    }
+    await stage.untilOtherIsEmpty();
+  } finally {
+    end();
   }
-  await stage.untilOtherIsEmpty();
 }
 
 /** A move that is at the step, slow enough to stay there for a while. */

@@ -10,8 +10,12 @@ import { wakeGuest } from '../snapshots/world.ts';
 import { basesOfDisk, bitmapOf } from './bases.ts';
 import { atOneMoment, inTurn, type Taken, type Work } from './work.ts';
 
-/** A hypervisor is asked how far its copies are soon, for there may be little to copy, and then less and less often. */
-const POLL_MS = { first: 5, last: 100 };
+/**
+ * A hypervisor is asked how far its copies are soon, for there may be little to copy, and then less and less often: of the time they take an
+ * eighth at most is waited for nothing.
+ */
+const POLL_MS = { least: 5, most: 100 };
+const POLL_SHARE = 8;
 /** A machine that was stopped for its backup has so long to be there again. */
 const START_MS = 600_000;
 const START_POLL_MS = 100;
@@ -58,11 +62,14 @@ async function copied(
 ): Promise<void> {
   const { inGuest, observe } = world.hands(record.kind);
   const handle = handleOf(world.guests.stateDirectory, record);
-  for (let waitMs = POLL_MS.first; ; waitMs = Math.min(2 * waitMs, POLL_MS.last)) {
+  const { clock } = world.guests.world;
+  const began = clock.monotonic();
+  for (;;) {
     const progress = await inGuest?.copies.progress(handle);
     world.working.set(backup.metadata.uid, progress);
     if (progress === undefined || progress.done) break;
-    await world.guests.world.clock.sleep(waitMs, signal);
+    const waitMs = Math.min(Math.max((clock.monotonic() - began) / POLL_SHARE, POLL_MS.least), POLL_MS.most);
+    await clock.sleep(waitMs, signal);
   }
   await inGuest?.copies.end(handle);
   // Until here the guest's process was the only one that knew; what it says of a guest that has just gone is nothing.

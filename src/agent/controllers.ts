@@ -48,6 +48,7 @@ import { restoreController } from './restores/controller.ts';
 import { rollbackController } from './rollbacks/controller.ts';
 import { snapshotController } from './snapshots/controller.ts';
 import { releaseInterrupted, settleLock } from './snapshots/locks.ts';
+import { lookAfterThaws } from './snapshots/thaws.ts';
 import { createHands, type SnapshotWorld } from './snapshots/world.ts';
 import { lookAfterStrays } from './strays.ts';
 import { createTurns } from './turns.ts';
@@ -197,6 +198,7 @@ export function connectControllers(parts: Parts): Connected {
         restores.synced(signal),
       ]);
       await Promise.all([
+        lookAfterThaws(keeping, signal),
         lookAfterStrays({ world: parts.world, find, depart, onFirstRound }, signal),
         lookAfterStrays(
           { world: parts.world, find: moves.unattended, depart: moves.settle, onFirstRound: () => {} },

@@ -196,6 +196,8 @@ export type GuestRecord = {
   restored?: string;
   /** uid of the Backup that the guest was shut down for last: the same one never does it again. */
   stoppedFor?: string;
+  /** Its agent was asked to freeze and has not answered. */
+  thawOwed?: true;
 };
 
 /** A record read back from disk, or undefined when it is not one of ours. */

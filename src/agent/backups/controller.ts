@@ -184,7 +184,9 @@ async function begin(world: BackupWorld, pass: Pass<Backup>, hold: boolean): Pro
     pool: object.spec.pool,
     ...(hold ? { held: { wasOn } } : {}),
     ...(!hold && isRunning ? { pauses: true } : {}),
-    ...(!hold && isRunning && observation.agentConnected === true ? { freezes: true } : {}),
+    ...(!hold && isRunning && observation.agentConnected === true && record.thawOwed !== true
+      ? { freezes: true }
+      : {}),
   };
   if (!(await takeSlot(world, record, lock))) {
     const message = 'as many backups are made on this host as parallelBackups in its agent.yaml allows';

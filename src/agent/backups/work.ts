@@ -4,7 +4,6 @@ import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { ArchiveAbout, ArchiveBase, Archives } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
-import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { consistencyOf, FREEZE_MS, letGo } from '../snapshots/take.ts';
 import { isOpen, type KeptVolume } from '../snapshots/volumes.ts';
@@ -56,22 +55,12 @@ export async function atOneMoment(
     if (pauses && lock.pauses === true) await pause(handle);
     await deed();
   } finally {
-    await letGo(world, record, lock, frozen);
+    await letGo(world, record, lock);
   }
-  if (lock.freezes === true && !frozen) await forgetFreeze(world, record);
   const stood = frozen || (pauses && lock.pauses === true);
   return {
     takenAt,
     consistency: consistencyOf(record, observation, frozen),
     stillMilliseconds: stood ? Math.round(clock.monotonic() - began) : 0,
   };
-}
-
-/** Whoever ends the backup does not wait for an agent that was asked in vain. */
-async function forgetFreeze(world: BackupWorld, { id }: GuestRecord): Promise<void> {
-  await updateRecord(world.guests, id, (before) => {
-    if (before.lock === undefined) return before;
-    const { freezes: _, ...lock } = before.lock;
-    return { ...before, lock };
-  });
 }

@@ -52,6 +52,7 @@ export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts):
     ...(inherited && before.rolledBack !== undefined ? { rolledBack: before.rolledBack } : {}),
     ...(inherited && before.restored !== undefined ? { restored: before.restored } : {}),
     ...(inherited && before.stoppedFor !== undefined ? { stoppedFor: before.stoppedFor } : {}),
+    ...(inherited && before.thawOwed !== undefined ? { thawOwed: before.thawOwed } : {}),
     run: inherited ? before.run : before?.run.live === undefined ? {} : { live: before.run.live },
   };
 }

@@ -10,6 +10,7 @@ import { handleOf } from '../guests/gather.ts';
 import { locked, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestLock, GuestRecord, RecordedSnapshot } from '../record.ts';
+import { thawInTime } from './thaws.ts';
 import { checkVolumes, isOpen, type KeptVolume, removeVolumes, takeVolumes, volumesOf } from './volumes.ts';
 import type { Hands, SnapshotWorld } from './world.ts';
 
@@ -37,7 +38,7 @@ export async function takeSnapshot(
   if (pauses === true) await hands.pause(handle);
   const takenAt = clock.now();
   await takeVolumes({ hands, handle }, key, volumes, isOpen(observation));
-  await letGo(world, record, lock, frozen);
+  await letGo(world, record, lock);
   return finishSnapshot(world, begun, {
     takenAt,
     consistency: consistencyOf(record, observation, frozen),
@@ -72,7 +73,7 @@ export async function beginSnapshot(
   const observation = await hands.observe(handle);
   const pauses = observation.state === 'Running';
   if (memory && !pauses) throw standsStill();
-  const freezes = pauses && !memory && observation.agentConnected === true;
+  const freezes = pauses && !memory && observation.agentConnected === true && record.thawOwed !== true;
   const lock: GuestLock = {
     ...lockBy(snapshot, keyOfSnapshot(snapshot), world.guests.world.clock.now()),
     ...(pauses ? { pauses } : {}),
@@ -110,28 +111,17 @@ export async function finishSnapshot(
   return taken;
 }
 
-/**
- * The guest goes on: runs, and its file systems take writes. Repeatable; throws while that cannot be had. Not `frozen`: its agent was asked in
- * vain, and a freeze that comes late is ended by its driver, so nobody waits for an agent that is silent still.
- */
+/** The guest goes on: runs, and its file systems take writes, or will when its agent answers. Repeatable; throws while that cannot be had. */
 export async function letGo(
-  { hands, guests }: SnapshotWorld,
+  world: SnapshotWorld,
   record: GuestRecord,
   { pauses, freezes, memory: keepsMemory }: GuestLock,
-  frozen = true,
 ): Promise<void> {
-  const { observe, resume, inGuest, memory } = hands(record.kind);
-  const handle = handleOf(guests.stateDirectory, record);
+  const { observe, resume, memory } = world.hands(record.kind);
+  const handle = handleOf(world.guests.stateDirectory, record);
   if (keepsMemory === true) await memory?.letGo(handle);
   if (pauses === true && (await observe(handle)).state === 'Paused') await resume(handle);
-  if (freezes !== true) return;
-  await inGuest?.thaw(handle).catch((error: unknown) => {
-    if (frozen || !(error instanceof ReasonedError) || error.reason !== 'GuestAgentSilent') throw error;
-    guests.world.log.warn('the agent that was to freeze is silent', {
-      guest: record.name,
-      error: error.message,
-    });
-  });
+  if (freezes === true && record.thawOwed !== true) await thawInTime(world, record);
 }
 
 /** Lets the guest go on and removes what was taken so far; then the lock goes. Repeatable. */

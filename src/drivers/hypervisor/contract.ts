@@ -186,7 +186,7 @@ export type ContainerHardware = { idBase: number };
 export type GuestSnapshots = {
   /**
    * Has the guest's agent write out and freeze all file systems, within `timeoutMs`. False: there is no agent, or it could not, or not in
-   * time: a freeze that comes later is ended at once. `thaw` is called afterwards in any case.
+   * time, and may come to it later. `thaw` is called afterwards in any case.
    */
   freeze(guest: GuestHandle, options: { timeoutMs: number }): Promise<boolean>;
   /** Ends a freeze. A guest that is off, or whose agent is not connected, is no error; throws ReasonedError when the agent does not answer. */

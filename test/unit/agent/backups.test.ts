@@ -100,14 +100,24 @@ describe('a backup', () => {
     await agent.stop();
   });
 
-  it('of a machine whose agent hangs in the freeze is as after a power cut, and holds it no longer than that takes', async () => {
+  it('of a machine whose agent hangs in the freeze is as after a power cut, and the machine is thawed when that goes on, by another agent too', async () => {
     const { lab, agent } = await labWithWeb();
     lab.faults['default/web'] = { hangFreeze: true };
-    await backUp(lab, 'hung');
-    expect(statusOf(lab, 'hung')).toMatchObject({ phase: 'Succeeded', consistency: 'Crash' });
+    for (const name of ['hung', 'again']) {
+      await backUp(lab, name);
+      expect(statusOf(lab, name)).toMatchObject({ phase: 'Succeeded', consistency: 'Crash' });
+    }
     await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
-    checkUntouched(lab, 1);
+    expect(life(lab)).toHaveProperty('frozen');
     await agent.stop();
+    const next = await lab.start();
+    await lab.clock.advance(60_000);
+    delete lab.faults['default/web'];
+    await lab.until('it is thawed', () => !('frozen' in (life(lab) ?? {})), 15_000);
+    checkUntouched(lab, 1);
+    await backUp(lab, 'after');
+    expect(statusOf(lab, 'after')).toMatchObject({ phase: 'Succeeded', consistency: 'Filesystem' });
+    await next.stop();
   });
 
   it('of a machine that is off holds it off without starting it, and lets it be started afterwards', async () => {

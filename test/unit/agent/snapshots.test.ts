@@ -91,6 +91,8 @@ describe('a snapshot', () => {
     expect(lab.snapshot('hung')?.status?.consistency).toBe('Crash');
     await lab.until('nothing is locked', () => lab.machine('web')?.status?.lock === undefined);
     expect(life(lab)).toMatchObject({ state: 'Running' });
+    delete lab.faults['default/web'];
+    await lab.until('it is thawed', () => !('frozen' in (life(lab) ?? {})), 15_000);
     await agent.stop();
   });
 

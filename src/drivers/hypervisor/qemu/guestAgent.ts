@@ -9,13 +9,7 @@ import type { World } from '../../../base/world.ts';
 /** Byte by which agent and client find the beginning of an answer. */
 const delimiter = 0xff;
 
-/** So long a last word may take to leave us, milliseconds. */
-const lastWordMs = 1_000;
-
 type AgentWorld = Pick<World, 'sockets' | 'clock' | 'random'>;
-
-/** `undo`: told to an agent that was silent, which does one thing after the other: what it does late is undone at once. */
-export type AskOptions = { timeoutMs: number; undo?: string };
 
 /**
  * What the agent answers to `command`. Throws ReasonedError GuestAgentSilent after `timeoutMs` and when nobody listens, GuestAgentRefused
@@ -25,7 +19,7 @@ export async function askGuestAgent(
   { sockets, clock, random }: AgentWorld,
   socket: string,
   command: string,
-  { timeoutMs, undo }: AskOptions,
+  timeoutMs: number,
 ): Promise<unknown> {
   const stream = await sockets.connectUnix(socket, { timeoutMs }).catch((error: unknown) => {
     throw new ReasonedError(
@@ -37,28 +31,19 @@ export async function askGuestAgent(
     'GuestAgentSilent',
     `the guest agent did not answer within ${timeoutMs} ms`,
   );
-  let isAsked = false;
-  const hangUp = () => stream.destroy(silent);
-  const timers = [
-    clock.after(timeoutMs, () => {
-      if (undo === undefined || !isAsked) hangUp();
-      else stream.write(line(undo), hangUp);
-    }),
-    clock.after(timeoutMs + lastWordMs, hangUp),
-  ];
+  const cancel = clock.after(timeoutMs, () => stream.destroy(silent));
   try {
     const answers = readAnswers(stream);
     const id = Buffer.from(random.bytes(4)).readUInt32BE() >>> 1;
     stream.write(Buffer.from([delimiter]));
     stream.write(line('guest-sync-delimited', { id }));
     for (;;) if ((await next(answers)).return === id) break;
-    isAsked = true;
     stream.write(line(command));
     const answer = await next(answers);
     if (answer.error === undefined) return answer.return;
     throw new ReasonedError('GuestAgentRefused', `${command}: ${answer.error.desc ?? 'refused'}`);
   } finally {
-    for (const cancel of timers) cancel();
+    cancel();
     stream.destroy();
   }
 }

@@ -3,7 +3,7 @@ import { ReasonedError } from '../../../base/outcome.ts';
 import type { GuestSnapshots } from '../contract.ts';
 import type { QemuContext } from './context.ts';
 import { createGuestCopies } from './copies.ts';
-import { type AskOptions, askGuestAgent } from './guestAgent.ts';
+import { askGuestAgent } from './guestAgent.ts';
 import { lookStanding } from './look.ts';
 import { throttleNode } from './plan/ids.ts';
 import { QmpError } from './qmp.ts';
@@ -15,17 +15,15 @@ const snapshotMs = 300_000;
 
 export function createGuestSnapshots(context: QemuContext): GuestSnapshots {
   const { world, runDirectory } = context;
-  const ask = (id: string, command: string, options: AskOptions) =>
-    askGuestAgent(world, machineSockets(runDirectory, id).guestAgent, command, options);
+  const ask = (id: string, command: string, timeoutMs: number) =>
+    askGuestAgent(world, machineSockets(runDirectory, id).guestAgent, command, timeoutMs);
   return {
     copies: createGuestCopies(context),
     freeze: async (guest, { timeoutMs }) => {
       const seen = await lookStanding(context, guest);
       if (seen?.state !== 'Running' || seen.agentConnected !== true) return false;
       try {
-        const frozen = await ask(guest.id, 'guest-fsfreeze-freeze', {
-          ...{ timeoutMs, undo: 'guest-fsfreeze-thaw' },
-        });
+        const frozen = await ask(guest.id, 'guest-fsfreeze-freeze', timeoutMs);
         return typeof frozen === 'number' && frozen > 0;
       } catch (error) {
         world.log.warn('file systems could not be frozen', { guest: guest.name, error: String(error) });
@@ -35,7 +33,7 @@ export function createGuestSnapshots(context: QemuContext): GuestSnapshots {
     thaw: async (guest) => {
       const seen = await lookStanding(context, guest);
       if (seen?.state === 'Running' && seen.agentConnected === true)
-        await ask(guest.id, 'guest-fsfreeze-thaw', { timeoutMs: thawMs });
+        await ask(guest.id, 'guest-fsfreeze-thaw', thawMs);
     },
     take: async (guest, name, disks) => {
       const seen = await lookStanding(context, guest);

@@ -41,7 +41,7 @@ export type SimulatedFault = TransferFault & {
   ignoreShutdown?: boolean;
   /** Its agent does not freeze file systems. */
   failFreeze?: boolean;
-  /** Its agent is asked to freeze and says nothing any more, as one whose disk does not answer. */
+  /** Its agent freezes, and says nothing as long as this is set. */
   hangFreeze?: boolean;
   /** It cannot go on from memory that was kept of it. */
   failWake?: boolean;
@@ -222,10 +222,11 @@ export function createSimulatedHypervisor<Request, Hardware>(
         const known = await lives.living(guest.id);
         if (known?.state !== 'Running' || kind.agentConnected(known.request as Request) !== true)
           return false;
-        if (faultOf(guest).hangFreeze === true) await clock.sleep(timeoutMs);
-        if (faultOf(guest).failFreeze === true || faultOf(guest).hangFreeze === true) return false;
+        if (faultOf(guest).failFreeze === true) return false;
+        const hangs = faultOf(guest).hangFreeze === true;
+        if (hangs) await clock.sleep(timeoutMs);
         await lives.change({ ...known, frozen: true });
-        return true;
+        return !hangs;
       },
       thaw: async (guest) => {
         const known = await lives.living(guest.id);

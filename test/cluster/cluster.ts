@@ -16,6 +16,8 @@ export type Cluster = {
   vireo(...args: string[]): Promise<string>;
   /** A kubeconfig for an account of this cluster, by a token of an hour. */
   accountOf(name: string): Promise<string>;
+  /** The certificate of the cluster's authority, as PEM. */
+  authority(): Promise<string>;
   /** A program of Vireo that runs until the end of the stories; resolves when it says that it is ready. */
   start(...args: string[]): Promise<void>;
   /** `apiVersion/Kind` of everything the server has. */
@@ -46,6 +48,11 @@ export async function openCluster(kubeconfig: string): Promise<Cluster> {
       const whole = { ...config, users: [user], contexts, 'current-context': name };
       await writeFile(file, JSON.stringify(whole), { mode: 0o600 });
       return file;
+    },
+    authority: async () => {
+      const text = await kubectl('config', 'view', '--raw', '--minify', '--flatten', '-o', 'json');
+      const [{ cluster }] = JSON.parse(text).clusters;
+      return Buffer.from(cluster['certificate-authority-data'], 'base64').toString('utf8');
     },
     start: async (...args) => {
       const child = spawn(process.execPath, [vireo, ...args], {

@@ -3,6 +3,7 @@
  * the manager by its own account, a machine that joins, hosts on paper with guests that move, and the limits of a host's account. Needs an
  * administrator of a cluster that has nothing of Vireo; leaves it so.
  */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -13,6 +14,8 @@ import { run, until } from '../e2e/harness/commands.ts';
 import { type Cluster, openCluster } from './cluster.ts';
 
 type Manifest = { apiVersion: string; kind: string; metadata: { name: string } };
+/** What is there of it. */
+type Found = { kind: string; metadata: { name: string; generation?: number; resourceVersion: string } };
 
 const STORIES = `
 apiVersion: vireo.dev/v1alpha1
@@ -60,15 +63,17 @@ describe('an API server', () => {
     await run(['kubectl', 'delete', '--ignore-not-found', '-k', 'crds'], { env, timeoutMs: 120_000 });
   };
 
-  /** resourceVersions of what was applied. */
+  /** Generations of what was applied; resourceVersions of what has none, whose status nobody writes meanwhile. */
   const versions = async () => {
-    const path =
-      '-o=jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}';
-    const all = await run(['kubectl', 'get', '-f', '-', path], {
+    const { stdout } = await run(['kubectl', 'get', '-f', '-', '-o', 'json'], {
       env: { KUBECONFIG: process.env.KUBECONFIG ?? '' },
       input: applied,
     });
-    return all.stdout.split('\n');
+    const { items } = JSON.parse(stdout) as { items: Found[] };
+    return items.map(
+      ({ kind, metadata: { name, generation, resourceVersion } }) =>
+        `${kind}/${name} ${generation ?? resourceVersion}`,
+    );
   };
 
   it('takes the kinds of Vireo, and all of them are served', async () => {
@@ -141,7 +146,10 @@ describe('an API server', () => {
   it('lets a machine join, whose account may change its own Host and no other', async () => {
     const [, ...command] = (await cluster.vireo('token', 'create', '--host', 'e2e-one')).trim().split(' ');
     const state = join(cluster.directory, 'agent');
-    await cluster.vireo(...command, '--state-dir', state, '--no-agent');
+    // Few clusters show their authority with their certificate.
+    const authority = join(cluster.directory, 'authority.crt');
+    await writeFile(authority, await cluster.authority());
+    await cluster.vireo(...command, '--ca-file', authority, '--state-dir', state, '--no-agent');
     const as = (...args: string[]) => cluster.kubectlBy(join(state, 'kubeconfig'), ...args);
     expect((await as('auth', 'whoami', '-o', 'json')).stdout).toContain(
       'system:serviceaccount:vireo-system:host-e2e-one',

@@ -1,6 +1,6 @@
 /** Evaluates the CEL rules of a schema over an object and its stored version, in the words of kube-apiserver. */
 import { type Environment, Optional } from '@marcbachmann/cel-js';
-import { type Converter, compileConverter, type FormatConverters } from './cel/convert.ts';
+import { type Converter, compileConverter } from './cel/convert.ts';
 import { createEnvironment } from './cel/environment.ts';
 import { type CompiledRule, compileRules, firstLine, type Scope } from './cel/rules.ts';
 import type { FieldError } from './contract.ts';
@@ -27,27 +27,11 @@ export function compileRuleTree(root: SchemaNode): RuleNode | undefined {
     environment ??= createEnvironment();
     return environment;
   };
-  const context = { environment: getEnvironment, formats: { duration: durations(getEnvironment) } };
-  return compileTree(root, '', context);
+  return compileTree(root, '', getEnvironment);
 }
 
-type TreeContext = { environment: () => Environment; formats: FormatConverters };
-
-/** Durations are of a type that only the library's own function makes. What that cannot read stays text, and rules on it fail. */
-function durations(environment: () => Environment): (text: string) => unknown {
-  let parse: ((context: { text: string }) => unknown) | undefined;
-  return (text) => {
-    parse ??= environment().clone().registerVariable('text', 'string').parse('duration(text)');
-    try {
-      return parse({ text });
-    } catch {
-      return text;
-    }
-  };
-}
-
-function compileTree(node: SchemaNode, path: string, context: TreeContext): RuleNode | undefined {
-  const below = (name: string, child: SchemaNode) => compileTree(child, childPath(path, name), context);
+function compileTree(node: SchemaNode, path: string, environment: () => Environment): RuleNode | undefined {
+  const below = (name: string, child: SchemaNode) => compileTree(child, childPath(path, name), environment);
   const properties = new Map<string, RuleNode>();
   for (const [name, child] of node.properties) {
     const tree = below(keyPath('properties', name), child);
@@ -56,12 +40,12 @@ function compileTree(node: SchemaNode, path: string, context: TreeContext): Rule
   const additional = node.additional && below('additionalProperties', node.additional);
   const items = node.items && below('items', node.items);
   const hasRules = (node.schema['x-kubernetes-validations']?.length ?? 0) > 0;
-  const rules = hasRules ? compileRules(context.environment(), node.schema, path) : [];
+  const rules = hasRules ? compileRules(environment(), node.schema, path) : [];
   if (rules.length === 0 && properties.size === 0 && !additional && !items) return undefined;
   return {
     node,
     rules,
-    convert: rules.length > 0 ? compileConverter(node, context.formats) : undefined,
+    convert: rules.length > 0 ? compileConverter(node) : undefined,
     properties,
     ...(additional && { additional }),
     ...(items && { items }),

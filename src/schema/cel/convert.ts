@@ -5,14 +5,12 @@
 import type { SchemaNode } from '../node.ts';
 import { isObject, type JsonObject, setField } from '../values.ts';
 import { celName } from './names.ts';
+import { readDurationField, readInstant } from './times.ts';
 
 export type Converter = (value: unknown) => unknown;
 
-/** What the formats with a meaning in CEL become; `duration` comes from the environment, which owns that type. */
-export type FormatConverters = { duration: (text: string) => unknown };
-
 /** The conversion of values of `node`; undefined when they are passed on unchanged. */
-export function compileConverter(node: SchemaNode, formats: FormatConverters): Converter | undefined {
+export function compileConverter(node: SchemaNode): Converter | undefined {
   const { schema } = node;
   if (schema['x-kubernetes-int-or-string'] === true) return whenInteger;
   switch (schema.type) {
@@ -21,11 +19,11 @@ export function compileConverter(node: SchemaNode, formats: FormatConverters): C
     case 'number':
       return asDouble;
     case 'string':
-      return compileText(schema.format, formats);
+      return compileText(schema.format);
     case 'array':
-      return compileList(node, formats);
+      return compileList(node);
     case 'object':
-      return compileObject(node, formats);
+      return compileObject(node);
     case undefined:
     case '':
       return convertUnknown;
@@ -43,40 +41,46 @@ function whenInteger(value: unknown): unknown {
   return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
-function compileText(format: string | undefined, formats: FormatConverters): Converter | undefined {
+function compileText(format: string | undefined): Converter | undefined {
+  // What cannot be read stays text, and rules on it fail.
   const onText =
     (convert: (text: string) => unknown): Converter =>
-    (value) =>
-      typeof value === 'string' ? convert(value) : value;
+    (value) => {
+      try {
+        return typeof value === 'string' ? convert(value) : value;
+      } catch {
+        return value;
+      }
+    };
   switch (format) {
     case 'date':
     case 'date-time':
-      return onText((text) => new Date(text));
+      return onText(readInstant);
     case 'byte':
       return onText((text) => new Uint8Array(Buffer.from(text, 'base64')));
     case 'duration':
-      return onText(formats.duration);
+      return onText(readDurationField);
     default:
       return undefined;
   }
 }
 
-function compileList(node: SchemaNode, formats: FormatConverters): Converter | undefined {
-  const item = node.items ? compileConverter(node.items, formats) : convertUnknown;
+function compileList(node: SchemaNode): Converter | undefined {
+  const item = node.items ? compileConverter(node.items) : convertUnknown;
   return item && ((value) => (Array.isArray(value) ? value.map(item) : value));
 }
 
-function compileObject(node: SchemaNode, formats: FormatConverters): Converter | undefined {
+function compileObject(node: SchemaNode): Converter | undefined {
   const fields = new Map<string, Converter>();
   const hasNulls = [...node.properties.values()].some(({ schema }) => schema.nullable === true);
   const aliases = new Map<string, string>();
   for (const [name, child] of node.properties) {
-    const convert = compileConverter(child, formats);
+    const convert = compileConverter(child);
     if (convert) fields.set(name, convert);
     const alias = celName(name);
     if (alias !== undefined && alias !== name) aliases.set(name, alias);
   }
-  const additional = node.additional ? compileConverter(node.additional, formats) : undefined;
+  const additional = node.additional ? compileConverter(node.additional) : undefined;
   const others = node.keepsUnknown ? convertUnknown : additional;
   if (fields.size === 0 && aliases.size === 0 && !others && !hasNulls) return undefined;
   return (value) => {

@@ -10,6 +10,7 @@ import { registerLists } from './lists.ts';
 import { registerNetwork } from './network.ts';
 import { registerQuantities } from './quantities.ts';
 import { registerStrings } from './strings.ts';
+import { registerTimes } from './times.ts';
 
 /** Expressions built at run time are few; beyond this many they are compiled again each time. */
 const maxCachedPatterns = 256;
@@ -31,6 +32,7 @@ export function createEnvironment(): Environment {
   registerNetwork(environment);
   registerFormats(environment);
   registerComprehensions(environment);
+  registerTimes(environment);
   return environment;
 }
 

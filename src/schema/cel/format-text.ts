@@ -40,7 +40,6 @@ function formatOne(verb: string, precision: number | undefined, value: unknown):
 /** A value as %s prints it. */
 function plain(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(plain).join(', ')}]`;
-  if (value instanceof Date) return value.toISOString().replace('.000Z', 'Z');
   if (isObject(value) && Object.getPrototypeOf(value) === Object.prototype) {
     const names = Object.keys(value).sort();
     return `{${names.map((name) => `${name}: ${plain(value[name])}`).join(', ')}}`;

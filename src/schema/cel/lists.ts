@@ -1,11 +1,12 @@
 /** List functions of Kubernetes and the sets extension of CEL. */
 import type { Environment } from '@marcbachmann/cel-js';
 import { equalCel } from './equal.ts';
+import { type Instant, Span } from './times.ts';
 
 /** The object behind the name `sets` in rules. */
 class SetsNamespace {}
 
-type Comparable = bigint | number | string | boolean | Date;
+type Comparable = bigint | number | string | boolean | Instant | Span;
 
 export function registerLists(environment: Environment): void {
   environment
@@ -47,7 +48,9 @@ function isSorted(list: readonly Comparable[]): boolean {
   });
 }
 
-function sum(list: readonly unknown[]): bigint | number {
+function sum(list: readonly unknown[]): bigint | number | Span {
+  if (list[0] instanceof Span)
+    return list.reduce<Span>((total, item) => new Span(total.nanos + (item as Span).nanos), new Span(0n));
   if (list.every((item) => typeof item === 'bigint')) return list.reduce((total, item) => total + item, 0n);
   return list.reduce<number>((total, item) => total + Number(item), 0);
 }

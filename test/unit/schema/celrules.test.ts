@@ -183,11 +183,28 @@ describe('what rules see', () => {
     );
   });
 
-  test('a duration that rules cannot read fails the rule, not the server', () => {
+  test('durations may be in days and weeks, and one of a wrong unit fails the rule, not the server', () => {
     const schema = object({ d: { type: 'string', format: 'duration' } });
-    expect(check(ruled(schema, 'self.d > duration("1h")'), { d: '3 days' })).toEqual([
+    holds(schema, { d: '3 days' }, 'self.d == duration("72h") && string(self.d) == "259200s"');
+    holds(schema, { d: '1w 2 hrs' }, 'self.d == duration("170h")');
+    expect(check(ruled(schema, 'self.d > duration("1h")'), { d: '3 h 2 moons' })).toEqual([
       expect.stringContaining('evaluating rule: failed rule: self.d > duration("1h")'),
     ]);
+  });
+
+  test('times and durations are exact to the nanosecond', () => {
+    const value = { t: '2020-01-01T00:00:00.123456789+02:00' };
+    holds(
+      object({ t: { type: 'string', format: 'date-time' } }),
+      value,
+      'string(self.t) == "2020-01-01T00:00:00.123456789+02:00"',
+      'self.t == timestamp("2019-12-31T22:00:00.123456789Z") && self.t.getHours() == 22',
+      'self.t < timestamp("2019-12-31T22:00:00.123456790Z") && self.t in [self.t]',
+      'string(self.t - timestamp("2019-12-31T22:00:00Z")) == "0.123456789s"',
+      'string(timestamp("1969-12-31T23:59:59.5Z")) == "1969-12-31T23:59:59.5Z" && int(timestamp("1969-12-31T23:59:59.5Z")) == -1',
+      'self.t.getHours("-03:30") == 18 && self.t.getHours("Asia/Tokyo") == 7 && self.t.getMilliseconds("Asia/Tokyo") == 123',
+      '[duration("1s"), duration("-0.5s")].sum() == duration("500ms")',
+    );
   });
 
   test('a field that is null is absent, an entry of a map is not', () => {

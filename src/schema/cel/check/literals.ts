@@ -15,8 +15,7 @@ export function checkLiterals(literals: readonly Literal[], resolve: (type: Type
   for (const literal of literals) {
     if (
       literal.kind === 'argument' &&
-      typeof literal.value === 'string' &&
-      !isReadable(literal.of, literal.value)
+      (typeof literal.value === 'string' ? !isReadable(literal.of, literal.value) : literal.of === 'duration')
     ) {
       throw new Error(`invalid ${literal.of} argument`);
     }

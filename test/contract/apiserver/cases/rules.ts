@@ -22,9 +22,28 @@ const spec = {
   },
 };
 
+const inTime = (format: string) => ({ type: 'string', format, maxLength: 40 });
+const times = {
+  type: 'object',
+  properties: {
+    t: inTime('date-time'),
+    day: inTime('date'),
+    d: inTime('duration'),
+    days: inTime('duration'),
+  },
+};
+
 function definition(...rules: string[]): unknown {
+  return definitionOf(spec, rules);
+}
+
+function timeDefinition(...rules: string[]): unknown {
+  return definitionOf(times, rules);
+}
+
+function definitionOf(fields: object, rules: readonly string[]): unknown {
   const ruled = {
-    ...spec,
+    ...fields,
     'x-kubernetes-validations': rules.map((rule) => ({ rule, message: `not ${rule}` })),
   };
   const schema = { openAPIV3Schema: { type: 'object', properties: { spec: ruled } } };
@@ -64,7 +83,60 @@ const holding = [
   '{?"k": self.?note, ?"l": self.?owner.?name, "m": true ? "y" : "z"} == {"l": "x", "m": "y"}',
 ];
 
+const moment = { t: '2020-01-01T00:00:00.123456+02:00', day: '2020-01-02', d: '1h0m1.5s', days: '3 days' };
+/** All hold for `moment`. */
+const holdingThen = [
+  'string(self.t) == "2020-01-01T00:00:00.123456+02:00" && string(self.day) == "2020-01-02T00:00:00Z"',
+  'string(self.d) == "3601.5s" && string(self.days) == "259200s" && string(duration("-0.5s")) == "-0.5s"',
+  'string(timestamp("2020-01-01T00:00:00Z") - duration("1ns")) == "2019-12-31T23:59:59.999999999Z"',
+  'string(timestamp("2020-01-01T00:00:00.000001Z") - timestamp("2020-01-01T00:00:00Z")) == "0.000001s"',
+  'timestamp("2020-01-01T00:00:00.0000001Z") > timestamp("2020-01-01T00:00:00Z")',
+  'timestamp("2020-01-01T00:00:00+01:00") == timestamp("2019-12-31T23:00:00Z")',
+  'self.t.getHours() == 22 && self.t.getDayOfMonth() == 30 && self.t.getHours("America/New_York") == 17',
+  'self.t.getHours("02:30") == 0 && self.t.getMilliseconds() == 123 && self.day.getDayOfYear() == 1',
+  'int(duration("1.5s")) == 1500000000 && int(timestamp("2020-01-01T00:00:00.9Z")) == 1577836800',
+  'string([duration("1s"), duration("2s")].sum()) == "3s" && duration("-0.5s") + duration("0s") == duration("-500ms")',
+  '{"a": duration("1s")} == {"a": duration("1000ms")} && timestamp(-62135596800).getFullYear() == 1',
+  '"%s %s".format([timestamp("2020-01-01T00:00:00.000002Z"), duration("1.5s")]) == "2020-01-01T00:00:00.000002Z 1.5s"',
+];
+
 export const ruleCases: Case[] = [
+  {
+    name: 'times and durations are exact to the nanosecond, and texts of them are as they came',
+    comparedWith: '1.33.4',
+    steps: [
+      step('POST', definitions, { code: 201 }, { body: timeDefinition(...holdingThen) }),
+      step('GET', widgets, { code: 200, eventually: true }),
+      step(
+        'POST',
+        widgets,
+        { code: 201, eventually: true },
+        { body: { apiVersion: `${group}/v1`, kind: 'Widget', metadata: { name: 'then' }, spec: moment } },
+      ),
+      step('DELETE', `${definitions}/widgets.${group}`, { code: 200 }),
+      step(
+        'POST',
+        definitions,
+        { code: 201, eventually: true },
+        {
+          body: timeDefinition(
+            'duration("2562047h") + duration("2562047h") > self.d',
+            'timestamp("0001-01-01T00:00:00Z") - duration("1s") < self.t',
+            'self.t.getHours("Nowhere/X") == 0',
+            'self.t - timestamp("1700-01-01T00:00:00Z") > self.d',
+          ),
+        },
+      ),
+      step('GET', widgets, { code: 200, eventually: true }),
+      step(
+        'POST',
+        widgets,
+        { code: 422, body: { details: { causes: Array(4).fill('<any>') } }, eventually: true },
+        { body: { apiVersion: `${group}/v1`, kind: 'Widget', metadata: { name: 'then' }, spec: moment } },
+      ),
+      step('DELETE', `${definitions}/widgets.${group}`, { code: 200 }),
+    ],
+  },
   {
     name: 'a rule over two variables, or what may be absent, is taken and judged',
     comparedWith: '1.33.4',
@@ -136,6 +208,7 @@ export const ruleCases: Case[] = [
       refused('self.note == null', "found no matching overload for '_==_' applied to '(string, null)'"),
       refused('self.names[0].reverse() == "a"', "undeclared reference to 'reverse' (in container '')"),
       refused('duration("1d") > duration("1h")', 'invalid duration argument'),
+      refused('duration(1500) > duration("1h")', 'invalid duration argument'),
       refused('self.names[0].matches("(")', 'invalid matches argument'),
       refused('dyn(self.size)', 'cel expression must evaluate to a bool'),
       refused('self.port', 'cel expression must evaluate to a bool'),

@@ -14,6 +14,9 @@ export type Ring = {
   after(revision: number, limit: number): readonly WatchEvent[] | undefined;
 };
 
+/** So many events are dropped before the array is cut. */
+const maxDropped = 256;
+
 /** Makes an empty ring; `revision` is the newest that it will not hold. */
 export function createRing(limits: RingLimits, revision: number): Ring {
   let events: WatchEvent[] = [];
@@ -29,9 +32,9 @@ export function createRing(limits: RingLimits, revision: number): Ring {
     start++;
   }
 
-  /** Shifting an array for each event would copy it; it is cut once half of it is waste. */
+  /** Shifting an array for each event would copy it: it is cut now and then, and what was dropped is held until then. */
   function tidy(): void {
-    if (start < 1024 || start * 2 < events.length) return;
+    if (start < maxDropped) return;
     events = events.slice(start);
     start = 0;
   }

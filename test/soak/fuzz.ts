@@ -22,11 +22,14 @@ export async function fuzz(
   const collections = await collectionsOf(target);
   const all = fc.sample(mixed(collections), { seed: options.seed, numRuns: options.count });
   const session = connect(target.url, { ca: target.ca, ...keys(target) });
-  session.on('error', () => {});
+  const why: string[] = [];
+  session.on('error', (error) => why.push(String(error)));
+  session.on('goaway', (code) => why.push(`GOAWAY ${code}`));
   const report: Report = { sent: 0, codes: new Map(), faults: [] };
   let next = 0;
   const gunner = async () => {
-    for (let shot = all[next++]; shot !== undefined && options.until?.() !== true; shot = all[next++]) {
+    const isOver = () => session.destroyed || options.until?.() === true;
+    for (let shot = all[next++]; shot !== undefined && !isOver(); shot = all[next++]) {
       const { code, text } = await fire(session, shot);
       report.sent++;
       report.codes.set(code, (report.codes.get(code) ?? 0) + 1);
@@ -35,6 +38,8 @@ export async function fuzz(
     }
   };
   await Promise.all(Array.from({ length: atOnce }, gunner));
+  if (session.destroyed)
+    report.faults.push(`the connection ended after ${report.sent} requests: ${why.join(', ')}`);
   session.destroy();
   return report;
 }

@@ -159,7 +159,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     // What an agent before this one had begun is begun anew.
     if (own?.state === 'Preparing' && !starts.isUnderWay(id)) end(id);
     if (state === 'Starting' && process(id) === undefined) starts.start(id, stored);
-    if (state === 'Started') sayOff(id, placement.epoch);
+    // Also of one that is to leave: it may have been deleted since, by what the API knew before it was restored.
+    if (state === 'Started' || state === 'Migrating' || state === 'Relocating') sayOff(id, placement.epoch);
   };
 
   /** Nothing of it is here under this epoch: what was begun under an earlier one, or for an earlier object of this name, is over. */

@@ -1,4 +1,7 @@
-/** Makes a story that fails smaller, as long as it fails in the same way: fewer events, guests, rules and hosts. */
+/**
+ * Makes a story that fails smaller, as long as it fails in the same way: fewer events, guests, rules and hosts. What happens last stays: a random
+ * story ends with everything repaired, and without that whoever waits for ever is no mistake.
+ */
 import type { ScenarioFile } from './scenario.ts';
 
 /** `fails` runs a candidate and says whether it still shows the fault. The result cannot lose one more part without losing the fault. */
@@ -18,8 +21,10 @@ export function shrink(file: ScenarioFile, fails: (candidate: ScenarioFile) => b
 
 function* candidates(file: ScenarioFile): Generator<ScenarioFile> {
   const timeline = file.timeline ?? [];
-  for (let size = timeline.length >> 1; size >= 1; size >>= 1)
-    for (let from = 0; from + size <= timeline.length; from += size)
+  const last = timeline.at(-1)?.at;
+  const faults = timeline.findIndex(({ at }) => at === last);
+  for (let size = Math.max(1, faults >> 1); size >= 1; size >>= 1)
+    for (let from = 0; from + size <= faults; from += size)
       yield { ...file, timeline: [...timeline.slice(0, from), ...timeline.slice(from + size)] };
   for (const gone of file.guests ?? []) {
     const guests = (file.guests ?? []).filter((guest) => guest !== gone);

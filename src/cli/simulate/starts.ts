@@ -39,7 +39,12 @@ export function createStarts(options: StartsOptions): Starts {
     const { epoch } = placement;
     const report = memory.reports.get(id);
     const failures = report?.epoch === epoch ? report.failures : 0;
-    if (failures > cluster.limits(stored.spec).maxRestart || memory.shutdown !== undefined) return;
+    if (failures > cluster.limits(stored.spec).maxRestart) return;
+    if (memory.shutdown !== undefined) {
+      // Nobody is started any more: whoever sent it here, before this was known, must hear so.
+      if (report?.epoch !== epoch) setReport(id, { epoch, state: 'Off', failures: 0 });
+      return;
+    }
     const key = guardKey(stored.uid, epoch);
     const attempt = { key };
     starting.set(id, attempt);

@@ -95,7 +95,9 @@ function followFate(guest: GuestView, round: Round): Next {
 function adopt({ record }: GuestView, host: HostView, epoch: number): Next {
   const { life } = host.record;
   if (life === undefined) return undefined;
-  const placement = { host: host.name, ...life, epoch };
+  // Never back: after a restore of the API it may have been claimed under one that it does not have yet.
+  const latest = Math.max(epoch, record.placement?.epoch ?? 0);
+  const placement = { host: host.name, ...life, epoch: latest };
   return to(settled(record), 'Started', 'adopted where it runs', { placement });
 }
 
@@ -240,14 +242,12 @@ function fromMove(guest: GuestView, round: Round): Next {
   if (fate !== undefined || host === undefined) return fate;
   if (placement?.host === target) return to(moved(record), 'Starting', 'handed over');
   const report = reportOf(guest, host);
+  // What is off runs again from there, under a new epoch: by an older copy of the API its source may have let go of this one.
+  if (report?.state === 'Off') return to(moved(record), 'Started', 'it ended before it had moved');
   if (report?.moveFailed !== undefined && report.moveFailed === move?.id) {
     const tried = [...new Set([...(record.tried ?? []), target ?? ''])];
-    return report.state === 'Off'
-      ? to(moved(record), 'Starting', 'the move failed')
-      : to({ ...moved(record), tried }, 'Started', 'the move failed');
+    return to({ ...moved(record), tried }, 'Started', 'the move failed');
   }
-  // Ended before it was handed over: there is nothing to move, and its source says no more of it.
-  if (report?.state === 'Off') return to(moved(record), 'Starting', 'it ended before it had moved');
   return isGoneWithItsLife(guest, host) ? to(settled(record), 'Started', 'its host lives anew') : undefined;
 }
 

@@ -68,7 +68,9 @@ export function promisedTo(cluster: Cluster, name: string, without: string): num
       value.record.reason !== undefined &&
       !isSameLife(placement, life) &&
       cluster.host(name)?.processes.has(other) !== true;
-    const isHere = (placement?.host === name && !LEFT_ALONE.has(state) && !isOver) || target === name;
+    // Who is left alone and runs needs its memory all the same.
+    const takesRoom = state === 'Ignored' || !LEFT_ALONE.has(state);
+    const isHere = (placement?.host === name && takesRoom && !isOver) || target === name;
     if (other !== without && isHere) promised += value.spec.memoryBytes;
   }
   return promised;

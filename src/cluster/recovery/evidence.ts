@@ -1,14 +1,27 @@
 /** Whether it is certain that a guest's placement runs nowhere any more: without that no guest gets another host. Pure. */
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
-import { type GuestRecord, guardKey, type HostRecord, type Placement } from '../ha/model.ts';
+import { type GuestRecord, guardKey, type HostRecord, isSameLife, type Placement } from '../ha/model.ts';
 import { speaksOf } from '../ha/proofs.ts';
-import { hostRecordOf } from './stored.ts';
+import { hostRecordOf, NO_LIFE } from './stored.ts';
 
 /** `host` must be a consistent read. */
 export function isCertainlyDead({ placement }: GuestRecord, uid: string, host: Stored<Host>): boolean {
   if (placement === undefined || placement.host !== host.metadata.name) return false;
-  return isDeadBy(hostRecordOf(host.status), uid, placement);
+  return isDeadBy(hostRecordOf(host.status), uid, placement) || isGoneWithItsBoot(placement, uid, host);
+}
+
+/**
+ * The host lives in another boot, and its agent, which remembers the guest under this epoch, says that it does not run. It has that from its own
+ * disk, so it is the machine that had the guest; nothing of a boot outlives it, and in the new one it may not start the guest by an old word.
+ */
+function isGoneWithItsBoot({ bootID, epoch }: Placement, uid: string, { status }: Stored<Host>): boolean {
+  const { state, life } = status?.ha ?? {};
+  const isPresent = state === 'Online' || state === 'Maintenance';
+  if (!isPresent || life === undefined || life.bootID === bootID || !isSameLife(status?.keeper, life))
+    return false;
+  const known = status?.guests?.find((guest) => guest.uid === uid);
+  return known?.epoch === epoch && !known.running && bootID !== NO_LIFE.bootID;
 }
 
 /** A proof is stored that speaks of the life the guest was placed in, and covers it: a self-fence covers only what the Lease listed. */

@@ -37,6 +37,15 @@ function story(state: State, proof?: Partial<Proof>, { told = 4 } = {}) {
   return { api, read, write };
 }
 
+/** What a host has in its next boot. */
+function reborn({ state = 'Online', life = { bootID: 'a2', term: 1 }, keeper = life, known = {} }) {
+  const guest = { uuid: 'u', kind: 'VirtualMachine', namespace: 'default', name: 'db', uid: 'uid-db' };
+  const guests = [{ ...guest, epoch: 4, running: false, ...known }];
+  return { ha: { state, life }, keeper: { ...keeper, watchdog: 'Armed' }, guests } as NonNullable<
+    Host['status']
+  >;
+}
+
 const elsewhere: GuestRecord = { state: 'Starting', placement: { host: 'b', epoch: 5, ...NEXT } };
 const recovering: GuestRecord = { state: 'Recovering', placement: { host: 'a', epoch: 4, ...LIFE } };
 
@@ -77,6 +86,19 @@ describe('a guest is not written to another host', () => {
     expect(await write(elsewhere)).toBe('Refused');
   });
 
+  it.each<[string, ReturnType<typeof reborn>]>([
+    ['whose host lives in the same boot', reborn({ life: { ...LIFE, term: 4 } })],
+    ['whose host has not spoken in its new boot', reborn({ keeper: LIFE })],
+    ['that its host does not remember', reborn({ known: { uid: 'uid-web' } })],
+    ['that its host remembers under another epoch', reborn({ known: { epoch: 3 } })],
+    ['that runs there', reborn({ known: { running: true } })],
+    ['whose host is silent again', reborn({ state: 'Suspect' })],
+  ])('%s', async (_, status) => {
+    const { api, write } = story('Started');
+    api.seed(Host, host('a', status));
+    expect([await write(elsewhere), await write(recovering)]).toEqual(['Refused', 'Refused']);
+  });
+
   it('from what has changed since it was read', async () => {
     const { api, write, read } = story('Fencing', {});
     const old = read();
@@ -97,6 +119,13 @@ describe('a guest is written to another host', () => {
   ])('%s', async (_, proof) => {
     const { write, read } = story('Fencing', proof);
     expect(await write(recovering)).toBe('Written');
+    expect(await write(elsewhere)).toBe('Written');
+    expect(read().status?.placement).toMatchObject({ host: 'b', epoch: 5, ...NEXT });
+  });
+
+  it('when its host remembers it in a new boot, and says that it does not run', async () => {
+    const { api, write, read } = story('Started');
+    api.seed(Host, host('a', reborn({})));
     expect(await write(elsewhere)).toBe('Written');
     expect(read().status?.placement).toMatchObject({ host: 'b', epoch: 5, ...NEXT });
   });

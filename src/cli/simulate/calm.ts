@@ -14,7 +14,7 @@ export type Calm = {
   ended(decisions: number): void;
 };
 
-/** `counting`: how many times are being taken. */
+/** `counting`: how many times were taken in the last round. */
 export function createCalm(cluster: Cluster, observer: Observer, counting: () => number): Calm {
   let last: readonly unknown[] | undefined;
   let present: readonly unknown[] | undefined;
@@ -29,14 +29,13 @@ export function createCalm(cluster: Cluster, observer: Observer, counting: () =>
   };
 }
 
-/** Of hosts that are silent or being fenced more is looked at than is compared here, and a broken part may look at anything. */
+/** Of hosts that are being fenced more is looked at than is compared here, and a broken part may look at anything. */
 function isCalm({ hosts, guests }: Objects, { flaw }: Cluster): boolean {
   if (flaw.sees !== undefined || flaw.says !== undefined || guests.size > GUESTS_A_ROUND) return false;
   // What such a guest waits for may be that a Lease lists it no more.
   for (const { value } of guests.values())
     if (value.record.state === 'Stopped' && value.spec.state === 'Started') return false;
-  for (const { value } of hosts.values())
-    if (value.state === 'Suspect' || value.state === 'Fencing') return false;
+  for (const { value } of hosts.values()) if (value.state === 'Fencing') return false;
   return true;
 }
 

@@ -36,7 +36,8 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   let observer: Observer = createObserver(() => cluster.timings());
   let leadsUntil = Number.NEGATIVE_INFINITY;
   let since = new Map<string, number>();
-  const beginToLook = () => createCalm(cluster, observer, () => since.size);
+  let taken = 0;
+  const beginToLook = () => createCalm(cluster, observer, () => taken);
   let calm: Calm = beginToLook();
   const turns = createTurns();
   let stale: Objects | undefined;
@@ -113,6 +114,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     cluster.noteSilent(observer, now());
     if (objects.restored !== undefined && waitsOrClaims(objects)) return;
     if (calm.isAsBefore(objects, now())) return;
+    taken = 0;
     const view = viewOf(objects);
     const { flaw } = cluster;
     const shown = flaw.sees?.(view) ?? view;
@@ -157,6 +159,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     observer,
     witnesses: cluster.witnesses(),
     since: (what, holds) => {
+      if (holds) taken += 1;
       if (!holds) since.delete(what);
       else if (!since.has(what)) since.set(what, now());
       return now() - (since.get(what) ?? now());

@@ -4,7 +4,7 @@ import { Host } from '../../../../src/api/kinds/host.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
 import { createMemoryClient } from '../../../../src/client/memory.ts';
-import type { GuestRecord, Proof } from '../../../../src/cluster/ha/model.ts';
+import type { GuestRecord, Life, Proof } from '../../../../src/cluster/ha/model.ts';
 import { writeGuest } from '../../../../src/cluster/recovery/write.ts';
 import { createFakeClock } from '../../../world/fakeClock.ts';
 import { host, machine } from '../builders.ts';
@@ -37,14 +37,17 @@ function story(state: State, proof?: Partial<Proof>, { told = 4 } = {}) {
   return { api, read, write };
 }
 
+const REBORN = { bootID: 'a2', term: 1 };
+
 /** What a host has in its next boot. */
-function reborn({ state = 'Online', life = { bootID: 'a2', term: 1 }, keeper = life, known = {} }) {
+function reborn({ state = 'Online', life = REBORN, keeper = life, known = {} }: Partial<Reborn>) {
   const guest = { uuid: 'u', kind: 'VirtualMachine', namespace: 'default', name: 'db', uid: 'uid-db' };
   const guests = [{ ...guest, epoch: 4, running: false, ...known }];
   return { ha: { state, life }, keeper: { ...keeper, watchdog: 'Armed' }, guests } as NonNullable<
     Host['status']
   >;
 }
+type Reborn = { state: string; life: Life; keeper: Life; known: object };
 
 const elsewhere: GuestRecord = { state: 'Starting', placement: { host: 'b', epoch: 5, ...NEXT } };
 const recovering: GuestRecord = { state: 'Recovering', placement: { host: 'a', epoch: 4, ...LIFE } };

@@ -115,10 +115,11 @@ describe('facts', () => {
   });
 
   it('carry a probe that a multiboot loader accepts', () => {
-    const header = new DataView(probeImage().buffer, probeImage().byteOffset);
+    const image = probeImage();
+    const header = new DataView(image.buffer, image.byteOffset);
     const word = (offset: number) => header.getUint32(offset, true);
     expect(word(0)).toBe(0x1badb002);
     expect((word(0) + word(4) + word(8)) >>> 0).toBe(0);
-    expect(word(20) - word(16)).toBe(probeImage().length);
+    expect(word(20) - word(16)).toBe(image.length);
   });
 });

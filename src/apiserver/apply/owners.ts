@@ -1,5 +1,5 @@
 /** The managers of one object's fields: metadata.managedFields decoded, and written back in kube-apiserver's order. */
-import type { FieldsV1, ManagedFieldsEntry } from '../object.ts';
+import { type FieldsV1, isRecord, type ManagedFieldsEntry } from '../object.ts';
 import { type FieldSet, isEmptySet, union } from './fieldset.ts';
 import { decodeFields, encodeFields } from './fieldsv1.ts';
 
@@ -35,7 +35,7 @@ export function ownerKey(name: OwnerName): string {
 export function decodeOwners(entries: readonly ManagedFieldsEntry[] | null | undefined): Owners | undefined {
   const owners: Owners = new Map();
   for (const entry of entries ?? []) {
-    const owner = decodeOwner(entry);
+    const owner = isRecord(entry) ? decodeOwner(entry) : undefined;
     if (owner === undefined) return undefined;
     owners.set(ownerKey(owner), owner);
   }

@@ -189,6 +189,15 @@ export const definitionCases: Case[] = [
           body: `{"apiVersion":"${group}/v1","kind":"Widget","metadata":{"name":"a"},"spec":{"size":1,"size":2}}`,
         },
       ),
+      // An owner that is null owns nothing, as one that cannot be understood.
+      step(
+        'POST',
+        `${widgets(group)}?dryRun=All`,
+        { code: 201, body: { metadata: { managedFields: ['<any>'] } } },
+        {
+          body: `{"apiVersion":"${group}/v1","kind":"Widget","metadata":{"name":"a","managedFields":[null]},"spec":{"size":1}}`,
+        },
+      ),
       step(
         'POST',
         `${widgets(group)}?dryRun=All`,

@@ -13,7 +13,7 @@ import type { Answered } from './metrics.ts';
 import type { Context } from './registry/context.ts';
 import { ApiError, failure, internalError, noSuchResource, storageFull, unauthorized } from './status.ts';
 import { sendStatus } from './verbs/answer.ts';
-import { dispatch, verbOf } from './verbs/dispatch.ts';
+import { dispatch, isServed, verbOf } from './verbs/dispatch.ts';
 import type { OpenWatches } from './verbs/open.ts';
 import type { Exchange } from './wire/exchange.ts';
 import { type RequestTarget, targetOf } from './wire/target.ts';
@@ -56,17 +56,16 @@ export function createHandler(parts: HandlerParts): Handler {
 }
 
 function answered(
-  { clock, catalog }: Context,
+  context: Context,
   exchange: Exchange,
   target: RequestTarget | undefined,
   begun: number,
 ): Answered {
-  const isResource = target?.type === 'resource';
   return {
     ...{ target, verb: verbIn(exchange, target), code: exchange.code() },
-    isServed: isResource && catalog.find(target.group, target.version, target.resource) !== undefined,
+    isServed: target?.type === 'resource' && isServed(context, target),
     isApply: exchange.header('content-type')?.startsWith('application/apply-patch+') === true,
-    tookMs: clock.monotonic() - begun,
+    tookMs: context.clock.monotonic() - begun,
   };
 }
 

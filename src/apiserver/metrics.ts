@@ -12,14 +12,21 @@ export type Answered = {
   /** As RBAC has it, such as `list`. */
   verb: string;
   target: RequestTarget | undefined;
-  /** The resource exists: what clients make up must not become labels. */
+  /** The resource and its subresource exist: what clients make up must not become labels. */
   isServed: boolean;
   isApply: boolean;
   code: number;
   tookMs: number;
 };
 
-const VERBS: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };
+/** As kube-apiserver writes them (its cleanVerb): anything else a client may name is `other`. */
+const VERBS: ReadonlyMap<string, string> = new Map([
+  ['create', 'POST'],
+  ['update', 'PUT'],
+  ...['delete', 'deletecollection', 'get', 'list', 'patch', 'post', 'put', 'watch'].map(
+    (verb) => [verb, verb.toUpperCase()] as const,
+  ),
+]);
 
 type Meters = { count: ReturnType<Counter['of']>; time: ReturnType<Histogram['of']> | undefined };
 
@@ -32,25 +39,30 @@ export function createRequestMetrics(metrics: Metrics): (request: Answered) => v
   );
   const known = new Map<string, Meters>();
   return (request) => {
-    const key = keyOf(request);
-    const meters = known.get(key) ?? metersOf(request, total, times);
+    const verb = VERBS.get(request.verb) ?? 'other';
+    const key = keyOf(request, verb);
+    const meters = known.get(key) ?? metersOf(request, verb, { total, times });
     known.set(key, meters);
     meters.count();
     meters.time?.(request.tookMs / 1_000);
   };
 }
 
-function keyOf({ verb, target, isServed, isApply, code }: Answered): string {
+function keyOf({ target, isServed, isApply, code }: Answered, verb: string): string {
   if (target?.type !== 'resource' || !isServed) return `${verb} ${code}`;
   const { group, version, resource, subresource } = target;
   return `${verb} ${code} ${isApply} ${scopeOf(target)} ${group} ${version} ${resource} ${subresource}`;
 }
 
-function metersOf(request: Answered, total: Counter, times: Histogram): Meters {
+function metersOf(
+  request: Answered,
+  verb: string,
+  { total, times }: { total: Counter; times: Histogram },
+): Meters {
   const { target, isServed } = request;
   const about = target?.type === 'resource' && isServed ? target : undefined;
   const labels: Labels = {
-    verb: request.isApply ? 'APPLY' : (VERBS[request.verb] ?? request.verb.toUpperCase()),
+    verb: request.isApply ? 'APPLY' : verb,
     ...{ group: about?.group ?? '', version: about?.version ?? '', resource: about?.resource ?? '' },
     ...{ subresource: about?.subresource ?? '', scope: about === undefined ? '' : scopeOf(about) },
     component: 'apiserver',

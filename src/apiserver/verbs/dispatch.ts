@@ -82,21 +82,30 @@ export async function dispatch(
 
 function findServed({ catalog }: Context, target: ResourceTarget): Served {
   const served = catalog.find(target.group, target.version, target.resource);
-  if (served === undefined) throw noSuchResource();
+  if (served === undefined || !isPlaced(served, target)) throw noSuchResource();
   const { resource } = served;
-  if (target.namespace !== undefined && !resource.namespaced) throw noSuchResource();
-  if (target.namespace === undefined && resource.namespaced && target.name !== undefined)
-    throw noSuchResource();
-  const { subresource } = target;
-  if (subresource === undefined) return served;
-  const isNamespace = resource.group === '' && resource.plural === 'namespaces';
-  if (statusDoor(resource, subresource) !== undefined) return served;
-  if (subresource === 'scale' && resource.subresources.scale !== undefined) return served;
-  if (subresource === 'finalize' && isNamespace) return served;
-  // Tokens are only asked for, which is answered elsewhere: no verb fits them.
-  if (subresource === 'token' && resource.group === '' && resource.plural === 'serviceaccounts')
-    return served;
+  if (hasSubresource(served, target)) return served;
   throw resource.builtin ? noSuchResource() : notFound(resource, target.name ?? '');
+}
+
+/** Whether anything answers at this place, whoever asks and by whatever verb. */
+export function isServed({ catalog }: Pick<Context, 'catalog'>, target: ResourceTarget): boolean {
+  const served = catalog.find(target.group, target.version, target.resource);
+  return served !== undefined && isPlaced(served, target) && hasSubresource(served, target);
+}
+
+function isPlaced({ resource }: Served, { namespace, name }: ResourceTarget): boolean {
+  return namespace === undefined ? !resource.namespaced || name === undefined : resource.namespaced;
+}
+
+function hasSubresource({ resource }: Served, { subresource }: ResourceTarget): boolean {
+  if (subresource === undefined || statusDoor(resource, subresource) !== undefined) return true;
+  if (subresource === 'scale') return resource.subresources.scale !== undefined;
+  const isOf = (plural: string) => resource.group === '' && resource.plural === plural;
+  // Tokens are only asked for, which is answered elsewhere: no verb fits them.
+  return (
+    (subresource === 'finalize' && isOf('namespaces')) || (subresource === 'token' && isOf('serviceaccounts'))
+  );
 }
 
 /** Which verbs a collection, an object and its subresources have. */

@@ -1,5 +1,11 @@
 /** The TLS listener: HTTP/2 and HTTP/1.1 on one port, dead connections found by pings, an end in order. */
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
@@ -94,6 +100,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       request.on('error', () => {});
       response.on('error', () => {});
       if (request.httpVersionMajor === 1) countRequest(request.socket as TLSSocket, response);
+      else endWhenAborted((request as Http2ServerRequest).stream);
       onRequest(createExchange(request, response, clock), evidence(request));
     },
   );
@@ -190,6 +197,14 @@ async function closeAll(
   });
   await closed;
   cancel();
+}
+
+/**
+ * A client that resets a stream without an error, while something is still to be written to it, leaves it and its connection in memory for ever:
+ * node waits for that write.
+ */
+function endWhenAborted(stream: ServerHttp2Stream): void {
+  stream.once('aborted', () => setImmediate(() => stream.destroy()));
 }
 
 /** Reads what a client shows of itself; the certificate of a connection is looked at once. */

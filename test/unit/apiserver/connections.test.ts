@@ -1,7 +1,13 @@
+import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Listener, type ListenerLimits, listen } from '../../../src/apiserver/wire/listener.ts';
+import {
+  type Listener,
+  type ListenerLimits,
+  type ListenerOptions,
+  listen,
+} from '../../../src/apiserver/wire/listener.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { makeKeyPair } from '../../../src/base/pki/certificates.ts';
 import { realClock } from '../../../src/main/world/clock.ts';
@@ -13,8 +19,11 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** A listener that answers everything with 200. */
-async function start(limits: Partial<ListenerLimits>): Promise<Listener> {
+/** A listener that answers everything with 200, unless told otherwise. */
+async function start(
+  limits: Partial<ListenerLimits>,
+  onRequest: ListenerOptions['onRequest'] = (exchange) => exchange.send(200, 'text/plain', 'here'),
+): Promise<Listener> {
   const purpose = { type: 'authority', commonName: 'test' } as const;
   const { certificate, key } = await makeKeyPair(purpose, { days: 1, clock });
   const listener = await listen({
@@ -23,7 +32,7 @@ async function start(limits: Partial<ListenerLimits>): Promise<Listener> {
     keys: { certificate, key, clientCa: certificate },
     clock,
     log: silentLog,
-    onRequest: (exchange) => exchange.send(200, 'text/plain', 'here'),
+    onRequest,
     limits: { ...generous, ...limits },
   });
   closers.push(() => listener.close());
@@ -95,5 +104,26 @@ describe('a connection', () => {
       socket.write(wholeRequest);
       expect(await end).toContain('here');
     }
+  });
+});
+
+describe('a watch over HTTP/2', () => {
+  it('is over when its client leaves without an error before it has taken what was written', async () => {
+    let over = () => {};
+    const isOver = new Promise<void>((resolve) => {
+      over = resolve;
+    });
+    const { port } = await start({}, (exchange) => {
+      const sink = exchange.open(200, 'application/json');
+      sink.closedThen(over);
+      sink.write(Buffer.alloc(100_000));
+    });
+    const url = `https://127.0.0.1:${port}`;
+    const session = connectHttp2(url, { rejectUnauthorized: false, settings: { initialWindowSize: 1_000 } });
+    closers.push(() => session.destroy());
+    const stream = session.request({ ':path': '/' });
+    await new Promise<void>((resolve) => stream.once('response', () => resolve()));
+    stream.close();
+    await isOver;
   });
 });

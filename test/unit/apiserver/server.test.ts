@@ -93,6 +93,8 @@ describe('metrics of the server', () => {
     await client.send('POST', maps, { body: map('a') });
     await client.send('GET', `${maps}/missing`);
     await client.send('GET', '/apis/made.up/v1/things');
+    await client.send('GET', `${maps}/a/made-up`);
+    await client.send('OPTIONS', maps);
     expect((await clientOf(server, 'anonymous').send('GET', '/metrics')).code).toBe(401);
     const { text } = await client.send('GET', '/metrics');
     const of = 'group="",version="v1",resource="configmaps",subresource=""';
@@ -103,6 +105,8 @@ describe('metrics of the server', () => {
       `apiserver_request_total{verb="POST",${of},scope="namespace",${all},code="201"} 1`,
       `apiserver_request_total{verb="GET",${of},scope="resource",${all},code="404"} 1`,
       `apiserver_request_total{verb="LIST",group="",version="",resource="",subresource="",scope="",${all},code="404"} 1`,
+      `apiserver_request_total{verb="GET",group="",version="",resource="",subresource="",scope="",${all},code="404"} 1`,
+      `apiserver_request_total{verb="other",${of},scope="namespace",${all},code="405"} 1`,
       `apiserver_request_total{verb="GET",group="",version="",resource="",subresource="",scope="",${all},code="401"} 1`,
     ]);
     expect(text).toContain(

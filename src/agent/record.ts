@@ -100,6 +100,8 @@ export type Outgoing = {
   handOver?: 'Asked' | 'Done';
   /** Asked is written down ahead of the request, while the guest still leaves. An agent that finds it after a crash takes it for asked. */
   ahead?: true;
+  /** Highest incarnation of the control plane that this host had seen when it first asked: one restored since may have forgotten the answer. */
+  incarnation?: number;
   /** Decided, and perhaps not undone yet. */
   givenUp?: GivenUp;
 };

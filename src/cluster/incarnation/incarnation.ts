@@ -26,13 +26,18 @@ export async function raiseIncarnation(
       const stored = await client.find(ConfigMap, REF);
       if (stored === undefined) return await firstIncarnation(client, random, atLeast);
       const id = stored.data?.id ?? newClusterId(random);
-      const incarnation = Math.max(Number(stored.data?.incarnation ?? '0') || 0, atLeast) + 1;
+      const before = Number(stored.data?.incarnation ?? '0') || 0;
+      const incarnation = Math.max(before, atLeast) + 1;
+      // A host has seen one that the API does not know any more: it was restored by other means than ours, which say so themselves.
+      const restored = atLeast > before ? incarnation : Number(stored.data?.restored ?? '0') || 0;
       const patch = {
         metadata: { resourceVersion: stored.metadata.resourceVersion },
-        data: { id, incarnation: String(incarnation) },
+        data: {
+          ...{ id, incarnation: String(incarnation) },
+          ...(restored > 0 ? { restored: String(restored) } : {}),
+        },
       };
       await client.mergePatch(ConfigMap, REF, patch);
-      const restored = Number(stored.data?.restored ?? '0') || 0;
       return { id, incarnation, ...(restored > 0 ? { restored } : {}) };
     } catch (error) {
       if (error instanceof ApiError && error.code === 409) continue;

@@ -7,10 +7,12 @@ import type { GivenUp } from '../../record.ts';
 import { askAhead } from '../ahead.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceMemory, SourceView } from './facts.ts';
+import { awaitWord, mayBeForgotten } from './forgotten.ts';
 import { endsOf, isWanted, mayHandOver } from './handoverAhead.ts';
 import {
   after,
   again,
+  asked,
   awaitTakeOver,
   change,
   giveUp,
@@ -33,7 +35,7 @@ export async function handOver(
   memory: SourceMemory,
 ): Promise<SourceStep> {
   const { guests } = world;
-  const asked = record?.outgoing?.handOver !== undefined;
+  const wasAsked = record?.outgoing?.handOver !== undefined;
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
   const ends = endsOf(world, pass.handle.id);
   if (ends === undefined) return again;
@@ -46,20 +48,14 @@ export async function handOver(
     ? memory.ahead
     : await askAhead({
         ask: () => mayHandOver(world, pass, ends, pass.signal),
-        note: () =>
-          change(world, pass, (outgoing) => ({
-            ...still,
-            ...unasked(outgoing),
-            ...postCopy,
-            handOver: 'Asked',
-          })),
+        note: () => change(world, pass, (outgoing) => ({ ...still, ...asked(world, outgoing), ...postCopy })),
         takeBack: async () => {
-          if (!asked) await change(world, pass, unasked);
+          if (!wasAsked) await change(world, pass, unasked);
         },
       });
   // From here on nobody knows that nothing was asked.
   delete memory.ahead;
-  if (found === undefined) return again;
+  if (found === undefined) return wasAsked ? after(HANDOVER_RECHECK_MS) : again;
   const to = { host: ends.target, epoch: ends.epoch + 1, now: guests.world.clock.now() };
   const result = await pass.mover.swap(found, to, pass.signal);
   switch (result) {
@@ -68,7 +64,7 @@ export async function handOver(
     case 'Stale':
     case 'Refused': {
       // An earlier request without an answer may be what this one ran into: only a read tells.
-      if (asked) return after(HANDOVER_RECHECK_MS);
+      if (wasAsked) return after(HANDOVER_RECHECK_MS);
       await change(world, pass, unasked);
       if (result === 'Refused') {
         const message = 'the API server refused the new placement of the guest';
@@ -95,14 +91,17 @@ async function handedOver(
 ): Promise<SourceStep> {
   // The target reads now, and writes: API server, network and disks are its own for a moment.
   if (transfer.phase === 'Completed') await world.guests.world.clock.sleep(QUIET_MS, pass.signal);
-  await change(world, pass, (outgoing) => ({ ...unasked(outgoing), ...still, handOver: 'Done' }));
+  await change(world, pass, (outgoing) => ({ ...asked(world, outgoing), ...still, handOver: 'Done' }));
   pass.event('Normal', 'HandedOver', `the guest is placed on ${target}`);
   if (transfer.phase === 'AwaitingSwitch') return again;
   // Nothing is read again while the target reads: the answer has said whose the guest is.
   return awaitTakeOver(HANDOVER_RECHECK_MS);
 }
 
-/** A new epoch for this host: a request under way carries an older resourceVersion and can change nothing any more. */
+/**
+ * A new epoch for this host: a request under way carries an older resourceVersion and can change nothing any more. Nor may one have been granted
+ * that the API has forgotten.
+ */
 export async function reclaim(
   world: MoveWorld,
   pass: MovePass,
@@ -113,8 +112,11 @@ export async function reclaim(
   if (found === undefined || ends === undefined) return after(HANDOVER_RECHECK_MS);
   const { clock } = world.guests.world;
   const epoch = ends.epoch + 1;
+  if (await mayBeForgotten(world, pass, epoch)) return awaitWord(ends.target);
   const result = await pass.mover.swap(found, { host: ends.source, epoch, now: clock.now() }, pass.signal);
   if (result !== 'Swapped') return after(HANDOVER_RECHECK_MS);
+  // Restored between the two: then the swap was made in another past than it was asked about.
+  if (await mayBeForgotten(world, pass, epoch)) return awaitWord(ends.target);
   await giveUp(world, pass, end, epoch);
   return again;
 }
@@ -127,7 +129,9 @@ export async function acceptBack(
   end: GivenUp,
 ): Promise<SourceStep> {
   const epoch = found?.status?.placement?.epoch;
-  if (epoch === undefined) return after(HANDOVER_RECHECK_MS);
+  const ends = endsOf(world, pass.handle.id);
+  if (epoch === undefined || ends === undefined) return after(HANDOVER_RECHECK_MS);
+  if (await mayBeForgotten(world, pass, epoch)) return awaitWord(ends.target);
   await giveUp(world, pass, end, epoch);
   return again;
 }

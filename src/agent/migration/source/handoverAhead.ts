@@ -7,7 +7,7 @@ import { askAhead } from '../ahead.ts';
 import { belongingOf, type Ends } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceMemory } from './facts.ts';
-import { change, unasked } from './record.ts';
+import { asked, change, unasked } from './record.ts';
 
 /** An API server that does not answer in this time is asked when it is due: how far the guest is must be seen. */
 const PATIENCE_MS = 1_000;
@@ -71,12 +71,7 @@ export async function prepareHandOver(world: MoveWorld, pass: MovePass, memory: 
     const found = await askAhead({
       ask: () => mayHandOver(world, pass, ends, signal),
       note: () =>
-        change(world, pass, (before) => ({
-          stillSince: pass.now,
-          ...before,
-          handOver: 'Asked',
-          ahead: true,
-        })),
+        change(world, pass, (before) => ({ stillSince: pass.now, ...asked(world, before), ahead: true })),
       takeBack: () => change(world, pass, unasked),
     });
     if (found !== undefined) memory.ahead = found;

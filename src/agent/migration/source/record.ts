@@ -38,8 +38,19 @@ export function change(
 }
 
 /** As if nobody had written that the placement is asked to change. */
-export function unasked({ handOver: _asked, ahead: _ahead, ...outgoing }: Outgoing): Outgoing {
+export function unasked({
+  handOver: _asked,
+  ahead: _ahead,
+  incarnation: _incarnation,
+  ...outgoing
+}: Outgoing): Outgoing {
   return outgoing;
+}
+
+/** That the placement is asked to change. What was asked first counts: each request may have been granted. */
+export function asked({ guests }: MoveWorld, { ahead: _ahead, ...outgoing }: Outgoing): Outgoing {
+  const incarnation = outgoing.incarnation ?? guests.controlPlane.highest() ?? 0;
+  return { ...outgoing, handOver: 'Asked', incarnation };
 }
 
 /** Has the guest's own controller look at it. */

@@ -130,19 +130,30 @@ async function arrive(
   const uid = found?.metadata.uid;
   if (mover.live === undefined || epoch === undefined || uid === undefined || incoming === undefined)
     return after(RECHECK_MS);
+  const { controlPlane } = world.guests;
   try {
     await mover.live.arrive(handle, async () => {
       const mayHaveRun = incoming.arriving === true;
+      const seen = controlPlane.highest();
       await askAhead({
         ask: async () => {
           await mover.gate({ metadata: { ...guest, uid } }, epoch, signal);
           return true;
         },
-        note: () => change(world, pass, (before) => ({ ...before, arriving: true })),
+        note: () =>
+          change(
+            world,
+            pass,
+            (before) => ({ ...before, arriving: true }),
+            (record) => ({ epoch: Math.max(record.epoch, epoch) }),
+          ),
         takeBack: async () => {
           if (!mayHaveRun) await change(world, pass, ({ arriving: _not, ...before }) => before);
         },
       });
+      // What this host has said of itself to a later one may be that it has not got the guest.
+      if (controlPlane.highest() !== seen)
+        throw new GateClosed('ControlPlaneChanged', 'a new leader has begun meanwhile: it is asked again');
     });
   } catch (error) {
     if (error instanceof ReasonedError && error.reason === 'NotArrived' && incoming.postCopy === true)

@@ -112,6 +112,10 @@ function decideArrived(facts: TargetFacts, incoming: Incoming): TargetDeed {
     const neverRan = settling === 'StartFailed' && incoming.arriving === undefined;
     return neverRan && sourceHasIt ? { type: 'giveBack' } : { type: 'finish' };
   }
+  // Asked to go back, and not there: a request may still be under way, so that it goes on here only when the source cannot take it any more.
+  const isGivenBack = incoming.failed !== undefined && incoming.arriving === undefined;
+  if (isGivenBack && observation === 'Off' && sourceHost !== 'Gone')
+    return sourceHost === 'There' ? { type: 'giveBack' } : { type: 'await' };
   if (incoming.type === 'Live') {
     if (observation === 'Incoming')
       return migration?.source === 'Lost' ? { type: 'startAnew' } : { type: 'arrive' };

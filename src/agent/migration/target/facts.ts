@@ -116,7 +116,10 @@ async function whereItBelongs(
   };
   try {
     const found = await mover.read(guest, signal);
-    return { belonging: belongingOf(found, ends), found };
+    const belonging = belongingOf(found, ends);
+    // It was this host's already: only an API server restored from an older copy says so.
+    const isOlder = belonging === 'Source' && record !== undefined && record.epoch > ends.epoch;
+    return { belonging: isOlder ? 'Unknown' : belonging, found };
   } catch {
     return { belonging: 'Unknown', found: undefined };
   }

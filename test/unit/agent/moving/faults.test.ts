@@ -3,7 +3,7 @@ import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import { ApiError } from '../../../../src/client/contract.ts';
 import type { MemoryRequest } from '../../../../src/client/memory.ts';
 import type { HostName } from './hosts.ts';
-import { expectWhole, isOver, runningGuest, type Type } from './stories.ts';
+import { expectWhole, isOver, isSwap, runningGuest, type Type } from './stories.ts';
 
 /** web runs on a and begins to move. */
 async function moving(type: Type = 'Live') {
@@ -28,10 +28,6 @@ async function moving(type: Type = 'Live') {
     },
   };
 }
-
-const isSwap = ({ verb, body }: MemoryRequest): boolean =>
-  verb === 'patch' &&
-  (body as { status?: { placement?: unknown } } | undefined)?.status?.placement !== undefined;
 
 describe('a machine that moves stays, and the target is cleaned, when', () => {
   it.each(['Disks', 'Memory', 'SwitchingOver'])('the link is cut in phase %s', async (at) => {

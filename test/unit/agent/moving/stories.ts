@@ -1,5 +1,6 @@
 /** The moves that the stories begin with, and what must hold when they are over. */
 import { expect } from 'vitest';
+import type { MemoryRequest } from '../../../../src/client/memory.ts';
 import { createHosts, type HostName, type Hosts, type RunningHost } from './hosts.ts';
 
 export type Kind = 'VirtualMachine' | 'Container';
@@ -25,6 +26,11 @@ export async function runningGuest(kind: Kind): Promise<{ hosts: Hosts; a: Runni
   await hosts.until('it runs on a', () => isReady(hosts, kind) && hosts.ether.isRunning('a', id));
   return { hosts, a, b };
 }
+
+/** Asks for a new placement of a guest. */
+export const isSwap = ({ verb, body }: MemoryRequest): boolean =>
+  verb === 'patch' &&
+  (body as { status?: { placement?: unknown } } | undefined)?.status?.placement !== undefined;
 
 export const isOver = (hosts: Hosts) => hosts.migration()?.status?.completedAt !== undefined;
 

@@ -1,0 +1,144 @@
+/** The API server is restored from a copy of before a hand-over: what it says of the guest is no longer so. */
+import { describe, expect, it } from 'vitest';
+import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
+import { ConfigMap } from '../../../../src/api/core.ts';
+import { Migration } from '../../../../src/api/kinds/migration.ts';
+import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
+import { ApiError } from '../../../../src/client/contract.ts';
+import { expectWhole, isOver, isSwap, runningGuest, type Type } from './stories.ts';
+
+const web = { namespace: 'default', name: 'web' };
+const move = { namespace: 'default', name: 'move' };
+
+/** web moves, and what a asks of the API is answered as the story says. */
+async function moving(type: Type = 'Live') {
+  const { hosts, a, b } = await runningGuest('VirtualMachine');
+  const id = hosts.idOf('VirtualMachine', 'web');
+  hosts.migrate('VirtualMachine', 'web', type);
+  const place = (host: string, epoch: number) =>
+    hosts.user.mergePatch(
+      VirtualMachine,
+      web,
+      { status: { placement: { host, epoch, since: '2026-01-01T00:00:00Z' } } },
+      { subresource: 'status' },
+    );
+  const pass = async (ms: number) => {
+    const then = hosts.clock.monotonic() + ms;
+    await hosts.until('time passes', () => hosts.clock.monotonic() >= then);
+  };
+  const away = () => {
+    throw new ApiError(0, 'Unreachable', 'away');
+  };
+  return {
+    hosts,
+    id,
+    pass,
+    /** The request for the new placement gets no answer, and `a` none to any other from then on. */
+    loseAnswer: async (granted: boolean) => {
+      let isLost = false;
+      hosts.api.intercept = async (request, host) => {
+        if (host !== 'a') return;
+        if (!isLost && isSwap(request)) {
+          isLost = true;
+          if (granted)
+            await hosts.user.mergePatch(VirtualMachine, web, request.body, { subresource: 'status' });
+        }
+        if (isLost) away();
+      };
+      await hosts.until('it is asked', () => isLost);
+    },
+    /** A copy of before the hand-over, as `vireo apiserver restore` marks it. Both hosts reach it. */
+    restore: async () => {
+      const data = { incarnation: '1000', restored: '1000' };
+      await place('a', 1);
+      const status = { target: { state: 'Ready' }, source: { state: 'Offering' } };
+      await hosts.user
+        .mergePatch(Migration, move, { status }, { subresource: 'status' })
+        .catch(() => undefined);
+      await hosts.user.mergePatch(
+        ConfigMap,
+        { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP },
+        { data },
+      );
+      delete hosts.api.intercept;
+    },
+    /** The copy is of before the Migration was made. */
+    forgetMigration: async () => {
+      await hosts.user.mergePatch(Migration, move, { metadata: { finalizers: [] } });
+      await hosts.user.delete(Migration, move).catch(() => undefined);
+    },
+    /** As the manager does once the hosts have reported: where it is remembered with the latest epoch. */
+    claim: async () => {
+      await hosts.until('b lists it with its epoch', () =>
+        (hosts.host('b')?.status?.guests ?? []).some(({ epoch }) => epoch === 2),
+      );
+      await place('b', 3);
+    },
+    finish: async (at: 'a' | 'b') => {
+      await hosts.until('the move is over', () => isOver(hosts) || hosts.migration() === undefined);
+      await pass(60_000);
+      expectWhole(hosts, 'VirtualMachine', at);
+      await a.stop();
+      await b.stop();
+    },
+  };
+}
+
+describe('a guest that was handed over, of which the restored API server knows nothing', () => {
+  it.each(['Live', 'Offline'] as const)(
+    'is not taken back by a source that never got the answer: it was on b, and stays there (%s)',
+    async (type) => {
+      const { hosts, id, pass, loseAnswer, restore, claim, finish } = await moving(type);
+      await loseAnswer(true);
+      await hosts.until('it runs on b', () => hosts.ether.runsOn(id).includes(`b/${id}`));
+      await hosts.cancel();
+      await restore();
+      await pass(60_000);
+      expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`b/${id}`]);
+      await claim();
+      await finish('b');
+    },
+  );
+
+  it('loses nothing on b when its Migration is forgotten, too', async () => {
+    const { hosts, id, pass, loseAnswer, restore, forgetMigration, claim, finish } = await moving();
+    await loseAnswer(true);
+    await hosts.until('it runs on b', () => hosts.ether.runsOn(id).includes(`b/${id}`));
+    await forgetMigration();
+    await restore();
+    await pass(60_000);
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`b/${id}`]);
+    expect(hosts.volumes('b')).toHaveLength(1);
+    await claim();
+    await finish('b');
+  });
+
+  it('is handed over once more while its move is still wanted', async () => {
+    const { hosts, id, pass, loseAnswer, restore, finish } = await moving();
+    await loseAnswer(true);
+    await hosts.until('it runs on b', () => hosts.ether.runsOn(id).includes(`b/${id}`));
+    await restore();
+    await pass(10_000);
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`b/${id}`]);
+    await finish('b');
+    expect(hosts.machine()?.status?.placement?.epoch).toBe(2);
+  });
+});
+
+describe('a guest that was not handed over before the API server was restored', () => {
+  it('is taken back by its source once the target has said that it has nothing of it', async () => {
+    const { hosts, id, pass, loseAnswer, restore, finish } = await moving();
+    await loseAnswer(false);
+    await hosts.cancel();
+    await restore();
+    hosts.api.intercept = ({ kind, verb }, host) => {
+      if (host === 'b' && kind.kind === 'Host' && verb === 'patch')
+        throw new ApiError(0, 'Unreachable', 'away');
+    };
+    await pass(30_000);
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([]);
+    delete hosts.api.intercept;
+    await finish('a');
+    expect(hosts.machine()?.status?.placement?.epoch).toBe(2);
+  });
+});

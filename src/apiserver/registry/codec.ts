@@ -7,7 +7,7 @@ import { parseMarked, printJson, printMarked } from '../../schema/json.ts';
 import type { Served } from '../catalog/served.ts';
 import type { KubeObject } from '../object.ts';
 
-const metadataStart = Buffer.from('"metadata":{');
+const openingBrace = 0x7b;
 
 /** A stored value with the revision of its last write. */
 export type Stored = { value: Uint8Array; modRevision: number };
@@ -47,19 +47,30 @@ function renamed(served: Served, object: KubeObject): KubeObject {
   return object;
 }
 
+/** JSON in two parts: a beginning of ASCII characters and the rest. */
+export type Wire = { head: string; body: Uint8Array };
+
 /** The JSON of the object as clients get it. */
 export function wireForm(served: Served, stored: Stored): Buffer {
-  return Buffer.concat(wirePieces(served, stored));
+  const { head, body } = wireParts(served, stored);
+  return Buffer.concat([Buffer.from(head, 'latin1'), body]);
 }
 
-/** The same in pieces, the large one of which is the store's own memory: nothing may change it. */
-export function wirePieces(served: Served, stored: Stored): Buffer[] {
+/** The same in parts, of which the body is the store's own memory: nothing may change it. */
+export function wireParts(served: Served, stored: Stored): Wire {
   const { value, modRevision } = stored;
-  if (modRevision <= served.staleUpTo) return [Buffer.from(printJson(decode(served, stored)))];
-  const bytes = bufferOf(value);
+  if (modRevision <= served.staleUpTo)
+    return { head: '', body: Buffer.from(printJson(decode(served, stored))) };
   const { apiVersion, resource } = served;
   const head = `{"apiVersion":"${apiVersion}","kind":"${resource.kind}","metadata":{"resourceVersion":"${modRevision}",`;
-  return [Buffer.from(head), bytes.subarray(bytes.indexOf(metadataStart) + metadataStart.length)];
+  return { head, body: value.subarray(metadataStart(value)) };
+}
+
+/** Where the fields of the metadata begin: behind the second brace, since neither apiVersion nor kind has one. */
+function metadataStart(value: Uint8Array): number {
+  let at = value[0] === openingBrace ? 1 : 2;
+  while (at < value.byteLength && value[at] !== openingBrace) at += 1;
+  return at + 1;
 }
 
 /** A view of the same memory with Buffer's methods. */

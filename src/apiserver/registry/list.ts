@@ -26,8 +26,9 @@ export type Listing = {
   limit?: number;
   /** Objects after this page, if known from the pages before. */
   remaining?: number;
-  /** All that can be in it, where an index knows. */
+  /** All that can be in it, where an index knows; with `exact` all of them are. */
   among?: readonly Entry[];
+  exact?: boolean;
 };
 
 /** Entries read from the store at once, which is quick: they are not looked into. */
@@ -74,12 +75,12 @@ export function among(
   served: Served,
   selection: Selection,
   revision: number,
-): Pick<Listing, 'among'> {
+): Pick<Listing, 'among' | 'exact'> {
   const { by } = selection;
   if (by === undefined || revision !== store.revision()) return {};
   const prefix = scopePrefix(served, selection);
   const keys = indexes.keys(served, by.field, by.value)?.filter((key) => key.startsWith(prefix));
-  return keys === undefined ? {} : { among: keys.flatMap((key) => store.get(key) ?? []) };
+  return keys === undefined ? {} : { among: keys.flatMap((key) => store.get(key) ?? []), exact: by.alone };
 }
 
 function revisionFor(context: Context, options: ListOptions, now: number): number {
@@ -132,7 +133,8 @@ export async function* readList(
   let bytes = 0;
   const metadata: ListMeta = { resourceVersion: String(revision) };
   for (;;) {
-    await pace();
+    const turn = pace();
+    if (turn !== undefined) await turn;
     const range = { prefix, revision, limit: slice, ...(after === undefined ? {} : { after }) };
     const found =
       listing.among === undefined
@@ -143,8 +145,9 @@ export async function* readList(
       served.conversion === undefined ? belonging : await inServedVersion(context, served, belonging);
     const page: Entry[] = [];
     for (const [index, entry] of shown.entries()) {
-      await pace();
-      if (!selects(served, selection, entry)) continue;
+      const next = pace();
+      if (next !== undefined) await next;
+      if (listing.exact !== true && !selects(served, selection, entry)) continue;
       page.push(entry);
       taken += 1;
       bytes += entry.value.byteLength;

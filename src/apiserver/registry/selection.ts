@@ -14,8 +14,8 @@ export type Selection = {
   matches: ((object: KubeObject) => boolean) | undefined;
   /** What stored bytes must hold to match at all; only for values whose stored form is the served one. */
   mayMatch?: MayMatch;
-  /** One of the fields of which a value is demanded. */
-  by?: { field: string; value: string };
+  /** One of the fields of which a value is demanded; `alone` when nothing else is. */
+  by?: { field: string; value: string; alone: boolean };
 };
 
 /** Reads the selectors of a request on `namespace` (undefined: all) and `name` (undefined: all); throws 400. */
@@ -43,7 +43,9 @@ export function selectionOf(
     name,
     matches: contradicts ? () => false : predicateOf(labels, rest),
     ...(mayMatch === undefined ? {} : { mayMatch }),
-    ...(by === undefined ? {} : { by }),
+    ...(by === undefined
+      ? {}
+      : { by: { ...by, alone: !contradicts && labels.length === 0 && rest.length === 1 } }),
   };
 }
 

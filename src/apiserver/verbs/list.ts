@@ -3,23 +3,21 @@ import { parseWide, printJson } from '../../schema/json.ts';
 import type { Entry } from '../../store/contract.ts';
 import type { Served } from '../catalog/served.ts';
 import type { Pace } from '../fairness/pace.ts';
-import { decode, wirePieces } from '../registry/codec.ts';
-import { badRequest, failure } from '../status.ts';
+import { bufferOf, decode, type Wire, wireParts } from '../registry/codec.ts';
+import { failure } from '../status.ts';
 import { type ListMeta, partialOf, rowOf } from '../table/table.ts';
-import type { Exchange, Sink } from '../wire/exchange.ts';
+import type { Exchange } from '../wire/exchange.ts';
 import { type Form, tableOptions } from './answer.ts';
+import { createGathering } from './gathering.ts';
 
 /** The entries of a list in parts, and the metadata it ends with. */
 export type Pages = AsyncGenerator<readonly Entry[], ListMeta>;
 
-/** What is gathered before it is sent; an answer below it is sent whole. */
-const chunkBytes = 64 * 1024;
-
-/** A list's fields before its members, the name of these, and how each of them is written as JSON, in pieces. */
+/** A list's fields before its members, the name of these, and how each of them is written as JSON. */
 type Frame = {
   head: (metadata: ListMeta) => Record<string, unknown>;
   members: 'items' | 'rows';
-  member: (entry: Entry) => Uint8Array[];
+  member: (entry: Entry) => Wire;
 };
 
 function frameOf(served: Served, form: Form): Frame {
@@ -29,7 +27,7 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) => ({ kind: served.resource.listKind, apiVersion: served.apiVersion, metadata }),
         members: 'items',
-        member: (entry) => wirePieces(served, entry),
+        member: (entry) => wireParts(served, entry),
       };
     case 'Table': {
       const options = tableOptions(served, form);
@@ -37,7 +35,7 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) => ({ kind: 'Table', apiVersion: metaVersion, metadata, columnDefinitions }),
         members: 'rows',
-        member: (entry) => [Buffer.from(printJson(rowOf(decode(served, entry), options)))],
+        member: (entry) => bodyOf(printJson(rowOf(decode(served, entry), options))),
       };
     }
     case 'PartialObjectMetadata':
@@ -51,26 +49,30 @@ function frameOf(served: Served, form: Form): Frame {
       return {
         head: (metadata) => ({ kind: 'PartialObjectMetadataList', apiVersion: metaVersion, metadata }),
         members: 'items',
-        member: (entry) => [Buffer.from(printJson(partialOf(decode(served, entry), form.version)))],
+        member: (entry) => bodyOf(printJson(partialOf(decode(served, entry), form.version))),
       };
   }
+}
+
+function bodyOf(text: string): Wire {
+  return { head: '', body: Buffer.from(text) };
 }
 
 /** How a list is spelt: what stands before, between and behind its members. */
 type Spelling = {
   type: string;
   head: (metadata: ListMeta) => string;
-  member: (entry: Entry, isFirst: boolean) => Uint8Array[];
+  member: (entry: Entry) => Wire;
+  between: string;
   end: (isEmpty: boolean) => string;
 };
-
-const comma = Buffer.from(',');
 
 function jsonSpelling({ head, members, member }: Frame): Spelling {
   return {
     type: 'application/json',
     head: (metadata) => `${JSON.stringify(head(metadata)).slice(0, -1)},"${members}":[`,
-    member: (entry, isFirst) => (isFirst ? member(entry) : [comma, ...member(entry)]),
+    member,
+    between: ',',
     end: () => ']}\n',
   };
 }
@@ -81,9 +83,11 @@ async function yamlSpelling({ head, members, member }: Frame): Promise<Spelling>
   return {
     type: 'application/yaml',
     head: (metadata) => `${printYaml(head(metadata))}${members}:`,
-    member: (entry) => [
-      Buffer.from(asItem(printYaml(parseWide(Buffer.concat(member(entry)).toString('utf8'))))),
-    ],
+    member: (entry) => {
+      const { head, body } = member(entry);
+      return bodyOf(asItem(printYaml(parseWide(head + bufferOf(body).toString('utf8')))));
+    },
+    between: '',
     end: (isEmpty) => (isEmpty ? ' []\n' : '\n'),
   };
 }
@@ -117,40 +121,23 @@ async function write(
   parts: AsyncIterable<readonly Entry[]> | Iterable<readonly Entry[]>,
   pace: Pace,
 ): Promise<void> {
-  let waiting: Uint8Array[] = [Buffer.from(spelling.head(metadata))];
-  let waitingBytes = 0;
+  const gathering = createGathering(exchange, spelling.type);
   let isFirst = true;
-  let sink: Sink | undefined;
   try {
+    await gathering.add('', Buffer.from(spelling.head(metadata)));
     for await (const entries of parts) {
       for (const entry of entries) {
-        await pace();
-        for (const bytes of spelling.member(entry, isFirst)) {
-          waiting.push(bytes);
-          waitingBytes += bytes.byteLength;
-        }
+        const turn = pace();
+        if (turn !== undefined) await turn;
+        const { head, body } = spelling.member(entry);
+        const taken = gathering.add(isFirst ? head : spelling.between + head, body);
+        if (taken !== undefined) await taken;
         isFirst = false;
-        if (waitingBytes < chunkBytes) continue;
-        sink ??= exchange.open(200, spelling.type, { long: true });
-        await send(sink, Buffer.concat(waiting));
-        waiting = [];
-        waitingBytes = 0;
       }
     }
-    waiting.push(Buffer.from(spelling.end(isFirst)));
-    const rest = Buffer.concat(waiting);
-    if (sink === undefined) return exchange.send(200, spelling.type, rest);
-    sink.write(rest);
-    sink.end();
+    gathering.end(spelling.end(isFirst));
   } catch (error) {
-    // The head is out already: only a broken answer can tell the client that this is not the whole list.
-    sink?.destroy();
+    gathering.breakOff();
     throw error;
   }
-}
-
-/** Waits until the client has taken what was written. */
-async function send(sink: Sink, bytes: Uint8Array): Promise<void> {
-  if (!sink.write(bytes)) await new Promise<void>((resolve) => sink.drained(resolve));
-  if (sink.closed) throw badRequest('the client has gone');
 }

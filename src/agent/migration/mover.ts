@@ -3,6 +3,7 @@ import type { Stored } from '../../api/meta.ts';
 import type { Informer } from '../../client/contract.ts';
 import type {
   Arrival,
+  ArrivalGate,
   GuestHandle,
   GuestObservation,
   ReceiveOptions,
@@ -70,7 +71,7 @@ export type LiveMover = {
   listenAnew(guest: GuestHandle, place: { address: string }): Promise<TransferPlace | undefined>;
   cancel(guest: GuestHandle): Promise<void>;
   takeBack(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
-  arrive(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
+  arrive(guest: GuestHandle, gate: ArrivalGate): Promise<void>;
 };
 
 export function createMover<T extends GuestObject, Request, Hardware>(

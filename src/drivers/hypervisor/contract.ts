@@ -239,9 +239,12 @@ export type GuestTransfer<Request, Hardware> = {
   cancel(guest: GuestHandle): Promise<void>;
   /** On the source, state HandedOver, only when the target certainly does not run the guest: it runs on here after the gate. */
   takeBack(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
-  /** On the target: ends exports and runs the guest that has arrived, after the gate. Running already: returns at once. */
-  arrive(guest: GuestHandle, gate: () => Promise<void>): Promise<void>;
+  /** On the target: ends exports and runs the guest that has arrived, after the gate. Nothing is done to one that runs already. */
+  arrive(guest: GuestHandle, gate: ArrivalGate): Promise<void>;
 };
+
+/** Is given a promise that the guest is here and could run, which it has to wait for: until then it can ask others. */
+export type ArrivalGate = (here: Promise<unknown>) => Promise<void>;
 
 /**
  * Memory on a target. Waited: the guest cannot run yet. Coming: it can, and what it touches before it is there makes it wait (post-copy).

@@ -17,6 +17,9 @@ import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } fr
 const ARRIVAL_RECHECK_MS = 250;
 /** From the swap until what the switch sends is here: the guest stands still for it. */
 const SWITCH_RECHECK_MS = 50;
+/** A gate that was passed longer ago than this, because the guest's process did not answer meanwhile, is passed anew. */
+const GATE_HOLDS_MS = 1_000;
+
 /** `wake` has this move looked at again when work beside the passes has ended. */
 export async function actAsTarget(
   world: MoveWorld,
@@ -126,18 +129,24 @@ async function arrive(
   { found, incoming }: TargetView,
 ): Promise<TargetStep> {
   const { mover, handle, guest, signal } = pass;
+  const { clock } = world.guests.world;
   const epoch = found?.status?.placement?.epoch;
   const uid = found?.metadata.uid;
   if (mover.live === undefined || epoch === undefined || uid === undefined || incoming === undefined)
     return after(RECHECK_MS);
   const { controlPlane } = world.guests;
   try {
-    await mover.live.arrive(handle, async () => {
+    await mover.live.arrive(handle, async (here) => {
+      // By post-copy it is placed here some time before it can run: nothing is asked or written for nothing.
+      if (incoming.postCopy === true) await here;
       const mayHaveRun = incoming.arriving === true;
       const seen = controlPlane.highest();
+      const passGate = () => mover.gate({ metadata: { ...guest, uid } }, epoch, signal);
       await askAhead({
         ask: async () => {
-          await mover.gate({ metadata: { ...guest, uid } }, epoch, signal);
+          const askedAt = clock.monotonic();
+          await Promise.all([passGate(), here]);
+          if (clock.monotonic() - askedAt > GATE_HOLDS_MS) await passGate();
           return true;
         },
         note: () =>

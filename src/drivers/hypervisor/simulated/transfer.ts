@@ -186,7 +186,7 @@ export function createSimulatedTransfer<Request, Hardware>(
       if (guest?.state === 'Running') return;
       if (guest?.receiving === undefined || !(await meeting.isWhole(guest.receiving)))
         throw new ReasonedError('NotArrived', `the memory of ${handle.name} has not come whole`);
-      await gate();
+      await gate(Promise.resolve());
       await lock(handle.id, () => goOn(handle, 'Incoming'));
     },
   };

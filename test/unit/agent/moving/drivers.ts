@@ -143,7 +143,7 @@ export function movableMachines(
     arrive: async (guest, gate) => {
       if (ether.waiting(host, guest.id) === undefined) return;
       if (!ether.isComplete(host, guest.id)) throw new Error('the memory is not there');
-      await gate();
+      await gate(Promise.resolve());
       ether.stopWaiting(host, guest.id);
       ether.begin(host, guest.id, 'continued');
       const found = requests.get(`${host}/${guest.id}`);

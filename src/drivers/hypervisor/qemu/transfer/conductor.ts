@@ -5,7 +5,7 @@ import type { QemuContext } from '../context.ts';
 import { type Look, lookStanding } from '../look.ts';
 import type { QmpConnection } from '../qmp.ts';
 import { type OutgoingRecord, type RunRecord, writeRecord } from '../record.ts';
-import { advance, type Standing, standing } from './send.ts';
+import { advance, type Sending, type Standing, standing } from './send.ts';
 
 const telling = new Set(['BLOCK_JOB_READY', 'BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED', 'MIGRATION']);
 
@@ -24,7 +24,10 @@ export async function standingGuest(context: QemuContext, guest: GuestHandle): P
 export type Taken = { outgoing: OutgoingRecord | undefined; standing?: Standing };
 
 export type Conductor = {
-  /** Takes the transfer as far as it goes now; listens for what lets it go on. A failure stands in the run record. */
+  /**
+   * Takes the transfer as far as it goes now; listens for what lets it go on. A failure stands in the run record. A step that is being made
+   * serves whoever comes while QEMU has told nothing new.
+   */
   step(guest: GuestHandle): Promise<Taken>;
   /** By the last QEMU has told: it answers nobody while it stops the guest and sends the last. */
   isStill(guest: GuestHandle): boolean;
@@ -32,52 +35,90 @@ export type Conductor = {
   alone<T>(guest: GuestHandle, work: () => Promise<T>): Promise<T>;
 };
 
+/** Whom a step can ask at once: the guest was looked at over this connection, and while it lasts it is the same process. */
+type Heard = { monitor: QmpConnection; outgoing?: OutgoingRecord };
+
 export function createConductor(context: QemuContext): Conductor {
   const { log } = context.world;
   const lines = new Map<string, Promise<unknown>>();
-  /** Steps that have not begun: whoever wants one now is served by it. */
-  const waiting = new Map<string, Promise<Taken>>();
-  const heard = new WeakSet<QmpConnection>();
+  /** The last step that was asked for, until it is over or may have asked before QEMU told of something. */
+  const current = new Map<string, Promise<Taken>>();
+  /** Guests whose last step has not begun. */
+  const waiting = new Set<string>();
+  const heard = new Map<string, Heard>();
   const still = new Set<string>();
 
-  function alone<T>(guest: GuestHandle, work: () => Promise<T>): Promise<T> {
-    const next = (lines.get(guest.id) ?? Promise.resolve()).then(work);
+  function inLine<T>({ id }: GuestHandle, work: () => Promise<T>): Promise<T> {
+    const next = (lines.get(id) ?? Promise.resolve()).then(work);
     const line = next
       .catch(() => undefined)
       .finally(() => {
-        if (lines.get(guest.id) === line) lines.delete(guest.id);
+        if (lines.get(id) === line) lines.delete(id);
       });
-    lines.set(guest.id, line);
+    lines.set(id, line);
     return next;
   }
 
-  const step = (guest: GuestHandle): Promise<Taken> => {
-    const known = waiting.get(guest.id);
-    if (known !== undefined) return known;
-    const next = alone(guest, async () => {
-      waiting.delete(guest.id);
-      const seen = await standingGuest(context, guest);
-      const { outgoing } = seen.record;
-      if (outgoing === undefined || outgoing.failure !== undefined) return { outgoing };
-      listen(guest, seen.monitor);
-      return takeOn(context, guest, seen, outgoing);
+  const alone = <T>(guest: GuestHandle, work: () => Promise<T>): Promise<T> =>
+    inLine(guest, async () => {
+      const known = heard.get(guest.id);
+      // Whoever works alone may write down something else.
+      if (known !== undefined) delete known.outgoing;
+      return work();
     });
-    waiting.set(guest.id, next);
+
+  const step = (guest: GuestHandle): Promise<Taken> => {
+    const known = current.get(guest.id);
+    if (known !== undefined) return known;
+    const next = inLine(guest, async () => {
+      waiting.delete(guest.id);
+      return take(guest);
+    }).finally(() => {
+      if (current.get(guest.id) === next) current.delete(guest.id);
+    });
+    waiting.add(guest.id);
+    current.set(guest.id, next);
     return next;
   };
 
-  function listen(guest: GuestHandle, monitor: QmpConnection): void {
-    if (heard.has(monitor)) return;
-    heard.add(monitor);
+  const take = async (guest: GuestHandle): Promise<Taken> => {
+    const known = heard.get(guest.id);
+    const { monitor, outgoing } =
+      known?.outgoing === undefined ? await lookAt(guest) : { ...known, outgoing: known.outgoing };
+    if (outgoing === undefined || outgoing.failure !== undefined) return { outgoing };
+    const listened = listen(guest, monitor);
+    // Where it cannot be asked it is looked at again.
+    delete listened.outgoing;
+    const taken = await takeOn(context, guest, { monitor, outgoing });
+    if (taken.outgoing !== undefined) listened.outgoing = taken.outgoing;
+    return taken;
+  };
+
+  const lookAt = async (guest: GuestHandle) => {
+    const { monitor, record } = await standingGuest(context, guest);
+    return { monitor, outgoing: record.outgoing };
+  };
+
+  function listen(guest: GuestHandle, monitor: QmpConnection): Heard {
+    const known = heard.get(guest.id);
+    if (known?.monitor === monitor) return known;
+    const fresh: Heard = { monitor };
+    heard.set(guest.id, fresh);
+    void monitor.closed.then(() => {
+      if (heard.get(guest.id) === fresh) heard.delete(guest.id);
+    });
     still.delete(guest.id);
     monitor.onEvent(({ event }) => {
       if (event === 'STOP') still.add(guest.id);
       else if (event === 'RESUME') still.delete(guest.id);
+      // A step under way may have asked before this.
+      if (!waiting.has(guest.id)) current.delete(guest.id);
       if (!telling.has(event)) return;
       step(guest).catch((error: unknown) =>
         log.debug('a transfer is taken on when it is looked at', { guest: guest.name, error: String(error) }),
       );
     });
+    return fresh;
   }
 
   return { step, alone, isStill: ({ id }) => still.has(id) };
@@ -85,17 +126,18 @@ export function createConductor(context: QemuContext): Conductor {
 
 /** Step by step until it has to wait. */
 async function takeOn(
-  { world }: QemuContext,
+  context: QemuContext,
   guest: GuestHandle,
-  { monitor, record }: StandingGuest,
-  begun: OutgoingRecord,
+  { monitor, outgoing: begun }: Sending,
 ): Promise<Taken> {
+  const { files, clock } = context.world;
   let outgoing = begun;
   const note = async (change: Partial<OutgoingRecord>) => {
     outgoing = { ...outgoing, ...change };
-    await writeRecord(world.files, guest, { ...record, outgoing });
+    const { record } = await standingGuest(context, guest);
+    await writeRecord(files, guest, { ...record, outgoing });
   };
-  const deps = { clock: world.clock, noteMemoryBegun: () => note({ memoryBegun: true }) };
+  const deps = { clock, noteMemoryBegun: () => note({ memoryBegun: true }) };
   try {
     for (;;) {
       const seen = await advance(deps, { monitor, outgoing });

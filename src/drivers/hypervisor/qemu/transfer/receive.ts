@@ -4,6 +4,7 @@
  */
 import { ReasonedError } from '../../../../base/outcome.ts';
 import type {
+  ArrivalGate,
   GuestHandle,
   HypervisorFacts,
   MachineHardware,
@@ -127,24 +128,21 @@ async function exportDisks(
 }
 
 /**
- * Runs the guest that has arrived. Its mark is taken away after `cont`: until then it counts as on its way, and one that runs counts as
- * running whatever its mark says. Throws ReasonedError NotArrived, and what the gate throws.
+ * Runs the guest that has arrived; the gate is asked while QEMU is, which answers nobody before all is there. Its mark is taken away after
+ * `cont`: until then it counts as on its way, and one that runs counts as running whatever its mark says. Throws ReasonedError NotArrived, and
+ * what the gate throws.
  */
 export async function arriveGuest(
   context: QemuContext,
   guest: GuestHandle,
-  gate: () => Promise<void>,
+  gate: ArrivalGate,
 ): Promise<void> {
-  const seen = await lookStanding(context, guest);
-  if (seen === undefined) throw new ReasonedError('NotArrived', `${guest.name} is not on this host`);
-  const { monitor, state } = seen;
-  if (state !== 'Running') {
-    const facts = await migrationFacts(monitor);
-    if (state !== 'Incoming' || arrivalOf(facts) === 'Waited') {
-      throw new ReasonedError('NotArrived', `the memory of ${guest.name} has not come (${facts.status})`);
-    }
-    // Whoever still holds an export must not write once the guest does; the guest stands still meanwhile.
-    await Promise.all([unlessRefused(monitor.execute('nbd-server-stop')), gate()]);
+  const here = whoHasCome(context, guest);
+  // A gate that is closed may not have waited for it.
+  here.catch(() => {});
+  await gate(here);
+  const { monitor, runs } = await here;
+  if (!runs) {
     await monitor.execute('cont');
     await announce(monitor);
   }
@@ -152,4 +150,22 @@ export async function arriveGuest(
   if (arrivalOf(await migrationFacts(monitor)) === 'Whole') await dropCertificates(monitor);
   const { incoming: _arrived, ...record } = await recordOf(context, guest);
   await writeRecord(context.world.files, guest, record);
+}
+
+/** All that has to be there is, and whoever still holds an export cannot write any more. Throws ReasonedError NotArrived. */
+async function whoHasCome(
+  context: QemuContext,
+  guest: GuestHandle,
+): Promise<{ monitor: QmpConnection; runs: boolean }> {
+  const seen = await lookStanding(context, guest);
+  if (seen === undefined) throw new ReasonedError('NotArrived', `${guest.name} is not on this host`);
+  const { monitor, state } = seen;
+  if (state === 'Running') return { monitor, runs: true };
+  const [facts] = await Promise.all([
+    migrationFacts(monitor),
+    unlessRefused(monitor.execute('nbd-server-stop')),
+  ]);
+  if (state !== 'Incoming' || arrivalOf(facts) === 'Waited')
+    throw new ReasonedError('NotArrived', `the memory of ${guest.name} has not come (${facts.status})`);
+  return { monitor, runs: false };
 }

@@ -133,7 +133,7 @@ export function progressOf(
   const sum = (pick: (mirror: MirrorFacts) => number) => mirrors.reduce((total, one) => total + pick(one), 0);
   const begun = status !== 'none';
   return {
-    phase: phaseOf(status, postCopy, mirrors),
+    phase: phaseOf(migration, postCopy, mirrors),
     id,
     transferredBytes: (begun ? migration.transferredBytes : 0) + sum(({ copiedBytes }) => copiedBytes),
     remainingBytes:
@@ -144,7 +144,7 @@ export function progressOf(
 }
 
 function phaseOf(
-  status: string,
+  { status, runState }: Pick<MigrationFacts, 'status' | 'runState'>,
   postCopy: OutgoingRecord['postCopy'],
   mirrors: readonly MirrorFacts[],
 ): Exclude<TransferProgress['phase'], 'Idle' | 'Failed'> {
@@ -153,6 +153,8 @@ function phaseOf(
   if (postCopy === 'Switched') return 'PostCopy';
   const isWaiting = postCopy === 'Begun' && status === 'pre-switchover';
   if (isWaiting && mirrors.every(({ state }) => state === 'Done')) return 'AwaitingSwitch';
-  if (status === 'pre-switchover' || status === 'device') return 'SwitchingOver';
+  // QEMU stops the guest, sends nearly all of the rest, and only then says that it switches over.
+  const isStopped = status === 'active' && runState === 'finish-migrate';
+  if (isStopped || status === 'pre-switchover' || status === 'device') return 'SwitchingOver';
   return moving.has(status) ? 'Memory' : 'Disks';
 }

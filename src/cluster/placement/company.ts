@@ -25,8 +25,19 @@ export type Company = {
   key: string;
 };
 
-/** `group`: the HAGroup that the guest belongs to. */
+/** By the guest as it was read, which never changes. */
+const known = new WeakMap<Guest, { group: NamedGroup | undefined; company: Company }>();
+
+/** `group`: the HAGroup that the guest belongs to. Worked out once for each state of a guest: several ask for it in turn. */
 export function companyOf(guest: Guest, group: NamedGroup | undefined): Company {
+  const before = known.get(guest);
+  if (before !== undefined && before.group === group) return before.company;
+  const company = readCompany(guest, group);
+  known.set(guest, { group, company });
+  return company;
+}
+
+function readCompany(guest: Guest, group: NamedGroup | undefined): Company {
   const name = nameOf(guest);
   const { namespace } = name;
   const { labels } = guest.metadata;

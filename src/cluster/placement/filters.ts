@@ -11,8 +11,6 @@ export type Promises = { allocated: Readonly<Allocation>; standing: Standing };
 
 export type Filter = {
   name: string;
-  /** A rule that the guest breaks when it is on such a host already. */
-  isRule?: true;
 } & (
   | {
       /** The answer depends on the host and the shape of the guest only: it is kept until one of them changes. */
@@ -30,7 +28,7 @@ export const FILTERS: readonly Filter[] = [
     refuse: ({ name }, { host }) => unless(host === undefined || host === name, `is not ${host}`),
   },
   { name: 'State', sees: 'Host', refuse: ({ shut }) => shut },
-  { name: 'Group', isRule: true, sees: 'Host', refuse: outsideGroup },
+  { name: 'Group', sees: 'Host', refuse: ({ name }, { bound }) => outsideGroup(name, bound) },
   { name: 'Labels', sees: 'Host', refuse: missingLabel },
   { name: 'Taints', sees: 'Host', refuse: refusingTaint },
   { name: 'Hypervisor', sees: 'Host', refuse: missingHypervisor },
@@ -51,7 +49,6 @@ export const FILTERS: readonly Filter[] = [
   },
   {
     name: 'Neighbours',
-    isRule: true,
     sees: 'Promises',
     refuse: ({ name }, _, { standing }) => standing.refusal(name),
   },
@@ -61,7 +58,8 @@ function unless(holds: boolean, reason: string): string | undefined {
   return holds ? undefined : reason;
 }
 
-function outsideGroup({ name }: Offer, { bound }: Shape): string | undefined {
+/** Of the host with this name, for a guest that its group may bind. */
+export function outsideGroup(name: string, bound: Shape['bound']): string | undefined {
   if (bound === undefined) return undefined;
   return unless(bound.hosts.includes(name), `is not in the restricted HAGroup ${bound.group}`);
 }

@@ -19,7 +19,7 @@ type Entry = { guest: Guest; host: string; cpus: number; memoryBytes: number; co
 export type Ledger = {
   /** Always the same object for a host: it changes as promises do. */
   allocated(host: string): Readonly<Allocation>;
-  readonly neighbours: Pick<Neighbours, 'standing'>;
+  readonly neighbours: Omit<Neighbours, 'enter' | 'leave'>;
   /** Takes in one change of the watch. `id` tells guests of all kinds apart. */
   observe<T extends Guest>(id: string, change: InformerChange<T>): void;
   /** Books a claim before it is written. */

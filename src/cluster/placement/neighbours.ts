@@ -20,8 +20,12 @@ export type Neighbours = {
   /** The same object is given to `leave`. */
   enter(resident: Resident): void;
   leave(resident: Resident): void;
+  /** False: it has no rules and none means it, so that its standing is INDIFFERENT. */
+  isMeant(company: Company): boolean;
   /** `binds` is false of a host that everybody leaves: who is there keeps nobody there. */
   standing(company: Company, binds: (host: string) => boolean): Standing;
+  /** What the standing would say of one host now. */
+  refusal(company: Company, host: string, binds: (host: string) => boolean): string | undefined;
 };
 
 /** Of a guest that has no rules and that no rule of another means. */
@@ -72,7 +76,12 @@ export function createNeighbours(): Neighbours {
     hold(resident, -1);
   };
 
-  const judge = (company: Company, binds: (host: string) => boolean): Standing => {
+  /** `kept`: what becomes of a count that is asked later. */
+  const judge = (
+    company: Company,
+    binds: (host: string) => boolean,
+    kept: (meeting: Meeting) => Meeting,
+  ): Standing => {
     const own = company.rules.map(({ bond, selector }) => ({
       ...{ bond, group: selector.group },
       hosts: (groups.get(selector.key) ?? seed(selector)).members,
@@ -81,21 +90,25 @@ export function createNeighbours(): Neighbours {
       BONDS.filter((bond) => holders[bond].size > 0).map((bond) => ({ bond, group, hosts: holders[bond] })),
     );
     if (own.length === 0 && others.length === 0) return INDIFFERENT;
-    // Copied: what stands in the counts may have changed when the standing is asked.
-    return standingOf(own.map(copy), others.map(copy), binds);
+    return standingOf(own.map(kept), others.map(kept), binds);
+  };
+  /** Nobody is a neighbour of itself: neither where it is nor where it is expected. */
+  const withoutItself = <T>(company: Company, look: () => T): T => {
+    const self = [...(residents.get(company.handles[0] ?? '') ?? [])];
+    self.forEach(leave);
+    const seen = look();
+    self.forEach(enter);
+    return seen;
   };
 
   return {
     enter,
     leave,
-    standing: (company, binds) => {
-      // Nobody is a neighbour of itself: neither where it is nor where it is expected.
-      const self = [...(residents.get(company.handles[0] ?? '') ?? [])];
-      self.forEach(leave);
-      const standing = judge(company, binds);
-      self.forEach(enter);
-      return standing;
-    },
+    isMeant: ({ rules, handles }) => rules.length > 0 || handles.some((handle) => byHandle.has(handle)),
+    // Copied: what stands in the counts may have changed when the standing is asked.
+    standing: (company, binds) => withoutItself(company, () => judge(company, binds, copy)),
+    refusal: (company, host, binds) =>
+      withoutItself(company, () => judge(company, binds, (meeting) => meeting).refusal(host)),
   };
 }
 

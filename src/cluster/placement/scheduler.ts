@@ -8,7 +8,9 @@ import type { InformerChange } from '../../client/contract.ts';
 import type { Guest } from '../guests.ts';
 import { type Choice, choiceOf, type Verdict } from './choose.ts';
 import { createColumns } from './columns.ts';
-import { FILTERS, type Filter, type Promises } from './filters.ts';
+import { companyOf } from './company.ts';
+import { FILTERS, type Filter, outsideGroup, type Promises } from './filters.ts';
+import { groupWishOf } from './group.ts';
 import type { Allocation, Ledger } from './ledger.ts';
 import type { FindGroup } from './membership.ts';
 import { INDIFFERENT, type Standing } from './neighbours.ts';
@@ -111,8 +113,8 @@ export function createScheduler(
     }
     return undefined;
   };
-  const standingOf = (want: Want) =>
-    ledger.neighbours.standing(want.company, (name) => hosts.get(name)?.offer.shut === undefined);
+  const isOpen = (name: string) => hosts.get(name)?.offer.shut === undefined;
+  const standingOf = (want: Want) => ledger.neighbours.standing(want.company, isOpen);
 
   const replace = (name: string, known: Known | undefined): void => {
     const old = hosts.get(name);
@@ -184,19 +186,14 @@ export function createScheduler(
       return passingRefusal(offer, want, promises) === undefined;
     },
     breach: (guest) => {
-      const wanted = want(guest);
-      const { offer, allocated } = hosts.get(wanted.at ?? '') ?? {};
-      if (offer === undefined || allocated === undefined) return undefined;
-      const promises = { allocated, standing: standingOf(wanted) };
-      for (const filter of filters) {
-        if (filter.isRule !== true) continue;
-        const reason =
-          filter.sees === 'Host'
-            ? filter.refuse(offer, wanted.shape)
-            : filter.refuse(offer, wanted, promises);
-        if (reason !== undefined) return reason;
-      }
-      return undefined;
+      const group = groupOf(guest);
+      const { bound } = groupWishOf(group);
+      const company = companyOf(guest, group);
+      const at = guest.status?.placement?.host ?? '';
+      if (!hosts.has(at)) return undefined;
+      const outside = outsideGroup(at, bound);
+      if (outside !== undefined || !ledger.neighbours.isMeant(company)) return outside;
+      return ledger.neighbours.refusal(company, at, isOpen);
     },
     room: (name, want) => {
       const offer = hosts.get(name)?.offer;

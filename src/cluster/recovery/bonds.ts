@@ -17,11 +17,11 @@ export function indexBonds(
 } {
   const named = new Map<string, Party[]>();
   const naming = new Map<string, Party[]>();
-  for (const guest of guests.values()) {
-    const party = { guest, company: companyOf(guest, groupOf(guest)) };
-    for (const handle of party.company.handles) put(named, handle, party);
+  const parties = [...guests.values()].map((guest) => ({ guest, company: companyOf(guest, groupOf(guest)) }));
+  for (const party of parties)
     for (const { selector } of strict(party.company)) put(naming, selector.handle, party);
-  }
+  for (const party of parties)
+    for (const handle of party.company.handles) if (naming.has(handle)) put(named, handle, party);
   return {
     of: (guest) => {
       const company = companyOf(guest, groupOf(guest));

@@ -21,6 +21,7 @@ import { createHostReporter, type HostReporter } from './host/report.ts';
 import { openIdRanges } from './idRanges.ts';
 import { describeHost, remember } from './memory.ts';
 import type { AgentOptions } from './options.ts';
+import type { Records } from './records.ts';
 import { connectWitness } from './witness.ts';
 
 export type { AgentDrivers, AgentOptions } from './options.ts';
@@ -87,6 +88,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     },
   });
   watchCluster(manager, controlPlane, world);
+  forgetWithRestore(controlPlane, records);
   watchHost(manager, host, reporter.observe);
   const connect = options.witness === true ? connectWitness : connectControllers;
   const controllers = connect({ ...options, ...memory, lease, reporter, idRanges, signal });
@@ -148,6 +150,15 @@ function watchCluster({ informers }: Manager, controlPlane: ControlPlane, { log 
       .catch((error: unknown) =>
         log.error('the incarnation could not be written down', { message: String(error) }),
       );
+  });
+}
+
+/** What left this host before the API was restored may be placed here again: then other hosts are asked, not the watch mistrusted. */
+function forgetWithRestore(controlPlane: ControlPlane, records: Pick<Records, 'forgetLeft'>): void {
+  let known = controlPlane.restored();
+  controlPlane.changed.listen(() => {
+    if (controlPlane.restored() > known) records.forgetLeft();
+    known = controlPlane.restored();
   });
 }
 

@@ -15,6 +15,7 @@ import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
 import { backupController } from './backups/controller.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
+import { createElsewhere } from './cluster/elsewhere.ts';
 import { firstLook } from './firstLook.ts';
 import { createGuarding, type Guarding } from './guarding.ts';
 import { containerKind } from './guests/container.ts';
@@ -270,6 +271,11 @@ function guestWorld(
     config: parts.config,
     records: parts.records,
     controlPlane: parts.controlPlane,
+    elsewhere: createElsewhere({
+      host: parts.host,
+      client: parts.client,
+      now: () => world.clock.monotonic(),
+    }),
     lease: parts.lease,
     guarding,
     inventory: { lists: reporter.lists, publish: reporter.publish },

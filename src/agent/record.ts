@@ -182,6 +182,8 @@ export type GuestRecord = {
   volumes: readonly RecordedVolume[];
   nics: readonly RecordedNic[];
   run: RunState;
+  /** By which restore of the API it was last made sure that no other host was given the guest later; absent: it was never restored. */
+  takenAfter?: number;
   /** Placed on another host since: kept for its volumes, never started here while this is set. */
   released?: boolean;
   /** A move under way; never both. */

@@ -24,6 +24,8 @@ export type Records = {
   remove(id: string): Promise<void>;
   /** Whose record was removed since this agent began, and its last epoch: what shows the guest here by that one is an old view. */
   left(id: string): { uid: string; epoch: number } | undefined;
+  /** What left before the API was restored from an older copy may be placed here again by what the API knows now. */
+  forgetLeft(): void;
   /** Told the id of each record that was added, changed or removed. */
   readonly changed: Announcement<string>;
 };
@@ -95,6 +97,7 @@ export async function openRecords(files: RecordFiles, stateDirectory: string): P
     },
     broken: () => broken,
     left: (id) => left.get(id),
+    forgetLeft: () => left.clear(),
     update: (id, change) =>
       turns.take(id, async () => {
         if (broken.has(id)) throw brokenRecord(fileOf(id));

@@ -17,16 +17,19 @@ export type ControlPlane = {
   trust(): Trust;
   /** The highest incarnation this host has seen; undefined before the first. */
   highest(): number | undefined;
+  /** The incarnation by which the API was last restored from an older copy, as far as this host has heard; 0: never. */
+  restored(): number;
   /** Takes what the ConfigMap says now; a higher incarnation is on disk before it counts. */
   accept(data: Readonly<Record<string, string>> | undefined): Promise<void>;
   /** An object of the same uid was placed with a lower epoch than this host has recorded: the store went back. */
   reportEpoch(guest: string, behind: boolean): void;
-  /** Compares a consistently read ConfigMap with what was accepted, without changing anything. */
+  /** Compares a consistently read ConfigMap with what was accepted, without changing anything: no older one, and not restored since. */
   matches(data: Readonly<Record<string, string>> | undefined): boolean;
   readonly changed: Announcement<Trust>;
 };
 
 type Memory = { id: string; incarnation: number };
+type Offer = Memory & { restored: number };
 
 /** Loads what this host remembers. Throws ReasonedError ClusterMemoryBroken when the file cannot be read as ours. */
 export async function openControlPlane(
@@ -35,27 +38,30 @@ export async function openControlPlane(
 ): Promise<ControlPlane> {
   const path = join(stateDirectory, 'cluster.json');
   let memory = parseMemory(await files.readText(path), path);
-  let offered: Memory | undefined;
+  let offered: Offer | undefined;
   const behind = new Set<string>();
   const changed = createAnnouncement<Trust>();
 
   const trust = (): Trust => judge(memory, offered, behind);
   const announcing = async (change: () => void | Promise<void>): Promise<void> => {
-    const before = JSON.stringify(trust());
+    const known = () => JSON.stringify([trust(), offered?.restored]);
+    const before = known();
     await change();
-    if (JSON.stringify(trust()) !== before) changed.tell(trust());
+    if (known() !== before) changed.tell(trust());
   };
 
   return {
     changed,
     trust,
     highest: () => memory?.incarnation,
+    restored: () => offered?.restored ?? 0,
     accept: (data) =>
       announcing(async () => {
         const next = parseData(data);
         if (next !== undefined && (memory === undefined || isAhead(next, memory))) {
-          await files.writeAtomic(path, `${JSON.stringify(next)}\n`);
-          memory = next;
+          const { id, incarnation } = next;
+          await files.writeAtomic(path, `${JSON.stringify({ id, incarnation })}\n`);
+          memory = { id, incarnation };
         }
         offered = next;
       }),
@@ -68,7 +74,8 @@ export async function openControlPlane(
     },
     matches: (data) => {
       const next = parseData(data);
-      return next !== undefined && next.id === memory?.id && next.incarnation >= memory.incarnation;
+      const isLater = next !== undefined && next.id === memory?.id && next.incarnation >= memory.incarnation;
+      return isLater && next.restored === offered?.restored;
     },
   };
 }
@@ -104,10 +111,10 @@ function rolledBack(id: string, reason: string, what: string): Trust {
   return { type: 'RolledBack', id, reason, message };
 }
 
-function parseData(data: Readonly<Record<string, string>> | undefined): Memory | undefined {
+function parseData(data: Readonly<Record<string, string>> | undefined): Offer | undefined {
   const incarnation = Number(data?.incarnation);
   if (data?.id === undefined || data.id === '' || !Number.isSafeInteger(incarnation)) return undefined;
-  return { id: data.id, incarnation };
+  return { id: data.id, incarnation, restored: Number(data.restored ?? 0) || 0 };
 }
 
 function parseMemory(text: string | undefined, path: string): Memory | undefined {

@@ -20,6 +20,8 @@ export type AdmissionFacts = {
   /** True unless it is certain that no process of the guest exists. */
   mayRun: boolean;
   trust: Trust;
+  /** `done`: no other host was given the guest later. */
+  elsewhere: Outcome;
 };
 
 /** `done`: go on. Anything else: nothing is touched, what runs runs on. */
@@ -34,6 +36,7 @@ export function admitGuest(facts: AdmissionFacts): Outcome {
       "this host's record of the guest cannot be read: restore it from a backup",
     );
   }
+  if (facts.elsewhere.type !== 'done') return facts.elsewhere;
   if (record === undefined) return admitUnknown(facts, placement);
   if (record.uid !== facts.uid) return admitHeir(facts, record);
   if (placement.epoch < record.epoch) {

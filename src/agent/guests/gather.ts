@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import { guestId, guestUuid } from '../../api/identity.ts';
 import { keyOf } from '../../api/meta.ts';
+import { done, outcomeOf } from '../../base/outcome.ts';
 import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { Pass } from '../../runtime/contract.ts';
 import type { GuestRecord } from '../record.ts';
 import { guestsDirectory } from '../records.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
-import type { GuestMemory, Scope } from './scope.ts';
+import type { GuestMemory, GuestScope, Scope } from './scope.ts';
 import type { GuestWorld } from './world.ts';
 
 /** The handle by which drivers know a guest. */
@@ -49,6 +50,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
   // One that was off when it was announced is off still: nothing but a pass starts it.
   const observation = memory.announced?.observation ?? (await kind.driver.observe(handle));
   world.presence.setRunning(handle.id, observation.state !== 'Off');
+  const { elsewhere, takenAfter } = await whereElse(world, record, { uuid, object, signal });
   const made = new Map(record?.volumes.map((volume) => [volume.name, volume.pool]));
   // A volume stays in the pool where it was made.
   const volumePlans = kind
@@ -69,6 +71,8 @@ export async function gather<T extends GuestObject, Request, Hardware>(
       isImmovable(world, name),
     ),
     nicWishes: kind.nics(object.spec, uuid),
+    elsewhere,
+    takenAfter,
     memory,
     event: pass.event,
     observation,
@@ -80,6 +84,28 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     changes: { type: 'Skipped' },
     power: { type: 'Unknown' },
   };
+}
+
+/** Asked once after each restore of the API, and not about what has run here: the record of it goes when the guest does. */
+async function whereElse(
+  { controlPlane, elsewhere }: GuestWorld,
+  record: GuestRecord | undefined,
+  { uuid, object, signal }: { uuid: string; object: GuestObject; signal: AbortSignal },
+): Promise<Pick<GuestScope, 'elsewhere' | 'takenAfter'>> {
+  const restored = controlPlane.restored();
+  const epoch = object.status?.placement?.epoch;
+  if (epoch === undefined || (record?.takenAfter ?? 0) >= restored || hasRunHere(record))
+    return { elsewhere: done, takenAfter: undefined };
+  const outcome = await elsewhere
+    .ask({ uuid, epoch }, restored, signal)
+    .catch((error: unknown) => outcomeOf(error));
+  return { elsewhere: outcome, takenAfter: outcome.type === 'done' ? restored : undefined };
+}
+
+function hasRunHere(record: GuestRecord | undefined): boolean {
+  if (record === undefined || record.released === true) return false;
+  const { live, ended, failure } = record.run;
+  return live !== undefined || ended !== undefined || failure !== undefined;
 }
 
 function isImmovable({ pools }: GuestWorld, name: string): boolean {

@@ -14,7 +14,8 @@ import type { GuestWorld } from './world.ts';
 const LEASE_RECHECK_MS = 2_000;
 
 /** Whether this host may do anything for the guest now. */
-export function admit(world: GuestWorld, { object, record, observation, handle, host }: GuestScope): Outcome {
+export function admit(world: GuestWorld, scope: GuestScope): Outcome {
+  const { object, record, observation, handle, host, elsewhere } = scope;
   const { uid, annotations = {} } = object.metadata;
   const placement = object.status?.placement;
   world.controlPlane.reportEpoch(handle.id, isEpochBehind(record, uid, placement));
@@ -35,6 +36,7 @@ export function admit(world: GuestWorld, { object, record, observation, handle, 
     recordBroken: world.records.broken().has(handle.id),
     mayRun: observation.state !== 'Off',
     trust: world.controlPlane.trust(),
+    elsewhere,
   });
 }
 
@@ -108,6 +110,7 @@ function recordFacts<T extends GuestObject, Request, Hardware>(
     id: handle.id,
     epoch: object.status?.placement?.epoch ?? 0,
     idBase: idBaseFor(world, scope),
+    takenAfter: scope.takenAfter,
     volumes: volumePlans,
     nics: nicWishes,
   };

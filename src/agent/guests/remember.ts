@@ -12,6 +12,8 @@ export type RecordFacts = {
   id: string;
   epoch: number;
   idBase: number | undefined;
+  /** The restore of the API after which this was made sure; undefined: it needed not be. */
+  takenAfter: number | undefined;
   volumes: readonly VolumePlan[];
   nics: readonly NicWish[];
 };
@@ -28,6 +30,7 @@ export function volumeId(guestId: string, name: string): string {
 export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts): GuestRecord {
   const { kind, namespace, name, uid, uuid, id, epoch, idBase } = facts;
   const inherited = before?.uid === uid;
+  const takenAfter = facts.takenAfter ?? before?.takenAfter;
   return {
     version: 1,
     kind,
@@ -39,6 +42,7 @@ export function nextRecord(before: GuestRecord | undefined, facts: RecordFacts):
     epoch: inherited ? Math.max(before.epoch, epoch) : epoch,
     ...(before?.hardware === undefined ? {} : { hardware: before.hardware }),
     ...(idBase === undefined ? {} : { idBase }),
+    ...(takenAfter === undefined ? {} : { takenAfter }),
     volumes: unite(
       before?.volumes ?? [],
       facts.volumes.map((plan) => recordedVolume(id, plan)),

@@ -9,6 +9,7 @@ import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { Announcement } from '../announcement.ts';
 import type { ControlPlane } from '../cluster/controlPlane.ts';
+import type { Elsewhere } from '../cluster/elsewhere.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Guarding } from '../guarding.ts';
 import type { Presence } from '../host/presence.ts';
@@ -27,6 +28,7 @@ export type GuestWorld = {
   config: AgentConfig;
   records: Records;
   controlPlane: ControlPlane;
+  elsewhere: Elsewhere;
   lease: { isValid(): boolean };
   guarding: Guarding;
   inventory: {

@@ -11,6 +11,7 @@ import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
 import { createJobs } from './jobs.ts';
 import { createMover, type Mover, mayRun } from './mover.ts';
+import { mayBeElsewhere } from './restored.ts';
 import { createStarts, LOOK_AGAIN_MS } from './starts.ts';
 import { createStatement } from './statement.ts';
 
@@ -78,13 +79,16 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     api.call(
       caller,
       2_000,
-      ({ guests }) => guests.get(guest)?.value,
+      (objects) => ({
+        stored: objects.guests.get(guest)?.value,
+        isElsewhere: !host.epochs.has(uid) && mayBeElsewhere(host.name, { guest, uid, epoch }, objects),
+      }),
       (answer) => {
-        const stored = answer.ok ? answer.value : undefined;
+        const { stored, isElsewhere } = answer.ok ? answer.value : { stored: undefined, isElsewhere: true };
         const placement = stored?.record.placement;
         const isMeant = stored?.uid === uid && isHere(placement) && placement?.epoch === epoch;
         const isNew = epoch >= (host.epochs.get(uid) ?? 0) && epoch > (host.left.get(uid) ?? 0);
-        if (isMeant && mayRun(stored) && isNew) then();
+        if (isMeant && mayRun(stored) && isNew && !isElsewhere) then();
         else otherwise();
       },
     );
@@ -115,15 +119,16 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   };
 
   const lookAt = (id: string, stored: StoredGuest | undefined): void => {
-    const own = process(id);
+    const found = process(id);
     const placement = stored?.record.placement;
     if (stored === undefined) {
-      if (own !== undefined && own.state !== 'Preparing') end(id);
+      if (found !== undefined && found.state !== 'Preparing') end(id);
       memory.reports.delete(id);
       return;
     }
-    // Left over from an earlier object of this name: nobody's any more.
-    if (own !== undefined && own.uid !== stored.uid) end(id);
+    // Left over from another object of this name: nobody's any more.
+    if (found !== undefined && found.uid !== stored.uid) end(id);
+    const own = process(id);
     // The API was restored from an older copy: what it says of this guest is over.
     if (own !== undefined && own.epoch > (placement?.epoch ?? 0)) {
       if (own.state !== 'Incoming') return;
@@ -193,10 +198,11 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     api.call(
       caller,
       2_000,
-      ({ guests, incarnation }) => ({ guests, incarnation }),
+      ({ guests, incarnation, restored = 0 }) => ({ guests, incarnation, restored }),
       (answer) => {
         if (!answer.ok) return;
-        const { guests, incarnation } = answer.value;
+        const { guests, incarnation, restored } = answer.value;
+        if (restored > host.seen) forgetGone();
         cache = new Map([...guests].map(([id, { value }]) => [id, value]));
         if (incarnation > host.seen) {
           host.seen = incarnation;
@@ -205,6 +211,12 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
         then();
       },
     );
+  };
+
+  /** Of guests of which it has no record any more: what it remembers of them does not outlive its process, nor a restore of the API. */
+  const forgetGone = (): void => {
+    host.left.clear();
+    for (const uid of [...host.epochs.keys()]) if (!memory.reports.has(guestOf(uid))) host.epochs.delete(uid);
   };
 
   const lookAtAll = (): void => {
@@ -296,7 +308,13 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       agent.sync();
     },
   };
+  forgetGone();
   cluster.invariants.agentBegan(host.name);
   host.after(0, tick);
   return agent;
+}
+
+/** A uid of the model is the guest's id and a number. */
+function guestOf(uid: string): string {
+  return uid.slice(0, uid.lastIndexOf('#'));
 }

@@ -40,7 +40,7 @@ export type SimHost = {
   executes(guest: string): boolean;
   /** Epochs the host has on disk, by uid: they outlive boots. */
   epochs: Map<string, number>;
-  /** With which epoch each guest has left the host, by uid; on disk, too. */
+  /** With which epoch each guest has left the host, by uid; as long as the agent runs. */
   left: Map<string, number>;
   /** The latest control plane the host has seen; on disk, too. */
   seen: number;

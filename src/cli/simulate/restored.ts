@@ -13,6 +13,21 @@ export function unreported({ restored = 0, hosts, statements }: Objects): string
   return [...hosts.keys()].filter((name) => (statements.get(name)?.value.incarnation ?? 0) < restored);
 }
 
+/** As src/agent/cluster/elsewhere.ts: asked by a host about a guest of which it has no record. */
+export function mayBeElsewhere(
+  host: string,
+  { guest, uid, epoch }: { guest: string; uid: string; epoch: number },
+  objects: Objects,
+): boolean {
+  if (objects.restored === undefined) return false;
+  const isSilent = unreported(objects).some((name) => name !== host);
+  const isLater = [...objects.statements].some(([name, { value }]) => {
+    const report = value.guests.get(guest);
+    return name !== host && report !== undefined && (report.uid ?? uid) === uid && report.epoch > epoch;
+  });
+  return isSilent || isLater;
+}
+
 /** Guests of which a host remembers a later epoch than the API does. Of several hosts the one that runs it wins, then the newest. */
 export function claimsOf(objects: Objects): Claim[] {
   return [...objects.guests].flatMap(([guest, { version, value }]) => {

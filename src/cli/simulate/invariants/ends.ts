@@ -25,7 +25,9 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
   const runs = (id: string, { record, spec }: StoredGuest): void => {
     if (spec.state !== 'Started' || record.state === 'Error' || record.reason !== undefined) return;
     const host = record.placement === undefined ? undefined : cluster.host(record.placement.host);
-    if (host?.executes(id) === true || record.state === 'Frozen' || !isWhole(cluster)) return;
+    // What has just begun to start, because a host came back late, is judged by when that ends.
+    const isUnderWay = UNDER_WAY.has(record.state) && !isDue(id);
+    if (host?.executes(id) === true || record.state === 'Frozen' || isUnderWay || !isWhole(cluster)) return;
     violate('L1', `${id} does not run and nothing says why (${record.state} on ${record.placement?.host})`);
   };
 

@@ -5,14 +5,23 @@ import { ConfigMap } from '../../../../src/api/core.ts';
 import { Migration } from '../../../../src/api/kinds/migration.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import { ApiError } from '../../../../src/client/contract.ts';
+import type { createHosts, HostName } from './hosts.ts';
 import { expectWhole, isOver, isSwap, runningGuest, type Type } from './stories.ts';
 
 const web = { namespace: 'default', name: 'web' };
 const move = { namespace: 'default', name: 'move' };
 
+type Intercept = NonNullable<ReturnType<typeof createHosts>['api']['intercept']>;
+
+/** What b has is not heard. */
+const silenceOfB: Intercept = ({ kind, verb }, host) => {
+  if (host === 'b' && kind.kind === 'Host' && verb === 'patch') throw new ApiError(0, 'Unreachable', 'away');
+};
+
 /** web moves, and what a asks of the API is answered as the story says. */
 async function moving(type: Type = 'Live') {
-  const { hosts, a, b } = await runningGuest('VirtualMachine');
+  const { hosts, ...first } = await runningGuest('VirtualMachine');
+  const agents = { a: first.a, b: first.b };
   const id = hosts.idOf('VirtualMachine', 'web');
   hosts.migrate('VirtualMachine', 'web', type);
   const place = (host: string, epoch: number) =>
@@ -22,6 +31,10 @@ async function moving(type: Type = 'Live') {
       { status: { placement: { host, epoch, since: '2026-01-01T00:00:00Z' } } },
       { subresource: 'status' },
     );
+  const mark = () => {
+    const ref = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
+    return hosts.user.mergePatch(ConfigMap, ref, { data: { incarnation: '1000', restored: '1000' } });
+  };
   const pass = async (ms: number) => {
     const then = hosts.clock.monotonic() + ms;
     await hosts.until('time passes', () => hosts.clock.monotonic() >= then);
@@ -33,6 +46,7 @@ async function moving(type: Type = 'Live') {
     hosts,
     id,
     pass,
+    mark,
     /** The request for the new placement gets no answer, and `a` none to any other from then on. */
     loseAnswer: async (granted: boolean) => {
       let isLost = false;
@@ -47,20 +61,20 @@ async function moving(type: Type = 'Live') {
       };
       await hosts.until('it is asked', () => isLost);
     },
+    restart: async (name: HostName) => {
+      await agents[name].stop();
+      agents[name] = await hosts.start(name);
+    },
     /** A copy of before the hand-over, as `vireo apiserver restore` marks it. Both hosts reach it. */
-    restore: async () => {
-      const data = { incarnation: '1000', restored: '1000' };
+    restore: async (then?: Intercept) => {
       await place('a', 1);
       const status = { target: { state: 'Ready' }, source: { state: 'Offering' } };
       await hosts.user
         .mergePatch(Migration, move, { status }, { subresource: 'status' })
         .catch(() => undefined);
-      await hosts.user.mergePatch(
-        ConfigMap,
-        { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP },
-        { data },
-      );
-      delete hosts.api.intercept;
+      await mark();
+      if (then === undefined) delete hosts.api.intercept;
+      else hosts.api.intercept = then;
     },
     /** The copy is of before the Migration was made. */
     forgetMigration: async () => {
@@ -78,8 +92,8 @@ async function moving(type: Type = 'Live') {
       await hosts.until('the move is over', () => isOver(hosts) || hosts.migration() === undefined);
       await pass(60_000);
       expectWhole(hosts, 'VirtualMachine', at);
-      await a.stop();
-      await b.stop();
+      await agents.a.stop();
+      await agents.b.stop();
     },
   };
 }
@@ -130,15 +144,45 @@ describe('a guest that was not handed over before the API server was restored', 
     const { hosts, id, pass, loseAnswer, restore, finish } = await moving();
     await loseAnswer(false);
     await hosts.cancel();
-    await restore();
-    hosts.api.intercept = ({ kind, verb }, host) => {
-      if (host === 'b' && kind.kind === 'Host' && verb === 'patch')
-        throw new ApiError(0, 'Unreachable', 'away');
-    };
+    await restore(silenceOfB);
     await pass(30_000);
     expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([]);
     delete hosts.api.intercept;
     await finish('a');
     expect(hosts.machine()?.status?.placement?.epoch).toBe(2);
+  });
+});
+
+describe('a host that gave a guest away, and whose agent has begun anew since', () => {
+  it('does not start it by what the restored API server says', async () => {
+    const { hosts, id, pass, restart, restore, forgetMigration, claim, finish } = await moving();
+    await hosts.until('the move is over', () => isOver(hosts));
+    await forgetMigration();
+    await restart('a');
+    await restore();
+    await pass(60_000);
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`b/${id}`]);
+    expect(hosts.volumes('a')).toEqual([]);
+    await claim();
+    await finish('b');
+  });
+});
+
+describe('a guest that was deleted, and is there again by the restore of the API server', () => {
+  it('is taken in by the host that had it, with disks made anew, once the other host has said that it has nothing of it', async () => {
+    const { hosts, id, pass, mark } = await moving();
+    const copy = hosts.machine();
+    if (copy === undefined) throw new Error('there is no guest');
+    await hosts.until('the move is over', () => isOver(hosts));
+    await hosts.user.delete(VirtualMachine, web);
+    await hosts.until('it is gone', () => hosts.machine() === undefined);
+    hosts.api.intercept = silenceOfB;
+    await mark();
+    hosts.user.seed(VirtualMachine, copy);
+    await pass(30_000);
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([]);
+    delete hosts.api.intercept;
+    await hosts.until('it runs', () => hosts.ether.runsOn(id).length > 0);
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`a/${id}`]);
   });
 });

@@ -1,0 +1,81 @@
+/**
+ * After the API was restored from an older copy it may say that a guest is here which another host runs since. This host knows only of guests that
+ * it has a record of: of the others it takes no word of the API before every host has said what it has.
+ */
+import { Host } from '../../api/kinds/host.ts';
+import type { Stored } from '../../api/meta.ts';
+import { type Outcome, waiting } from '../../base/outcome.ts';
+import type { Client } from '../../client/contract.ts';
+
+export type Elsewhere = {
+  /** `done`: no host has a later placement of the guest than this epoch. Anything else: nothing of it may be made or started here. */
+  ask(guest: { uuid: string; epoch: number }, restored: number, signal: AbortSignal): Promise<Outcome>;
+};
+
+export type ElsewhereDeps = {
+  host: string;
+  client: Pick<Client, 'list'>;
+  /** Milliseconds, monotonic. */
+  now(): number;
+};
+
+/** Hosts report within seconds; a guest is claimed where it is right after. */
+const RECHECK_MS = 5_000;
+/** One look at all hosts answers for all guests that ask in this time. */
+const LOOK_LASTS_MS = 2_000;
+
+/** `later`: of each guest the latest epoch that another host has. `silent`: hosts that have not said what they have since the restore. */
+type Look = { restored: number; at: number; silent: readonly string[]; later: ReadonlyMap<string, Seat> };
+type Seat = { host: string; epoch: number };
+
+export function createElsewhere({ host, client, now }: ElsewhereDeps): Elsewhere {
+  let last: Promise<Look> | undefined;
+  /** The first look in which all hosts had spoken: what is placed later than anybody knew then was placed since. */
+  let whole: Look | undefined;
+
+  const look = async (restored: number, signal: AbortSignal): Promise<Look> => {
+    const known = await last?.catch(() => undefined);
+    if (known !== undefined && known.restored === restored && now() - known.at < LOOK_LASTS_MS) return known;
+    last = lookAtAll(client, { host, restored, at: now() }, signal);
+    const seen = await last;
+    if (seen.silent.length === 0 && whole?.restored !== restored) whole = seen;
+    return seen;
+  };
+
+  return {
+    ask: async ({ uuid, epoch }, restored, signal) => {
+      if (whole?.restored === restored && (whole.later.get(uuid)?.epoch ?? 0) < epoch)
+        return { type: 'done' };
+      const { silent, later } = await look(restored, signal);
+      if (silent.length > 0) {
+        const message = `the API was restored from an older copy: waiting until ${silent.slice(0, 8).join(', ')} has said what runs there`;
+        return waiting('ControlPlaneRolledBack', message, RECHECK_MS);
+      }
+      const seat = later.get(uuid);
+      if (seat === undefined || seat.epoch <= epoch) return { type: 'done' };
+      const message = `the API was restored from an older copy: ${seat.host} was given the guest later than it says`;
+      return waiting('ControlPlaneRolledBack', message, RECHECK_MS);
+    },
+  };
+}
+
+async function lookAtAll(
+  client: ElsewhereDeps['client'],
+  { host, restored, at }: { host: string; restored: number; at: number },
+  signal: AbortSignal,
+): Promise<Look> {
+  const others = (await client.list(Host, { signal })).items.filter(({ metadata }) => metadata.name !== host);
+  const later = new Map<string, Seat>();
+  for (const { metadata, status } of others)
+    for (const { uuid, epoch } of status?.guests ?? [])
+      if (epoch > (later.get(uuid)?.epoch ?? 0)) later.set(uuid, { host: metadata.name, epoch });
+  return { restored, at, later, silent: others.filter((one) => isSilent(one, restored)).map(nameOf) };
+}
+
+function isSilent({ status = {} }: Stored<Host>, restored: number): boolean {
+  return status.inventoryAt === undefined || (status.incarnation ?? 0) < restored;
+}
+
+function nameOf({ metadata }: Stored<Host>): string {
+  return metadata.name;
+}

@@ -44,12 +44,13 @@ export async function copyMachine(work: Work): Promise<Taken> {
 function makeTargets({ archives, lock, volumes, bases, compression, bytesPerSecond }: Work) {
   return Promise.all(
     volumes.map(async ({ name, sizeBytes }) => {
-      const path = await archives.target(lock.key, { name, sizeBytes, compression });
+      const known = bases === undefined ? [] : basesOfDisk(bases, { name, sizeBytes });
+      const holdsAll = known.length === 0;
+      const path = await archives.target(lock.key, { name, sizeBytes, compression, holdsAll });
       // All are read at the same time.
       const share =
         bytesPerSecond === undefined ? {} : { bytesPerSecond: Math.ceil(bytesPerSecond / volumes.length) };
-      const since =
-        bases === undefined ? {} : { mark: lock.key, since: basesOfDisk(bases, { name, sizeBytes }) };
+      const since = bases === undefined ? {} : { mark: lock.key, since: known };
       return { name, path, compress: compression !== 'None', ...share, ...since };
     }),
   );

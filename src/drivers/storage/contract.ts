@@ -223,8 +223,14 @@ export type Archives = {
     name: string,
     options?: { encryption?: 'Age'; bases?: readonly string[]; ioPriority?: 'Idle' },
   ): Promise<readonly ArchiveBase[]>;
-  /** An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. Throws ReasonedError PoolFull. */
-  target(name: string, disk: { name: string; sizeBytes: number; compression: Compression }): Promise<string>;
+  /**
+   * An empty qcow2 file in it that a hypervisor fills while its guest runs; gives its path. `holdsAll`: with the whole disk, not what changed of it;
+   * a whole one fits into either. Throws ReasonedError PoolFull.
+   */
+  target(
+    name: string,
+    disk: { name: string; sizeBytes: number; compression: Compression; holdsAll: boolean },
+  ): Promise<string>;
   /** Says what the file of a disk holds: all of it, or what changed since the same disk in the archive `base`. */
   holds(name: string, disk: string, what: { bitmap: DiskBitmap; base?: string }): void;
   /** Packs a tree into it that still changes; false: that cannot be done, it is to be gathered. Throws ReasonedError PoolFull. */

@@ -56,7 +56,9 @@ async function archive(
 ): Promise<ArchiveManifest> {
   const bases = base === undefined ? [] : [base];
   await pool.archives.begin(name, { bases, ...(encryption === undefined ? {} : { encryption }) });
-  const to = await pool.archives.target(name, { name: 'data', sizeBytes: 8 * MIB, compression: 'Zstd' });
+  const holdsAll = base === undefined;
+  const part = { name: 'data', sizeBytes: 8 * MIB, compression: 'Zstd', holdsAll } as const;
+  const to = await pool.archives.target(name, part);
   const write = `write -P ${letter.charCodeAt(0)} ${atMib}M 1M`;
   await must(['qemu-io', '-f', 'raw', '-c', write, disk()]);
   await must(['qemu-io', '-f', 'qcow2', '-c', write, to]);
@@ -162,10 +164,21 @@ describe('an archive of what changed', () => {
     await pool.archives.verify('backup-3', signal);
   });
 
+  it('has large clusters only where it holds everything: of a change a whole cluster is copied', async () => {
+    await archiveThree();
+    const clusterBytes = async (name: string) => {
+      const info = await must(['qemu-img', 'info', '--output=json', '-f', 'qcow2', fileOf(name)]);
+      return (JSON.parse(info) as { 'cluster-size': number })['cluster-size'];
+    };
+    expect(await clusterBytes('backup-1')).toBe(256 * 1024);
+    expect(await clusterBytes('backup-2')).toBe(64 * 1024);
+  });
+
   it('is not shown when what it was to be based on has gone', async () => {
     await archive('backup-1', ['a', 0]);
     expect(await pool.archives.begin('backup-2', { bases: ['backup-0', 'backup-1'] })).toHaveLength(1);
-    await pool.archives.target('backup-2', { name: 'data', sizeBytes: 8 * MIB, compression: 'Zstd' });
+    const disk = { name: 'data', sizeBytes: 8 * MIB, compression: 'Zstd', holdsAll: false } as const;
+    await pool.archives.target('backup-2', disk);
     pool.archives.holds('backup-2', 'data', { bitmap: 'Used', base: 'backup-1' });
     await rm(join(root, 'pool', 'archives', 'backup-1'), { recursive: true });
     const finished = pool.archives.finish('backup-2', about, signal);

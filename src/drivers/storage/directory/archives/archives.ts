@@ -114,10 +114,10 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
         return found.filter(({ manifest }) => manifest.encryption?.recipient === recipient);
       });
     },
-    target: async (name, { name: disk, sizeBytes, compression }) => {
+    target: async (name, { name: disk, sizeBytes, compression, holdsAll }) => {
       const file = `${checkedName(disk)}.qcow2`;
       const path = add(name, { name: disk, kind: 'Disk', file, format: 'qcow2', sizeBytes });
-      await room.makeBlankDisk({ path, format: 'qcow2', sizeBytes, compression });
+      await room.makeBlankDisk({ path, format: 'qcow2', sizeBytes, compression, holdsAll });
       return path;
     },
     holds: (name, disk, what) => {

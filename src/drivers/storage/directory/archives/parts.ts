@@ -34,7 +34,7 @@ export async function saveDisk(
   { compression, bytesPerSecond, signal }: Pace,
 ): Promise<void> {
   const rate = bytesPerSecond === undefined ? [] : ['-r', String(bytesPerSecond)];
-  const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression)];
+  const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression, true)];
   await tools.run(
     ['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...rate, ...compress, path, to],
     { signal, timeoutMs: wholeVolumeMs },

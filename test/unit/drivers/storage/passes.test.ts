@@ -1,5 +1,7 @@
 /** A tree that changes while it is archived, packed in two passes: what is had back is what it was when nobody wrote. */
-import { appendFile, link, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { appendFile, link, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -121,6 +123,23 @@ describe('a tree packed in two passes', () => {
     await pool.archives.save('backup-1', source(), 'None', signal);
     const { parts } = await pool.archives.finish('backup-1', about, signal);
     await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
+  });
+
+  it('is to be gathered when a directory was elsewhere just when it would have been packed', async () => {
+    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
+    const list = join(root, 'pool/.partial/backup-1/lists/rootfs.packed');
+    const told = await readFile(list, 'utf8');
+    expect(told).toContain('./srv/data/a\n');
+    await writeFile(list, told.replace('./srv/data/a\n', ''));
+    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(false);
+  });
+
+  it('is not gathered for a socket, which is never packed', async () => {
+    const server = createServer().listen(join(tree(), 'srv/socket'));
+    await once(server, 'listening');
+    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(true);
+    server.close();
   });
 
   it.each([

@@ -164,16 +164,24 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
         });
         return;
       }
-      // A container that removes files while du walks makes du fail: then it is not said.
-      const sizes = await measureTrees(tools, [attachment.path]).catch(() => undefined);
-      const to = await addTree(name, volume, compression, sizes?.get(attachment.path));
-      if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
+      const to = await addTree(name, volume, compression);
       const pace = { compression, bytesPerSecond, signal };
-      await saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace);
+      const [sizes] = await Promise.all([
+        // A container that removes files while du walks makes du fail: then it is not said.
+        measureTrees(tools, [attachment.path]).catch(() => undefined),
+        packed.has(to.lists)
+          ? appendPass(roomFor(name).tools, to, signal)
+          : saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace),
+      ]);
+      await addTree(name, volume, compression, sizes?.get(attachment.path));
     },
     finish: async (name, about, signal) => {
       await endFlushing(name);
-      for (const beside of [gathered, lists]) await room.removeTree(`${hidden(name)}/${beside}`);
+      const removed = Promise.all(
+        [gathered, lists].map((beside) => room.removeTree(`${hidden(name)}/${beside}`)),
+      );
+      // Told below, when the sums are there.
+      removed.catch(() => undefined);
       const parts: ArchivePart[] = [];
       const recipient = recipients.get(name);
       for (const plain of filled.get(name) ?? []) {
@@ -189,6 +197,7 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
         const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
         parts.push({ ...part, storedBytes, sha256 });
       }
+      await removed;
       return room.lock(shelf, async () => {
         const manifest: ArchiveManifest = {
           ...{ ...about, finishedAt: timestamp(clock), ...(await based(reader, name, parts)) },

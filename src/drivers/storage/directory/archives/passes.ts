@@ -26,22 +26,25 @@ export async function firstPass(
   // A page that a program maps and has changed already may change again without a new time, until the kernel has written it.
   await flush();
   const before = `${lists}.before`;
-  await find(tools, tree.path, ['!', '-newerct', `@${since}`], { entries: before }, signal);
   const spoken = ['--verbose', '--quoting-style=literal', `--index-file=${lists}.packed`];
   const argv = [...(await treeArguments(tools, tree, `${lists}.ids`, pace)), ...spoken];
-  try {
-    await Promise.all([
-      runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal),
-      sort(tools, ['-z'], before, signal),
-    ]);
-    return true;
-  } catch (error) {
-    if (error instanceof ReasonedError && error.reason === 'StorageFailed') return false;
-    throw error;
-  }
+  // What changes meanwhile is younger than `since` whenever it is looked at, and what moves is found out by the second pass.
+  const look = async () => {
+    await find(tools, tree.path, ['!', '-newerct', `@${since}`], { entries: before }, signal);
+    await sort(tools, ['-z'], before, signal);
+  };
+  // Both have ended before anybody writes these files anew.
+  const ends = await Promise.allSettled([
+    runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal),
+    look(),
+  ]);
+  const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+  const isGivenUp = (error: unknown) => error instanceof ReasonedError && error.reason === 'StorageFailed';
+  if (!errors.every(isGivenUp)) throw errors.find((error) => !isGivenUp(error));
+  return errors.length === 0;
 }
 
-/** The second pass, nobody writes to the tree; false: something that was packed has gone. `appendPass` follows when the guest goes on. */
+/** The second pass, nobody writes to the tree; false: something that was packed has gone, or what was not is not new. `appendPass` follows when the guest goes on. */
 export async function secondPass(
   tools: Tools,
   tree: Tree,
@@ -57,12 +60,20 @@ export async function secondPass(
   await Promise.all([sortFound(), sort(tools, [], `${lists}.packed`, signal)]);
   const onlyIn = (option: '-13' | '-23', zero: readonly string[], a: string, b: string) =>
     tools.run(['comm', option, ...zero, a, b], { signal, env: bytewise });
-  const gone = await onlyIn('-23', [], `${lists}.packed`, `${lists}.names`);
+  const [gone, come, changed] = await Promise.all([
+    onlyIn('-23', [], `${lists}.packed`, `${lists}.names`),
+    onlyIn('-13', [], `${lists}.packed`, `${lists}.names`),
+    onlyIn('-13', ['-z'], `${lists}.before`, `${lists}.after`),
+  ]);
   if (gone.stdout.split('\n').some((name) => name !== '' && name !== './')) return false;
-  const changed = await onlyIn('-13', ['-z'], `${lists}.before`, `${lists}.after`);
   // A name that is no UTF-8 cannot be told on.
   if (changed.stdout.includes('\ufffd')) return false;
-  const input = withParents(changed.stdout).join('\0');
+  const names = withParents(changed.stdout);
+  // A directory that was elsewhere for a moment may have been missed by the first pass, although nothing in it has another time.
+  const taken = new Set(names);
+  if (come.stdout.split('\n').some((name) => name !== '' && !taken.has(name.replace(/\/$/, ''))))
+    return false;
+  const input = names.join('\0');
   await tools.run(['tee', '--', `${lists}.changed`], { input, signal });
   const argv = await treeArguments(tools, tree, `${lists}.ids`, { ...pace, bytesPerSecond: undefined });
   // The host itself may write to the tree although its guest stands still: then a file is as long as when it was looked at.
@@ -94,7 +105,7 @@ const bytewise = { LC_ALL: 'C' };
 
 /**
  * What is in the tree: `entries` with what changes when anything of an entry does, which a guest cannot set (inode, time of change),
- * `names` as tar tells them.
+ * `names` as tar tells them, which leaves out sockets.
  */
 async function find(
   tools: Tools,
@@ -104,7 +115,8 @@ async function find(
   signal: AbortSignal,
 ): Promise<void> {
   const told = (file: string) => [
-    ...['(', '-type', 'd', '-fprintf', file, './%P/\\n', '-o', '-fprintf', file, './%P\\n', ')'],
+    ...['(', '-type', 'd', '-fprintf', file, './%P/\\n', '-o', '-type', 's'],
+    ...['-o', '-fprintf', file, './%P\\n', ')'],
   ];
   await tools.run(
     [

@@ -52,6 +52,7 @@ export async function runQuickstart(
     if (options.once === true) {
       tell('removing the samples (--once)');
       await deleteSamples(client, samples, world.clock, 120_000);
+      tell(`the host's NAT network and its state are kept for the next start. ${removal(layout)}`);
       return 0;
     }
     whatNext(layout, options, tell);
@@ -131,6 +132,10 @@ Both guests are Ready. In another terminal:
   }
   kubectl edit vm demo                          # more memory: see status.pendingChanges
   kubectl delete -f manifests/samples           # remove the guests
-Ctrl-C stops the control plane; guests run on. To remove everything:
-  npm run --silent vireo -- down --data-dir ${layout.dataDirectory}`);
+Ctrl-C stops the control plane; guests run on. ${removal(layout)}`);
+}
+
+function removal({ dataDirectory }: Layout): string {
+  return `To remove everything:
+  npm run --silent vireo -- down --data-dir ${dataDirectory}`;
 }

@@ -53,7 +53,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const deliver = (run: () => void) => host.deliver(() => (isCurrent() ? run() : undefined));
   const caller: Caller = { host: host.name, deliver, crash: () => host.restartAgent() };
   const after = (ms: number, run: () => void) => host.after(ms, () => (isCurrent() ? run() : undefined));
-  const stopping = new Map<string, number>();
+  const stopping = new Map<string, { since: number; hangs: boolean }>();
   let cache: ReadonlyMap<string, StoredGuest> = new Map();
 
   const life = () => host.keeper()?.life() ?? { bootID: host.bootID(), term: 0 };
@@ -101,11 +101,16 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       end(id);
       return;
     }
-    const since = stopping.get(id);
-    if (since === undefined) {
-      stopping.set(id, host.mono());
+    const known = stopping.get(id);
+    // One that hung goes on when the API, restored from an older copy, knows nothing of it any more.
+    if (known === undefined || (known.hangs && !hangs)) {
+      stopping.set(id, { since: known?.since ?? host.mono(), hangs });
       if (!hangs) after(STOP_TAKES_MS, () => (stopping.has(id) ? end(id) : undefined));
-    } else if (hangs && host.mono() - since > STOP_LIMIT_MS && memory.reports.get(id)?.stopFailed !== true)
+    } else if (
+      hangs &&
+      host.mono() - known.since > STOP_LIMIT_MS &&
+      memory.reports.get(id)?.stopFailed !== true
+    )
       setReport(id, { stopFailed: true });
   };
 
@@ -150,8 +155,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
         process(id) === undefined &&
         (placement?.epoch ?? 0) > last &&
         last > (host.left.get(stored.uid) ?? 0)
-      )
+      ) {
         host.left.set(stored.uid, last);
+        host.epochs.delete(stored.uid);
+      }
       return;
     }
     if (!isSameLife(placement, life())) return;
@@ -239,14 +246,14 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   /** An announced end: guests leave first where that is the policy, the rest is stopped, and that is stated before the power goes. */
   const leave = (shutdown: Shutdown): void => {
     if (shutdown.stopped === true || !isSameLife(shutdown, life())) return;
-    const mine = [...cache.values()].filter(
-      ({ record }) =>
-        record.placement?.host === host.name && ['Started', 'Migrating', 'Relocating'].includes(record.state),
-    );
+    const mine = [...cache].flatMap(([id, { record }]) => {
+      const isHere = record.placement?.host === host.name && process(id)?.state === 'Running';
+      return isHere && ['Started', 'Migrating', 'Relocating'].includes(record.state) ? [record] : [];
+    });
     const isMigrating =
       cluster.shutdownPolicy(host.name) === 'Migrate' && host.mono() - leavingSince < LEAVE_LIMIT_MS;
-    if (isMigrating && mine.some(({ record }) => record.reason?.startsWith('CannotLeave') !== true)) return;
-    for (const id of [...host.processes.keys()]) stop(id, false);
+    if (isMigrating && mine.some(({ reason }) => reason?.startsWith('CannotLeave') !== true)) return;
+    for (const id of [...host.processes.keys()]) stop(id, stopping.get(id)?.hangs === true);
     starts.forgetAll();
     if (host.processes.size > 0) return;
     memory.shutdown = { ...shutdown, stopped: true };

@@ -116,7 +116,10 @@ function randomPolicy(dice: Dice): NonNullable<ScenarioFile['policy']> {
   };
 }
 
-/** A device that lies and a keeper that is stuck on one host is the assumption: the two are not combined. */
+/**
+ * A device that lies and a keeper that is stuck on one host is the assumption: the two are not combined. Nobody guards a guest that was let go before
+ * its host has heard that it is wanted again: no device lies in such a story.
+ */
 function fault(
   dice: Dice,
   withinS: number,
@@ -128,6 +131,9 @@ function fault(
   const [host, other, one] = [dice.one(names), dice.one(names), dice.one(all)];
   const guests = all.map(({ name }) => name);
   const entries = anyFault(at, dice, { host, other, guest: one.name, home: one.host ?? host, names, guests });
+  const letsGo = entries.some(({ state }) => state === 'Ignored');
+  if (letsGo && [...stuck].some((fact) => fact.startsWith('lies/'))) return [];
+  if (letsGo) for (const name of names) stuck.add(`stuck/${name}`);
   for (const entry of entries) {
     const isLie = entry.do === 'FenceLies';
     if (!isLie && entry.do !== 'Pause' && entry.do !== 'KillKeeper') continue;

@@ -6,7 +6,7 @@ import { imbalance } from './evenness.ts';
 import { shutdownCourse } from './guests.ts';
 import { CANNOT_LEAVE, type GuestView, type HostView, type MoveReason } from './model.ts';
 import { isStoppedForSure } from './place.ts';
-import { hostOf, isGoneWithItsLife, isPresent, type Next, placeOn, type Round } from './round.ts';
+import { hostOf, isGoneWithItsLife, isPresent, type Next, placeOn, type Round, reportOf } from './round.ts';
 import { moveGuest, without } from './states.ts';
 
 export type Move = { guest: GuestView; next: NonNullable<Next> };
@@ -151,7 +151,12 @@ function mustLeave(host: HostView, { view }: Round): boolean {
 }
 
 function evacuate(guest: GuestView, set: GuestView[], host: HostView, round: Round): Move[] {
-  const leaving = set.filter(({ record }) => record.placement?.host === host.name);
+  // Who has ended on a host that starts nobody any more has nothing left to leave: it starts elsewhere once the host is down.
+  const leaving = set.filter(
+    (one) =>
+      one.record.placement?.host === host.name && (host.maintenance || reportOf(one, host)?.state !== 'Off'),
+  );
+  if (leaving.length === 0) return [];
   const choice = round.chooser.choose(leaving, {
     avoid: new Set(guest.record.tried ?? []),
     without: new Set([host.name]),

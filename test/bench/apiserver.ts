@@ -8,13 +8,13 @@ import {
   create,
   lists,
   listTimes,
-  mixed,
   patchStatus,
   percentile,
   rate,
   update,
 } from './apiserver/loads.ts';
 import { cleanUp, prepare } from './apiserver/machines.ts';
+import { mixed } from './apiserver/mixture.ts';
 import { type Server, startOurs, useOther } from './apiserver/servers.ts';
 import { followChanges } from './apiserver/watchers.ts';
 import { type Figure, median } from './measure.ts';

@@ -61,16 +61,15 @@ export function wireParts(served: Served, stored: Stored): Wire {
   const { value, modRevision } = stored;
   if (modRevision <= served.staleUpTo)
     return { head: '', body: Buffer.from(printJson(decode(served, stored))) };
+  const bytes = bufferOf(value);
   const { apiVersion, resource } = served;
   const head = `{"apiVersion":"${apiVersion}","kind":"${resource.kind}","metadata":{"resourceVersion":"${modRevision}",`;
-  return { head, body: value.subarray(metadataStart(value)) };
+  return { head, body: bytes.subarray(metadataStart(bytes)) };
 }
 
 /** Where the fields of the metadata begin: behind the second brace, since neither apiVersion nor kind has one. */
-function metadataStart(value: Uint8Array): number {
-  let at = value[0] === openingBrace ? 1 : 2;
-  while (at < value.byteLength && value[at] !== openingBrace) at += 1;
-  return at + 1;
+function metadataStart(bytes: Buffer): number {
+  return bytes.indexOf(openingBrace, 2) + 1;
 }
 
 /** A view of the same memory with Buffer's methods. */

@@ -1,6 +1,6 @@
-/** What is done to a server: writes from a number of clients, lists, and a steady mixture, each as a rate or as delays. */
+/** What is done to a server: writes from a number of clients and lists, each as a rate or as delays. */
 import type { Target } from '../../contract/apiserver/client.ts';
-import { type Connection, openConnection, Refusal } from './client.ts';
+import { type Connection, openConnection } from './client.ts';
 import { collectionOf, everywhere, hostOf, machine, namespaceOf, pathOf, report } from './machines.ts';
 
 /** Makes the request of one number. */
@@ -80,58 +80,6 @@ export const lists = {
   'one namespace of ten': collectionOf('bench-3'),
   'one host of a hundred': `${everywhere}?fieldSelector=status.placement.host%3D${hostOf(17)}`,
 } as const;
-
-const read: Act = (connection, index) => connection.must('GET', pathOf(index));
-const listFirst: Act = (connection) => connection.must('GET', lists['the first 500']);
-const listHost: Act = (connection) => connection.must('GET', lists['one host of a hundred']);
-
-/** One in ten is such a thing, of a hundred a second. */
-const mixture: readonly Act[] = [
-  ...[patchStatus, update, patchStatus, read, update],
-  ...[listFirst, patchStatus, listHost, patchStatus, read],
-];
-
-/** A connection that notes how long each write takes, in ms, refused or not. */
-function noting(delays: number[], connection: Connection): Connection {
-  return {
-    ...connection,
-    must: async (method, ...rest) => {
-      const begun = performance.now();
-      try {
-        return await connection.must(method, ...rest);
-      } finally {
-        if (method !== 'GET') delays.push(performance.now() - begun);
-      }
-    },
-  };
-}
-
-/** What came of a mixed load: the delays of its writes in ms, and what failed how often (`PATCH 504`). */
-export type Mixed = { delays: number[]; failures: ReadonlyMap<string, number> };
-
-/** A hundred acts a second for so long over ten connections, begun by the clock and not by the answers. An act that fails ends none but itself. */
-export async function mixed(target: Target, seconds: number, objects: number): Promise<Mixed> {
-  const connections = await Promise.all(Array.from({ length: 10 }, () => openConnection(target)));
-  const delays: number[] = [];
-  const failures = new Map<string, number>();
-  const fail = (error: unknown) => {
-    const what = error instanceof Refusal ? error.request : String(error);
-    failures.set(what, (failures.get(what) ?? 0) + 1);
-  };
-  const pending: Promise<unknown>[] = [];
-  const started = performance.now();
-  for (let index = 0; index < seconds * 100; index += 1) {
-    const due = started + index * 10;
-    if (due > performance.now()) await new Promise((resolve) => setTimeout(resolve, due - performance.now()));
-    const connection = connections[index % connections.length];
-    const act = mixture[Math.floor(index / 3) % mixture.length];
-    if (connection === undefined || act === undefined) continue;
-    pending.push(act(noting(delays, connection), (index * 37) % objects).catch(fail));
-  }
-  await Promise.all(pending);
-  for (const connection of connections) connection.close();
-  return { delays, failures };
-}
 
 /** The value that a share of all are not above. */
 export function percentile(values: readonly number[], share: number): number {

@@ -1,6 +1,6 @@
 /**
  * Which objects of a resource have a value in a field, so that a list of a few among many looks at those alone: each agent asks for the
- * guests of its host. An index is made in the background when a field is first asked for, and follows every change from then on.
+ * guests of its host. An index is made when a field is first asked for, and follows every change from then on.
  */
 import type { Change, Store } from '../../store/contract.ts';
 import { compareKeys } from '../../store/keys.ts';
@@ -13,6 +13,11 @@ import { decode, type Stored } from './codec.ts';
 export type FieldIndexes = {
   /** Keys of the objects whose `field` is `value` now, in order; undefined when all have to be looked at. */
   keys(served: Served, field: string, value: string): readonly string[] | undefined;
+  /**
+   * Waits for the index of a field, which the first that asks has made: lists that go through all objects meanwhile would keep it, and each
+   * other, from getting on. Undefined when there is nothing to wait for.
+   */
+  ready(served: Served, field: string): Promise<void> | undefined;
   close(): void;
 };
 
@@ -25,6 +30,8 @@ const slice = 20;
 
 type Index = {
   served: Served;
+  /** Resolves once all objects are in it, or it is given up. */
+  made: Promise<void>;
   isWhole: boolean;
   set(key: string, stored: Stored): void;
   follow(change: Change): void;
@@ -61,19 +68,29 @@ export function createFieldIndexes(store: Store, pace: Pace): FieldIndexes {
     index.isWhole = true;
   };
 
+  const nameOf = ({ prefix, apiVersion }: Served, field: string) => `${prefix} ${apiVersion} ${field}`;
+  // What a webhook would make of a field is not known here.
+  const isWorthwhile = ({ prefix, conversion }: Served) =>
+    conversion === undefined && store.count(prefix) >= leastObjects;
+
   return {
     keys: (served, field, value) => {
-      const { prefix, apiVersion, conversion } = served;
-      // What a webhook would make of a field is not known here.
-      if (conversion !== undefined || store.count(prefix) < leastObjects) return undefined;
-      const name = `${prefix} ${apiVersion} ${field}`;
-      const known = indexes.get(name);
+      const known = indexes.get(nameOf(served, field));
       // A definition that has changed may read its objects in another way.
-      if (known?.served === served) return known.isWhole ? known.keys(value) : undefined;
+      const isKnown = known?.served === served && known.isWhole && isWorthwhile(served);
+      return isKnown ? known.keys(value) : undefined;
+    },
+    ready: (served, field) => {
+      if (!isWorthwhile(served)) return undefined;
+      const name = nameOf(served, field);
+      const known = indexes.get(name);
+      if (known?.served === served) return known.isWhole ? undefined : known.made;
       const index = createIndex(served, field);
       indexes.set(name, index);
-      void fill(name, index).catch(() => indexes.delete(name));
-      return undefined;
+      index.made = fill(name, index).catch(() => {
+        if (indexes.get(name) === index) indexes.delete(name);
+      });
+      return index.made;
     },
     close: () => {
       closed = true;
@@ -102,6 +119,7 @@ function createIndex(served: Served, field: string): Index {
   };
   return {
     served,
+    made: Promise.resolve(),
     isWhole: false,
     set,
     follow: (change) => {

@@ -74,6 +74,7 @@ const unread = { apiVersion: '', kind: '', metadata: {} };
 export async function listObjects({ context, exchange, served, target, form, user }: Call): Promise<void> {
   const options = listOptions(exchange.query);
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
+  if (selection.by !== undefined) await context.indexes.ready(served, selection.by.field);
   const listing = planList(context, served, selection, options);
   const pace = createPace(context, laneOf(user.name, target));
   const pages = readList(context, served, selection, listing, pace);

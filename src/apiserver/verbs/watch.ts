@@ -35,10 +35,11 @@ export async function serveWatch(
   form: Form,
   open: OpenWatches,
 ): Promise<void> {
-  const now = context.store.revision();
   const asked = revisionOf(options.resourceVersion) ?? 0;
-  if (asked > now) throw revisionTooLarge(asked, now);
   const initial = options.sendInitialEvents ?? asked === 0;
+  if (initial && selection.by !== undefined) await context.indexes.ready(served, selection.by.field);
+  const now = context.store.revision();
+  if (asked > now) throw revisionTooLarge(asked, now);
   const from = initial ? now : asked === 0 ? now : asked;
   const writer = createWriter(served, form);
   const sink = exchange.open(200, 'application/json');

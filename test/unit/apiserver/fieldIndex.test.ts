@@ -31,8 +31,10 @@ function aStore({ held = false } = {}) {
     return store.commit([{ key: key(name), put: encode(secrets, object) }]);
   };
   const drop = (name: string) => store.commit([{ key: key(name), delete: true }]);
-  const names = (value: string, served: Served = secrets) =>
-    indexes.keys(served, FIELD, value)?.map((found) => found.slice(found.lastIndexOf('/') + 1));
+  const names = (value: string, served: Served = secrets) => {
+    void indexes.ready(served, FIELD);
+    return indexes.keys(served, FIELD, value)?.map((found) => found.slice(found.lastIndexOf('/') + 1));
+  };
   const fill = async (count: number) => {
     for (let index = 0; index < count; index += 1) await put(`s${String(index).padStart(4, '0')}`, 'Plain');
   };
@@ -58,7 +60,7 @@ describe('a list by a field of a few among many', () => {
     };
     const namesOf = (page: Page) => page.items.map(({ metadata }) => metadata.name);
     try {
-      // The first one begins to make the index, the later ones have it.
+      // The first one has the index made and waits for it, the later ones have it.
       for (let round = 0; round < 3; round += 1) {
         expect(namesOf(await list('fieldSelector=type%3DRare'))).toEqual(['a', 'm', 's0003', 'x']);
         const first = await list('fieldSelector=type%3DRare&limit=3');
@@ -97,6 +99,19 @@ describe('the index of a field', () => {
     await settle();
     expect(names('Rare')).toEqual(['a', 'b']);
     expect(names('Never')).toEqual([]);
+  });
+
+  it('is waited for by all that ask while it is made', async () => {
+    const { fill, put, indexes, secrets, names, step } = aStore({ held: true });
+    await fill(560);
+    await put('a', 'Rare');
+    let waiting = 2;
+    for (const _list of ['one', 'another']) void indexes.ready(secrets, FIELD)?.then(() => waiting--);
+    for (let slices = 0; slices < 10; slices += 1) await step();
+    expect(waiting).toBe(2);
+    while (waiting > 0) await step();
+    expect(names('Rare')).toEqual(['a']);
+    expect(indexes.ready(secrets, FIELD)).toBeUndefined();
   });
 
   it('says nothing of a value that too many have', async () => {

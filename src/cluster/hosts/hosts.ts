@@ -21,8 +21,9 @@ import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import type { Allocation, Ledger } from '../placement/ledger.ts';
 
-/** Sums of what is promised are written at most this often for a host. */
+/** Sums of what is promised are written at most this often for a host, and not at once: what was placed is started first. */
 const ALLOCATED_EVERY_MS = 2_000;
+const ALLOCATED_AFTER_MS = 250;
 const LEASE_PREFIX = hostLeaseName('');
 
 export type HostSources = { hosts: Informer<Host>; leases: Informer<Lease>; ledger: Ledger; clock: Clock };
@@ -31,8 +32,8 @@ export function hostController(sources: HostSources): Controller<Host> {
   const { hosts, leases, ledger, clock } = sources;
   const renewals = new Map<string, { renewTime: string; at: number }>();
   const lastSums = new Map<string, number>();
-  /** Hosts whose sums are due later, in a pass that is asked for already. */
-  const late = new Set<string>();
+  /** When sums that have changed are to be written, in a pass that is asked for already. */
+  const due = new Map<string, number>();
 
   leases.onChange(({ after }) => {
     const renewTime = after?.spec.renewTime;
@@ -47,26 +48,30 @@ export function hostController(sources: HostSources): Controller<Host> {
     return seen === undefined ? 0 : seen.at + HOST_LEASE_SECONDS * 1000 - clock.monotonic();
   }
 
-  /** The sums, or undefined while they were written just now: a burst of placements must not be a burst of writes. */
-  function sumsDue(host: string): Allocation | undefined {
+  /** Promises of the host have changed; false when a pass is to write that already. */
+  function noteChange(host: string): boolean {
+    if (due.has(host)) return false;
     const at = clock.monotonic();
-    if (at - (lastSums.get(host) ?? Number.NEGATIVE_INFINITY) < ALLOCATED_EVERY_MS) {
-      late.add(host);
-      return undefined;
-    }
-    late.delete(host);
+    const last = lastSums.get(host) ?? Number.NEGATIVE_INFINITY;
+    due.set(host, Math.max(at + ALLOCATED_AFTER_MS, last + ALLOCATED_EVERY_MS));
+    return true;
+  }
+
+  /** The sums, or in how many milliseconds they are due: a burst of placements must not be a burst of writes. */
+  function sumsOf(host: string): { sums: Allocation } | { inMs: number } {
+    const at = clock.monotonic();
+    const inMs = (due.get(host) ?? at) - at;
+    if (inMs > 0) return { inMs };
+    due.delete(host);
     lastSums.set(host, at);
-    return ledger.allocated(host);
+    return { sums: ledger.allocated(host) };
   }
 
   async function reconcile({ object: host, now }: Pass<Host>): Promise<PassResult<Host>> {
     const left = remaining(host.metadata.name);
-    const sums = sumsDue(host.metadata.name);
-    const status = statusOf(host, { online: left > 0, now, ...(sums === undefined ? {} : { sums }) });
-    const next = Math.min(
-      left > 0 ? left + 50 : Number.POSITIVE_INFINITY,
-      sums === undefined ? ALLOCATED_EVERY_MS : Infinity,
-    );
+    const found = sumsOf(host.metadata.name);
+    const status = statusOf(host, { online: left > 0, now, ...('sums' in found ? found : {}) });
+    const next = Math.min(left > 0 ? left + 50 : Infinity, 'inMs' in found ? found.inMs : Infinity);
     return { outcome: Number.isFinite(next) ? waiting('Watching', '', next) : done, status };
   }
 
@@ -81,7 +86,7 @@ export function hostController(sources: HostSources): Controller<Host> {
       {
         subscribe: (enqueue) =>
           ledger.onChange((host) => {
-            if (!late.has(host)) enqueue(host);
+            if (noteChange(host)) enqueue(host);
           }),
       },
     ],

@@ -46,7 +46,8 @@ export type EventRecorder = {
 };
 
 type Series = {
-  event: Event;
+  /** Made when it is written: of many that are recorded at once few are. */
+  event: () => Event;
   count: number;
   writtenCount: number;
   lastSeenMs: number;
@@ -64,15 +65,17 @@ export type EventRecorderOptions = {
   lastPassMs?: () => number;
 };
 
+/** What an event says of its object: nothing else of it is kept until then. */
+type About = { name: string; namespace: string | undefined; uid: string; resourceVersion: string };
+
 function newEvent(
   { world, component, host }: EventRecorderOptions,
   kind: KindRef,
-  { metadata }: Stored<KubeObject>,
+  { name, namespace, uid, resourceVersion }: About,
   said: Pick<Event, 'type' | 'reason' | 'message'>,
+  now: string,
 ): Event {
   const suffix = Buffer.from(world.random.bytes(8)).toString('hex');
-  const now = timestamp(world.clock);
-  const { name, namespace, uid, resourceVersion } = metadata;
   const place = namespace === undefined ? {} : { namespace };
   return {
     apiVersion: 'v1',
@@ -92,7 +95,8 @@ function newEvent(
 
 /** Writes a series to the server: the event when it is new, its count when it is known. */
 async function write(client: Client, series: Series, now: string): Promise<void> {
-  const { event, count } = series;
+  const { count } = series;
+  const event = series.event();
   if (series.writtenCount > 0) {
     try {
       await client.mergePatch(Event, event.metadata, { count, lastTimestamp: now });
@@ -103,6 +107,14 @@ async function write(client: Client, series: Series, now: string): Promise<void>
     }
   }
   await client.create(Event, { ...event, count, lastTimestamp: now });
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 /** Refused for good: another attempt gets the same answer. */
@@ -129,7 +141,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
         return;
       } catch (error) {
         if (isFinal(error) || attempt === ATTEMPTS - 1) {
-          log.debug('an event was given up', { reason: series.event.reason, error: String(error) });
+          log.debug('an event was given up', { reason: series.event().reason, error: String(error) });
           return;
         }
         await clock.sleep(backoffDelay(attempt, BACKOFF, random));
@@ -199,7 +211,9 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       }
       known?.cancelRecount?.();
       memory.delete(id);
-      const event = newEvent(options, kind, object, said);
+      const { name, namespace, uid, resourceVersion } = object.metadata;
+      const at = timestamp(clock);
+      const event = once(() => newEvent(options, kind, { name, namespace, uid, resourceVersion }, said, at));
       const series = { event, count: 1, writtenCount: 0, lastSeenMs: now, lastWrittenMs: now, queuedMs: now };
       remember(id, series);
       enqueue(series);

@@ -59,20 +59,34 @@ export function statusPatch(observed: unknown, wanted: unknown): JsonObject | un
  * `observed`, such as `status.conditions.Ready`.
  */
 export function writtenPaths(patch: JsonObject, observed: unknown): string[] {
-  const before = conditionsOf(objectOf(observed));
-  const walk = (value: unknown, path: string): string[] => {
-    if (path === 'status.conditions')
-      return changedConditions(before, value).map((type) => `${path}.${type}`);
-    if (!isJsonObject(value) || Object.keys(value).length === 0) return [path];
-    return Object.entries(value).flatMap(([name, inner]) => walk(inner, `${path}.${name}`));
-  };
-  return walk(patch, 'status');
+  const paths: string[] = [];
+  addPaths(paths, patch, 'status', observed);
+  return paths;
+}
+
+function addPaths(paths: string[], value: unknown, path: string, observed: unknown): void {
+  if (path === 'status.conditions') {
+    const before = conditionsOf(objectOf(observed));
+    for (const type of changedConditions(before, value)) paths.push(`${path}.${type}`);
+    return;
+  }
+  const isInner = isJsonObject(value);
+  let isEmpty = true;
+  if (isInner)
+    for (const name in value) {
+      isEmpty = false;
+      addPaths(paths, value[name], `${path}.${name}`, observed);
+    }
+  if (isEmpty) paths.push(path);
 }
 
 function changedConditions(before: readonly Condition[], value: unknown): string[] {
   const after = Array.isArray(value) ? value.filter(isCondition) : [];
-  const ofType = (conditions: readonly Condition[], type: string): JsonObject =>
-    conditions.find((condition) => condition.type === type) ?? {};
-  const types = new Set([...before, ...after].map(({ type }) => type));
-  return [...types].filter((type) => mergePatchOf(ofType(before, type), ofType(after, type)) !== undefined);
+  const changed: string[] = [];
+  for (const { type } of before) if (!after.some((one) => one.type === type)) changed.push(type);
+  for (const condition of after) {
+    const known = before.find(({ type }) => type === condition.type);
+    if (known === undefined || mergePatchOf(known, condition) !== undefined) changed.push(condition.type);
+  }
+  return changed;
 }

@@ -29,9 +29,12 @@ type Fitting = Pick<Extract<Verdict, { fits: true }>, 'host' | 'score' | 'guests
 
 /** Equal scores go to the host with fewer guests, then by name. */
 export function isBetter(a: Fitting, b: Fitting): boolean {
-  if (a.score !== b.score) return a.score > b.score;
-  if (a.guests !== b.guests) return a.guests < b.guests;
-  return a.host < b.host;
+  return a.score === b.score ? breaksTie(a.host, a.guests, b.host, b.guests) : a.score > b.score;
+}
+
+/** Whether the first of two hosts with equal scores is the better one. */
+export function breaksTie(host: string, guests: number, other: string, guestsThere: number): boolean {
+  return guests === guestsThere ? host < other : guests < guestsThere;
 }
 
 type Refused = Extract<Verdict, { fits: false }>;

@@ -2,7 +2,7 @@
  * How well each host suits guests that ask for the same, kept host by host until what is promised there changes: ten thousand guests of
  * twenty sizes cost one look at each host a size, and one at each host that has taken a guest since.
  */
-import { isBetter } from './choose.ts';
+import { breaksTie } from './choose.ts';
 import type { Allocation } from './ledger.ts';
 
 /** A host as it stands for a guest; `allocated` is always the same object for a host. */
@@ -61,14 +61,14 @@ function bestOf<C extends Candidate>({ candidates, asked, scores }: Column<C>, r
       asked[index] = changes;
     }
     const score = scores[index] ?? -1;
-    if (score < highest) continue;
-    if (best !== undefined && !isBetter(standing(candidate, score), standing(best, highest))) continue;
+    if (score < highest || (score === highest && best !== undefined && !wins(candidate, best))) continue;
     best = candidate;
     highest = score;
   }
   return best;
 }
 
-function standing({ offer, allocated: { guests } }: Candidate, score: number) {
-  return { host: offer.name, score, guests };
+/** Of two that suit a guest equally well; asked so often that nothing is made for it. */
+function wins(a: Candidate, b: Candidate): boolean {
+  return breaksTie(a.offer.name, a.allocated.guests, b.offer.name, b.allocated.guests);
 }

@@ -51,10 +51,15 @@ export function createNeighbours(): Neighbours {
     gather(byHandle, selector.handle, group);
     return group;
   };
-  const meaning = (company: Company): Group[] =>
-    company.handles.flatMap((handle) =>
-      [...(byHandle.get(handle) ?? [])].filter(({ selector }) => means(selector, company)),
-    );
+  const meaning = (company: Company): Group[] => {
+    const found: Group[] = [];
+    for (const handle of company.handles) {
+      const there = byHandle.get(handle);
+      if (there === undefined) continue;
+      for (const group of there) if (means(group.selector, company)) found.push(group);
+    }
+    return found;
+  };
   const hold = ({ company, host }: Resident, sign: 1 | -1): void => {
     for (const { bond, selector } of company.rules) {
       const group = groupOf(selector);
@@ -125,8 +130,10 @@ function standingOf(
   );
   const wishes = [...own, ...others].filter(({ bond }) => bond.endsWith('Preferred'));
   const [ownApart, othersApart] = [apart(own), apart(others)];
+  const forbids = ownApart.length + othersApart.length + together.length > 0;
   return {
     refusal: (host) => {
+      if (!forbids) return undefined;
       const there = ({ hosts }: Meeting) => hosts.has(host);
       const own = ownApart.find(there);
       if (own?.group !== undefined)

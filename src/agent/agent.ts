@@ -7,18 +7,21 @@ import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../api/cluster.ts';
 import { ConfigMap } from '../api/core.ts';
-import { Host } from '../api/kinds/host.ts';
+import { CLUSTER_POLICY, ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
+import { Host, type HostStatus } from '../api/kinds/host.ts';
 import type { Stored } from '../api/meta.ts';
 import type { World } from '../base/world.ts';
 import type { Manager } from '../runtime/contract.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { connectControllers } from './controllers.ts';
 import type { Guarding } from './guarding.ts';
+import { createEnding, type EndKind } from './host/ending.ts';
 import type { HostFacts } from './host/facts.ts';
 import { createHostLease } from './host/lease.ts';
 import { registerHost } from './host/register.ts';
 import { createHostReporter, type HostReporter } from './host/report.ts';
 import { openIdRanges } from './idRanges.ts';
+import { createLeaving } from './leaving.ts';
 import { describeHost, remember } from './memory.ts';
 import type { AgentOptions } from './options.ts';
 import type { Records } from './records.ts';
@@ -34,14 +37,26 @@ export type Agent = {
   readonly registered: Promise<void>;
   /** Runs until the signal; guests run on. Rejects when its memory on disk cannot be read. */
   run(signal: AbortSignal): Promise<void>;
+  /** The host goes down: resolves when its guests are off and that is said, or it is certain that it cannot be. Then the agent may end. */
+  leave(kind: EndKind): Promise<void>;
 };
+
+type Hands = { registered(): void; leaves(leave: Agent['leave']): void };
 
 export function createAgent(options: AgentOptions): Agent {
   let markRegistered = () => {};
+  // Before it has begun to look after guests there is nothing to end in order.
+  let leave: Agent['leave'] = async () => {};
   const registered = new Promise<void>((resolve) => {
     markRegistered = resolve;
   });
-  return { registered, run: (signal) => run(options, markRegistered, signal) };
+  const hands: Hands = {
+    registered: () => markRegistered(),
+    leaves: (found) => {
+      leave = found;
+    },
+  };
+  return { registered, run: (signal) => run(options, hands, signal), leave: (kind) => leave(kind) };
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {
@@ -51,7 +66,7 @@ function whenAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-async function run(options: AgentOptions, markRegistered: () => void, given: AbortSignal): Promise<void> {
+async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Promise<void> {
   const { client, leaseClient, manager, world, host, stateDirectory, drivers, identity } = options;
   const memory = await remember(options);
   const { records, controlPlane, facts, presence, stock } = memory;
@@ -73,7 +88,12 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   let started = false;
   let guarding: Guarding | undefined;
   const begun = world.clock.monotonic();
-  const reporter = createHostReporter({
+  const ending = createEnding({
+    bootID: facts.bootID,
+    known: () => reporter.known()?.status,
+    now: world.clock.now,
+  });
+  const reporter: HostReporter = createHostReporter({
     client,
     clock: world.clock,
     random: world.random,
@@ -83,7 +103,9 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
     describe: (object) => {
       const beginning = world.clock.monotonic() - begun < BEGINNING_MS;
       const keeper = guarding?.last();
-      const stage = { started, beginning, ...(keeper === undefined ? {} : { keeper }) };
+      const shutdown = (before: HostStatus) =>
+        ending.field(before, { bootID: facts.bootID, life: keeper?.life });
+      const stage = { started, beginning, shutdown, ...(keeper === undefined ? {} : { keeper }) };
       return describeHost(options, memory, stage, object);
     },
   });
@@ -91,10 +113,17 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
   forgetWithRestore(controlPlane, records);
   watchHost(manager, host, reporter.observe);
   const connect = options.witness === true ? connectWitness : connectControllers;
-  const controllers = connect({ ...options, ...memory, lease, reporter, idRanges, signal });
+  const controllers = connect({ ...options, ...memory, lease, reporter, ending, idRanges, signal });
   guarding = controllers.guarding;
+  hands.leaves(
+    createLeaving({
+      ...{ world, drivers, records, presence, reporter, ending, guarding, signal },
+      policy: () => manager.informers.informer(ClusterPolicy).get(CLUSTER_POLICY)?.spec,
+      ...controllers.guests,
+    }),
+  );
   guarding.changed.listen(() => reporter.touch());
-  for (const part of [records, presence, memory.pools, memory.images, controlPlane]) {
+  for (const part of [records, presence, memory.pools, memory.images, controlPlane, ending]) {
     part.changed.listen(() => reporter.touch());
   }
 
@@ -110,7 +139,7 @@ async function run(options: AgentOptions, markRegistered: () => void, given: Abo
       reporter.touch();
     });
     await Promise.all([
-      register(options, reporter, markRegistered, signal),
+      register(options, reporter, hands.registered, signal),
       stock.run(signal, reporter.touch),
       identity?.run(signal),
       manager.run(signal),

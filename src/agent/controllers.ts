@@ -26,6 +26,7 @@ import { handleOf } from './guests/gather.ts';
 import { machineKind } from './guests/machine.ts';
 import { moveStage } from './guests/moving.ts';
 import type { GuestWorld } from './guests/world.ts';
+import type { Ending } from './host/ending.ts';
 import type { HostLease } from './host/lease.ts';
 import type { Presence } from './host/presence.ts';
 import type { HostReporter } from './host/report.ts';
@@ -36,6 +37,7 @@ import { imageController } from './images/controller.ts';
 import type { ImageTable } from './images/table.ts';
 import { createJobs } from './jobs/beside.ts';
 import { jobInformer } from './jobs/guest.ts';
+import type { LeavingGuests } from './leaving.ts';
 import { createMover } from './migration/mover.ts';
 import { createMoves } from './migration/moves.ts';
 import { noPeers } from './migration/peers.ts';
@@ -65,12 +67,14 @@ export type Parts = AgentOptions & {
   images: ImageTable;
   lease: HostLease;
   reporter: HostReporter;
+  ending: Ending;
   idRanges: IdRanges;
   signal: AbortSignal;
 };
 
 export type Connected = {
   guarding: Guarding;
+  guests: LeavingGuests;
   /** Resolves when each record without an object is settled; `onFirstRound` is called when each was looked at once. */
   lookAfterStrays(signal: AbortSignal, onFirstRound: () => void): Promise<void>;
   /** Stops long work and listening. */
@@ -180,6 +184,12 @@ export function connectControllers(parts: Parts): Connected {
 
   return {
     guarding,
+    guests: {
+      object: (record) => informerOf(record.kind).get(keyOf(record)),
+      wake: (record) => manager.enqueue(controllerOf(record.kind), keyOf(record)),
+      turns: world.turns,
+      jobs: world.jobs,
+    },
     lookAfterStrays: async (signal, onFirstRound) => {
       await releaseInterrupted(keeping);
       await Promise.all([machineInformer.synced(signal), containerInformer.synced(signal)]);
@@ -277,6 +287,7 @@ function guestWorld(
       now: () => world.clock.monotonic(),
     }),
     lease: parts.lease,
+    ending: parts.ending,
     guarding,
     inventory: { lists: reporter.lists, publish: reporter.publish },
     presence: parts.presence,

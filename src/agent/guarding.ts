@@ -12,13 +12,15 @@ import { type Announcement, createAnnouncement } from './announcement.ts';
 import { GateClosed } from './guests/gate.ts';
 import type { GuestObject } from './guests/kind.ts';
 
-/** The keeper of this host, which outlives the agent. All methods start it when it does not run, but for `end`. */
+/** The keeper of this host, which outlives the agent. All methods start it when it does not run, but for `retire` and `end`. */
 export type KeeperLink = {
   state(): Promise<KeeperState>;
   /** Resolves with the present life once an acknowledged Lease lists the guest. */
   guard(key: string, id: string): Promise<Life>;
   /** Resolves once no Lease lists it. */
   release(key: string): Promise<void>;
+  /** Ends the life that it keeps, which it resolves with, and the keeper; starts none. Rejects while something is guarded. */
+  retire(): Promise<Life>;
   /** It is no longer wanted; none running is no error. */
   end(): Promise<void>;
 };
@@ -35,6 +37,11 @@ export type Guarding = {
   hold(key: string, id: string): Promise<Life>;
   /** Throws GateClosed unless the placement is for this life, and the keeper's gate is open now. */
   admit(guest: GuestObject | undefined, life: Life): Promise<void>;
+  /**
+   * Nothing of this host runs any more: lets go of all that is guarded, and ends the life and its keeper. Undefined where there is none. From the
+   * call on nothing is guarded or admitted by this agent. Rejects when that cannot be said for sure.
+   */
+  retire(): Promise<Life | undefined>;
   /** The keeper has said something else than before. */
   readonly changed: Announcement<void>;
   /** Keeps the keeper's list true until the signal; guests and keeper run on. */
@@ -61,6 +68,8 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
   let last: KeeperState | undefined;
   let complaint = '';
   let wake = () => {};
+  let isRetired = false;
+  let looking: Promise<void> = Promise.resolve();
 
   const isOn = () => policies.get(CLUSTER_POLICY) !== undefined;
   const take = (state: KeeperState | undefined): void => {
@@ -73,6 +82,8 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
     new GateClosed('KeeperNotReady', `the keeper of this host cannot guard the guest yet: ${String(error)}`);
   const link = (): KeeperLink => {
     if (keeper === undefined) throw new GateClosed('NoKeeper', 'this host has no keeper for guests with ha');
+    if (isRetired)
+      throw new GateClosed('HostShuttingDown', 'the host is shutting down: no guest starts here');
     return keeper;
   };
 
@@ -147,13 +158,22 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
           'nobody hears this host at present: guests with ha do not start',
         );
     },
+    retire: async () => {
+      isRetired = true;
+      await looking;
+      if (keeper === undefined || !isOn()) return undefined;
+      const state = await keeper.state();
+      await Promise.all(state.guarded.map(([key]) => keeper.release(key)));
+      return keeper.retire();
+    },
     run: async (signal) => {
       const end = policies.onChange(() => wake());
       try {
         await policies.synced(signal).catch(() => undefined);
-        while (!signal.aborted && keeper !== undefined) {
+        while (!signal.aborted && !isRetired && keeper !== undefined) {
           if (isOn()) {
-            await look(keeper);
+            looking = look(keeper);
+            await looking;
             await clock.sleep(LOOK_MS, signal).catch(() => undefined);
             continue;
           }

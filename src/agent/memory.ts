@@ -58,7 +58,7 @@ export async function remember({ world, stateDirectory, drivers, hostFacts }: Ag
 export function describeHost(
   { config, version, drivers, world, witness = false }: AgentOptions,
   { records, controlPlane, facts, presence, stock, pools, images }: Memory,
-  stage: Pick<HostView, 'started' | 'beginning' | 'keeper'>,
+  stage: Pick<HostView, 'started' | 'beginning' | 'keeper' | 'shutdown'>,
   { status = {}, metadata }: Stored<Host>,
 ): HostStatus {
   return hostStatus(status, {

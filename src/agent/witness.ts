@@ -6,6 +6,8 @@ import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { ReasonedError } from '../base/outcome.ts';
 import type { Connected, Parts } from './controllers.ts';
 import { createGuarding } from './guarding.ts';
+import { createJobs } from './jobs/beside.ts';
+import { createTurns } from './turns.ts';
 
 /** Throws ReasonedError where this machine has guests: they would be looked after by nobody. */
 export function connectWitness({ world, manager, keeper, records, host }: Parts): Connected {
@@ -19,6 +21,12 @@ export function connectWitness({ world, manager, keeper, records, host }: Parts)
   const policies = manager.informers.informer(ClusterPolicy);
   return {
     guarding: createGuarding({ clock: world.clock, log: world.log, policies, keeper, guests: () => [] }),
+    guests: {
+      object: () => undefined,
+      wake: () => {},
+      turns: createTurns(),
+      jobs: createJobs(world.clock),
+    },
     lookAfterStrays: async (_, onFirstRound) => onFirstRound(),
     close: async () => {},
   };

@@ -66,8 +66,8 @@ export const guestHa = object(
  */
 export const guestHaStatus = object('What high availability makes of the guest.', {
   state: oneOf(
-    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Error', 'Disabled'],
-    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen. Error: it does not start; it is tried again after it was Disabled, or Halted, for a moment.',
+    ['Stopped', 'Starting', 'Started', 'Stopping', 'Fencing', 'Recovering', 'Frozen', 'Error', 'Disabled'],
+    'Fencing: its host may be lost. Recovering: its host is proven dead, and a host is chosen. Frozen: its host restarts in order, and it waits for it. Error: it does not start; it is tried again after it was Disabled, or Halted, for a moment.',
   ),
   epoch: Type.Integer({
     description: 'Of the placement that this is about; another one was made by somebody else since.',
@@ -94,7 +94,7 @@ export const guestHaStatus = object('What high availability makes of the guest.'
 export const hostHaStatus = object('What high availability makes of the host; absent while it is off.', {
   state: oneOf(
     ['Online', 'Maintenance', 'Suspect', 'Fencing', 'Fenced', 'Offline'],
-    'Suspect: it is silent. Fencing: its guests may be lost with it. Fenced: it is proven that they are dead.',
+    'Suspect: it is silent. Fencing: its guests may be lost with it. Fenced: it is proven that they are dead. Offline: it was shut down in order, and said that nothing runs there.',
   ),
   life: Type.Optional(object('The life it was last seen in.', lifeFields)),
   machineID: Type.Optional(
@@ -134,6 +134,24 @@ export const hostKeeper = object('What kills guests with `ha` when the host cann
   selfFencedAt: Type.Optional(time('When guests were last killed because nobody heard the host.')),
 });
 
+/** `status.shutdown` of Hosts, written by the agent alone: the host goes down in order. */
+export const hostShutdown = object(
+  'The host goes down, or has gone down, in order; nothing is started or moved there.',
+  {
+    kind: oneOf(['Reboot', 'PowerOff'], 'Whether it comes back by itself.'),
+    bootID: text('Boot id of the life that ends.', 36),
+    term: Type.Integer({
+      description: 'Its term; 0 without high availability.',
+      format: 'int64',
+      minimum: 0,
+    }),
+    since: time('When the agent announced it.'),
+    stoppedAt: Type.Optional(
+      time('No guest of this life runs any more, and none will: high availability needs no other proof.'),
+    ),
+  },
+);
+
 /** `spec.fencing` of Hosts. */
 export const hostFencing = object('How the host is cut off when it may be lost.', {
   levels: atomicList(
@@ -152,6 +170,7 @@ export const hostFencing = object('How the host is cut off when it may be lost.'
 export type GuestHa = Static<typeof guestHa>;
 export type GuestHaStatus = Static<typeof guestHaStatus>;
 export type HostHaStatus = Static<typeof hostHaStatus>;
+export type HostShutdown = Static<typeof hostShutdown>;
 
 /** True for guests that a keeper guards and the manager recovers. */
 export function isProtected(ha: GuestHa | undefined): boolean {

@@ -71,7 +71,9 @@ export const haPolicyFields = {
   haPaused: Type.Optional(
     oneOf(['Freeze', 'Ignore'], 'Nothing is fenced or moved; hosts fence themselves all the same.'),
   ),
-  rebootGrace: duration('Guests wait so long for a host that restarts, then start elsewhere. Default 10s.'),
+  rebootGrace: duration(
+    'With Failover guests wait so long for a host that restarts, then start elsewhere. Default 10s.',
+  ),
   freezeDeadline: duration('Frozen guests wait so long for their host, then start elsewhere. Default 10m.'),
   rebalancing: Type.Optional(rebalancing),
 };
@@ -83,6 +85,9 @@ export const clusterPolicyFields = {
   ),
   maxConcurrentFences: haPolicyFields.maxConcurrentFences,
   selfFenceWithoutWatchdog: haPolicyFields.selfFenceWithoutWatchdog,
+  shutdownPolicy: haPolicyFields.shutdownPolicy,
+  rebootGrace: haPolicyFields.rebootGrace,
+  freezeDeadline: haPolicyFields.freezeDeadline,
   selfFenceOfPausableHosts: Type.Optional(
     oneOf(
       ['GuestsMayRunTwice', 'Deny'],

@@ -26,6 +26,7 @@ import { createSeenIncarnations } from './incarnation/seen.ts';
 import { addJoining } from './joining/joining.ts';
 import { addKeeping, artefacts } from './keeping.ts';
 import { maintenanceController } from './maintenance/maintenance.ts';
+import { mayBeEmptied } from './maintenance/orders.ts';
 import {
   maintainedByGuests,
   maintainedByMoves,
@@ -81,7 +82,7 @@ export function addClusterControllers(options: ClusterOptions): void {
         (host.status?.guests ?? []).map(({ kind, namespace, name }) => `${kind}/${namespace}/${name}`),
       pool: (host) => (host.status?.pools ?? []).map((pool) => pool.name),
       image: (host) => (host.status?.images ?? []).map((image) => image.name),
-      maintenance: (host) => (host.spec.maintenance?.enabled === true ? ['on'] : []),
+      maintenance: (host) => (mayBeEmptied(host) ? ['on'] : []),
     },
   });
   const pools = informers.informer(StoragePool);
@@ -199,6 +200,7 @@ export function addClusterControllers(options: ClusterOptions): void {
         guestsOf: guestsBy('maintained'),
         migrationsOf: (guest) => migrations.byIndex('guest', guest),
         scheduler,
+        shutdownPolicy: () => policies.list()[0]?.spec.shutdownPolicy,
       },
       [
         maintainedByGuests(machines, hosts),

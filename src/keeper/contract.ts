@@ -81,6 +81,11 @@ export type Keeper = {
   release(key: string): Promise<void>;
   /** High availability is off: nothing is guarded any more, and the Lease lists nothing if that can still be said. */
   forget(): Promise<void>;
+  /**
+   * The host goes down and runs none of what was guarded: this life is over, and is renewed no more. Resolves with it once it is written down that
+   * whatever starts later in this boot does so in another term. Rejects while something is guarded, or was never acknowledged.
+   */
+  retire(): Promise<Life>;
   /** Age of the last acknowledged renewal, for the host that asks. */
   answer(asker: string): number | undefined;
   /** Called after each change of `state`; returns the end of it. */

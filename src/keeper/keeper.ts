@@ -8,7 +8,7 @@ import type { Keeper, KeeperMemory, KeeperPorts, KeeperState, Life, VoteTable } 
 import { createDeadline, type Deadline, resumeDeadline } from './deadline.ts';
 import { createGuards, type Guards } from './guards.ts';
 import { askPeers, type Hearing } from './questions.ts';
-import { inRounds } from './rounds.ts';
+import { inRounds, waitUntil } from './rounds.ts';
 import { CHECK_MS, createWatchdog, wishOf } from './watchdog.ts';
 
 export type KeeperOptions = {
@@ -36,6 +36,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   let guards: Guards = createGuards([]);
   let deadline: Deadline = createDeadline(now(), stated(), timings);
   let phase: 'Open' | 'Frozen' | 'Killing' = 'Open';
+  let isRetired = false;
   let version: string | undefined;
   /** In this term, and in this boot. */
   let hasRenewed = false;
@@ -58,19 +59,14 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   }
   const mayFeed = (timeoutMs: number) => !guards.isBound() || deadline.mayFeed(now(), timeoutMs);
   const life = (): Life | undefined => (term === undefined ? undefined : { bootID, term });
-  const isKilling = () => phase === 'Killing';
+  const isKilling = () => phase === 'Killing' || isRetired;
   const isOpen = () =>
-    phase === 'Open' && hasRenewed && now() < Math.min(deadline.freezeAt(), deadline.killAt());
-  const state = (): KeeperState => {
-    const present = life();
-    return {
-      isOpen: isOpen(),
-      guarded: guards.entries(),
-      watchdog: watchdog.state(),
-      ...(present === undefined ? {} : { life: present }),
-      ...(selfFencedAt === undefined ? {} : { selfFencedAt }),
-    };
-  };
+    phase === 'Open' && !isRetired && hasRenewed && now() < Math.min(deadline.freezeAt(), deadline.killAt());
+  const state = (): KeeperState => ({
+    ...{ isOpen: isOpen(), guarded: guards.entries(), watchdog: watchdog.state() },
+    ...(term === undefined ? {} : { life: { bootID, term } }),
+    ...(selfFencedAt === undefined ? {} : { selfFencedAt }),
+  });
   const tell = () => {
     for (const listener of [...listeners]) listener();
   };
@@ -256,18 +252,11 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
 
   /** Waits for the next renewal's turn, or until somebody waits to be listed. */
   const untilNext = (at: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      if (signal.aborted || at <= now() || (guards.isAwaited() && complaint === '')) return resolve();
-      const end = () => {
-        cancel();
-        signal.removeEventListener('abort', end);
-        wakeRenewal = () => {};
-        resolve();
-      };
-      const cancel = clock.after(at - now(), end);
-      signal.addEventListener('abort', end, { once: true });
-      wakeRenewal = end;
-    });
+    guards.isAwaited() && complaint === ''
+      ? Promise.resolve()
+      : waitUntil(clock, at, signal, (wake) => {
+          wakeRenewal = wake;
+        });
 
   const change = async (work: Promise<Life>): Promise<Life> => {
     // Whoever does not wait for it must not be told of its failure.
@@ -280,9 +269,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   return {
     state,
     guard: (key, id) =>
-      phase === 'Killing'
-        ? Promise.reject(new Error('the host ends its guests'))
-        : change(guards.add(key, id)),
+      isKilling() ? Promise.reject(new Error('the host ends its guests')) : change(guards.add(key, id)),
     release: async (key) => {
       if (phase !== 'Killing') await change(guards.drop(key));
     },
@@ -291,6 +278,17 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
       watchdog.disarm();
       await save();
       await renew().catch(() => undefined);
+    },
+    retire: async () => {
+      const over = life();
+      const isBusy = isKilling() || guards.entries().length > 0 || guards.isAwaited();
+      if (over === undefined || !hasRenewed || isBusy) throw new Error('this life is not over yet');
+      isRetired = true;
+      term = over.term + 1;
+      hasRenewed = false;
+      watchdog.disarm();
+      await save();
+      return over;
     },
     answer: (asker) => {
       hearing.set(asker, now());

@@ -12,3 +12,24 @@ export async function inRounds(
     if (!signal.aborted) await clock.sleep(pauseMs(), signal).catch(() => undefined);
   }
 }
+
+/** Resolves at `at` of the clock, at the signal, or when what `onWake` was given is called. */
+export function waitUntil(
+  clock: Clock,
+  at: number,
+  signal: AbortSignal,
+  onWake: (wake: () => void) => void,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted || at <= clock.monotonic()) return resolve();
+    const end = () => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      onWake(() => {});
+      resolve();
+    };
+    const cancel = clock.after(at - clock.monotonic(), end);
+    signal.addEventListener('abort', end, { once: true });
+    onWake(end);
+  });
+}

@@ -73,7 +73,7 @@ export async function beginAhead<T extends GuestObject, Request, Hardware>(
 /** Nobody has to ask whether its volumes will be needed. */
 function startsNow<T extends GuestObject, Request, Hardware>(scope: Scope<T, Request, Hardware>): boolean {
   const { object, observation, admission } = scope;
-  if (isStoppedForMaintenance(scope)) return false;
+  if (isStoppedForMaintenance(scope) || scope.hostEnds) return false;
   const wanted = wantedPower(strategyOf(object.spec), {});
   return wanted === 'On' && observation.state === 'Off' && admission.type === 'Ready';
 }

@@ -21,6 +21,8 @@ export type GateDeps = {
   epoch: number;
   isLeaseValid(): boolean;
   isTrusted(): boolean;
+  /** Why this host starts nobody any more; undefined: it does. */
+  ending(): { reason: string; message: string } | undefined;
   /** Consistent reads: never from a cache. */
   readGuest(): Promise<Stored<GuestObject> | undefined>;
   readCluster(): Promise<Readonly<Record<string, string>> | undefined>;
@@ -53,7 +55,9 @@ export async function passGate(deps: GateDeps): Promise<void> {
 }
 
 /** What this host itself knows: looked at once more right before the guest's first instruction. Throws GateClosed. */
-export function requireHost({ isLeaseValid, isTrusted }: GateDeps): void {
+export function requireHost({ isLeaseValid, isTrusted, ending }: GateDeps): void {
+  const end = ending();
+  if (end !== undefined) throw new GateClosed(end.reason, end.message);
   if (!isLeaseValid()) {
     throw new GateClosed(
       'LeaseNotHeld',

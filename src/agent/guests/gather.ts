@@ -73,6 +73,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     nicWishes: kind.nics(object.spec, uuid),
     elsewhere,
     takenAfter,
+    hostEnds: world.ending.isHoldingOff(),
     memory,
     event: pass.event,
     observation,

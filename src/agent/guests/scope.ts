@@ -111,6 +111,8 @@ export type GuestScope = {
   readonly elsewhere: Outcome;
   /** The restore of the API after which that was asked. */
   readonly takenAfter: number | undefined;
+  /** The host goes down: the guest is to be off, whatever was asked of it. */
+  readonly hostEnds: boolean;
   readonly memory: GuestMemory;
   event(type: 'Normal' | 'Warning', reason: string, message: string): void;
 

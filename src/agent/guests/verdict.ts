@@ -41,6 +41,10 @@ export function judgeGuest(scope: GuestScope, facts: VerdictFacts): Verdict {
   }
   if (obstacle !== undefined) return obstructed(phase, obstacle, facts);
   const resting = scope.power.type === 'Resting' && scope.observation.state !== 'Paused';
+  if (resting && scope.hostEnds && facts.strategy !== 'Halted') {
+    const message = `the host ${scope.host} is shutting down: the guest goes on when it is back`;
+    return { phase, ready: false, reconciling: true, stalled: false, reason: 'HostShuttingDown', message };
+  }
   if (resting && isStoppedForMaintenance(scope) && facts.strategy !== 'Halted') {
     const message = `the host ${scope.host} is in maintenance: the guest goes on when that is over`;
     return { phase, ready: false, reconciling: true, stalled: false, reason: 'HostInMaintenance', message };
@@ -134,7 +138,8 @@ function phaseOfOff(scope: GuestScope, strategy: RunStrategy): GuestPhase {
   const run = record?.run ?? {};
   if (power.type === 'BackOff' || (power.type === 'Blocked' && run.failure !== undefined))
     return 'CrashLoopBackOff';
-  const wanted = isStoppedForMaintenance(scope) || isHeldOff(record) ? 'Off' : wantedPower(strategy, run);
+  const isHeld = scope.hostEnds || isStoppedForMaintenance(scope) || isHeldOff(record);
+  const wanted = isHeld ? 'Off' : wantedPower(strategy, run);
   if (wanted === 'Off' || (wanted === 'AsIs' && run.restart !== true)) return 'Stopped';
   if (volumes.type === 'Blocked')
     return volumes.outcome.reason === 'VolumesCreating' ? 'Provisioning' : 'Pending';

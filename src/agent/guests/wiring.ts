@@ -158,7 +158,7 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
   const { spec } = object;
   return {
     strategy: strategyOf(spec),
-    held: isStoppedForMaintenance(scope),
+    held: isStoppedForMaintenance(scope) || scope.hostEnds,
     restartToken: spec.restartToken,
     shutdown: {
       timeoutMs: (spec.shutdown?.timeoutSeconds ?? 60) * 1_000,
@@ -182,7 +182,7 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
         scope.event('Warning', 'StartedWithout', `not waited for any longer: ${scope.dependencies.message}`);
       return scope.dependencies.type === 'Blocked' ? scope.dependencies.outcome : done;
     },
-    blocked: () => startBlocked(scope),
+    blocked: () => hostBlocked(world) ?? startBlocked(scope),
     start: () => startGuest(startDeps(world, scope), scope),
     acknowledgeEnd: (guest) => kind.driver.remove(guest),
     resume: async () => {
@@ -194,6 +194,14 @@ export function driveDeps<T extends GuestObject, Request, Hardware>(
     kill: (guest) => kind.driver.kill(guest),
   };
 }
+
+/** Nothing is prepared for a start on a host that goes down. */
+function hostBlocked({ ending }: GuestWorld): Outcome | undefined {
+  const end = ending.closed();
+  return end && waiting(end.reason, end.message, ENDING_RECHECK_MS);
+}
+
+const ENDING_RECHECK_MS = 2_000;
 
 /** What a start would fail on for certain. */
 function startBlocked<T extends GuestObject, Request, Hardware>({
@@ -255,6 +263,7 @@ export function gateDeps<T extends GuestObject, Request, Hardware>(
     uid: metadata.uid,
     isLeaseValid: () => lease.isValid(),
     isTrusted: () => controlPlane.trust().type === 'Trusted',
+    ending: () => world.ending.closed(),
     readGuest: () => readGuest(world, kind, metadata, signal),
     readCluster: async () => (await client.find(ConfigMap, cluster, read(signal)))?.data,
     matchesCluster: (data) => controlPlane.matches(data),

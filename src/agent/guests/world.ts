@@ -12,6 +12,7 @@ import type { ControlPlane } from '../cluster/controlPlane.ts';
 import type { Elsewhere } from '../cluster/elsewhere.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Guarding } from '../guarding.ts';
+import type { Ending } from '../host/ending.ts';
 import type { Presence } from '../host/presence.ts';
 import type { IdRanges } from '../idRanges.ts';
 import type { ImageTable } from '../images/table.ts';
@@ -30,6 +31,7 @@ export type GuestWorld = {
   controlPlane: ControlPlane;
   elsewhere: Elsewhere;
   lease: { isValid(): boolean };
+  ending: Pick<Ending, 'closed' | 'isHoldingOff'>;
   guarding: Guarding;
   inventory: {
     /** Whether the Host's acknowledged inventory has this guest. */

@@ -3,8 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { HostStatus } from '../../api/kinds/host.ts';
 
 /**
- * Undefined when nothing differs. Conditions are shared with the manager in one list, so a patch with them carries the resourceVersion;
- * all other fields are the agent's alone, and a write of the manager beside them is no conflict.
+ * Undefined when nothing differs. Conditions are shared with the manager in one list, so a patch with them carries the resourceVersion; so does one
+ * that says or takes back that the host is stopped, as what the manager made of the word before must have been seen. All other fields are
+ * the agent's alone, and a write of the manager beside them is no conflict.
  */
 export function statusPatch(before: HostStatus, after: HostStatus, resourceVersion: string): unknown {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof HostStatus>;
@@ -13,5 +14,6 @@ export function statusPatch(before: HostStatus, after: HostStatus, resourceVersi
     if (!isDeepStrictEqual(before[key], after[key])) status[key] = after[key] ?? null;
   }
   if (Object.keys(status).length === 0) return undefined;
-  return 'conditions' in status ? { metadata: { resourceVersion }, status } : { status };
+  const isBound = 'conditions' in status || 'shutdown' in status;
+  return isBound ? { metadata: { resourceVersion }, status } : { status };
 }

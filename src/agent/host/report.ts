@@ -24,6 +24,8 @@ export type HostReporter = {
   touch(): void;
   /** Resolves when a status taken after this call is acknowledged (or found to be no different). */
   publish(signal: AbortSignal): Promise<void>;
+  /** The Host as it was last read or written. */
+  known(): Stored<Host> | undefined;
   /** Whether the acknowledged inventory has this uuid. */
   lists(uuid: string): boolean;
   /** Takes what the watch shows of this Host: what others wrote into it is kept, what they wiped of ours comes back. */
@@ -50,6 +52,7 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
   let urgent = 0;
   let written = 0;
   let current: Stored<Host> | undefined;
+  let known: Stored<Host> | undefined;
   let listed: ReadonlySet<string> = new Set();
   let wake = () => {};
   const waiters = new Set<{ number: number; resolve: () => void }>();
@@ -67,6 +70,7 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
   const write = async (signal: AbortSignal): Promise<void> => {
     const request = { signal, timeoutMs: WRITE_TIMEOUT_MS };
     current ??= await options.client.get(Host, { name: host }, request);
+    known = current;
     const number = wanted;
     const status = options.describe(current);
     const patch = statusPatch(current.status ?? {}, status, current.metadata.resourceVersion);
@@ -76,6 +80,7 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
         subresource: 'status',
       });
     }
+    known = current;
     acknowledge(number, status);
   };
 
@@ -102,10 +107,12 @@ export function createHostReporter(options: HostReporterOptions): HostReporter {
   };
 
   return {
+    known: () => known,
     lists: (uuid) => listed.has(uuid),
     observe: (seen) => {
       if (current !== undefined && isNewer(current, seen)) return;
       current = seen;
+      known = seen;
       touch();
     },
     touch,

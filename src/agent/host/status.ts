@@ -30,6 +30,8 @@ export type HostView = {
   orphans: readonly string[];
   /** The keeper's last word; absent while there is none. */
   keeper?: KeeperState;
+  /** `status.shutdown` over what stands there. */
+  shutdown(before: HostStatus): Pick<HostStatus, 'shutdown'>;
   trust: Trust;
   incarnation: number | undefined;
   /** Informers have synced and all records are looked after. */
@@ -42,7 +44,8 @@ export type HostView = {
 };
 
 /** The agent's part of the status over what stands there. */
-export function hostStatus({ keeper: _, witness: __, ...before }: HostStatus, view: HostView): HostStatus {
+export function hostStatus(stored: HostStatus, view: HostView): HostStatus {
+  const { keeper: _, witness: __, shutdown: ___, ...before } = stored;
   const { facts, version, machines, containers, network } = view;
   return {
     ...before,
@@ -64,6 +67,7 @@ export function hostStatus({ keeper: _, witness: __, ...before }: HostStatus, vi
     },
     ...inventoryFields(before, view),
     ...keeperField(view.keeper),
+    ...view.shutdown(stored),
     ...(view.witness ? { witness: true } : {}),
     ...present('address', facts.address),
     ...present('bootID', facts.bootID),

@@ -21,6 +21,8 @@ export type Jobs = {
     whenDone: () => void,
     graceMs?: number,
   ): Promise<{ value: T } | undefined>;
+  /** Some work goes on. */
+  isBusy(): boolean;
   /** Stops all work of a group and waits for its end; results are forgotten. */
   cancel(group: string): Promise<void>;
   /** Stops all work. */
@@ -109,6 +111,8 @@ export function createJobs(clock: Clock): Jobs {
       if ('error' in job.result) throw job.result.error;
       return { value: job.result.value as T };
     },
+    isBusy: () =>
+      [...groups.values()].some((jobs) => [...jobs.values()].some(({ result }) => result === undefined)),
     cancel,
     close: async () => {
       await Promise.all([...groups.keys()].map(cancel));

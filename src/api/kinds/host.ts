@@ -17,7 +17,8 @@ import {
   text,
   time,
 } from '../fields.ts';
-import { hostFencing, hostHaStatus, hostKeeper } from '../ha.ts';
+import { hostFencing, hostHaStatus, hostKeeper, hostShutdown } from '../ha.ts';
+import { shutdownPolicy } from '../haPolicy.ts';
 import { defineKind } from '../kind.ts';
 import { maintenance, maintenanceStatus } from '../maintenance.ts';
 import type { KubeObject } from '../meta.ts';
@@ -28,6 +29,7 @@ const spec = object('What is asked of the host.', {
   maintenance: Type.Optional(maintenance),
   taints: Type.Optional(taints),
   fencing: Type.Optional(hostFencing),
+  shutdownPolicy: Type.Optional(shutdownPolicy),
   ...capacityFields,
   migrations: Type.Optional(
     object('How many guests may move at the same time; more wait for their turn.', {
@@ -53,6 +55,7 @@ const status = object('What the host is and has.', {
   ),
   ha: Type.Optional(hostHaStatus),
   keeper: Type.Optional(hostKeeper),
+  shutdown: Type.Optional(hostShutdown),
   maintenance: Type.Optional(maintenanceStatus),
   address: Type.Optional(text('Address other hosts reach it by.', 64)),
   bootID: Type.Optional(text('Boot id of the kernel (proc(5), random/boot_id).', 36)),

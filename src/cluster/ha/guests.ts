@@ -8,6 +8,7 @@ import {
   hostOf,
   isGoneWithItsLife,
   isPresent,
+  isSettling,
   type Next,
   placeOn,
   type Round,
@@ -285,14 +286,13 @@ function fromFrozen(guest: GuestView, round: Round): Next {
   if (isLeaving(guest)) return to(record, wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
   if (host.record.state === 'Fencing' || host.record.state === 'Fenced')
     return to(record, 'Fencing', 'its host is lost');
-  if (isPresent(host)) {
+  if (isPresent(host) && !isSettling(host, round)) {
     if (!isGoneWithItsLife(guest, host)) return undefined;
     return host.record.state === 'Online' && round.chooser.refusal(guest, host) === undefined
       ? startOn(atHome(guest), host, round, 'its host is back')
       : to(record, 'Recovering', 'its host takes nobody');
   }
-  const waited = round.view.since(`frozen/${guest.id}`, true);
-  return waited >= round.view.policy.freezeDeadlineMs
+  return round.view.since(`frozen/${guest.id}`, true) >= round.view.policy.freezeDeadlineMs
     ? to(record, 'Recovering', 'FreezeDeadline: its host did not come back')
     : undefined;
 }

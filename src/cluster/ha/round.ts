@@ -82,6 +82,13 @@ export function isPresent({ record }: HostView): boolean {
   return record.state === 'Online' || record.state === 'Maintenance';
 }
 
+/** It has just come back, and takes guests in a moment. */
+export function isSettling({ name, ready, record }: HostView, { view }: Round): boolean {
+  const lease = view.observer.lease(name);
+  const isAnew = lease !== undefined && !isSameLife(lease, record.life);
+  return record.state === 'Online' && (!ready || isAnew || view.observer.isSuspect(name, view.now));
+}
+
 /** Where a process of the guest runs, by the word of a host that is present. */
 export function foundOn(
   guest: GuestView,

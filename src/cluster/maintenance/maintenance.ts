@@ -11,11 +11,13 @@ import { done, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
+import type { ShutdownPolicy } from '../ha/model.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { planComeback } from './comeback.ts';
 import { factsOf, type GuestFacts, migrationName } from './guests.ts';
 import { type Act, type LeavePlan, planLeave } from './leave.ts';
+import { isToBeEmptied, orderOf } from './orders.ts';
 import { leaveRefusal } from './refusal.ts';
 import { maintenanceStatus } from './status.ts';
 
@@ -28,6 +30,8 @@ export type MaintenanceSources = {
   /** Migrations of the guest `<kind>/<namespace>/<name>`. */
   migrationsOf(guest: string): Stored<Migration>[];
   scheduler: Pick<Scheduler, 'judge'>;
+  /** Of the ClusterPolicy. */
+  shutdownPolicy(): ShutdownPolicy | undefined;
 };
 
 /** What tells nobody, such as room on other hosts, is looked at again after this. */
@@ -56,7 +60,7 @@ export function maintenanceController(
 
 async function reconcile(pass: Pass<Host>, sources: MaintenanceSources): Promise<PassResult<Host>> {
   const { object: host, now } = pass;
-  const isOn = host.spec.maintenance?.enabled === true;
+  const isOn = isToBeEmptied(host, sources.shutdownPolicy());
   const since = Date.parse(host.status?.maintenance?.since ?? '') || now;
   const returning = comebacks(host, isOn, now, sources);
   const plan = isOn ? leaving(host, since, now, sources) : undefined;
@@ -72,7 +76,7 @@ function leaving(host: Stored<Host>, since: number, now: number, sources: Mainte
   const { name } = host.metadata;
   return planLeave({
     host: name,
-    maintenance: { ...host.spec.maintenance, enabled: true },
+    maintenance: orderOf(host),
     since,
     now,
     guests: sources.guestsOn(name).map((guest) => gather(guest, host, sources)),

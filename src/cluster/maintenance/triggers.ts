@@ -10,6 +10,7 @@ import { trigger } from '../../runtime/trigger.ts';
 import type { Guest, StoredGuest } from '../guests.ts';
 import { movedGuest } from '../migration/board.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
+import { mayBeEmptied } from './orders.ts';
 
 /** The indexes the informers of guests need for it. */
 export const maintenanceIndexes = {
@@ -52,8 +53,12 @@ export function maintainedByOffers(hosts: Informer<Host>, scheduler: Pick<Schedu
 function concerned(guest: Guest | undefined, hosts: Informer<Host>): string[] {
   const at = guest?.status?.placement?.host;
   const record = guest?.status?.maintenance?.host;
-  const isEmptied = at !== undefined && hosts.get(at)?.spec.maintenance?.enabled === true;
+  const isEmptied = at !== undefined && mayHaveToLeave(hosts.get(at));
   return [...(isEmptied ? [at] : []), ...(record === undefined ? [] : [record])];
+}
+
+function mayHaveToLeave(host: Host | undefined): boolean {
+  return host !== undefined && mayBeEmptied(host);
 }
 
 function view({ spec, status, metadata }: Guest): string {

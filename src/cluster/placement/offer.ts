@@ -58,13 +58,20 @@ export function offerOf(host: Stored<Host>): Offer {
   };
 }
 
-function shutReason({ metadata, spec, status }: Stored<Host>): string | undefined {
+function shutReason(host: Stored<Host>): string | undefined {
+  const { metadata, spec, status } = host;
   if (metadata.deletionTimestamp !== undefined) return 'is being removed';
   if (spec.maintenance?.enabled === true) return 'is in maintenance';
   if (spec.unschedulable === true) return 'is unschedulable';
+  if (isShuttingDown(host)) return 'is shutting down';
   const ready = findCondition(status?.conditions, 'Ready');
   if (ready?.status !== 'True') return `is not ready (${ready?.reason ?? 'NotReported'})`;
   return status?.state === 'Offline' ? 'is offline' : undefined;
+}
+
+/** Its agent has announced that this boot ends; of the boot before it says nothing. */
+export function isShuttingDown({ status }: { status?: Host['status'] | undefined }): boolean {
+  return status?.shutdown !== undefined && status.shutdown.bootID === (status.bootID ?? '');
 }
 
 /** Equal texts: the offer is the same. Hosts report much that placement does not look at. */

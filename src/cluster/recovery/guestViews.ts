@@ -89,7 +89,7 @@ export type GuestIndex = {
   countedBytes: ReadonlyMap<string, number>;
 };
 
-const COUNTED = new Set(['Starting', 'Started', 'Stopping', 'Fencing']);
+const COUNTED = new Set(['Starting', 'Started', 'Stopping', 'Fencing', 'Frozen']);
 
 export function indexGuests(guests: Iterable<StoredGuest>): GuestIndex {
   const byUid = new Map<string, StoredGuest>();

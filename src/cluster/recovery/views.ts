@@ -37,6 +37,7 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     ...{ name, record, version: resourceVersion, votes: facts.votes.get(name) ?? 0 },
     ready: findCondition(status?.conditions, 'AgentReady')?.status === 'True',
     maintenance: spec.maintenance?.enabled === true,
+    ...shutdownOf(host),
     ...(confirmed === undefined ? {} : { confirmed }),
     fencing: trustedLevelsOf(host, facts.devicesOf(name)),
     cpus: offer.cpus,
@@ -45,6 +46,16 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     ...(life === undefined ? {} : { reportedIn: life }),
     ...(id === undefined || bootID === undefined ? {} : { machine: { id, bootID } }),
   };
+}
+
+/** An orderly end, as the host's agent says it, and what it means for guests where the host has a word of its own. */
+function shutdownOf({ spec, status }: Stored<Host>): Pick<HostView, 'shutdown' | 'shutdownPolicy'> {
+  const { shutdownPolicy } = spec;
+  const own = shutdownPolicy === undefined ? {} : { shutdownPolicy };
+  if (status?.shutdown === undefined) return own;
+  const { kind, bootID, term, stoppedAt } = status.shutdown;
+  const stopped = stoppedAt === undefined ? {} : { stopped: true as const };
+  return { ...own, shutdown: { kind, bootID, term, ...stopped } };
 }
 
 /** Objects of informers are never changed: what is read out of one alone is read once. */
@@ -167,11 +178,13 @@ export function groupsOf(groups: readonly Stored<HAGroup>[]): Map<string, Group>
 /** What real hosts do not follow yet has values that change nothing. */
 export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
   const { maxConcurrentFences, selfFenceWithoutWatchdog = 'Deny', haPaused } = spec;
+  const { shutdownPolicy = 'Conditional', rebootGrace, freezeDeadline } = spec;
   return {
-    ...{ timings, selfFenceWithoutWatchdog, memoryOvercommit: 1, shutdownPolicy: 'Conditional' },
+    ...{ timings, selfFenceWithoutWatchdog, memoryOvercommit: 1, shutdownPolicy },
     ...(maxConcurrentFences === undefined ? {} : { maxConcurrentFences }),
     ...(haPaused === undefined ? {} : { haPaused }),
-    ...{ rebootGraceMs: 10_000, freezeDeadlineMs: 600_000 },
+    rebootGraceMs: parseDuration(rebootGrace ?? '10s'),
+    freezeDeadlineMs: parseDuration(freezeDeadline ?? '10m'),
     rebalancing: rebalancingOf(spec),
   };
 }

@@ -8,6 +8,8 @@ export type Order = { id: number } & (
   | { do: 'state' }
   /** `forget`: for good; else the next goes on where this one ends. */
   | { do: 'end'; forget: boolean }
+  /** The life is over, and the keeper with it. */
+  | { do: 'retire' }
   | { do: 'guard'; key: string; group: string }
   | { do: 'release'; key: string }
 );
@@ -22,6 +24,7 @@ export async function serveControl(
   const obey = async (order: Order): Promise<Life | undefined> => {
     if (order.do === 'guard') return keeper.guard(order.key, order.group);
     if (order.do === 'release') await keeper.release(order.key);
+    if (order.do === 'retire') return keeper.retire();
     if (order.do === 'end') {
       if (order.forget) await keeper.forget();
       end();
@@ -32,10 +35,11 @@ export async function serveControl(
     socket.on('error', () => socket.destroy());
     createInterface(socket).on('line', (line) => {
       const order = JSON.parse(line) as Order;
-      const reply = (more: Partial<Reply>) =>
-        socket.write(`${JSON.stringify({ id: order.id, state: keeper.state(), version, ...more })}\n`);
+      const reply = (more: Partial<Reply>, then = () => {}) =>
+        socket.write(`${JSON.stringify({ id: order.id, state: keeper.state(), version, ...more })}\n`, then);
       obey(order).then(
-        (life) => reply(life === undefined ? {} : { life }),
+        // Whoever asked may be gone: a keeper that has retired ends all the same, once it has said so.
+        (life) => reply(life === undefined ? {} : { life }, order.do === 'retire' ? end : undefined),
         (error: unknown) => reply({ error: error instanceof Error ? error.message : String(error) }),
       );
     });

@@ -70,6 +70,18 @@ export function keeperLink(
       return life;
     },
     release: async (key) => void (await ask({ do: 'release', key }, GUARD_MS)),
+    retire: async () => {
+      control = undefined;
+      // One that is not there is not started: nothing is known of its life.
+      const found = await connectControl(socket);
+      try {
+        const { life, error } = await found.ask({ do: 'retire' }, ANSWER_MS);
+        if (life === undefined) throw new Error(error ?? 'the keeper is of an earlier version');
+        return life;
+      } finally {
+        found.close();
+      }
+    },
     end: async () => {
       control = undefined;
       await endKeeper(at.runDirectory, clock, { forget: true });

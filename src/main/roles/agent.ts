@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
-import { createAgent } from '../../agent/agent.ts';
+import { type Agent, createAgent } from '../../agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
 import type { KeeperLink } from '../../agent/guarding.ts';
 import type { Peers } from '../../agent/migration/peers.ts';
@@ -17,11 +17,12 @@ import { realDrivers } from '../drivers/real.ts';
 import { simulatedDrivers } from '../drivers/simulated.ts';
 import { parseSimulation, type Simulation } from '../drivers/simulation.ts';
 import { witnessDrivers } from '../drivers/witness.ts';
+import { hostEnd } from '../hostEnd.ts';
 import { defaultHostName, firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
 import { keeperLink } from '../keeper/link.ts';
 import type { KeeperPlace } from '../keeper/place.ts';
 import { defaultRunDirectory, isRoot, scopeOf } from '../layout.ts';
-import type { Lifetime } from '../lifetime.ts';
+import { aborted, type Lifetime } from '../lifetime.ts';
 import { type MonitoringAddress, roleMetrics, serveMonitoring } from '../monitoring.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
 import { version } from '../version.ts';
@@ -64,13 +65,25 @@ export async function runAgent(options: AgentOptions, lifetime: Lifetime, given:
         )
       : [realAgent({ ...options, metrics }, kubeconfig, world)];
   const started = await Promise.all(agents);
-  const running = Promise.all(started.map((agent) => agent.run(lifetime.signal)));
+  const end = new AbortController();
+  // A host on paper goes down with nothing.
+  const leave = options.simulate > 0 ? undefined : started[0]?.leave;
+  void aborted(lifetime.signal)
+    .then(() => leave && leaveWith(leave, world))
+    .finally(() => end.abort(lifetime.signal.reason));
+  const running = Promise.all(started.map((agent) => agent.run(end.signal)));
   await Promise.race([Promise.all(started.map((agent) => agent.registered)), running]);
   isReady = true;
   if (!lifetime.signal.aborted) process.stdout.write('ready agent\n');
   // Not earlier: it would take time from the agent's own start.
   if (options.simulate === 0) void launched.start();
   await running.finally(() => Promise.all([launched.close(), monitoring?.close()]));
+}
+
+/** When the host goes down its guests end in order first; an agent that is only stopped leaves them running. */
+async function leaveWith(leave: Agent['leave'], { processes }: World): Promise<void> {
+  const kind = await hostEnd(processes);
+  if (kind !== undefined) await leave(kind);
 }
 
 /** Launcher and keeper lie beside this executable. */

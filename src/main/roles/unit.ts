@@ -23,11 +23,12 @@ const UNIT = '/etc/systemd/system/vireo-agent.service';
 const NAME = 'vireo-agent.service';
 const SYSTEMCTL_MS = 60_000;
 
-/** Text of the unit. KillMode=process: what the agent has started lives in control groups of its own and is not the unit's to end. */
+/** Text of the unit. KillMode=process: what the agent has started lives in control groups of its own and is not the unit's to end.
+ * When the host goes down the agent shuts guests down first, while network and storage are there: what a unit comes after ends after it. */
 export function unitText(stateDirectory: string): string {
   return `[Unit]
 Description=Vireo agent: virtual machines and containers of this host
-After=network-online.target
+After=network-online.target remote-fs.target
 Wants=network-online.target
 ConditionPathExists=${stateDirectory}/joined.json
 
@@ -36,6 +37,7 @@ ExecStart=${HOME}/current/node ${HOME}/current/dist/vireo.js join --state-dir ${
 Restart=always
 RestartSec=2
 KillMode=process
+TimeoutStopSec=900
 Delegate=yes
 TasksMax=infinity
 LimitNOFILE=1048576

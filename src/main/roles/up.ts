@@ -11,6 +11,7 @@ import { establishHost } from '../../cluster/joining/identity.ts';
 import { installPolicies, installRoles } from '../access.ts';
 import { connect } from '../connect.ts';
 import { installDefinitions } from '../crds.ts';
+import { hostEnd } from '../hostEnd.ts';
 import { defaultHostName } from '../hostfacts.ts';
 import { hostKubeconfig, writeHostKubeconfig } from '../joined.ts';
 import type { Layout } from '../layout.ts';
@@ -69,12 +70,16 @@ export async function runUp(options: UpOptions, lifetime: Lifetime, world: World
     await manager.ended;
   } finally {
     lifetime.end('stopping');
-    await agent?.stop(15_000);
+    // A host that goes down shuts its guests down first.
+    await agent?.stop((await hostEnd(world.processes)) === undefined ? 15_000 : HOST_END_MS);
     await client?.close();
     await apiserver.stop(10_000);
     await monitoring?.close();
   }
 }
+
+/** As long as the agent takes at most, see leaving.ts. */
+const HOST_END_MS = 900_000;
 
 /**
  * Kinds, roles and the account of this machine's host; resolves with the agent's kubeconfig. After a restart all of them are there already, and

@@ -37,6 +37,7 @@ function createKeeperStub() {
       reach(`release ${key}`);
       guarded.delete(key);
     },
+    retire: async () => host.life,
     end: async () => void asked.push('end'),
   };
   return { link, host, guarded, asked };

@@ -79,6 +79,8 @@ export type RunningAgent = {
   machines: Machines;
   containers: Containers;
   crasher: Crasher;
+  /** The host goes down. */
+  leave(kind: 'Reboot' | 'PowerOff'): Promise<void>;
   /** An orderly end. */
   stop(): Promise<void>;
 };
@@ -252,7 +254,7 @@ export function createLab(options: LabOptions = {}) {
       for (let step = 0; step < 100 && !over && !crasher.isDead(); step += 1) await clock.advance(250);
       if (!crasher.isDead()) await ended;
     };
-    return { manager, machines, containers, crasher, stop: until };
+    return { manager, machines, containers, crasher, leave: agent.leave, stop: until };
   };
 
   /** Lets time pass in small steps until `condition` holds. */
@@ -321,6 +323,8 @@ export function createLab(options: LabOptions = {}) {
     disk,
     plugs,
     faults,
+    /** How many guests stand on the host. */
+    executing: () => running().size,
     /** Most that trees in pools of type Btrfs may hold, by volume. */
     limits,
     poolFaults: poolFaults as { full?: boolean; missing?: boolean },

@@ -62,6 +62,7 @@ describe('the word of the API server', () => {
       epoch: 3,
       isLeaseValid: () => lease.isValid,
       isTrusted: () => true,
+      ending: () => undefined,
       readGuest: async () => {
         story.push('asked');
         return { metadata: { uid: 'u1' }, status: { placement } };

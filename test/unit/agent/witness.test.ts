@@ -14,6 +14,7 @@ function createKeeperStub() {
     },
     guard: never,
     release: never,
+    retire: never,
     end: async () => void asked.push('end'),
   };
   return { link, asked };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Container } from '../../../src/api/kinds/container.ts';
+import { Host } from '../../../src/api/kinds/host.ts';
 import { Migration } from '../../../src/api/kinds/migration.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
@@ -79,6 +80,44 @@ async function says(lab: Lab, name: string, running: 'True' | 'False') {
   );
   await lab.advance(1_000);
 }
+
+describe('a host that goes down where guests move before', () => {
+  const down = (lab: Lab, more = {}) => {
+    const one = lab.host('h1');
+    if (one === undefined) throw new Error('there is no host h1');
+    const shutdown = { kind: 'Reboot' as const, bootID: '', term: 0, since: stamp(lab), ...more };
+    lab.api.seed(Host, { ...one, status: { ...one.status, shutdown } });
+    return lab.advance(1_000);
+  };
+
+  it('is left by all that run, takes nobody, and gets them back when it is up again', async () => {
+    const lab = await threeHosts('a', 'b');
+    await lab.editHost('h1', { shutdownPolicy: 'Migrate' });
+    await down(lab);
+    expect(open(lab).map(guestOf)).toEqual(['a', 'b']);
+    await arriveAll(lab);
+    lab.api.seed(VirtualMachine, machine('new', { placement: { host: 'h1' } }));
+    await lab.advance(1_000);
+    expect(lab.machine('new')?.status?.conditions?.[0]?.message).toBe('h1 is shutting down');
+    await lab.editHost('h1', { shutdownPolicy: 'Migrate' });
+    const { status: { shutdown: _, ...status } = {}, ...one } = lab.host('h1') as Stored<Host>;
+    lab.api.seed(Host, { ...one, status });
+    await lab.advance(1_000);
+    await arriveAll(lab);
+    expect(['a', 'b'].map((name) => lab.machine(name)?.status?.placement?.host)).toEqual(['h1', 'h1']);
+    await lab.resign();
+  });
+
+  it('keeps them by any other policy, and once it is down', async () => {
+    const lab = await threeHosts('a');
+    await down(lab);
+    expect(moves(lab)).toEqual([]);
+    await lab.editHost('h1', { shutdownPolicy: 'Migrate' });
+    await down(lab, { stoppedAt: stamp(lab) });
+    expect(open(lab)).toEqual([]);
+    await lab.resign();
+  });
+});
 
 describe('a host in maintenance', () => {
   it('is left by all that run, two at a time, and may be rebooted when they are gone', async () => {

@@ -1,0 +1,162 @@
+/** A host that goes down: its guests end in order, its life with them, and nothing of that life ever runs again. */
+import { describe, expect, it } from 'vitest';
+import type { KeeperLink } from '../../../src/agent/guarding.ts';
+import { ClusterPolicy } from '../../../src/api/kinds/clusterPolicy.ts';
+import { Host } from '../../../src/api/kinds/host.ts';
+import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import type { Life } from '../../../src/keeper/contract.ts';
+import { createLab, type Lab, type RunningAgent } from './lab.ts';
+
+const LIFE = { bootID: 'boot-1', term: 1 };
+const NEXT = { bootID: 'boot-1', term: 2 };
+
+/** A keeper that outlives agents; what stood on the host when it retired is kept. */
+function createKeeper(stands: () => number) {
+  const keeper = { life: LIFE as Life, guarded: new Map<string, string>(), stoodAtEnd: [] as number[] };
+  const link: KeeperLink = {
+    state: async () => ({
+      ...{ life: keeper.life, isOpen: true, watchdog: 'None' as const },
+      guarded: [...keeper.guarded],
+    }),
+    guard: async (key, id) => {
+      keeper.guarded.set(key, id);
+      return keeper.life;
+    },
+    release: async (key) => void keeper.guarded.delete(key),
+    retire: async () => {
+      if (keeper.guarded.size > 0) throw new Error('this life is not over yet');
+      keeper.stoodAtEnd.push(stands());
+      const over = keeper.life;
+      keeper.life = { ...over, term: over.term + 1 };
+      return over;
+    },
+    end: async () => {},
+  };
+  return { keeper, link };
+}
+
+const isUp = (lab: Lab, name: string) => () => lab.conditionOf(lab.machine(name), 'Ready')?.status === 'True';
+const shutdown = (lab: Lab) => lab.host()?.status?.shutdown;
+const starts = (lab: Lab, name: string) => lab.starts(lab.idOf('VirtualMachine', name));
+
+const admit = (lab: Lab, name: string, { term }: Life, epoch: number) =>
+  lab.patchStatus(VirtualMachine, name, {
+    placement: { host: 'h1', epoch, since: '2026-01-01T00:00:00Z', bootID: 'boot-1', term },
+    ha: { state: 'Starting', epoch },
+  });
+
+/** What the manager makes of the host. */
+const record = (lab: Lab, state: string, life: Life) =>
+  lab.user.mergePatch(Host, { name: 'h1' }, { status: { ha: { state, life } } }, { subresource: 'status' });
+
+/** `db` with ha and `web` without it run. */
+async function running(spec = {}) {
+  const found: { lab?: Lab } = {};
+  const { keeper, link } = createKeeper(() => found.lab?.executing() ?? 0);
+  const lab = createLab({ keeper: link });
+  found.lab = lab;
+  lab.user.seed(ClusterPolicy, {
+    ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'ClusterPolicy', metadata: { name: 'default' }, spec: {} },
+  });
+  lab.createMachine('db', { ha: {} });
+  lab.createMachine('web', spec);
+  await admit(lab, 'db', LIFE, 1);
+  const agent = await lab.start();
+  await lab.until('both run', () => isUp(lab, 'db')() && isUp(lab, 'web')());
+  return { lab, keeper, agent };
+}
+
+/** What `main` does at SIGTERM: the agent leaves, and then ends. */
+async function goDown(lab: Lab, agent: RunningAgent, limitMs = 600_000): Promise<void> {
+  let isOver = false;
+  void agent.leave('PowerOff').then(() => {
+    isOver = true;
+  });
+  for (let passed = 0; !isOver && passed < limitMs; passed += 500) await lab.clock.advance(500);
+  expect(isOver).toBe(true);
+  await agent.stop();
+}
+
+describe('a host that goes down', () => {
+  it('shuts all guests down, ends its life when they are gone, and says so', async () => {
+    const { lab, keeper, agent } = await running();
+    await goDown(lab, agent);
+    expect([lab.executing(), keeper.stoodAtEnd]).toEqual([0, [0]]);
+    expect(shutdown(lab)).toMatchObject({ kind: 'PowerOff', ...LIFE });
+    expect(shutdown(lab)?.stoppedAt).toBeDefined();
+    expect(lab.host()?.status?.keeper).toMatchObject(LIFE);
+  });
+
+  it('starts nobody from the moment it is announced', async () => {
+    const { lab, agent } = await running({ shutdown: { timeoutSeconds: 30 } });
+    void agent.leave('Reboot');
+    await lab.until('it is announced', () => shutdown(lab) !== undefined);
+    lab.createMachine('late');
+    await lab.clock.advance(30_000);
+    expect(starts(lab, 'late')).toBe(0);
+    await agent.stop();
+  });
+
+  it('starts nobody in the same boot before another life is on record, and then as before', async () => {
+    const { lab, agent } = await running();
+    await goDown(lab, agent);
+    await record(lab, 'Offline', LIFE);
+    const next = await lab.start();
+    await lab.clock.advance(60_000);
+    expect([starts(lab, 'db'), starts(lab, 'web'), lab.executing()]).toEqual([1, 1, 0]);
+    expect(shutdown(lab)?.stoppedAt).toBeDefined();
+    await record(lab, 'Online', NEXT);
+    await lab.until('the word is taken back', () => shutdown(lab) === undefined);
+    await lab.until('web runs', isUp(lab, 'web'));
+    await lab.clock.advance(10_000);
+    expect(starts(lab, 'db')).toBe(1);
+    await admit(lab, 'db', NEXT, 2);
+    await lab.until('db runs', isUp(lab, 'db'));
+    await next.stop();
+  });
+
+  it('does not say it while a guest will not go', async () => {
+    const { lab, keeper, agent } = await running({ shutdown: { timeoutSeconds: 10, force: 'Never' } });
+    lab.faults[lab.idOf('VirtualMachine', 'web')] = { ignoreShutdown: true };
+    await goDown(lab, agent);
+    expect([lab.executing(), keeper.stoodAtEnd]).toEqual([1, []]);
+    expect(shutdown(lab)).toMatchObject(LIFE);
+    expect(shutdown(lab)?.stoppedAt).toBeUndefined();
+  });
+
+  it('shuts them down although the API server is away, and then nothing is said', async () => {
+    const { lab, agent } = await running();
+    lab.api.intercept = async () => {
+      throw new Error('away');
+    };
+    await goDown(lab, agent);
+    delete lab.api.intercept;
+    expect(lab.executing()).toBe(0);
+    expect(shutdown(lab)).toBeUndefined();
+  });
+
+  it('leaves a guest under Manual off, as any end of its host does', async () => {
+    const { lab, agent } = await running({ runStrategy: 'Always' });
+    lab.createMachine('tool', { runStrategy: 'Manual' });
+    lab.createOperation('go', 'Start', { kind: 'VirtualMachine', name: 'tool' });
+    await lab.until('it runs', () => starts(lab, 'tool') === 1);
+    await goDown(lab, agent);
+    await record(lab, 'Online', NEXT);
+    const next = await lab.start();
+    await lab.until('web runs', () => starts(lab, 'web') === 2);
+    await lab.clock.advance(10_000);
+    expect(starts(lab, 'tool')).toBe(1);
+    await next.stop();
+  });
+
+  it('is no host that goes down any more, if its agent died on the way and lives again', async () => {
+    const { lab, agent } = await running();
+    void agent.leave('Reboot');
+    await lab.until('it is announced', () => shutdown(lab) !== undefined);
+    await agent.stop();
+    const next = await lab.start();
+    await lab.until('the word is taken back', () => shutdown(lab) === undefined);
+    await lab.until('both run', () => isUp(lab, 'db')() && isUp(lab, 'web')());
+    await next.stop();
+  });
+});

@@ -18,6 +18,7 @@ import { type Guest, machineGuest, writer } from '../lab/guests.ts';
 import type { Lab } from '../lab/lab.ts';
 import { report } from '../lab/report.ts';
 import { createService } from '../lab/service.ts';
+import { goesDown } from '../lab/systemd.ts';
 import { lastOn } from '../lab/writer.ts';
 import { until, vireo } from './harness/commands.ts';
 
@@ -98,6 +99,38 @@ describe('three hosts with high availability', () => {
     },
     OUTAGE_MS + 150_000,
   );
+
+  it('shut it down with its host and start it elsewhere, with no fence and no write lost', async () => {
+    const host = await hostOf(db);
+    const before = await db.writing();
+    const watching = watchTwice(db);
+    await goesDown(lab.host(host), 'poweroff.target');
+    const ms = await runsElsewhere(host);
+    await lab.host(host).powerCut();
+    process.stdout.write(`elsewhere after ${Math.round(ms)} ms once its host was shut down\n`);
+    const after = await db.writing();
+    expect(after.number).toBeGreaterThan(before.number);
+    expect(after.boot).not.toBe(before.boot);
+    expect((await watching.ends()).twice).toEqual([]);
+    expect((await ha.haOf(host))?.ha?.proof?.kind).toBe('OrderlyStop');
+    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
+    await lab.start(host);
+    await isBack(host);
+  });
+
+  it('have it wait for a host that is restarted, and start there', async () => {
+    const host = await hostOf(db);
+    const before = await db.writing();
+    await goesDown(lab.host(host), 'reboot.target');
+    await lab.host(host).powerCut();
+    await until('it is frozen', async () => (await db.status()).ha?.state === 'Frozen');
+    expect(await db.instances()).toEqual([]);
+    await lab.start(host);
+    await isBack(host);
+    expect((await db.writing()).number).toBeGreaterThan(before.number);
+    expect(await db.instances()).toMatchObject([{ host }]);
+    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
+  });
 
   it('kill it when its host can be heard by nobody, and nothing else there', async () => {
     const host = await hostOf(db);

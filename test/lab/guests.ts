@@ -73,6 +73,7 @@ export type GuestStatus = {
   networks?: { mac?: string }[];
   volumes?: { name: string; pool: string; id: string }[];
   conditions?: { type: string; status: string; reason: string }[];
+  ha?: { state: string };
 };
 
 /** A process of a guest, and whose machine it is on. */

@@ -30,7 +30,10 @@ export function isDeadBy({ proof }: HostRecord, uid: string, placement: Placemen
   return proof.covers === undefined || proof.covers.includes(guardKey(uid, placement.epoch));
 }
 
-/** Of a guest that was never told a life of its host: the last one the host had is the last in which it may have run. A consistent read, too. */
+/**
+ * Of a guest that was never told a life of its host: the last one the host had is the last in which it may have run, as long as the host has not said
+ * that it has booted since: nobody would have kept it from starting then. A consistent read, too.
+ */
 export function isDeadUntold(
   { host: name, epoch }: Pick<Placement, 'host' | 'epoch'>,
   uid: string,
@@ -38,5 +41,6 @@ export function isDeadUntold(
 ): boolean {
   const { life } = status?.ha ?? {};
   if (life === undefined || name !== metadata.name) return false;
+  if (status?.bootID !== undefined && status.bootID !== life.bootID) return false;
   return isDeadBy(hostRecordOf(status), uid, { host: name, epoch, ...life });
 }

@@ -89,9 +89,9 @@ const NOT_ASKED = { belonging: 'Unknown', found: undefined } as const;
 
 /**
  * So long the answer of the API counts that the guest is still on its way: a target that asks when QEMU says that it has it all asks in the
- * middle of the hand-over, and before the guest can be its own.
+ * middle of the hand-over, and before the guest can be its own. No longer than it waits where nothing tells: a watch may have broken off.
  */
-const ASKED_MS = 15_000;
+const ASKED_MS = 5_000;
 
 /**
  * QEMU tells of each of its steps, and the source needs the API for its own reads then: as long as the source says that it sends, the watch is

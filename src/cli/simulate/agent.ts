@@ -11,7 +11,7 @@ import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
 import { createJobs } from './jobs.ts';
 import { createMover, type Mover, mayRun } from './mover.ts';
-import { mayBeElsewhere } from './restored.ts';
+import { guestOf, mayBeElsewhere } from './restored.ts';
 import { createStarts, LOOK_AGAIN_MS } from './starts.ts';
 import { createStatement } from './statement.ts';
 
@@ -129,6 +129,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     if (stored === undefined) {
       if (found !== undefined && found.state !== 'Preparing') end(id);
       memory.reports.delete(id);
+      for (const uid of [...host.epochs.keys()]) if (guestOf(uid) === id) host.epochs.delete(uid);
       return;
     }
     // Left over from another object of this name: nobody's any more.
@@ -209,7 +210,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       (answer) => {
         if (!answer.ok) return;
         const { guests, incarnation, restored } = answer.value;
-        if (restored > host.seen) forgetGone();
+        if (restored > host.seen) host.left.clear();
         cache = new Map([...guests].map(([id, { value }]) => [id, value]));
         if (incarnation > host.seen) {
           host.seen = incarnation;
@@ -220,10 +221,15 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     );
   };
 
-  /** Of guests of which it has no record any more: what it remembers of them does not outlive its process, nor a restore of the API. */
-  const forgetGone = (): void => {
+  /** Its records lie on disk: what they say is said again after a boot. Who has left, it remembers as long as it runs. */
+  const readRecords = (): void => {
     host.left.clear();
-    for (const uid of [...host.epochs.keys()]) if (!memory.reports.has(guestOf(uid))) host.epochs.delete(uid);
+    for (const [uid, epoch] of host.epochs)
+      if (!memory.reports.has(guestOf(uid)))
+        memory.reports.set(guestOf(uid), { epoch, state: 'Off', failures: 0 });
+    for (const [id, report] of memory.reports)
+      if (report.state === 'Preparing' && process(id) === undefined)
+        memory.reports.set(id, { ...report, state: 'Off' });
   };
 
   const lookAtAll = (): void => {
@@ -315,13 +321,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       agent.sync();
     },
   };
-  forgetGone();
+  readRecords();
   cluster.invariants.agentBegan(host.name);
   host.after(0, tick);
   return agent;
-}
-
-/** A uid of the model is the guest's id and a number. */
-function guestOf(uid: string): string {
-  return uid.slice(0, uid.lastIndexOf('#'));
 }

@@ -72,6 +72,8 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     took: (sentAt) => {
       if (!leads()) {
         since = new Map();
+        // A leader knows nothing of when it led before.
+        stale = undefined;
         calm = beginToLook();
         cluster.trace(host.name, 'Leads', 'manager');
       }

@@ -28,7 +28,10 @@ export function mayBeElsewhere(
   return isSilent || isLater;
 }
 
-/** Guests of which a host remembers a later epoch than the API does. Of several hosts the one that runs it wins, then the newest. */
+/**
+ * Guests of which a host remembers a later epoch than the API does, whatever object it was made for. Of several hosts the one that runs it wins, then
+ * the newest.
+ */
 export function claimsOf(objects: Objects): Claim[] {
   return [...objects.guests].flatMap(([guest, { version, value }]) => {
     const found = placeOf(guest, value, objects);
@@ -44,16 +47,21 @@ const RANK = { Running: 0, Preparing: 1, Off: 2 } as const;
 
 function placeOf(
   guest: string,
-  { uid, record }: StoredGuest,
+  { record }: StoredGuest,
   { hosts, statements }: Objects,
 ): Placement | undefined {
   const found = [...statements].flatMap(([host, { value }]) => {
     const report = value.guests.get(guest);
-    return report === undefined || (report.uid ?? uid) !== uid ? [] : [{ host, ...report }];
+    return report === undefined ? [] : [{ host, ...report }];
   });
   const isBehind = found.some(({ epoch }) => epoch > (record.placement?.epoch ?? 0));
   const [best] = found.toSorted((a, b) => RANK[a.state] - RANK[b.state] || b.epoch - a.epoch);
   const life = best === undefined ? undefined : hosts.get(best.host)?.value.life;
   if (!isBehind || best === undefined || life === undefined) return undefined;
   return { host: best.host, epoch: Math.max(...found.map(({ epoch }) => epoch)) + 1, ...life };
+}
+
+/** A uid of the model is the guest's id and a number. */
+export function guestOf(uid: string): string {
+  return uid.slice(0, uid.lastIndexOf('#'));
 }

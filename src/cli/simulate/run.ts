@@ -54,6 +54,8 @@ export type RunOptions = {
 };
 
 const DEFAULT_UNTIL = '600s';
+/** No copy of the API is older: a host of which something is stored has renewed its Lease before. */
+const ALL_SEEN_MS = 5_000;
 
 export function runScenario(
   file: ScenarioFile,
@@ -65,8 +67,9 @@ export function runScenario(
   cluster.setRules((file.rules ?? []).map(toRule));
   begin(file, cluster);
   for (const entry of (file.timeline ?? []).filter(({ do: what }) => what === 'RollBack'))
-    cluster.schedule.after(Math.max(0, parseDuration(entry.at) - parseDuration(entry.by ?? '0s')), () =>
-      cluster.backups.set(entry, cluster.api.backUp()),
+    cluster.schedule.after(
+      Math.max(ALL_SEEN_MS, parseDuration(entry.at) - parseDuration(entry.by ?? '0s')),
+      () => cluster.backups.set(entry, cluster.api.backUp()),
     );
   for (const entry of file.timeline ?? [])
     cluster.schedule.after(parseDuration(entry.at), () => happen(entry, cluster, state));

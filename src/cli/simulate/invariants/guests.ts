@@ -115,7 +115,9 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
 
   /** The model knows of a host that would surely have taken it, and it is sent to one where it has failed. */
   const everyHostIsTried = (guest: string, record: GuestRecord, before: StoredGuest): void => {
-    const failedOn = (failed.get(before.uid) ?? new Set()).add(before.record.placement?.host ?? '');
+    const failedOn = (failed.get(before.uid) ?? new Set(before.record.tried)).add(
+      before.record.placement?.host ?? '',
+    );
     failed.set(before.uid, failedOn);
     const isAlone = cluster.rules().every(({ guests }) => !guests.includes(guest));
     if (!isAlone || !failedOn.has(record.placement?.host ?? '')) return;

@@ -15,10 +15,12 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
   const { objects } = cluster.api;
   const now = () => cluster.schedule.now();
   let lastEvent = 0;
+  /** Times are counted anew where there was no majority before a host came back. */
+  let lastHost = 0;
   /** A host that comes back late, a guest that is started late, or a command that is taken late, is the last reason to move. */
   let lastReason = 0;
   const changed = new Map<string, number>();
-  const since = (object: string): number => now() - Math.max(lastEvent, changed.get(object) ?? 0);
+  const since = (object: string): number => now() - Math.max(lastEvent, lastHost, changed.get(object) ?? 0);
   /** Somebody can act, and has had the time. */
   const isDue = (object: string, ms = ENOUGH_MS): boolean => since(object) >= ms && isWhole(cluster);
 
@@ -82,6 +84,7 @@ export function watchEnds(cluster: Cluster, violate: Violate): Watch {
       if (record.state === before?.value.state) return;
       changed.set(host, now());
       lastReason = now();
+      lastHost = now();
     },
     fenceAsked: (fence) => changed.set(fence, now()),
     guestDecided: ({ guest, record }, { value }) => {

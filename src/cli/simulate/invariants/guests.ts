@@ -45,8 +45,14 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     const { state, placement } = cluster.api.objects.guests.get(guest)?.value.record ?? {};
     const host = cluster.host(name);
     if (placement?.host !== name || host === undefined) return false;
-    if (state === 'Starting') return placement.bootID === host.bootID();
+    if (state === 'Starting') return isSameLife(placement, host.keeper()?.life());
     return (state === 'Started' || state === 'Migrating') && host.processes.has(guest);
+  };
+
+  /** Nobody is kept from it, and whoever joins it has joined its set. */
+  const isStopping = (guest: string): boolean => {
+    const { state, placement } = cluster.api.objects.guests.get(guest)?.value.record ?? {};
+    return state === 'Stopping' && cluster.host(placement?.host ?? '')?.processes.has(guest) === true;
   };
 
   const fits = (guest: string, name: string, before: StoredGuest): void => {
@@ -80,7 +86,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
         // One that moves is met where it goes, if that host is there.
         const isOnline = (one?: string): one is string => hosts.get(one ?? '')?.value.state === 'Online';
         const place = isOnline(target) ? target : placement?.host;
-        return isOn(placement?.host ?? '', other) && isOnline(place) ? [place] : [];
+        const isThere = isOn(placement?.host ?? '', other) || isStopping(other);
+        return isThere && isOnline(place) ? [place] : [];
       });
       if (isFree && places.length > 0 && !places.includes(name))
         violate('S8', `${guest} is placed on ${name}, apart from its set on ${places.join(', ')}`);

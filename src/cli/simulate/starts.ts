@@ -8,6 +8,7 @@ import type { MoverOptions } from './mover.ts';
 
 /** How long until an agent looks again by itself, ms. */
 export const LOOK_AGAIN_MS = 1_000;
+const SAID_AGAIN_MS = 10;
 
 export type Starts = {
   /** Does nothing for a guest whose start is under way, is to be tried later, or has failed too often. */
@@ -24,10 +25,12 @@ export type StartsOptions = Pick<MoverOptions, 'after' | 'setReport' | 'ask'> & 
   memory: AgentMemory;
   deliver(run: () => void): void;
   sync(): void;
+  /** What this host has is in the API as it is now. */
+  isSaid(): boolean;
 };
 
 export function createStarts(options: StartsOptions): Starts {
-  const { host, cluster, memory, after, deliver, setReport, ask, sync } = options;
+  const { host, cluster, memory, after, deliver, setReport, ask, sync, isSaid } = options;
   /** The start that is under way, by guest: what is left of an earlier one does nothing any more. */
   const starting = new Map<string, { key: string }>();
   const retryAt = new Map<string, number>();
@@ -69,9 +72,11 @@ export function createStarts(options: StartsOptions): Starts {
         host.epochs.set(stored.uid, Math.max(epoch, host.epochs.get(stored.uid) ?? 0));
         setReport(id, { epoch, state: 'Preparing', failures });
         const keeper = host.keeper();
-        const listed = () =>
+        const listed = (): void =>
           deliver(() => {
             if (host.keeper() !== keeper || starting.get(id) !== attempt) return;
+            // Nothing of it is made before the cluster knows that it is here.
+            if (!isSaid()) return after(SAID_AGAIN_MS, listed);
             host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
             cluster.invariants.executing(host);
             after(stored.spec.startTakesMs, () => finish(id, stored, attempt, failures, giveUp));

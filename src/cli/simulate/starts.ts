@@ -62,7 +62,8 @@ export function createStarts(options: StartsOptions): Starts {
       starting.delete(id);
       if (process(id)?.state === 'Preparing') host.processes.delete(id);
       host.keeper()?.release(key);
-      setReport(id, { epoch, state: 'Off' });
+      // What its record says stays, whatever an API that was restored from an older copy asks for.
+      setReport(id, { epoch: Math.max(epoch, host.epochs.get(stored.uid) ?? 0), state: 'Off' });
     };
     ask(
       id,
@@ -72,17 +73,21 @@ export function createStarts(options: StartsOptions): Starts {
         host.epochs.set(stored.uid, Math.max(epoch, host.epochs.get(stored.uid) ?? 0));
         setReport(id, { epoch, state: 'Preparing', failures });
         const keeper = host.keeper();
-        const listed = (): void =>
+        const open = (): void => {
+          host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
+          cluster.invariants.executing(host);
+          after(stored.spec.startTakesMs, () => finish(id, stored, attempt, failures, giveUp));
+        };
+        const listed = (hasWaited = false): void =>
           deliver(() => {
             if (host.keeper() !== keeper || starting.get(id) !== attempt) return;
             // Nothing of it is made before the cluster knows that it is here.
-            if (!isSaid()) return after(SAID_AGAIN_MS, listed);
-            host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });
-            cluster.invariants.executing(host);
-            after(stored.spec.startTakesMs, () => finish(id, stored, attempt, failures, giveUp));
+            if (!isSaid()) after(SAID_AGAIN_MS, () => listed(true));
+            else if (hasWaited) ask(id, stored.uid, epoch, open, giveUp);
+            else open();
           });
         if (cluster.flaw.agent === 'StartsUnlisted') listed();
-        keeper?.guard(key, listed);
+        keeper?.guard(key, () => listed());
       },
       giveUp,
     );

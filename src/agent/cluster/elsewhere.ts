@@ -8,9 +8,14 @@ import { type Outcome, waiting } from '../../base/outcome.ts';
 import type { Client } from '../../client/contract.ts';
 
 export type Elsewhere = {
-  /** `done`: no host has a later placement of the guest than this epoch. Anything else: nothing of it may be made or started here. */
-  ask(guest: { uuid: string; epoch: number }, restored: number, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * `done`: no host has a later placement of the guest than this epoch, nor a guest of its name that was made for another object. Anything else:
+   * nothing of it may be made or started here.
+   */
+  ask(guest: Asked, restored: number, signal: AbortSignal): Promise<Outcome>;
 };
+
+type Asked = { uuid: string; uid: string; epoch: number };
 
 export type ElsewhereDeps = {
   host: string;
@@ -24,9 +29,14 @@ const RECHECK_MS = 5_000;
 /** One look at all hosts answers for all guests that ask in this time. */
 const LOOK_LASTS_MS = 2_000;
 
-/** `later`: of each guest the latest epoch that another host has. `silent`: hosts that have not said what they have since the restore. */
-type Look = { restored: number; at: number; silent: readonly string[]; later: ReadonlyMap<string, Seat> };
-type Seat = { host: string; epoch: number };
+/** `seats`: by uuid, what other hosts have of each guest. `silent`: hosts that have not said what they have since the restore. */
+type Look = {
+  restored: number;
+  at: number;
+  silent: readonly string[];
+  seats: ReadonlyMap<string, readonly Seat[]>;
+};
+type Seat = { host: string; uid: string; epoch: number };
 
 export function createElsewhere({ host, client, now }: ElsewhereDeps): Elsewhere {
   let last: Promise<Look> | undefined;
@@ -43,18 +53,28 @@ export function createElsewhere({ host, client, now }: ElsewhereDeps): Elsewhere
   };
 
   return {
-    ask: async ({ uuid, epoch }, restored, signal) => {
-      if (whole?.restored === restored && (whole.later.get(uuid)?.epoch ?? 0) < epoch)
+    ask: async (guest, restored, signal) => {
+      const known = whole?.restored === restored ? (whole.seats.get(guest.uuid) ?? []) : undefined;
+      if (known?.every(({ uid, epoch }) => uid === guest.uid && epoch < guest.epoch) === true)
         return { type: 'done' };
-      const { silent, later } = await look(restored, signal);
+      const { silent, seats } = await look(restored, signal);
       if (silent.length > 0) {
         const message = `the API was restored from an older copy: waiting until ${silent.slice(0, 8).join(', ')} has said what runs there`;
         return waiting('ControlPlaneRolledBack', message, RECHECK_MS);
       }
-      const seat = later.get(uuid);
-      if (seat === undefined || seat.epoch <= epoch) return { type: 'done' };
-      const message = `the API was restored from an older copy: ${seat.host} was given the guest later than it says`;
-      return waiting('ControlPlaneRolledBack', message, RECHECK_MS);
+      const there = seats.get(guest.uuid) ?? [];
+      const other = there.find(({ uid }) => uid !== guest.uid);
+      const later = there.find(({ epoch }) => epoch > guest.epoch);
+      const what =
+        other === undefined
+          ? later && `${later.host} was given the guest later than it says`
+          : `${other.host} has a guest of this name that was made for another object: delete one of the two`;
+      if (what === undefined) return { type: 'done' };
+      return waiting(
+        'ControlPlaneRolledBack',
+        `the API was restored from an older copy: ${what}`,
+        RECHECK_MS,
+      );
     },
   };
 }
@@ -65,11 +85,11 @@ async function lookAtAll(
   signal: AbortSignal,
 ): Promise<Look> {
   const others = (await client.list(Host, { signal })).items.filter(({ metadata }) => metadata.name !== host);
-  const later = new Map<string, Seat>();
+  const seats = new Map<string, Seat[]>();
   for (const { metadata, status } of others)
-    for (const { uuid, epoch } of status?.guests ?? [])
-      if (epoch > (later.get(uuid)?.epoch ?? 0)) later.set(uuid, { host: metadata.name, epoch });
-  return { restored, at, later, silent: others.filter((one) => isSilent(one, restored)).map(nameOf) };
+    for (const { uuid, uid, epoch } of status?.guests ?? [])
+      seats.set(uuid, [...(seats.get(uuid) ?? []), { host: metadata.name, uid, epoch }]);
+  return { restored, at, seats, silent: others.filter((one) => isSilent(one, restored)).map(nameOf) };
 }
 
 function isSilent({ status = {} }: Stored<Host>, restored: number): boolean {

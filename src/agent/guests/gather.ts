@@ -1,7 +1,7 @@
 /** Gathers what a pass over one guest starts from: who it is, what is recorded, what stands on the host. */
 import { join } from 'node:path';
 import { guestId, guestUuid } from '../../api/identity.ts';
-import { keyOf } from '../../api/meta.ts';
+import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, outcomeOf } from '../../base/outcome.ts';
 import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { Pass } from '../../runtime/contract.ts';
@@ -91,14 +91,14 @@ export async function gather<T extends GuestObject, Request, Hardware>(
 async function whereElse(
   { controlPlane, elsewhere }: GuestWorld,
   record: GuestRecord | undefined,
-  { uuid, object, signal }: { uuid: string; object: GuestObject; signal: AbortSignal },
+  { uuid, object, signal }: { uuid: string; object: Stored<GuestObject>; signal: AbortSignal },
 ): Promise<Pick<GuestScope, 'elsewhere' | 'takenAfter'>> {
   const restored = controlPlane.restored();
   const epoch = object.status?.placement?.epoch;
   if (epoch === undefined || (record?.takenAfter ?? 0) >= restored || hasRunHere(record))
     return { elsewhere: done, takenAfter: undefined };
   const outcome = await elsewhere
-    .ask({ uuid, epoch }, restored, signal)
+    .ask({ uuid, uid: object.metadata.uid, epoch }, restored, signal)
     .catch((error: unknown) => outcomeOf(error));
   return { elsewhere: outcome, takenAfter: outcome.type === 'done' ? restored : undefined };
 }

@@ -21,11 +21,11 @@ export function mayBeElsewhere(
 ): boolean {
   if (objects.restored === undefined) return false;
   const isSilent = unreported(objects).some((name) => name !== host);
-  const isLater = [...objects.statements].some(([name, { value }]) => {
+  const isTaken = [...objects.statements].some(([name, { value }]) => {
     const report = value.guests.get(guest);
-    return name !== host && report !== undefined && (report.uid ?? uid) === uid && report.epoch > epoch;
+    return name !== host && report !== undefined && ((report.uid ?? uid) !== uid || report.epoch > epoch);
   });
-  return isSilent || isLater;
+  return isSilent || isTaken;
 }
 
 /**

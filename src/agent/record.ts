@@ -186,6 +186,8 @@ export type GuestRecord = {
   takenAfter?: number;
   /** Placed on another host since: kept for its volumes, never started here while this is set. */
   released?: boolean;
+  /** Its object was gone, or another of its name was there, when this host looked last: that one may run on another host. */
+  orphaned?: boolean;
   /** A move under way; never both. */
   incoming?: Incoming;
   outgoing?: Outgoing;

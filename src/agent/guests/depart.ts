@@ -34,8 +34,8 @@ export type DepartDeps = {
   kill(guest: GuestHandle): Promise<void>;
   /** On disk when it resolves. */
   release(): Promise<void>;
-  /** An orphan is shown on the Host until it is one no longer. */
-  noteOrphan(isOrphan: boolean): void;
+  /** An orphan is shown on the Host until it is one no longer; that it was one is on disk when it resolves. */
+  noteOrphan(isOrphan: boolean): Promise<void>;
 };
 
 /** Called when the object left the watch, and at start-up for each record without an object. */
@@ -50,7 +50,7 @@ export async function departGuest(
     return waiting('ControlPlaneRolledBack', 'the guest is looked at when the control plane is trusted');
   try {
     const departure = judgeDeparture(deps.host, record, await deps.readGuest());
-    deps.noteOrphan(departure === 'Orphan');
+    await deps.noteOrphan(departure === 'Orphan');
     if (departure !== 'Elsewhere') return done;
     const { state } = await deps.observe();
     if (state === 'Unmanageable')

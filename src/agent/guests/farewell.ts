@@ -54,9 +54,15 @@ export function departDeps<T extends GuestObject, Request, Hardware>(
     observe: () => kind.driver.observe(handle),
     kill: (guest) => kind.driver.kill(guest),
     release: () => releaseRecord(world, id),
-    noteOrphan: (isOrphan) =>
-      world.presence.setOrphan(id, isOrphan ? `${record.kind} ${namespace}/${name}` : undefined),
+    noteOrphan: (isOrphan) => noteOrphan(world, record, isOrphan),
   };
+}
+
+/** Shown on the Host as long as it is an orphan. The record says that it was one until a pass goes on with the guest. */
+export async function noteOrphan(world: GuestWorld, record: GuestRecord, isOrphan: boolean): Promise<void> {
+  const { id, kind, namespace, name } = record;
+  world.presence.setOrphan(id, isOrphan ? `${kind} ${namespace}/${name}` : undefined);
+  if (isOrphan) await updateRecord(world, id, (before) => ({ ...before, orphaned: true }));
 }
 
 /** The guest is another host's: its record stays for its volumes, and nothing is started by it. */

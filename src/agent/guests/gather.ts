@@ -87,7 +87,10 @@ export async function gather<T extends GuestObject, Request, Hardware>(
   };
 }
 
-/** Asked once after each restore of the API, and not about what has run here: the record of it goes when the guest does. */
+/**
+ * Asked once after each restore of the API, and not about what has run here: the record of it goes when the guest does, or says that it is no longer
+ * known whose it is.
+ */
 async function whereElse(
   { controlPlane, elsewhere }: GuestWorld,
   record: GuestRecord | undefined,
@@ -104,7 +107,7 @@ async function whereElse(
 }
 
 function hasRunHere(record: GuestRecord | undefined): boolean {
-  if (record === undefined || record.released === true) return false;
+  if (record === undefined || record.released === true || record.orphaned === true) return false;
   const { live, ended, failure } = record.run;
   return live !== undefined || ended !== undefined || failure !== undefined;
 }

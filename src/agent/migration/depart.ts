@@ -1,6 +1,6 @@
 /** When a move is forgotten and the guest is another host's, what stands here goes as it does for any guest that has left. */
 import type { DepartDeps } from '../guests/depart.ts';
-import { releaseRecord } from '../guests/farewell.ts';
+import { noteOrphan, releaseRecord } from '../guests/farewell.ts';
 import type { GuestRecord } from '../record.ts';
 import type { MovePass, MoveWorld } from './world.ts';
 
@@ -16,10 +16,6 @@ export function departDepsOf(
     observe: () => mover.observe(handle),
     kill: (process) => mover.kill(process),
     release: () => releaseRecord(guests, handle.id),
-    noteOrphan: (isOrphan) =>
-      guests.presence.setOrphan(
-        handle.id,
-        isOrphan ? `${record.kind} ${guest.namespace}/${guest.name}` : undefined,
-      ),
+    noteOrphan: (isOrphan) => noteOrphan(guests, record, isOrphan),
   };
 }

@@ -11,7 +11,7 @@ import type { Cluster } from './cluster.ts';
 import type { Process, SimHost } from './host.ts';
 import { createJobs } from './jobs.ts';
 import { createMover, type Mover, mayRun } from './mover.ts';
-import { guestOf, mayBeElsewhere } from './restored.ts';
+import { guestOf, mayBeElsewhere, recordsOf } from './restored.ts';
 import { createStarts, LOOK_AGAIN_MS } from './starts.ts';
 import { createStatement } from './statement.ts';
 
@@ -81,7 +81,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       2_000,
       (objects) => ({
         stored: objects.guests.get(guest)?.value,
-        isElsewhere: !host.epochs.has(uid) && mayBeElsewhere(host.name, { guest, uid, epoch }, objects),
+        isElsewhere: mayBeElsewhere(host, { guest, uid, epoch }, objects),
       }),
       (answer) => {
         const { stored, isElsewhere } = answer.ok ? answer.value : { stored: undefined, isElsewhere: true };
@@ -129,11 +129,12 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     if (stored === undefined) {
       if (found !== undefined && found.state !== 'Preparing') end(id);
       memory.reports.delete(id);
-      for (const uid of [...host.epochs.keys()]) if (guestOf(uid) === id) host.epochs.delete(uid);
+      for (const uid of recordsOf(id, host)) host.epochs.delete(uid);
       return;
     }
     // Left over from another object of this name: nobody's any more.
     if (found !== undefined && found.uid !== stored.uid) end(id);
+    for (const uid of recordsOf(id, host)) if (uid !== stored.uid) host.orphans.add(uid);
     const own = process(id);
     // The API was restored from an older copy: what it says of this guest is over.
     if (own !== undefined && own.epoch > (placement?.epoch ?? 0)) {

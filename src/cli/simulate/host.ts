@@ -40,6 +40,8 @@ export type SimHost = {
   executes(guest: string): boolean;
   /** Epochs the host has on disk, by uid: they outlive boots. */
   epochs: Map<string, number>;
+  /** Guests, by uid, whose name another object had when the host looked last. */
+  orphans: Set<string>;
   /** With which epoch each guest has left the host, by uid; as long as the agent runs. */
   left: Map<string, number>;
   /** The latest control plane the host has seen; on disk, too. */
@@ -125,6 +127,7 @@ export function createHost(cluster: Cluster, { name, watchdogMs, bootTakesMs }: 
     agent: () => agent,
     executes: (guest) => power === 'Running' && !frozen && host.processes.get(guest)?.state === 'Running',
     epochs: new Map(),
+    orphans: new Set(),
     left: new Map(),
     seen: 1,
     network: 'Connected',

@@ -9,7 +9,7 @@ import { type Calm, createCalm } from './calm.ts';
 import type { Cluster } from './cluster.ts';
 import { createElection } from './election.ts';
 import type { SimHost } from './host.ts';
-import { claimsOf, unreported } from './restored.ts';
+import { type Claim, claimsOf, heirsOf, unreported } from './restored.ts';
 import { guestViews, hostViews, policyOf } from './view.ts';
 
 export type SimManager = {
@@ -115,6 +115,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   const act = (objects: Objects): void => {
     cluster.noteSilent(observer, now());
     if (objects.restored !== undefined && waitsOrClaims(objects)) return;
+    if (claim(heirsOf(objects))) return;
     if (calm.isAsBefore(objects, now())) return;
     taken = 0;
     const view = viewOf(objects);
@@ -134,7 +135,10 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   /** The API was restored from an older copy: until every host has spoken, and each guest is where it is, nothing is decided. */
   const waitsOrClaims = (objects: Objects): boolean => {
     if (cluster.flaw.manager !== 'RestoreUnnoticed' && unreported(objects).length > 0) return true;
-    const claims = cluster.flaw.manager === 'RestoreUnnoticed' ? [] : claimsOf(objects);
+    return cluster.flaw.manager !== 'RestoreUnnoticed' && claim(claimsOf(objects));
+  };
+
+  const claim = (claims: readonly Claim[]): boolean => {
     for (const { guest, version, next } of claims)
       api.call(
         caller,

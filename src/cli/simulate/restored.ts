@@ -5,6 +5,7 @@
 import type { Placement, Version } from '../../cluster/ha/model.ts';
 import { without } from '../../cluster/ha/states.ts';
 import type { Objects, StoredGuest } from './api.ts';
+import type { SimHost } from './host.ts';
 
 export type Claim = { guest: string; version: Version; next: StoredGuest };
 
@@ -13,13 +14,18 @@ export function unreported({ restored = 0, hosts, statements }: Objects): string
   return [...hosts.keys()].filter((name) => (statements.get(name)?.value.incarnation ?? 0) < restored);
 }
 
-/** As src/agent/cluster/elsewhere.ts: asked by a host about a guest of which it has no record. */
+/** By uid, what a host has a record of that has or had this guest's name. */
+export function recordsOf(guest: string, { epochs }: SimHost): string[] {
+  return [...epochs.keys()].filter((uid) => guestOf(uid) === guest);
+}
+
+/** As src/agent/cluster/elsewhere.ts: asked by a host about a guest of which it has no record, or whose name another object had since. */
 export function mayBeElsewhere(
-  host: string,
+  { name: host, epochs, orphans }: SimHost,
   { guest, uid, epoch }: { guest: string; uid: string; epoch: number },
   objects: Objects,
 ): boolean {
-  if (objects.restored === undefined) return false;
+  if (objects.restored === undefined || (epochs.has(uid) && !orphans.has(uid))) return false;
   const isSilent = unreported(objects).some((name) => name !== host);
   const isTaken = [...objects.statements].some(([name, { value }]) => {
     const report = value.guests.get(guest);
@@ -40,6 +46,22 @@ export function claimsOf(objects: Objects): Claim[] {
     return [
       { guest, version, next: { ...value, record: { ...record, state: 'Started', placement: found } } },
     ];
+  });
+}
+
+/**
+ * Guests that were placed nowhere yet while a host has a record of one of their name, of an object before them: they belong there (as
+ * src/cluster/placement/inventory.ts). One that runs is adopted by the engine.
+ */
+export function heirsOf(objects: Objects): Claim[] {
+  return [...objects.guests].flatMap(([guest, { version, value }]) => {
+    if (value.record.placement !== undefined) return [];
+    const placement = placeOf(guest, value, objects);
+    const isRunning = [...objects.statements.values()].some(
+      (statement) => statement.value.guests.get(guest)?.state === 'Running',
+    );
+    if (placement === undefined || isRunning) return [];
+    return [{ guest, version, next: { ...value, record: { ...value.record, placement } } }];
   });
 }
 

@@ -186,3 +186,36 @@ describe('a guest that was deleted, and is there again by the restore of the API
     expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`a/${id}`]);
   });
 });
+
+describe('a guest that was torn out of the API while it was off, and whose name another object has on another host since', () => {
+  it('is not started beside that one by what the restored API server says', async () => {
+    const { hosts, a, b } = await runningGuest('VirtualMachine');
+    const id = hosts.idOf('VirtualMachine', 'web');
+    const copy = hosts.machine();
+    if (copy === undefined) throw new Error('there is no guest');
+    const tearOut = async () => {
+      await hosts.user.mergePatch(VirtualMachine, web, { metadata: { finalizers: null } });
+      await hosts.user.delete(VirtualMachine, web).catch(() => undefined);
+    };
+    await hosts.user.mergePatch(VirtualMachine, web, { spec: { runStrategy: 'Halted' } });
+    await hosts.until('it is off', () => hosts.ether.runsOn(id).length === 0);
+    await tearOut();
+    hosts.createMachine({ runStrategy: 'Halted' });
+    const status = { placement: { host: 'b', epoch: 2 } };
+    await hosts.user.mergePatch(VirtualMachine, web, { status }, { subresource: 'status' });
+    await hosts.user.mergePatch(VirtualMachine, web, { spec: { runStrategy: 'Always' } });
+    await hosts.until('the new one runs on b', () => hosts.ether.runsOn(id).includes(`b/${id}`));
+    await hosts.until('a knows that it has what is nobody’s', () => hosts.record('a', id)?.orphaned === true);
+
+    await tearOut();
+    const ref = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
+    await hosts.user.mergePatch(ConfigMap, ref, { data: { incarnation: '1000', restored: '1000' } });
+    hosts.user.seed(VirtualMachine, copy);
+    await hosts.until('a says why it waits', () =>
+      (hosts.machine()?.status?.conditions ?? []).some(({ message }) => message?.includes('another object')),
+    );
+    expect(hosts.ether.runsOn(id), hosts.describe()).toEqual([`b/${id}`]);
+    await a.stop();
+    await b.stop();
+  });
+});

@@ -16,6 +16,9 @@ import { lifeFields } from '../ha.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
+/** `leaseVersion` of a host that has no Lease: no object ever has it. */
+export const NO_LEASE = '0';
+
 const spec = object(
   'Which host, and what for.',
   {
@@ -30,7 +33,7 @@ const spec = object(
     devices: Type.Optional(setList(objectName('Name of the FenceDevice.'), 8, 'All of them must say Off.')),
     leaseVersion: Type.Optional(
       text(
-        "resourceVersion of the host's Lease when it was asked for: a later one means that the host lives.",
+        "resourceVersion of the host's Lease when it was asked for, 0 when it had none: a later one means that the host lives.",
         64,
       ),
     ),

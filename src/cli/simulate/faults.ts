@@ -75,6 +75,13 @@ const HOSTS: Faults = [
   [1, (at, dice, { host }) => [{ at, host, do: 'Clock', drift: (dice.int(41) - 20) / 1_000 }]],
   [1, (at, dice, { host }) => [{ at, host, do: 'Clock', jump: dice.one(['-1h', '3s', '24h']) }]],
   [1, (at, _dice, { host }) => [{ at, host, do: 'KillKeeper' }]],
+  [
+    1,
+    (at, dice, { host }) => [
+      { at, host, do: dice.one(['PowerOff', 'CutNetwork', 'CutControlPlane', 'RestartAgent']) },
+      { at: later(at, dice, 6), host, do: 'DeleteLease' },
+    ],
+  ],
   [2, (at, dice, { host }) => [{ at, host, do: 'FenceFails', for: duration(dice, 60) }]],
   [1, (at, dice, { host }) => [{ at, host, do: 'FenceFails', device: 'ipmi', for: duration(dice, 60) }]],
   [2, (at, dice, { host }) => [{ at, host, do: 'FenceLies', for: duration(dice, 60) }]],

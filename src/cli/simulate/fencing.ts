@@ -77,7 +77,7 @@ export function createFencing(cluster: Cluster): Fencing {
             const { lease, record, result } = answer.value;
             const isOpen = record?.state === 'Fencing' && record.incident?.id === fence.incident;
             if (result !== undefined) return;
-            if (isOpen && isSameLife(lease, fence.life)) use(fence);
+            if (isOpen && (lease === undefined || isSameLife(lease, fence.life))) use(fence);
             else finish(fence, 'Refused');
           },
         ),

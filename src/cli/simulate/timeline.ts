@@ -70,6 +70,7 @@ const HOST_DEEDS: Readonly<Record<string, Deed<SimHost>>> = {
   },
   RestartAgent: { run: (host) => host.restartAgent() },
   KillKeeper: { run: (host) => host.killKeeper() },
+  DeleteLease: { run: (host, _entry, { api }) => void api.objects.leases.delete(host.name) },
   Maintenance: {
     needs: ['enabled'],
     run: (host, entry, cluster) => setHost(host, cluster, { maintenance: entry.enabled === true }),

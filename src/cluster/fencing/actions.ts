@@ -4,7 +4,12 @@
  */
 import { keeperLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { Lease } from '../../api/core.ts';
-import { FenceAction, type FenceActionSpec, type FenceActionStatus } from '../../api/kinds/fenceAction.ts';
+import {
+  FenceAction,
+  type FenceActionSpec,
+  type FenceActionStatus,
+  NO_LEASE,
+} from '../../api/kinds/fenceAction.ts';
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
@@ -120,7 +125,7 @@ async function refusalOf({ object, client, signal }: Pass<FenceAction>): Promise
   const host = await client.find(Host, { name }, { signal });
   const { metadata } = (await client.find(Lease, lease, { signal })) ?? {};
   if (!isOpen(host, object.spec)) return 'the incident is over';
-  return metadata?.resourceVersion === leaseVersion ? undefined : 'the host has renewed its Lease since';
+  return (metadata?.resourceVersion ?? NO_LEASE) === leaseVersion ? undefined : 'the host has renewed its Lease since';
 }
 
 function isOpen(host: Stored<Host> | undefined, spec: FenceActionSpec): boolean {

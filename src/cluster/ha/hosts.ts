@@ -11,7 +11,7 @@ import type {
   View,
 } from './model.ts';
 import { isSameLife } from './model.ts';
-import { isQuorate, machineOf, proofFor } from './proofs.ts';
+import { isQuorate, leaselessFor, machineOf, proofFor } from './proofs.ts';
 import { moveHost, without } from './states.ts';
 
 /** A device that did not answer is asked again after this, when every level has been tried. */
@@ -71,10 +71,12 @@ type Course = {
 
 function nextRecord(host: HostView, view: View, course: Course): Next | undefined {
   const { record } = host;
+  // Looked at in each round, so that a Lease that came and went in between ends the silence before.
+  const leaseless = leaselessFor(host, view);
   switch (record.state) {
     case 'Online':
     case 'Maintenance':
-      return fromPresent(host, view);
+      return fromPresent(host, view, leaseless);
     case 'Suspect':
       return fromSuspect(host, view, course);
     case 'Fencing':
@@ -100,10 +102,12 @@ function isStopped(host: HostView, life: Life | undefined): boolean {
   return host.shutdown?.stopped === true && isSameLife(host.shutdown, life);
 }
 
-function fromPresent(host: HostView, view: View): Next | undefined {
+function fromPresent(host: HostView, view: View, leaseless: number): Next | undefined {
   const { record } = host;
   const life = lifeOf(host, view);
   if (isStopped(host, record.life ?? life) && isStopped(host, life)) return offline(host, life);
+  if (leaseless >= view.policy.timings.leaseDuration)
+    return { record: moveHost(record, 'Suspect'), reason: 'its Lease is gone' };
   // Nothing has ever been seen of it: a host that was never there is no host that was lost.
   if (life === undefined) return undefined;
   if (view.observer.isSuspect(host.name, view.now))
@@ -148,7 +152,7 @@ function fromSuspect(
 ): Next | undefined {
   const { record } = host;
   const { observer, now, policy } = view;
-  const life = lifeOf(host, view);
+  const life = lifeOf(host, view) ?? record.life;
   if (life === undefined) return undefined;
   if (isStopped(host, life)) return offline(host, life);
   const machine = machineOf(host, life);
@@ -174,7 +178,7 @@ function fromSuspect(
 function fromFencing(host: HostView, view: View, { quorate, isAlive, flaw }: Course): Next | undefined {
   const { record } = host;
   const { incident } = record;
-  const life = lifeOf(host, view);
+  const life = lifeOf(host, view) ?? incident;
   if (incident === undefined || life === undefined || !quorate) return undefined;
   const fences = view.fences.filter((fence) => fence.host === host.name && fence.incident === incident.id);
   const proof = proofFor(host, incident, fences, view, flaw);

@@ -26,7 +26,7 @@ export type HostLease = {
   guarded: ReadonlySet<string>;
   /** Hosts this one has heard within the last moments. */
   hears: readonly string[];
-  /** Version of the Lease in the API, for whoever must know whether it has changed. */
+  /** Version of the Lease in the API, for whoever must know whether it has changed; 0 when it was deleted since. */
   version: Version;
 };
 
@@ -57,6 +57,11 @@ export type Observer = {
   /** Hosts whose present renewals name this one among those they hear. */
   heardBy(host: string, now: number): string[];
 };
+
+/** Of a Lease that is not there any more. */
+const NO_VERSION = 0;
+/** Of a Lease that has been away for so long nothing is remembered. */
+const FORGOTTEN_MS = 600_000;
 
 /** `timings` may change; the excuse age of a suspect's own Lease bounds what counts as a gap, see docs/safety.md. */
 export function createObserver(timings: () => HaTimings): Observer {
@@ -93,6 +98,20 @@ export function createObserver(timings: () => HaTimings): Observer {
   };
 
   /**
+   * Its Lease was deleted. It may have renewed until this read, and what it guards is what was seen last, or more. A host that lives makes a Lease again
+   * with its next renewal.
+   */
+  const miss = (host: string, seen: Seen, endedAt: number): void => {
+    const { last } = seen;
+    if (last.lease.version !== NO_VERSION)
+      hosts.set(host, {
+        ...seen,
+        last: { ...last, lease: { ...last.lease, version: NO_VERSION }, notAfter: endedAt },
+      });
+    else if (endedAt - last.notAfter > FORGOTTEN_MS) hosts.delete(host);
+  };
+
+  /**
    * Its last acknowledged renewal is younger than the limit and one attempt: what follows in the Lease proves that the one before was
    * acknowledged, and acknowledged means within one attempt of being sent.
    */
@@ -114,10 +133,10 @@ export function createObserver(timings: () => HaTimings): Observer {
 
   return {
     observe: (leases, { startedAt, endedAt }) => {
-      gapLimit = limitBy(leases);
-      for (const lease of leases) take(lease, endedAt);
       const present = new Set(leases.map(({ host }) => host));
-      for (const host of hosts.keys()) if (!present.has(host)) hosts.delete(host);
+      for (const [host, seen] of hosts) if (!present.has(host)) miss(host, seen, endedAt);
+      gapLimit = limitBy([...leases, ...[...hosts.values()].map(({ last }) => last.lease)]);
+      for (const lease of leases) take(lease, endedAt);
       lastReadStart = startedAt;
     },
     lease: (host) => hosts.get(host)?.last.lease,

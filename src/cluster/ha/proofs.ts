@@ -79,7 +79,17 @@ function isPoweredOff(host: HostView, incident: Incident, fences: readonly Fence
   const { freezeAfter, killTime } = lease?.timings ?? view.policy.timings;
   const isOff = fences.some((fence) => fence.incident === incident.id && fence.result === 'PoweredOff');
   if (!isOff || view.observer.heardBy(host.name, view.now).length > 0) return false;
-  return view.observer.silentFor(host.name, view.now) >= freezeAfter + killTime;
+  const silence =
+    lease === undefined ? leaselessFor(host, view) : view.observer.silentFor(host.name, view.now);
+  return silence >= freezeAfter + killTime;
+}
+
+/**
+ * How long this manager has seen no Lease of a host that is known to have lived, ms. A host that lives makes one again with its next renewal: a Lease
+ * that stays away is as silent as one that is not renewed, but tells nothing of what the host guards, so that no self-fence is a proof.
+ */
+export function leaselessFor({ name, record }: HostView, { observer, since }: View): number {
+  return since(`leaseless/${name}`, observer.lease(name) === undefined && record.life !== undefined);
 }
 
 /** Self-fencing is certain after a wait in which one majority, without the suspect, never fell silent: then nobody can have excused it. */

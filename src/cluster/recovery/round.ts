@@ -6,7 +6,7 @@
 import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import type { HaTimings } from '../../api/haTimings.ts';
 import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
-import type { FenceAction } from '../../api/kinds/fenceAction.ts';
+import { type FenceAction, NO_LEASE } from '../../api/kinds/fenceAction.ts';
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
@@ -160,8 +160,8 @@ export async function runRound(
         return;
       }
       case 'Fence': {
-        const version = observer.lease(decision.fence.host)?.version;
-        if (version !== undefined) await writeFence(decision, String(version), context);
+        const version = observer.lease(decision.fence.host)?.version ?? NO_LEASE;
+        await writeFence(decision, String(version), context);
         return;
       }
       default:

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { keeperLeaseName, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
+import { Lease } from '../../../../src/api/core.ts';
 import type { ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { FenceAction } from '../../../../src/api/kinds/fenceAction.ts';
 import { FenceDevice } from '../../../../src/api/kinds/fenceDevice.ts';
@@ -66,6 +68,24 @@ describe('a host whose power fails', () => {
     expect(lab.twice).toEqual([]);
     await lab.resign();
   });
+
+  it.each(['the leader that saw it', 'a leader that never did'])(
+    'is lost all the same when somebody deletes its Lease, to %s',
+    async (leader) => {
+      const lab = await cluster();
+      lab.powerOff('a');
+      await lab.api.delete(Lease, { namespace: SYSTEM_NAMESPACE, name: keeperLeaseName('a') });
+      if (leader !== 'the leader that saw it') {
+        await lab.resign();
+        await lab.lead();
+      }
+      await lab.until('it runs elsewhere', elsewhere(lab));
+      expect(lab.ha('a')?.proof?.kind).toBe('PowerOff');
+      expect(lab.actions()).toMatchObject([{ spec: { leaseVersion: '0' }, status: { phase: 'PoweredOff' } }]);
+      expect(lab.twice).toEqual([]);
+      await lab.resign();
+    },
+  );
 
   it('without a device and without a watchdog is never taken for dead', async () => {
     const lab = await cluster({ devices: false });

@@ -289,7 +289,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     sync: () => agent.sync(),
     isSaid: () => !statement.isPending(),
   });
-  const jobs = createJobs({ host, cluster, caller, after, deliver, isHere, setReport, end });
+  const jobs = createJobs({ host, cluster, caller, after, deliver, isHere, starts, setReport, end });
   const mover = createMover({ host, cluster, caller, after, life, setReport, start: starts.start, end, ask });
   const agent: Agent = {
     memory,

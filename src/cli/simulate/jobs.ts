@@ -7,6 +7,7 @@ import type { StoredGuest } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { SimHost } from './host.ts';
 import type { MoverOptions } from './mover.ts';
+import type { Starts } from './starts.ts';
 
 export type Jobs = {
   /** Does nothing for a guest that is not off, or is another host's. */
@@ -20,6 +21,7 @@ export type JobsOptions = Pick<MoverOptions, 'after' | 'caller' | 'setReport' | 
   cluster: Cluster;
   deliver(run: () => void): void;
   isHere(placement: Placement | undefined): boolean;
+  starts: Pick<Starts, 'isUnderWay'>;
 };
 
 export function createJobs({
@@ -29,6 +31,7 @@ export function createJobs({
   after,
   deliver,
   isHere,
+  starts,
   setReport,
   end,
 }: JobsOptions): Jobs {
@@ -75,7 +78,8 @@ export function createJobs({
       keeper?.guard(key, () =>
         deliver(() =>
           lock(id, stored.uid, placement, (isOurs) => {
-            if (host.processes.has(id)) return;
+            // What has come in between is guarded by the same key.
+            if (host.processes.has(id) || starts.isUnderWay(id)) return;
             if (isOurs && host.keeper() === keeper && keeper.isOpen()) begin(id, stored.uid, epoch, ms);
             else giveUp();
           }),

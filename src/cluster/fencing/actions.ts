@@ -125,7 +125,9 @@ async function refusalOf({ object, client, signal }: Pass<FenceAction>): Promise
   const host = await client.find(Host, { name }, { signal });
   const { metadata } = (await client.find(Lease, lease, { signal })) ?? {};
   if (!isOpen(host, object.spec)) return 'the incident is over';
-  return (metadata?.resourceVersion ?? NO_LEASE) === leaseVersion ? undefined : 'the host has renewed its Lease since';
+  return (metadata?.resourceVersion ?? NO_LEASE) === leaseVersion
+    ? undefined
+    : 'the host has renewed its Lease since';
 }
 
 function isOpen(host: Stored<Host> | undefined, spec: FenceActionSpec): boolean {

@@ -29,6 +29,8 @@ export type AgentConfig = {
   readonly backupKey?: string;
   /** The device that resets the host when the keeper of its guests with ha is stuck; a keeper that runs keeps what it has. */
   readonly watchdog: WatchdogChoice;
+  /** Without an armed watchdog the host is reset by the kernel (sysrq b) when its guests with ha are not dead in time. */
+  readonly resetWithoutWatchdog: boolean;
 };
 
 /** What holds without an `agent.yaml`. */
@@ -43,6 +45,7 @@ export const defaultAgentConfig: AgentConfig = {
   migrationPorts: { first: 60_000, count: 1_000 },
   parallelBackups: 2,
   watchdog: 'Auto',
+  resetWithoutWatchdog: false,
 };
 
 /** Reads the text of an `agent.yaml`; `source` names it in errors. Throws ReasonedError ConfigInvalid with the field's path. */
@@ -100,6 +103,7 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
       'Auto, None or a device such as watchdog0',
       fallback.watchdog,
     ),
+    resetWithoutWatchdog: reader.flag(root.resetWithoutWatchdog, 'resetWithoutWatchdog'),
     ...(root.backupKey === undefined
       ? {}
       : { backupKey: reader.text(root.backupKey, 'backupKey', ABSOLUTE, 'an absolute path', '') }),
@@ -108,7 +112,7 @@ export function parseAgentConfig(text: string, source: string): AgentConfig {
 
 const KEYS = [
   ...['bridges', 'poolPaths', 'imagePaths', 'allowPrivilegedContainers', 'natSubnet', 'reserved'],
-  ...['peerPort', 'migrationPorts', 'parallelBackups', 'backupKey', 'watchdog'],
+  ...['peerPort', 'migrationPorts', 'parallelBackups', 'backupKey', 'watchdog', 'resetWithoutWatchdog'],
 ];
 const ABSOLUTE = /^\/(?!.*(^|\/)\.\.(\/|$))/;
 const SUBNET = /^(\d{1,3}\.){3}0\/24$/;

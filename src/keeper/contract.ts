@@ -56,6 +56,8 @@ export type KeeperPorts = {
   };
   /** Absent: the host is told to use none. */
   watchdog?: WatchdogDevice;
+  /** Resets the host at once, with nothing written out (sysrq b). Absent: the host is told not to. */
+  reset?(): void;
   memory: { load(): Promise<KeeperMemory | undefined>; save(memory: KeeperMemory): Promise<void> };
 };
 

@@ -7,6 +7,7 @@ import type { KeeperStatement } from '../api/keeperLease.ts';
 import type { Keeper, KeeperMemory, KeeperPorts, KeeperState, Life, VoteTable } from './contract.ts';
 import { createDeadline, type Deadline, resumeDeadline } from './deadline.ts';
 import { createGuards, type Guards } from './guards.ts';
+import { createKiller } from './kill.ts';
 import { askPeers, type Hearing } from './questions.ts';
 import { inRounds, waitUntil } from './rounds.ts';
 import { CHECK_MS, createWatchdog, wishOf } from './watchdog.ts';
@@ -22,7 +23,6 @@ export type KeeperOptions = {
 const POLICY_MS = 5_000;
 /** Guests that wait to be listed do not make renewals come faster than this. */
 const LEAST_PAUSE_MS = 20;
-const KILL_AGAIN_MS = 100;
 
 export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: KeeperOptions): Keeper {
   const { clock, log } = ports;
@@ -49,6 +49,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
   let wakeRenewal = () => {};
   const hearing: Hearing = new Map();
   const watchdog = createWatchdog(ports.watchdog, log);
+  const killer = createKiller(ports, watchdog);
   const listeners = new Set<() => void>();
 
   function stated(armed = false) {
@@ -188,17 +189,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     const doomed = guards.ids();
     log.error('nobody has heard this host for too long: guests with ha are killed', { count: doomed.length });
     tell();
-    const killOne = async (id: string): Promise<void> => {
-      for (;;) {
-        try {
-          return await ports.guests.kill(id);
-        } catch (error) {
-          log.error('a guest is not dead yet', { id, message: String(error) });
-          await clock.sleep(KILL_AGAIN_MS);
-        }
-      }
-    };
-    await Promise.all(doomed.map(killOne));
+    await killer.kill(doomed, Math.max(now(), deadline.killAt()) + timings.killTime);
     guards.clear();
     watchdog.disarm();
     term = (term ?? 0) + 1;
@@ -313,7 +304,10 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
         // Beside it: a kill or a freeze that hangs is no reason to feed less, nor more.
         again(
           () => CHECK_MS,
-          async () => watchdog.feed(mayFeed),
+          async () => {
+            watchdog.feed(mayFeed);
+            killer.look();
+          },
         ),
         again(() => timings.askInterval, ask),
         again(() => POLICY_MS, look),

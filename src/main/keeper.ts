@@ -22,6 +22,7 @@ import {
   memoryPort,
   placeOf,
   policyPort,
+  resetPort,
 } from './keeper/ports.ts';
 import { watchdogDevice } from './keeper/watchdog.ts';
 import { version } from './version.ts';
@@ -75,6 +76,7 @@ async function run(at: KeeperPlace): Promise<void> {
       guests: guestsPort(cgroups),
       memory: memoryPort(world.files, at.runDirectory),
       ...(at.watchdog === 'None' ? {} : { watchdog: watchdogDevice(world, at.watchdog) }),
+      ...(at.resetWithoutWatchdog ? { reset: resetPort() } : {}),
     },
     { host: at.host, bootID, pausable: cpu.flags.includes('hypervisor') },
   );

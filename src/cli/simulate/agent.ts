@@ -306,13 +306,10 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       starts.forgetAll();
       stopping.clear();
       if (memory.shutdown !== undefined) memory.shutdown = { kind: memory.shutdown.kind, ...life() };
-      for (const id of memory.reports.keys()) {
+      for (const [id, { epoch }] of [...memory.reports]) {
         const own = process(id);
-        memory.reports.set(id, {
-          epoch: own?.epoch ?? memory.reports.get(id)?.epoch ?? 0,
-          state: own?.state === 'Running' ? 'Running' : 'Off',
-          failures: 0,
-        });
+        const state = own?.state === 'Running' ? 'Running' : 'Off';
+        memory.reports.set(id, { epoch: own?.epoch ?? epoch, state, failures: 0 });
       }
       statement.changed();
     },

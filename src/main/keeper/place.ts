@@ -9,4 +9,5 @@ export type KeeperPlace = {
   runDirectory: string;
   cgroupRoot: string;
   watchdog: WatchdogChoice;
+  resetWithoutWatchdog: boolean;
 };

@@ -1,4 +1,5 @@
 /** The keeper's ports on a real host: its Lease and the ClusterPolicy in the API, control groups, and a file that a boot forgets. */
+import { writeFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { KEEPER_HOST_ANNOTATION, keeperLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
@@ -124,6 +125,11 @@ export function guestsPort(cgroups: Cgroups): KeeperPorts['guests'] {
       await cgroups.freeze(id);
     },
   };
+}
+
+/** As Documentation/admin-guide/sysrq.rst of Linux has it: `b` reboots at once, whatever hangs; root need not be allowed it by kernel.sysrq. */
+export function resetPort(path = '/proc/sysrq-trigger'): NonNullable<KeeperPorts['reset']> {
+  return () => writeFileSync(path, 'b');
 }
 
 /** In the run directory, which a boot empties; one write after the other. */

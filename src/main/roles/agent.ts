@@ -106,7 +106,8 @@ async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfi
     : await realDrivers(places, config, world);
   const host = options.host ?? defaultHostName();
   const { stateDirectory } = options;
-  const keeper = realKeeper(options, { ...places, host, watchdog: config.watchdog }, world);
+  const { watchdog, resetWithoutWatchdog } = config;
+  const keeper = realKeeper(options, { ...places, host, watchdog, resetWithoutWatchdog }, world);
   const place = { host, stateDirectory, config, drivers, hostFacts: realHostFacts(world) };
   const role = {
     ...(keeper === undefined ? {} : { keeper }),
@@ -118,12 +119,12 @@ async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfi
 /** It kills by control groups, and reaches the API by a kubeconfig that outlives the agent; a host without either has none. */
 function realKeeper(
   { kubeconfig }: AgentOptions,
-  { host, stateDirectory, runDirectory, cgroupRoot, watchdog }: Omit<KeeperPlace, 'kubeconfig'>,
+  { host, stateDirectory, runDirectory, cgroupRoot, ...resets }: Omit<KeeperPlace, 'kubeconfig'>,
   world: World,
 ): KeeperLink | undefined {
   if (kubeconfig === undefined || !isRoot()) return undefined;
   const places = { stateDirectory, runDirectory, cgroupRoot };
-  const at = { host, kubeconfig: resolve(kubeconfig), ...places, watchdog };
+  const at = { host, kubeconfig: resolve(kubeconfig), ...places, ...resets };
   return keeperLink(world, at, { command: besides('keeper.js'), version });
 }
 

@@ -9,7 +9,7 @@ import { createFakeWatchdog } from './fakeWatchdog.ts';
 
 const away = () => Promise.reject(new Error('the API is away'));
 
-export function createHost({ hasWatchdog = false } = {}) {
+export function createHost({ hasWatchdog = false, mayReset = false } = {}) {
   const fake = createFakeClock();
   let suspendedMs = 0;
   const clock = { ...fake, monotonic: () => fake.monotonic() + suspendedMs };
@@ -85,6 +85,7 @@ export function createHost({ hasWatchdog = false } = {}) {
       },
     },
     ...(hasWatchdog ? { watchdog: dog.device } : {}),
+    ...(mayReset ? { reset: () => note('reset') } : {}),
     memory: {
       load: async () => memory,
       save: async (given) => {

@@ -193,3 +193,31 @@ describe('a device that does not do', () => {
     expect(host.dog.firesAt()).toBeLessThan(host.clock.monotonic() + TIMEOUT - 2 * renewInterval);
   });
 });
+
+describe('a host that may be reset without a watchdog', () => {
+  /** Nobody hears it, and its guest dies only after so many tries. */
+  async function unheard(failedKills: number, { hasWatchdog = false } = {}) {
+    const host = createHost({ mayReset: true, hasWatchdog });
+    const keeper = await host.start();
+    await host.guest(keeper, 'a');
+    await host.clock.advance(10_000);
+    const base = lastSent(host);
+    Object.assign(host.world, { isApiAway: true, failedKills });
+    await host.clock.advance(20_000);
+    return host.when('reset', base);
+  }
+
+  it('is, when a guest does not die in time', async () => {
+    const [resetAt = 0] = await unheard(1_000);
+    expect(resetAt).toBeGreaterThanOrEqual(DEAD_BY);
+    expect(resetAt).toBeLessThanOrEqual(DEAD_BY + 500);
+  });
+
+  it('is not when its guests die in time', async () => {
+    expect(await unheard(3)).toEqual([]);
+  });
+
+  it('leaves that to its watchdog where it has one', async () => {
+    expect(await unheard(1_000, { hasWatchdog: true })).toEqual([]);
+  });
+});

@@ -17,6 +17,9 @@ import { moveHost, without } from './states.ts';
 /** A device that did not answer is asked again after this, when every level has been tried. */
 const FENCE_AGAIN_MS = 10_000;
 
+/** Of hosts of which only something is to be noted, so many in a round: the first round about a large cluster is no longer than others. */
+const MOST_NOTES = 150;
+
 /** Guests for which a host is fenced: those that are to run there, or may run there still. */
 const PROTECTED = new Set([
   'Started',
@@ -39,6 +42,7 @@ export function judgeHosts(
   flaw?: EngineFlaw,
 ): Decision[] {
   const decisions: Decision[] = [];
+  let notes = 0;
   let fencing = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing').length;
   const most = view.policy.maxConcurrentFences ?? Math.max(1, Math.ceil(view.hosts.size / 2) - 1);
   const quorate = isQuorate(view, flaw);
@@ -52,6 +56,9 @@ export function judgeHosts(
       flaw,
     });
     if (next !== undefined) {
+      const isNote = next.record.state === host.record.state;
+      if (isNote) notes += 1;
+      if (isNote && notes > MOST_NOTES) continue;
       if (next.record.state === 'Fencing') fencing += 1;
       decisions.push({ type: 'Host', host: host.name, version: host.version, ...next });
     } else if (quorate) decisions.push(...fencesFor(host, view));

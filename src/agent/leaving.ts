@@ -46,6 +46,8 @@ const LOOK_MS = 500;
 const TURN_MS = 5_000;
 /** More than its own time to shut down, until a guest is killed and seen to be off. */
 const SLACK_MS = 30_000;
+/** So long those that others depend on run on; then all are shut down side by side, and have the time that is left. */
+const ORDER_MS = 300_000;
 /** All of it stays within the TimeoutStopSec of the unit. */
 const MOST_MS = 540_000;
 
@@ -59,7 +61,6 @@ export function createLeaving(deps: LeavingDeps): (kind: EndKind) => Promise<voi
       await say(deps);
       if (courseOf(deps) === 'Migrate') await untilLeft(deps);
       await noteManual(deps, clock.now());
-      deps.ending.holdOff();
       const left = await untilOff(deps);
       if (left.length > 0) {
         log.error('guests are not off: nobody may start them elsewhere before this host is fenced', { left });
@@ -129,22 +130,52 @@ async function noteManual({ records, object, guarding }: LeavingDeps, now: numbe
 
 /** Resolves with what is still there when all of it has had its time; empty: nothing runs, and nothing is at work on what guests have. */
 async function untilOff(deps: LeavingDeps): Promise<string[]> {
-  const { world, records, wake, signal } = deps;
+  const { world, records, presence, ending, wake, signal } = deps;
   const { clock } = world;
   const begun = clock.monotonic();
-  const patienceMs = patience(deps);
+  const lastedMs = () => clock.monotonic() - begun;
+  let until = 0;
+  let before: string | undefined;
+  let isInOrder = true;
   for (;;) {
+    const running = records.all().filter(({ id }) => presence.isRunning(id));
+    if (lastedMs() > ORDER_MS) isInOrder = false;
+    const needed = isInOrder ? neededBy(running, deps) : new Set<string>();
+    ending.holdOff(needed);
+    const [off, names] = [running.filter(({ id }) => !needed.has(id)), [...needed].sort().join()];
+    // Whoever is held off anew has the whole of its time.
+    if (names !== before) until = Math.min(MOST_MS, lastedMs() + patience(off, deps));
+    before = names;
     for (const record of records.all()) wake(record);
     const left = await remaining(deps);
-    if (left.length === 0 || clock.monotonic() - begun > patienceMs) return left;
+    if (left.length === 0 || (lastedMs() > until && needed.size === 0)) return left;
+    if (lastedMs() > until) isInOrder = false;
     await clock.sleep(LOOK_MS, signal);
   }
 }
 
-function patience({ records, object, presence }: LeavingDeps): number {
-  const running = records.all().filter(({ id }) => presence.isRunning(id));
+/** Ids of those on which others of them depend: they go down after those. A circle has no order. */
+function neededBy(running: readonly GuestRecord[], { object }: Pick<LeavingDeps, 'object'>): Set<string> {
+  const byName = new Map(
+    running.map((record) => [`${record.kind}/${record.namespace}/${record.name}`, record]),
+  );
+  const needs = new Map(
+    running.map((record) => [
+      record.id,
+      (object(record)?.spec.dependsOn ?? []).flatMap(
+        ({ kind, name }) => byName.get(`${kind}/${record.namespace}/${name}`)?.id ?? [],
+      ),
+    ]),
+  );
+  const needed = new Set([...needs.values()].flat());
+  const isFree = running.some(({ id }) => !needed.has(id));
+  return isFree ? needed : new Set();
+}
+
+/** Until all of these have had their time to shut down, and were killed, ms. */
+function patience(running: readonly GuestRecord[], { object }: Pick<LeavingDeps, 'object'>): number {
   const times = running.map((record) => (object(record)?.spec.shutdown?.timeoutSeconds ?? 60) * 1_000);
-  return Math.min(MOST_MS, Math.max(0, ...times) + SLACK_MS);
+  return Math.max(0, ...times) + SLACK_MS;
 }
 
 async function remaining({ world, drivers, records, turns, jobs, signal }: LeavingDeps): Promise<string[]> {

@@ -73,7 +73,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     nicWishes: kind.nics(object.spec, uuid),
     elsewhere,
     takenAfter,
-    hostEnds: world.ending.isHoldingOff(),
+    hostEnds: world.ending.isHoldingOff(handle.id),
     memory,
     event: pass.event,
     observation,

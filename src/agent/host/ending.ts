@@ -12,12 +12,12 @@ export type EndKind = HostShutdown['kind'];
 export type Ending = {
   /** From now on no guest starts here; the next report says so. */
   announce(kind: EndKind): void;
-  /** From now on guests are to be off. */
-  holdOff(): void;
+  /** From now on guests are to be off, all but those with these ids: others that still run depend on them. */
+  holdOff(needed: ReadonlySet<string>): void;
   /** Nothing of this life runs, and nothing of it will. */
   stopped(life: Life): void;
   isAnnounced(): boolean;
-  isHoldingOff(): boolean;
+  isHoldingOff(id: string): boolean;
   /** Why no guest may start here now; undefined while they may. */
   closed(): { reason: string; message: string } | undefined;
   /** `status.shutdown` over what stands there. */
@@ -41,7 +41,8 @@ export function createEnding({ bootID, known, now }: EndingOptions): Ending {
   const changed = createAnnouncement<void>();
   const stamp = () => `${new Date(now()).toISOString().slice(0, 19)}Z`;
   let own: Own | undefined;
-  let isOff = false;
+  /** Who runs on while all others are held off; undefined: nobody is. */
+  let runsOn: ReadonlySet<string> | undefined;
 
   return {
     changed,
@@ -49,8 +50,8 @@ export function createEnding({ bootID, known, now }: EndingOptions): Ending {
       own ??= { kind, since: stamp() };
       changed.tell();
     },
-    holdOff: () => {
-      isOff = true;
+    holdOff: (needed) => {
+      runsOn = needed;
     },
     stopped: (life) => {
       if (own === undefined) return;
@@ -58,7 +59,7 @@ export function createEnding({ bootID, known, now }: EndingOptions): Ending {
       changed.tell();
     },
     isAnnounced: () => own !== undefined,
-    isHoldingOff: () => isOff,
+    isHoldingOff: (id) => runsOn?.has(id) === false,
     closed: () => {
       if (own !== undefined)
         return { reason: 'HostShuttingDown', message: 'the host is shutting down: no guest starts here' };

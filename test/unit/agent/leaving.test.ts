@@ -124,6 +124,50 @@ describe('a host that goes down', () => {
     expect(shutdown(lab)?.stoppedAt).toBeUndefined();
   });
 
+  describe('with guests that depend on others', () => {
+    const onDb = { dependsOn: [{ kind: 'VirtualMachine', name: 'db', condition: 'Ready' }] };
+    const idOf = (lab: Lab, name: string) => lab.idOf('VirtualMachine', name);
+    const executes = (lab: Lab, name: string) =>
+      lab.lives('machines').some(({ id, state }) => id === idOf(lab, name) && state !== 'Off');
+
+    it('shuts down what depends on others before those', async () => {
+      const { lab, agent } = await running({ ...onDb, shutdown: { timeoutSeconds: 40 } });
+      lab.faults[idOf(lab, 'web')] = { ignoreShutdown: true };
+      const leaves = agent.leave('PowerOff');
+      await lab.clock.advance(30_000);
+      expect([executes(lab, 'web'), executes(lab, 'db')]).toEqual([true, true]);
+      await lab.until('web is off', () => !executes(lab, 'web'));
+      expect(executes(lab, 'db')).toBe(true);
+      await lab.until('db is off', () => !executes(lab, 'db'));
+      await lab.until('that is said', () => shutdown(lab)?.stoppedAt !== undefined);
+      await leaves;
+      await agent.stop();
+    });
+
+    it('shuts down those all the same when what depends on them will not go', async () => {
+      const { lab, agent } = await running({ ...onDb, shutdown: { timeoutSeconds: 10, force: 'Never' } });
+      lab.faults[idOf(lab, 'web')] = { ignoreShutdown: true };
+      await goDown(lab, agent);
+      expect([executes(lab, 'web'), executes(lab, 'db')]).toEqual([true, false]);
+    });
+
+    it('shuts down those that depend on each other side by side', async () => {
+      const { lab, agent } = await running();
+      for (const [name, other] of [
+        ['db', 'web'],
+        ['web', 'db'],
+      ] as const)
+        await lab.user.mergePatch(
+          VirtualMachine,
+          { namespace: 'default', name },
+          { spec: { dependsOn: [{ kind: 'VirtualMachine', name: other, condition: 'Ready' }] } },
+        );
+      await lab.clock.advance(1_000);
+      await goDown(lab, agent, 60_000);
+      expect(lab.executing()).toBe(0);
+    });
+  });
+
   it('shuts them down although the API server is away, and then nothing is said', async () => {
     const { lab, agent } = await running();
     lab.api.intercept = async () => {

@@ -17,8 +17,8 @@ export type ComebackFacts = {
   now: number;
 };
 
-/** One that had begun has cost its hosts something. */
-const RETRY_BEGUN_MS = 5 * RETRY_MS;
+/** One that had begun has cost its hosts something: so many times of what it took pass before the next, within these bounds. */
+const RETRY_BEGUN = { times: 10, leastMs: 5 * RETRY_MS, mostMs: 6 * 3_600_000 };
 
 /** For a guest whose record names `host`; acts are done in order. */
 export function planComeback(comeback: ComebackFacts): Act[] {
@@ -54,6 +54,9 @@ export function planComeback(comeback: ComebackFacts): Act[] {
 /** A host that has just started says one thing and the next moment another: the first move may be refused, or find it away. */
 function mayTryAgain({ status }: Stored<Migration>, now: number): boolean {
   if (status?.completedAt === undefined || status.phase === 'Succeeded') return false;
-  const afterMs = status.startedAt === undefined ? RETRY_MS : RETRY_BEGUN_MS;
-  return now - Date.parse(status.completedAt) >= afterMs;
+  const { startedAt, completedAt } = status;
+  const endedAt = Date.parse(completedAt);
+  const { times, leastMs, mostMs } = RETRY_BEGUN;
+  const begunMs = Math.min(mostMs, Math.max(leastMs, times * (endedAt - Date.parse(startedAt ?? completedAt))));
+  return now - endedAt >= (startedAt === undefined ? RETRY_MS : begunMs);
 }

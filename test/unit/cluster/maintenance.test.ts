@@ -284,6 +284,10 @@ describe('when maintenance is over', () => {
     expect(open(lab)).toEqual([]);
     await lab.advance(80_000);
     expect(open(lab).map(({ metadata }) => metadata.uid)).toEqual([expect.not.stringMatching(lost)]);
+    await fails(lab, { startedAt: stamp(lab) }, () => lab.advance(60_000));
+    await lab.advance(540_000);
+    expect(open(lab)).toEqual([]);
+    await lab.advance(80_000);
     await arriveAll(lab);
     expect(lab.machine('a')?.status?.placement?.host).toBe('h1');
     expect(lab.machine('a')?.status?.maintenance).toBeUndefined();

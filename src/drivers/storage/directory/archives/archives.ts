@@ -25,7 +25,7 @@ import { virtualSize } from '../disks.ts';
 import { beginFlushing } from '../flushing.ts';
 import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
-import { idleTools } from '../tools.ts';
+import { idleTools, type Tools } from '../tools.ts';
 import { measureTrees } from '../trees.ts';
 import { saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
@@ -71,14 +71,15 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
     for (const [path] of ends) flushed.delete(path);
     await Promise.all(ends.map(([, end]) => end()));
   };
-  /** The part of a tree, and the files beside it that its passes need. */
+  /** The part of a tree, as large as it was when it was measured last, and the files beside it that its passes need. */
   const addTree = async (
     name: string,
     volume: string,
     compression: Compression,
-    unpackedBytes?: number,
+    measured?: number,
   ): Promise<PassFiles> => {
     const format = treeFormat(compression);
+    const unpackedBytes = measured ?? filled.get(name)?.find((known) => known.name === volume)?.unpackedBytes;
     const said = unpackedBytes === undefined ? {} : { unpackedBytes };
     const part: Filled = {
       ...{ name: volume, kind: 'Filesystem', file: `${volume}.${format}`, format, sizeBytes: 0 },
@@ -125,8 +126,14 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
       if (part !== undefined) add(name, { ...part, ...what });
     },
     pack: async (name, { name: volume, attachment, bytesPerSecond }, compression, signal) => {
+      const tree = treeOf(attachment);
       const to = await addTree(name, checkedName(volume), compression);
-      return firstPass(roomFor(name), treeOf(attachment), to, { compression, bytesPerSecond, signal });
+      const [isPacked, bytes] = await Promise.all([
+        firstPass(roomFor(name), tree, to, { compression, bytesPerSecond, signal }),
+        bytesOf(tools, tree),
+      ]);
+      await addTree(name, volume, compression, bytes);
+      return isPacked;
     },
     packRest: async (name, { name: volume, attachment }, compression, signal) => {
       const to = await addTree(name, checkedName(volume), compression);
@@ -165,21 +172,21 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
         return;
       }
       const to = await addTree(name, volume, compression);
+      if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
       const pace = { compression, bytesPerSecond, signal };
-      const [sizes] = await Promise.all([
-        // A container that removes files while du walks makes du fail: then it is not said.
-        measureTrees(tools, [attachment.path]).catch(() => undefined),
-        packed.has(to.lists)
-          ? appendPass(roomFor(name).tools, to, signal)
-          : saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace),
+      const [bytes] = await Promise.all([
+        bytesOf(tools, attachment),
+        saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace),
       ]);
-      await addTree(name, volume, compression, sizes?.get(attachment.path));
+      await addTree(name, volume, compression, bytes);
     },
     finish: async (name, about, signal) => {
       await endFlushing(name);
-      const removed = Promise.all(
-        [gathered, lists].map((beside) => room.removeTree(`${hidden(name)}/${beside}`)),
-      );
+      const removed = Promise.all([
+        room.removeTree(`${hidden(name)}/${gathered}`),
+        // Plain files of our own, for which no program is needed.
+        files.removeTree(`${hidden(name)}/${lists}`),
+      ]);
       // Told below, when the sums are there.
       removed.catch(() => undefined);
       const parts: ArchivePart[] = [];
@@ -253,6 +260,12 @@ async function based(
   });
   const needs = needsOf([...bases].map(([base, manifest]) => ({ name: base, manifest })));
   return { version: 2, needs, parts: summed };
+}
+
+/** A container that removes files while du walks makes du fail: then it is not said. */
+async function bytesOf(tools: Tools, { path }: Tree): Promise<number | undefined> {
+  const sizes = await measureTrees(tools, [path]).catch(() => undefined);
+  return sizes?.get(path);
 }
 
 /** Only trees are packed while they change. */

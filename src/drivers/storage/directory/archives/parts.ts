@@ -15,6 +15,9 @@ export type Pace = { compression: Compression; bytesPerSecond: number | undefine
 const RECORD_BLOCKS = 128;
 const RECORD_BYTES = RECORD_BLOCKS * 512;
 
+/** One processor cannot compress as fast as another reads; the bytes are the same by any number (zstd(1)). */
+const ZSTD_THREADS = 2;
+
 /** The format a tree gets, which is the end of its file name too. */
 export function treeFormat(compression: Compression): ArchivePart['format'] {
   switch (compression) {
@@ -66,10 +69,11 @@ export async function treeArguments(
   maps: string,
   { compression, bytesPerSecond, signal }: Pace,
 ): Promise<string[]> {
-  const packer = { None: [], Gzip: ['--gzip'], Zstd: ['--zstd'] }[compression];
+  const packers = { None: [], Gzip: ['--gzip'], Zstd: [`--use-compress-program=zstd -T${ZSTD_THREADS}`] };
   return [
     ...['tar', '--create', '--format=posix', '--numeric-owner', '--sparse', '--acls', '--xattrs'],
-    ...['--xattrs-include=*', '--one-file-system', '--warning=no-file-ignored', ...packer],
+    ...['--xattrs-include=*', '--one-file-system', '--warning=no-file-ignored'],
+    ...packers[compression],
     `--blocking-factor=${RECORD_BLOCKS}`,
     ...pauses(bytesPerSecond),
     ...(await ownersAsInside(tools, tree, maps, signal)),
@@ -92,9 +96,10 @@ async function ownersAsInside(
 ): Promise<string[]> {
   if (shift === 'Idmapped') return [];
   const by = shift.shiftedBy;
-  const map = async (letter: 'U' | 'G', file: string) => {
-    const found = await tools.run(['find', path, '-xdev', '-printf', `%${letter}\\n`], { signal });
-    const ids = [...new Set(found.stdout.split('\n').filter((line) => line !== ''))].map(Number);
+  const found = await tools.run(['find', path, '-xdev', '-printf', '%U %G\\n'], { signal });
+  const pairs = [...new Set(found.stdout.split('\n').filter((line) => line !== ''))];
+  const map = async (which: 0 | 1, file: string) => {
+    const ids = [...new Set(pairs.map((pair) => Number(pair.split(' ')[which])))];
     const outside = ids.find((id) => id < by);
     if (outside !== undefined)
       throw new ReasonedError(
@@ -104,8 +109,8 @@ async function ownersAsInside(
     const text = ids.map((id) => `+${id} +${id - by}\n`).join('');
     await tools.run(['tee', '--', file], { input: text, signal });
   };
-  await map('U', `${maps}.owners`);
-  await map('G', `${maps}.groups`);
+  await map(0, `${maps}.owners`);
+  await map(1, `${maps}.groups`);
   return [`--owner-map=${maps}.owners`, `--group-map=${maps}.groups`];
 }
 

@@ -73,17 +73,16 @@ export async function secondPass(
   const taken = new Set(names);
   if (come.stdout.split('\n').some((name) => name !== '' && !taken.has(name.replace(/\/$/, ''))))
     return false;
-  const input = names.join('\0');
-  await tools.run(['tee', '--', `${lists}.changed`], { input, signal });
   const argv = await treeArguments(tools, tree, `${lists}.ids`, { ...pace, bytesPerSecond: undefined });
   // The host itself may write to the tree although its guest stands still: then a file is as long as when it was looked at.
   await runThough(
     tools,
     [
       ...[...argv, '--no-recursion', '--file', `${lists}.rest`, '--directory', tree.path],
-      ...['--null', '--verbatim-files-from', `--files-from=${lists}.changed`],
+      ...['--null', '--verbatim-files-from', '--files-from=-'],
     ],
     signal,
+    names.join('\0'),
   );
   return true;
 }
@@ -144,9 +143,14 @@ function withParents(entries: string): string[] {
 }
 
 /** Files that change or vanish while they are read are no wonder: tar says 1 then. */
-async function runThough(tools: Tools, argv: readonly string[], signal: AbortSignal): Promise<void> {
+async function runThough(
+  tools: Tools,
+  argv: readonly string[],
+  signal: AbortSignal,
+  told = '',
+): Promise<void> {
   await tools.pipe(argv, { signal, harmless: [1] }, async ({ input, output }) => {
-    input.end();
+    input.end(told);
     for await (const _ of output);
   });
 }

@@ -129,8 +129,9 @@ async function answer(
   const sender = verdict ?? anonymous;
   seen.user = sender;
   const user = asUser(parts.authorize, sender, exchange, seen);
-  await context.turns.take(laneOf(user.name, target.type === 'resource' ? target : undefined), 'request');
   const verb = verbIn(exchange, target);
+  const lane = laneOf(user.name, target.type === 'resource' ? target : undefined);
+  await context.turns.take(lane, isLong(verb) ? 'slice' : 'request');
   seen.decision = parts.authorize({ user, verb, target });
   if (!seen.decision.allowed) {
     throw user.name === anonymous.name ? unauthorized() : refusal(user, verb, target, seen.decision.reason);
@@ -146,6 +147,11 @@ async function answer(
     );
   }
   return parts.paths(exchange);
+}
+
+/** Answers that go on by slices from their beginning: what is short does not wait behind many of them. */
+function isLong(verb: string): boolean {
+  return verb === 'list' || verb === 'deletecollection';
 }
 
 /** The user whose rights count: the sender, or whom he may impersonate. */

@@ -1,11 +1,11 @@
 /**
- * Turns: how the one thread is shared between clients. Requests begin in rounds between which the event loop looks at the
- * network again; a round takes a few requests, client by client, and one slice of a long list. So a storm of one client
- * costs another at most one round, and whatever a list takes, nobody waits for more than a slice of it.
+ * Turns: how the one thread is shared between clients. What short requests do is begun in rounds of a few, client by client; a long answer
+ * goes on by one slice in a round of its own. Between any two rounds the event loop looks at the network and at what has become durable. So
+ * a storm of one client costs another at most one round, and whatever lists take, a request that waits is passed by one slice.
  */
 import { tooManyRequests } from '../status.ts';
 
-/** `request` is the beginning of a request, `slice` about two milliseconds of a long answer. */
+/** `request` is the beginning of a short request, `slice` about two milliseconds of a long answer, its beginning too. */
 export type TurnKind = 'request' | 'slice';
 
 /** Gives turns. */
@@ -14,21 +14,22 @@ export type Turns = {
   take(client: string, kind: TurnKind): Promise<void>;
 };
 
-/** How much is begun in one round, and how much of one client may wait for a turn. */
-export type TurnLimits = { requests: number; slices: number; waiting: number };
+/** How many requests are begun in one round, and how much of one client may wait for a turn. */
+export type TurnLimits = { requests: number; waiting: number };
 
 /** A request takes a third of a millisecond, so a round stays well below five. */
-export const defaultTurnLimits: TurnLimits = { requests: 6, slices: 1, waiting: 16_000 };
+export const defaultTurnLimits: TurnLimits = { requests: 6, waiting: 16_000 };
 
 /** Starts with nobody waiting. `nextRound` calls once the event loop has looked at the network: setImmediate. */
 export function createTurns(
   limits: TurnLimits = defaultTurnLimits,
   nextRound: (run: () => void) => void = setImmediate,
 ): Turns {
-  const lines = {
-    request: createLine(limits.requests, limits.waiting),
-    slice: createLine(limits.slices, limits.waiting),
-  };
+  const requests = createLine(limits.waiting);
+  const slices = createLine(limits.waiting);
+  /** Requests that may still begin before the next round. */
+  let left = limits.requests;
+  let requestsWent = false;
   let scheduled = false;
 
   function schedule(): void {
@@ -36,55 +37,62 @@ export function createTurns(
     scheduled = true;
     nextRound(() => {
       scheduled = false;
-      const busy = [lines.request, lines.slice].filter((line) => line.round());
-      if (busy.length > 0) schedule();
+      round();
+      if (left < limits.requests || !requests.isEmpty() || !slices.isEmpty()) schedule();
     });
+  }
+
+  /** Requests that wait go first, but not twice in a row where a slice waits too: lists go on under whatever load. */
+  function round(): void {
+    left = limits.requests;
+    if (requests.isEmpty() || (requestsWent && !slices.isEmpty())) {
+      requestsWent = false;
+      slices.letGo();
+      return;
+    }
+    requestsWent = true;
+    for (; left > 0 && !requests.isEmpty(); left--) requests.letGo();
   }
 
   return {
     take: async (client, kind) => {
-      const turn = lines[kind].join(client);
       schedule();
-      return turn;
+      // A slice is never begun while events of the network are still looked at: a request may be among them.
+      if (kind === 'slice') return slices.join(client);
+      if (left === 0 || !requests.isEmpty()) return requests.join(client);
+      left--;
     },
   };
 }
 
-/** One line of waiting clients. `round` lets the next ones go; false when it had nothing to do. */
-type Line = { join(client: string): Promise<void> | undefined; round(): boolean };
+/** One line of waiting clients. */
+type Line = {
+  /** Resolves when it is this client's turn; throws 429. */
+  join(client: string): Promise<void>;
+  /** Lets the next one go. */
+  letGo(): void;
+  isEmpty(): boolean;
+};
 
-function createLine(perRound: number, waitingLimit: number): Line {
+function createLine(waitingLimit: number): Line {
   /** By client, in the order of their next turns. */
   const queues = new Map<string, Queue>();
-  let left = perRound;
-
-  function letGo(): void {
-    const [first] = queues;
-    if (first === undefined) return;
-    const [client, queue] = first;
-    queues.delete(client);
-    if (queue.size() > 1) queues.set(client, queue);
-    left--;
-    queue.shift()?.();
-  }
-
   return {
     join: (client) => {
-      if (left > 0 && queues.size === 0) {
-        left--;
-        return undefined;
-      }
       const queue = queues.get(client) ?? createQueue();
       if (queue.size() >= waitingLimit) throw tooManyRequests();
       queues.set(client, queue);
       return new Promise<void>((resolve) => queue.push(resolve));
     },
-    round: () => {
-      const used = left < perRound;
-      left = perRound;
-      while (left > 0 && queues.size > 0) letGo();
-      return used || queues.size > 0 || left < perRound;
+    letGo: () => {
+      const [first] = queues;
+      if (first === undefined) return;
+      const [client, queue] = first;
+      queues.delete(client);
+      if (queue.size() > 1) queues.set(client, queue);
+      queue.shift()?.();
     },
+    isEmpty: () => queues.size === 0,
   };
 }
 

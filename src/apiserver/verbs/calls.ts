@@ -76,7 +76,7 @@ export async function listObjects({ context, exchange, served, target, form, use
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
   if (selection.by !== undefined) await context.indexes.ready(served, selection.by.field);
   const listing = planList(context, served, selection, options);
-  const pace = createPace(context, laneOf(user.name, target));
+  const pace = createPace(context, laneOf(user.name, target), { begun: true });
   const pages = readList(context, served, selection, listing, pace);
   const plan = { revision: listing.revision, limited: listing.limit !== undefined };
   return sendList(exchange, served, pages, plan, form, pace);
@@ -187,7 +187,7 @@ export async function deleteObject(call: Call): Promise<void> {
 export async function deleteObjects(call: Call): Promise<void> {
   const { context, exchange, served, target, user } = call;
   const selection = selectionOf(served, { namespace: target.namespace, name: undefined }, exchange.query);
-  const pace = createPace(context, laneOf(user.name, target));
+  const pace = createPace(context, laneOf(user.name, target), { begun: true });
   const options = {
     ...(await deleteOptions(exchange)),
     user,

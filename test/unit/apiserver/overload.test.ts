@@ -1,9 +1,10 @@
 import { request } from 'node:https';
 import { connect as connectTcp } from 'node:net';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createTurns, laneOf } from '../../../src/apiserver/fairness/turns.ts';
+import { createTurns, laneOf, type TurnKind } from '../../../src/apiserver/fairness/turns.ts';
 import { applyJsonPatch } from '../../../src/apiserver/patch/json.ts';
 import { matchesFields, parseFieldSelector } from '../../../src/apiserver/selection/fields.ts';
 import { matchesLabels, parseLabelSelector } from '../../../src/apiserver/selection/labels.ts';
@@ -29,45 +30,71 @@ function handMade() {
       const run = next;
       next = undefined;
       run?.();
-      await new Promise((resolve) => setImmediate(resolve));
+      await breathe();
       return run !== undefined;
     },
   };
 }
 
 describe('turns', () => {
-  const limits = { requests: 2, slices: 1, waiting: 5 };
+  const limits = { requests: 2, waiting: 5 };
 
-  it('are given at once while there is little to do', async () => {
-    const { nextRound } = handMade();
-    const turns = createTurns(limits, nextRound);
-    await turns.take('a', 'request');
-    await turns.take('a', 'request');
-    await turns.take('a', 'slice');
-  });
-
-  it('go round between clients, so a storm of one delays another by one round', async () => {
+  /** Turns with their rounds by hand, and who had one so far, in order. */
+  function follow() {
     const { nextRound, turnOver } = handMade();
     const turns = createTurns(limits, nextRound);
     const order: string[] = [];
-    const take = (client: string) => void turns.take(client, 'request').then(() => order.push(client));
-    for (let count = 0; count < 7; count++) take('storm');
-    take('lease');
+    const take = (what: string, kind: TurnKind, client = 'client') =>
+      void turns.take(client, kind).then(() => order.push(what));
+    return { take, order, turnOver };
+  }
+
+  it('are given at once to short requests while there is little to do, to lists in the next round', async () => {
+    const { take, order, turnOver } = follow();
+    take('list', 'slice');
+    take('get', 'request');
+    take('write', 'request');
+    await breathe();
+    expect(order).toEqual(['get', 'write']);
+    await turnOver();
+    expect(order).toEqual(['get', 'write', 'list']);
+  });
+
+  it('go round between clients, so a storm of one delays another by one round', async () => {
+    const { take, order, turnOver } = follow();
+    for (let count = 0; count < 7; count++) take('storm', 'request', 'storm');
+    take('lease', 'request', 'lease');
     await turnOver();
     expect(order).toEqual(['storm', 'storm', 'storm', 'lease']);
   });
 
-  it('let requests pass long lists', async () => {
-    const { nextRound, turnOver } = handMade();
-    const turns = createTurns(limits, nextRound);
-    let slices = 0;
-    for (let count = 0; count < 5; count++) void turns.take('storm', 'slice').then(() => slices++);
-    let renewed = false;
-    void turns.take('storm', 'request').then(() => {
-      renewed = true;
-    });
-    await turnOver();
-    expect({ renewed, slices }).toEqual({ renewed: true, slices: 2 });
+  it('come to a write that waits after one slice at most, however many lists there are and whenever it comes', async () => {
+    for (const roundsBefore of [0, 1, 2, 3]) {
+      const { take, order, turnOver } = follow();
+      for (let count = 0; count < 5; count++) take('slice', 'slice');
+      for (let round = 0; round < roundsBefore; round++) {
+        take('get', 'request');
+        await turnOver();
+      }
+      // As much as fits before the next round: the write has to wait for one.
+      for (let count = 0; count < limits.requests; count++) take('get', 'request');
+      await breathe();
+      const before = order.length;
+      take('write', 'request');
+      for (let list = 0; list < 3; list++) take('slice', 'slice', 'another');
+      while (!order.includes('write')) await turnOver();
+      expect(order.slice(before, order.indexOf('write')).length).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('come to lists too, one in two rounds, while short requests come without end', async () => {
+    const { take, order, turnOver } = follow();
+    for (let count = 0; count < 3; count++) take('slice', 'slice');
+    for (let round = 0; round < 6; round++) {
+      for (let count = 0; count < 4; count++) take('get', 'request', `client ${count}`);
+      await turnOver();
+    }
+    expect(order.filter((what) => what === 'slice').length).toBe(3);
   });
 
   it('are refused with 429 to a client of which too much waits, and to no other', async () => {
@@ -83,7 +110,7 @@ describe('turns', () => {
   it('end by themselves when nobody waits', async () => {
     const { nextRound, turnOver } = handMade();
     await createTurns(limits, nextRound).take('a', 'request');
-    expect([await turnOver(), await turnOver(), await turnOver()]).toEqual([true, true, false]);
+    expect([await turnOver(), await turnOver(), await turnOver()]).toEqual([true, false, false]);
   });
 
   it('of leases are apart from the other requests of a user', () => {

@@ -77,6 +77,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Map<TLSSocket, number>();
   let closing = false;
   const evidence = createEvidenceReader();
+  const streams = createStreams();
   const server = createSecureServer(
     {
       allowHTTP1: true,
@@ -100,7 +101,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       request.on('error', () => {});
       response.on('error', () => {});
       if (request.httpVersionMajor === 1) countRequest(request.socket as TLSSocket, response);
-      else endWhenAborted((request as Http2ServerRequest).stream);
+      else streams.add((request as Http2ServerRequest).stream);
       onRequest(createExchange(request, response, clock), evidence(request));
     },
   );
@@ -135,12 +136,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('sessionError', (error) => log.debug('a connection failed', { error: String(error) }));
   server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: String(error) }));
   const { port } = await bind(server, options.host, options.port);
+  const stopLooking = repeat(clock, limits.lookMs, streams.endLeft);
   server.on('error', (error) => log.error('the listener failed', { error: String(error) }));
   return {
     host: options.host,
     port,
     close: () => {
       closing = true;
+      stopLooking();
       return closeAll(server, sessions, sockets, clock);
     },
   };
@@ -200,11 +203,36 @@ async function closeAll(
 }
 
 /**
- * A client that resets a stream without an error, while something is still to be written to it, leaves it and its connection in memory for ever:
- * node waits for that write.
+ * Ends streams that their clients have reset without an error while something was still to be written to them: node waits for that write for
+ * ever, with all that the stream and its connection hold. It tells so where the answer goes on, and tells nobody where it has ended: those
+ * `endLeft` ends.
  */
-function endWhenAborted(stream: ServerHttp2Stream): void {
-  stream.once('aborted', () => setImmediate(() => stream.destroy()));
+function createStreams(): { add(stream: ServerHttp2Stream): void; endLeft(): void } {
+  const open = new Set<ServerHttp2Stream>();
+  return {
+    add: (stream) => {
+      open.add(stream);
+      stream.once('close', () => open.delete(stream));
+      stream.once('aborted', () => setImmediate(() => stream.destroy()));
+    },
+    endLeft: () => {
+      // Closed, whether the client has taken all or wants no more: nothing can reach it.
+      for (const stream of open) if (stream.closed) stream.destroy();
+    },
+  };
+}
+
+/** Runs every `ms`; the returned function ends that. */
+function repeat(clock: Clock, ms: number, run: () => void): () => void {
+  let cancel = () => {};
+  const wait = (): void => {
+    cancel = clock.after(ms, () => {
+      run();
+      wait();
+    });
+  };
+  wait();
+  return () => cancel();
 }
 
 /** Reads what a client shows of itself; the certificate of a connection is looked at once. */

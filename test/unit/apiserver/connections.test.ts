@@ -107,23 +107,33 @@ describe('a connection', () => {
   });
 });
 
-describe('a watch over HTTP/2', () => {
-  it('is over when its client leaves without an error before it has taken what was written', async () => {
-    let over = () => {};
-    const isOver = new Promise<void>((resolve) => {
-      over = resolve;
-    });
-    const { port } = await start({}, (exchange) => {
-      const sink = exchange.open(200, 'application/json');
-      sink.closedThen(over);
-      sink.write(Buffer.alloc(100_000));
-    });
-    const url = `https://127.0.0.1:${port}`;
-    const session = connectHttp2(url, { rejectUnauthorized: false, settings: { initialWindowSize: 1_000 } });
-    closers.push(() => session.destroy());
-    const stream = session.request({ ':path': '/' });
-    await new Promise<void>((resolve) => stream.once('response', () => resolve()));
-    stream.close();
-    await isOver;
-  });
+describe('an answer over HTTP/2', () => {
+  it.each([
+    { what: 'goes on', ends: false },
+    { what: 'has been written to its end', ends: true },
+  ])(
+    'that $what is over when its client leaves without an error before it has taken all',
+    async ({ ends }) => {
+      let over = () => {};
+      const isOver = new Promise<void>((resolve) => {
+        over = resolve;
+      });
+      const { port } = await start({}, (exchange) => {
+        const sink = exchange.open(200, 'application/json');
+        sink.closedThen(over);
+        sink.write(Buffer.alloc(100_000));
+        if (ends) sink.end();
+      });
+      const url = `https://127.0.0.1:${port}`;
+      const session = connectHttp2(url, {
+        rejectUnauthorized: false,
+        settings: { initialWindowSize: 1_000 },
+      });
+      closers.push(() => session.destroy());
+      const stream = session.request({ ':path': '/' });
+      await new Promise<void>((resolve) => stream.once('response', () => resolve()));
+      stream.close();
+      await isOver;
+    },
+  );
 });

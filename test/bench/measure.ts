@@ -71,3 +71,20 @@ export async function cpuSeconds(pids: readonly number[]): Promise<number> {
   }
   return ticks / 100;
 }
+
+/** Begins to measure; the returned function gives the share of all processors' time that the hypervisor has kept since (proc_stat(5), steal). */
+export async function stealMeter(): Promise<() => Promise<number>> {
+  const before = await processorTicks();
+  return async () => {
+    const after = await processorTicks();
+    return (after.stolen - before.stolen) / (after.all - before.all);
+  };
+}
+
+/** Ticks of all processors since the boot. */
+async function processorTicks(): Promise<{ stolen: number; all: number }> {
+  const text = await readFile('/proc/stat', 'utf8');
+  // user nice system idle iowait irq softirq steal; guest time, which follows, is in user already.
+  const ticks = (/^cpu +(.*)$/m.exec(text)?.[1] ?? '').split(' ').slice(0, 8).map(Number);
+  return { stolen: ticks[7] ?? 0, all: ticks.reduce((sum, value) => sum + value, 0) };
+}

@@ -129,6 +129,7 @@ if (only.length === 0 || only.includes('apiserver')) {
   const { against, command, objects } = flags;
   printFigures(
     await benchApiserver({
+      parts: only.filter((part) => part !== 'apiserver'),
       ...(against === undefined ? {} : { against }),
       ...(command === undefined ? {} : { command }),
       ...(objects === undefined ? {} : { objects: Number(objects) }),

@@ -16,8 +16,11 @@ export type Server = {
   memory(): Promise<number | undefined>;
   /** CPU seconds of all its processes so far; undefined when they are not known. */
   cpu(): Promise<number | undefined>;
-  /** Ends it and starts it on the same state; seconds until it answers, undefined when it cannot be started from here. */
-  restart(): Promise<number | undefined>;
+  /**
+   * Ends it and starts it on the same state; seconds until it says that it is ready and `ask` does not throw any more, undefined when it
+   * cannot be started from here.
+   */
+  restart(ask: (target: Target) => Promise<void>): Promise<number | undefined>;
   close(): Promise<void>;
 };
 
@@ -64,11 +67,16 @@ async function startProcess(argv: readonly string[], kubeconfig: string): Promis
     target,
     memory: async () => pssBytes(await processTree(child.pid ?? 0)),
     cpu: async () => cpuSeconds(await processTree(child.pid ?? 0)),
-    restart: async () => {
+    restart: async (ask) => {
       await end(child);
       const started = performance.now();
       child = launch();
-      await until('the server answers again', () => reach(kubeconfig), 300_000, 5);
+      const answers = async () => {
+        const reached = await reach(kubeconfig);
+        if (reached !== undefined) await ask(reached);
+        return reached;
+      };
+      await until('the server answers again', answers, 300_000, 20);
       return (performance.now() - started) / 1000;
     },
     close: () => end(child),

@@ -7,7 +7,9 @@ const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 await rm('dist', { recursive: true, force: true });
 await mkdir('dist', { recursive: true });
 await build({
-  entryPoints: { vireo: 'src/main/vireo.ts', launcher: 'src/main/launcher.ts', keeper: 'src/main/keeper.ts' },
+  entryPoints: Object.fromEntries(
+    ['vireo', 'launcher', 'keeper', 'summer'].map((entry) => [entry, `src/main/${entry}.ts`]),
+  ),
   outdir: 'dist',
   bundle: true,
   splitting: true,

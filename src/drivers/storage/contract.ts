@@ -3,6 +3,7 @@
  * never visible; every method may be repeated after a crash.
  */
 import type { Duplex } from 'node:stream';
+import type { SumGrowing } from '../../base/sums.ts';
 
 export type VolumeKind = 'Disk' | 'Filesystem';
 
@@ -318,8 +319,9 @@ export type DirectoryPoolConfig = {
   path: string;
   /** This host's name, where other hosts use the same directory at the same time. */
   sharedBy?: string;
-  ageKey?: AgeKey;
-};
+} & ArchivingConfig;
+/** How a pool writes archives; without `sumGrowing` their sums are taken when all is written. */
+type ArchivingConfig = { ageKey?: AgeKey; sumGrowing?: SumGrowing };
 /** A pool of type Btrfs: `path` is absolute, already checked against the host's allow-list, and lies on a Btrfs file system. */
-export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string; ageKey?: AgeKey };
+export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string } & ArchivingConfig;
 export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };

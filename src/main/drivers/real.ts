@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { AgentDrivers } from '../../agent/agent.ts';
 import type { AgentConfig } from '../../agent/config.ts';
+import type { SumGrowing } from '../../base/sums.ts';
 import type { World } from '../../base/world.ts';
 import { createCgroups } from '../../drivers/cgroup/cgroups.ts';
 import { createNoCgroups } from '../../drivers/cgroup/none.ts';
@@ -20,6 +21,7 @@ export async function realDrivers(
   places: HostPlaces,
   config: AgentConfig,
   world: World,
+  sumGrowing?: SumGrowing,
 ): Promise<AgentDrivers> {
   // Without root there are machines on user networks only, told by their process identity.
   const cgroups = isRoot()
@@ -45,9 +47,10 @@ export async function realDrivers(
     }),
     openPool: ({ type, backupKey: told, ...pool }) => {
       const ageKey = { told, ...(config.backupKey === undefined ? {} : { file: config.backupKey }) };
+      const more = { ageKey, ...(sumGrowing === undefined ? {} : { sumGrowing }) };
       return type === 'Btrfs'
-        ? openBtrfsPool({ world, config: { type, ...pool, ageKey } })
-        : openDirectoryPool({ world, config: { type, ...pool, ageKey } });
+        ? openBtrfsPool({ world, config: { type, ...pool, ...more } })
+        : openDirectoryPool({ world, config: { type, ...pool, ...more } });
     },
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
     ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),

@@ -26,6 +26,7 @@ import { aborted, type Lifetime } from '../lifetime.ts';
 import { type MonitoringAddress, roleMetrics, serveMonitoring } from '../monitoring.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
 import { version } from '../version.ts';
+import { growingSums } from '../world/growingSums.ts';
 import { launchedProcesses } from '../world/launched.ts';
 
 export type AgentOptions = {
@@ -88,7 +89,11 @@ async function leaveWith(leave: Agent['leave'], { processes }: World): Promise<v
 
 /** Launcher and keeper lie beside this executable. */
 function besides(script: string): string[] {
-  return [process.execPath, join(dirname(realpathSync(process.argv[1] ?? '')), script)];
+  return [process.execPath, scriptBesides(script)];
+}
+
+function scriptBesides(name: string): string {
+  return join(dirname(realpathSync(process.argv[1] ?? '')), name);
 }
 
 async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfig: Kubeconfig, world: World) {
@@ -103,7 +108,7 @@ async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfi
   const isWitness = options.witness === true;
   const drivers = isWitness
     ? await witnessDrivers(options.stateDirectory, world)
-    : await realDrivers(places, config, world);
+    : await realDrivers(places, config, world, growingSums(scriptBesides('summer.js')));
   const host = options.host ?? defaultHostName();
   const { stateDirectory } = options;
   const { watchdog, resetWithoutWatchdog } = config;

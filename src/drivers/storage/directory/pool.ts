@@ -93,7 +93,7 @@ export async function openPool(
       await room.removeTree(room.layout.preparedFor(id));
     },
     snapshots: createSnapshots(room, keeper),
-    archives: createArchives(room, capacity, config.ageKey),
+    archives: createArchives(room, capacity, config),
     replacements: createReplacements({ room, images, capacity, keeper }),
     images: images.list,
     stageImage: images.stage,

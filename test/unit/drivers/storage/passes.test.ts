@@ -1,4 +1,5 @@
 /** A tree that changes while it is archived, packed in two passes: what is had back is what it was when nobody wrote. */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, link, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -6,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/base/log.ts';
+import type { SumGrowing } from '../../../../src/base/sums.ts';
 import type { Compression, StoragePool } from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
@@ -30,15 +32,27 @@ const must = async (argv: string[]): Promise<string> => {
   return stdout;
 };
 
+/** How often the sum of a part was told that was taken while it was written. */
+let told = 0;
+const sumGrowing: SumGrowing = (path) => ({
+  end: async () => {
+    told += 1;
+    const bytes = await readFile(path);
+    return { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
+  },
+  drop: () => undefined,
+});
+
 /** For a pool whose clock is early what was just made is young; for one whose clock is late it has been at rest. */
 async function openAt(aheadMs: number): Promise<void> {
   const clock = { ...real.clock, now: () => Date.now() + aheadMs };
-  const config = { type: 'Directory', name: 'local', path: join(root, 'pool') } as const;
+  const config = { type: 'Directory', name: 'local', path: join(root, 'pool'), sumGrowing } as const;
   pool = await openDirectoryPool({ world: { ...real, clock, log: silentLog }, config });
 }
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'vireo-passes-'));
+  told = 0;
   await mkdir(join(tree(), 'var/log'), { recursive: true });
   await mkdir(join(tree(), 'srv/data'), { recursive: true });
   await writeFile(join(tree(), 'var/log/syslog'), 'first\n');
@@ -93,6 +107,7 @@ describe('a tree packed in two passes', () => {
       await pool.archives.save('backup-1', source(), compression, signal);
       const manifest = await pool.archives.finish('backup-1', { ...about, compression }, signal);
       expect(await pool.archives.verify('backup-1', signal)).toEqual(manifest);
+      expect(told).toBe(1);
       // What it takes to have it back was measured: the files beside its holes.
       expect(manifest.parts[0]?.unpackedBytes).toBeGreaterThan(4_096);
       await expectSame(join(root, 'pool/archives/backup-1', String(manifest.parts[0]?.file)));
@@ -112,8 +127,8 @@ describe('a tree packed in two passes', () => {
     await pool.archives.save('backup-1', source(), 'None', signal);
     const { parts } = await pool.archives.finish('backup-1', about, signal);
     const file = join(root, 'pool/archives/backup-1', String(parts[0]?.file));
-    const told = await must(['tar', '--list', '--ignore-zeros', '--file', file]);
-    expect(told.split('\n').filter((name) => name === './srv/data/a')).toHaveLength(2);
+    const listed = await must(['tar', '--list', '--ignore-zeros', '--file', file]);
+    expect(listed.split('\n').filter((name) => name === './srv/data/a')).toHaveLength(2);
     await expectSame(file);
   });
 
@@ -130,9 +145,9 @@ describe('a tree packed in two passes', () => {
   it('is to be gathered when a directory was elsewhere just when it would have been packed', async () => {
     expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
     const list = join(root, 'pool/.partial/backup-1/lists/rootfs.packed');
-    const told = await readFile(list, 'utf8');
-    expect(told).toContain('./srv/data/a\n');
-    await writeFile(list, told.replace('./srv/data/a\n', ''));
+    const listed = await readFile(list, 'utf8');
+    expect(listed).toContain('./srv/data/a\n');
+    await writeFile(list, listed.replace('./srv/data/a\n', ''));
     expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(false);
   });
 

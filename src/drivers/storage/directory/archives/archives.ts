@@ -1,5 +1,6 @@
 /** Archives in `archives/NAME` of a pool, each filled in a hidden place and moved to its own by one rename when it is whole and flushed. */
 import { timestamp } from '../../../../base/clock.ts';
+import type { SumGrowing } from '../../../../base/sums.ts';
 import type {
   AgeKey,
   ArchiveManifest,
@@ -27,10 +28,11 @@ import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
 import { idleTools, type Tools } from '../tools.ts';
 import { measureTrees } from '../trees.ts';
-import { saveDisk, saveTree, sumOf, type Tree, treeFormat } from './parts.ts';
+import { saveDisk, saveTree, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
 import { createArchiveReader } from './reading.ts';
 import { recipientOf, seal, sealedSuffix } from './seal.ts';
+import { createPartSums } from './sums.ts';
 
 /** Directories beside the parts while an archive is filled: they are removed before it is shown. */
 const gathered = 'gathered';
@@ -40,8 +42,12 @@ const shelf = '/archives';
 
 type Filled = Omit<ArchivePart, 'storedBytes' | 'sha256' | 'baseSha256'>;
 
-/** The archives of one pool, encrypted with the key `ageKey` where that is asked for. What is half-made is remembered by this program only: after a restart it is begun anew. */
-export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeKey): Archives {
+/** The archives of one pool, encrypted with the key `ageKey` where that is asked for, those that only grow summed by `sumGrowing` meanwhile. What is half-made is remembered by this program only: after a restart it is begun anew. */
+export function createArchives(
+  room: PoolRoom,
+  capacity: Capacity,
+  { ageKey, sumGrowing }: { ageKey?: AgeKey; sumGrowing?: SumGrowing } = {},
+): Archives {
   const { tools, layout } = room;
   const { files, clock } = room.world;
   const reader = createArchiveReader(room, capacity, ageKey);
@@ -57,6 +63,7 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
   const roomFor = (name: string): PoolRoom => (idle.has(name) ? { ...room, tools: idleTools(tools) } : room);
   /** By the paths of parts: what ends their flushing. */
   const flushed = new Map<string, () => Promise<void>>();
+  const sums = createPartSums(files, sumGrowing);
   const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
   const hidden = (name: string) => `${layout.partial}/${checkedName(name)}`;
   const add = (name: string, part: Filled) => {
@@ -70,6 +77,14 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
     const ends = [...flushed].filter(([path]) => path.startsWith(`${hidden(name)}/`));
     for (const [path] of ends) flushed.delete(path);
     await Promise.all(ends.map(([, end]) => end()));
+  };
+  /** A tree is about to be written to a part from its beginning. The sum of one that will be encrypted is taken then. */
+  const beginTree = async (name: string, path: string) => {
+    if (recipients.has(name)) return;
+    // What goes cannot be flushed.
+    await flushed.get(path)?.();
+    await sums.begin(path);
+    flushed.set(path, beginFlushing(room.world, path));
   };
   /** The part of a tree, as large as it was when it was measured last, and the files beside it that its passes need. */
   const addTree = async (
@@ -90,6 +105,7 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
   };
   const forget = (name: string) => {
     endFlushing(name).catch(() => undefined);
+    sums.forget(hidden(name));
     filled.delete(name);
     awaited.delete(name);
     recipients.delete(name);
@@ -128,6 +144,7 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
     pack: async (name, { name: volume, attachment, bytesPerSecond }, compression, signal) => {
       const tree = treeOf(attachment);
       const to = await addTree(name, checkedName(volume), compression);
+      await beginTree(name, to.file);
       const [isPacked, bytes] = await Promise.all([
         firstPass(roomFor(name), tree, to, { compression, bytesPerSecond, signal }),
         bytesOf(tools, tree),
@@ -173,6 +190,7 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
       }
       const to = await addTree(name, volume, compression);
       if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
+      await beginTree(name, to.file);
       const pace = { compression, bytesPerSecond, signal };
       const [bytes] = await Promise.all([
         bytesOf(tools, attachment),
@@ -200,7 +218,7 @@ export function createArchives(room: PoolRoom, capacity: Capacity, ageKey?: AgeK
         }
         await files.chmod(path, 0o600);
         // One waits for the disk, the other for the processor.
-        const [sha256] = await Promise.all([sumOf(roomFor(name).tools, path, signal), files.sync(path)]);
+        const [sha256] = await Promise.all([sums.end(roomFor(name).tools, path, signal), files.sync(path)]);
         const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
         parts.push({ ...part, storedBytes, sha256 });
       }

@@ -57,6 +57,9 @@ function mayTryAgain({ status }: Stored<Migration>, now: number): boolean {
   const { startedAt, completedAt } = status;
   const endedAt = Date.parse(completedAt);
   const { times, leastMs, mostMs } = RETRY_BEGUN;
-  const begunMs = Math.min(mostMs, Math.max(leastMs, times * (endedAt - Date.parse(startedAt ?? completedAt))));
+  const begunMs = Math.min(
+    mostMs,
+    Math.max(leastMs, times * (endedAt - Date.parse(startedAt ?? completedAt))),
+  );
   return now - endedAt >= (startedAt === undefined ? RETRY_MS : begunMs);
 }

@@ -14,10 +14,17 @@ const frameBytes = 512 * 1024;
 /** The errors that mean "no room": open(2), write(2). */
 const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** All that a file with this history says. */
-export function* historyMessages(history: History): Iterable<Message> {
+/** All that a file with this history says, as it is now: commits that come before the messages are written are not in them. */
+export function historyMessages(history: History): Iterable<Message> {
   const compactedRevision = history.compactedRevision();
-  const commits = history.after(compactedRevision);
+  return messagesOf(history, compactedRevision, history.after(compactedRevision));
+}
+
+function* messagesOf(
+  history: History,
+  compactedRevision: number,
+  commits: readonly CommitRecord[],
+): Iterable<Message> {
   yield { type: 'header', format: fileFormat, compactedRevision };
   for (const entries of groups(history.base(), entryBytes)) yield { type: 'base', entries };
   yield { type: 'baseEnd' };

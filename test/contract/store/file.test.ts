@@ -98,7 +98,7 @@ describe('a store that is opened again', () => {
     const filled = first.revision();
     const grown = (await stat(file())).size;
     let rewritten = false;
-    const compaction = first.compact(first.revision()).then(() => {
+    const compaction = first.compact(first.revision()).finally(() => {
       rewritten = true;
     });
     let meanwhile = 0;
@@ -280,14 +280,25 @@ describe('a store that is opened again', () => {
     return { start, sizes };
   }
 
-  test('reads a file larger than one reading step', async () => {
+  test('reads a file larger than one reading step, with commits across its bounds and one that is longer', async () => {
     const first = await open_();
-    const large = 'y'.repeat(1_000_000);
-    await Promise.all(Array.from({ length: 12 }, (_, index) => put(first, `/k${index}`, large)));
+    for (const [index, length] of [700_001, 1_300_002, 9_000_003, 3, 2_100_004, 4_000_005, 500_006].entries())
+      await put(first, `/k${index}`, String(index).repeat(length));
+    const { entries } = first.range({ prefix: '' });
     await first.close();
     const second = await open_();
-    expect(second.count('')).toBe(12);
-    expect(second.get('/k11')?.value).toHaveLength(1_000_000);
+    expect(readable(second.range({ prefix: '' }).entries)).toEqual(readable(entries));
+    expect(second.changesAfter(1, 100)).toHaveLength(7);
+    await second.close();
+  });
+
+  test('has its keys in the order of bytes, those beyond the basic plane too', async () => {
+    const first = await open_();
+    for (const key of ['/😀', '/b', '/\uffee', '/a', '/ä']) await put(first, key, 'x');
+    await first.close();
+    const second = await open_();
+    const keys = second.range({ prefix: '' }).entries.map(({ key }) => key);
+    expect(keys).toEqual(['/a', '/b', '/ä', '/\uffee', '/😀']);
     await second.close();
   });
 });

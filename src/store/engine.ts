@@ -29,11 +29,11 @@ type Job = {
 type Listener = (changes: readonly Change[]) => void;
 
 /**
- * Opens a store on `journal` with the `history` it holds. Reading or compacting at a revision that does not exist yet throws a
+ * Opens a store on `journal` with the `history` it holds, and the newest entries of that where they are known already. Reading or compacting at a revision that does not exist yet throws a
  * RangeError; `changesAfter` never splits a commit, so it may return more than `limit` by the rest of one.
  */
-export function createEngine(journal: Journal, history: History): Store {
-  const table = createTable(history.entries());
+export function createEngine(journal: Journal, history: History, newest = history.newest()): Store {
+  const table = createTable(newest);
   const listeners = new Set<Listener>();
   let broken: Error | undefined;
   let closed = false;

@@ -46,13 +46,13 @@ async function openLocked(directory: string, guard: Guard | undefined): Promise<
   await rm(`${path}.new`, { force: true });
   const handle = (await openExisting(path)) ?? (await createEmpty(path, directory));
   try {
-    const { history, goodBytes } = await loadFile(handle, path);
+    const { history, newest, goodBytes } = await loadFile(handle, path);
     // What a crash left of a write that was never acknowledged.
     await handle.truncate(goodBytes);
     await handle.datasync();
     const check = guard === undefined ? {} : { check: guard.check };
     const journal = createFileJournal({ path, handle, history, goodBytes, ...check });
-    return createEngine(guard ? guarded(journal, guard) : journal, history);
+    return createEngine(guard ? guarded(journal, guard) : journal, history, newest);
   } catch (error) {
     await handle.close();
     throw error;

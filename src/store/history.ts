@@ -19,8 +19,8 @@ export type History = {
   base(): Iterable<Entry>;
   /** About how many bytes all this takes in a file. */
   bytes(): number;
-  /** The newest entries. */
-  entries(): Iterable<Entry>;
+  /** The newest entries by their keys, in a map that is the caller's. */
+  newest(): Map<string, Entry>;
 };
 
 /** History that starts at `compactedRevision` with the entries `base`. */
@@ -52,10 +52,10 @@ export function createHistory(base: Iterable<Entry>, compactedRevision: number):
     },
     base: () => start.values(),
     bytes: () => bytes,
-    entries: () => {
+    newest: () => {
       const newest = new Map(start);
       for (const commit of commits) replay(newest, commit);
-      return newest.values();
+      return newest;
     },
   };
 }

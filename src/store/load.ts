@@ -12,28 +12,35 @@ export const fileFormat = 1;
 
 const chunkBytes = 4 * 1024 * 1024;
 
-/** `goodBytes`: where the next frame goes; what lies beyond was never acknowledged. */
-export type LoadedFile = { history: History; goodBytes: number };
+/**
+ * `newest`: the newest entries by their keys, in a map that is the caller's. `goodBytes`: where the next frame goes; what lies beyond was never
+ * acknowledged.
+ */
+export type LoadedFile = { history: History; newest: Map<string, Entry>; goodBytes: number };
 
 /** Throws ReasonedError `StoreDamaged` (or `StoreFormatUnknown`) when the file is not what was written. */
 export async function loadFile(handle: FileHandle, path: string): Promise<LoadedFile> {
   const replay = createReplay(path);
   const goodBytes = await readFrames(handle, path, (payload) => replay.message(decode(path, payload)));
-  return { history: replay.finish(), goodBytes };
+  return { ...replay.finish(), goodBytes };
 }
 
-/** Calls `use` for each frame in order; returns the end of the last one. */
+/**
+ * Calls `use` for each frame in order, which lies in one buffer that is filled again after it; returns the end of the last one. The file passes
+ * through in pieces, without one of its own in memory for each.
+ */
 async function readFrames(
   handle: FileHandle,
   path: string,
   use: (payload: Uint8Array) => void,
 ): Promise<number> {
   let offset = 0;
-  let window: Buffer = Buffer.alloc(0);
-  let wanted = chunkBytes;
+  let room = Buffer.allocUnsafeSlow(chunkBytes);
+  /** Bytes at the beginning of the room that no whole frame was found in yet. */
+  let held = 0;
   for (;;) {
-    const more = await readBytes(handle, offset + window.length, wanted);
-    window = Buffer.concat([window, more]);
+    const { bytesRead } = await handle.read(room, held, room.length - held, offset + held);
+    const window = room.subarray(0, held + bytesRead);
     let start = 0;
     let parsed = parseFrame(window, start);
     while (parsed.type === 'frame') {
@@ -42,13 +49,17 @@ async function readFrames(
       parsed = parseFrame(window, start);
     }
     offset += start;
-    window = window.subarray(start);
-    if (parsed.type === 'broken' || more.length === 0) {
+    held = window.length - start;
+    if (parsed.type === 'broken' || bytesRead === 0) {
       if (!(await goesOn(handle, path, offset))) return offset;
       // A process that has the store open has written on.
-      window = Buffer.alloc(0);
+      held = 0;
     }
-    wanted = Math.max(chunkBytes, parsed.type === 'more' ? parsed.needed - window.length : 0);
+    const rest = window.subarray(start, start + held);
+    const needed = parsed.type === 'more' ? parsed.needed : 0;
+    const next = needed > room.length ? Buffer.allocUnsafeSlow(needed) : room;
+    next.set(rest);
+    room = next;
   }
 }
 
@@ -128,9 +139,9 @@ function createReplay(path: string) {
           message satisfies never;
       }
     },
-    finish: (): History => {
+    finish: (): { history: History; newest: Map<string, Entry> } => {
       if (history === undefined) throw damaged(path, 'its beginning is not whole');
-      return history;
+      return { history, newest: state };
     },
   };
 }

@@ -21,8 +21,8 @@ export async function readSnapshot(directory: string): Promise<StoreSnapshot> {
   const path = join(directory, fileName);
   const handle = await open(path, 'r');
   try {
-    const { history } = await loadFile(handle, path);
-    return { revision: history.revision(), entries: [...history.entries()] };
+    const { history, newest } = await loadFile(handle, path);
+    return { revision: history.revision(), entries: [...newest.values()] };
   } finally {
     await handle.close();
   }

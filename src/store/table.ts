@@ -1,6 +1,6 @@
 /** The newest entry of each key, in order, in memory: what all reads of the present are answered from. */
 import type { Entry } from './contract.ts';
-import { compareKeys } from './keys.ts';
+import { compareKeys, sortKeys } from './keys.ts';
 
 /** Entries in the order of their keys. */
 export type Table = {
@@ -12,11 +12,9 @@ export type Table = {
   count(prefix: string): number;
 };
 
-/** Makes a table of `entries`, which may come in any order. */
-export function createTable(entries: Iterable<Entry>): Table {
-  const byKey = new Map<string, Entry>();
-  for (const entry of entries) byKey.set(entry.key, entry);
-  const keys = [...byKey.keys()].sort(compareKeys);
+/** Makes a table of the entries in `byKey`, which is its own from then on. */
+export function createTable(byKey: Map<string, Entry>): Table {
+  const keys = sortKeys([...byKey.keys()]);
 
   /** The first index whose key is not before `key`. */
   const lowerBound = (key: string): number => firstIndex(keys, (other) => compareKeys(other, key) >= 0);

@@ -4,6 +4,7 @@
  */
 import { keyOf, partsOf } from '../catalog/keys.ts';
 import type { Served } from '../catalog/served.ts';
+import { createPace, ownLane } from '../fairness/pace.ts';
 import { equalJson, type KubeObject, type OwnerReference } from '../object.ts';
 import { bufferOf, decode } from '../registry/codec.ts';
 import type { Context } from '../registry/context.ts';
@@ -15,6 +16,8 @@ import { createKeyQueue } from './queue.ts';
 import { internalWrite, type Upkeep } from './upkeep.ts';
 
 const registryPrefix = '/registry/';
+/** Entries read from the store at once; they are looked into at a pace. */
+const slice = 200;
 /** An owner that is to wait for its dependents is looked at again although they tell when they go. */
 const againMs = 2_000;
 
@@ -23,26 +26,38 @@ export function collectGarbage(context: Context): Upkeep {
   const { store, catalog } = context;
   const index = createOwnerIndex();
   const queue = createKeyQueue('garbage collection', context, (key) => look(key));
+  /** What waits until the index is whole: an owner's dependents are not known before. */
+  let early: Set<string> | undefined = new Set();
+  let closed = false;
+  function add(key: string): void {
+    if (early === undefined) queue.add(key);
+    else early.add(key);
+  }
 
   /** Owners that wait in the foreground, by uid: the end of a dependent may be what they wait for. */
   const waiting = new Map<string, string>();
   function wakeOwner(uid: string): void {
     const key = waiting.get(uid);
-    if (key !== undefined) queue.add(key);
+    if (key !== undefined) add(key);
+  }
+
+  /** Follows a value that stands in the store; it may be followed already. */
+  function follow(key: string, value: Uint8Array): void {
+    const owners = index.put(key, value);
+    if (owners.length > 0 || mentionsPropagation(value)) add(key);
   }
 
   const unsubscribe = store.subscribe((changes) => {
     for (const change of changes) {
       if (change.type === 'put') {
-        const owners = index.put(change.key, change.value);
-        if (owners.length > 0 || mentionsPropagation(change.value)) queue.add(change.key);
+        follow(change.key, change.value);
         continue;
       }
       index.delete(change.key);
       for (const { uid } of ownersIn(change.previous)) wakeOwner(uid);
       const uid = uidIn(change.previous);
       waiting.delete(uid);
-      for (const dependent of index.dependentsOf(uid)) queue.add(dependent);
+      for (const dependent of index.dependentsOf(uid)) add(dependent);
     }
   });
 
@@ -144,25 +159,49 @@ export function collectGarbage(context: Context): Upkeep {
     await update(context, place, { next }, internalWrite).catch(ignoreRace());
   }
 
-  // The index must be whole before the first look: an owner's dependents are not known otherwise.
-  const concerned = store
-    .range({ prefix: registryPrefix })
-    .entries.filter(({ key, value }) => index.put(key, value).length > 0 || mentionsPropagation(value));
-  for (const { key } of concerned) queue.add(key);
+  /** Follows what stands in the store now: what changes meanwhile is told by the subscription. So much is not looked through in one go. */
+  async function fill(): Promise<void> {
+    const pace = createPace(context, ownLane);
+    for (let after: string | undefined, more = true; more; ) {
+      const found = store.range({
+        prefix: registryPrefix,
+        limit: slice,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const { key } of found.entries) {
+        const turn = pace();
+        if (turn !== undefined) await turn;
+        if (closed) return;
+        const entry = store.get(key);
+        if (entry !== undefined) follow(key, entry.value);
+      }
+      after = found.entries.at(-1)?.key;
+      more = found.more;
+    }
+    const keys = early ?? [];
+    early = undefined;
+    for (const key of keys) queue.add(key);
+  }
+
+  const filled = fill();
   return {
-    close: () => {
+    close: async () => {
+      closed = true;
       unsubscribe();
-      return queue.close();
+      await filled;
+      await queue.close();
     },
   };
 }
 
 type Place = { served: Served; namespace: string | undefined; name: string };
 
+const deletionMarker = Buffer.from('"deletionTimestamp"');
+
 function mentionsPropagation(value: Uint8Array): boolean {
   const bytes = bufferOf(value);
   return (
-    bytes.includes('"deletionTimestamp"') &&
+    bytes.includes(deletionMarker) &&
     (bytes.includes(`"${orphanFinalizer}"`) || bytes.includes(`"${foregroundFinalizer}"`))
   );
 }

@@ -58,7 +58,7 @@ async function startProcess(argv: readonly string[], kubeconfig: string): Promis
   let child = launch();
   let target: Target;
   try {
-    target = await until('the server answers', () => reach(kubeconfig), 120_000, 5);
+    target = await until('the server answers', () => reach(kubeconfig), 300_000, 20);
   } catch (error) {
     await end(child);
     throw error;

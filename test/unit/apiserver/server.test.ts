@@ -1,10 +1,13 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ObjectMeta } from '../../../src/apiserver/object.ts';
+import { encode } from '../../../src/apiserver/registry/codec.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { type Client, createClient } from '../../contract/apiserver/client.ts';
 import { type Embedded, startEmbedded } from '../../contract/apiserver/embedded.ts';
 import { widget, widgetDefinition } from '../../contract/apiserver/widgets.ts';
 import { createFakeClock } from '../../world/fakeClock.ts';
+import { builtinServed } from './served.ts';
 
 const closers: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
@@ -305,6 +308,27 @@ describe('a namespace', () => {
 });
 
 describe('an owner', () => {
+  it('that goes while a server that starts looks through what there is takes its dependents along', async () => {
+    const store = createMemoryStore();
+    const configMaps = builtinServed('configmaps');
+    const stored = (name: string, metadata: Partial<ObjectMeta> = {}) => ({
+      key: `${configMaps.prefix}default/${name}`,
+      put: encode(configMaps, {
+        ...map(name),
+        metadata: { name, namespace: 'default', uid: name, ...metadata },
+      }),
+    });
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: 'owner' }];
+    // One is looked through before the owner goes, the other after.
+    const dependents = ['a', 'z'].map((name) => stored(name, { ownerReferences }));
+    const others = Array.from({ length: 3_000 }, (_, index) => stored(`m${index}`));
+    await store.commit([stored('owner'), ...dependents, ...others]);
+    await start({ store });
+    await store.commit([{ key: `${configMaps.prefix}default/owner`, delete: true }]);
+    await until(() => dependents.every(({ key }) => store.get(key) === undefined));
+    expect(store.count(`${configMaps.prefix}default/m`)).toBe(others.length);
+  });
+
   it('that cannot be told is never taken for gone', async () => {
     const { server, client } = await start();
     const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles';

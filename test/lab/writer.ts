@@ -91,7 +91,8 @@ async function recordsOf(volume: string): Promise<Writing[]> {
     const last = await sector(0);
     if (last === undefined) throw new Error(`${volume} has no record`);
     const records: Writing[] = [];
-    for (let number = Math.max(1, last.number - RING + 1); number <= last.number; number += 1) {
+    // The next one may stand in the place of the oldest already: the first sector is written after it.
+    for (let number = Math.max(1, last.number - RING + 2); number <= last.number; number += 1) {
       const record = await sector(FIRST_RECORD + (number % RING));
       if (record?.number !== number) {
         throw new Error(

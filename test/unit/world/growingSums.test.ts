@@ -20,17 +20,30 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 describe('the sum of a file that grows', () => {
-  it('is of all of it, begun before there was a file', async () => {
-    const file = join(root, 'part');
-    const sum = sumOf(file);
-    const whole = createHash('sha256');
-    const parts = [3, 2 ** 20, 2 ** 20 + 7, 1].map((bytes, index) => Buffer.alloc(bytes, index + 1));
-    for (const part of parts) {
-      await appendFile(file, part);
-      whole.update(part);
+  it('is of all of it, begun before there was a file, and so is that of the next', async () => {
+    for (const name of ['first', 'second']) {
+      const file = join(root, name);
+      const sum = sumOf(file);
+      const whole = createHash('sha256');
+      const parts = [3, 2 ** 20, 2 ** 20 + 7, 1].map((bytes, index) => Buffer.alloc(bytes, name + index));
+      for (const part of parts) {
+        await appendFile(file, part);
+        whole.update(part);
+      }
+      const bytes = 3 + 2 ** 20 + (2 ** 20 + 7) + 1;
+      expect(await sum.end()).toEqual({ sha256: whole.digest('hex'), bytes });
+      // It has been told: this ends nobody's work.
+      sum.drop();
     }
-    const bytes = 3 + 2 ** 20 + (2 ** 20 + 7) + 1;
-    expect(await sum.end()).toEqual({ sha256: whole.digest('hex'), bytes });
+  });
+
+  it('is of its own file while others are taken', async () => {
+    const names = ['left', 'right'];
+    const sums = names.map((name) => sumOf(join(root, name)));
+    for (const name of names) await appendFile(join(root, name), name);
+    const told = await Promise.all(sums.map((sum) => sum.end()));
+    const expected = names.map((name) => createHash('sha256').update(name).digest('hex'));
+    expect(told.map(({ sha256 }) => sha256)).toEqual(expected);
   });
 
   it('is not told of what cannot be read', async () => {

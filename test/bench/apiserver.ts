@@ -19,7 +19,7 @@ import { mixed } from './apiserver/mixture.ts';
 import { readAllPages, startAnew } from './apiserver/scale.ts';
 import { type Server, startOurs, useOther } from './apiserver/servers.ts';
 import { followChanges } from './apiserver/watchers.ts';
-import { type Figure, median, stealMeter } from './measure.ts';
+import { type Figure, flushMeter, median, stealMeter } from './measure.ts';
 
 /** What is known of one figure before there is something to compare it with. */
 type Measured = Omit<Figure, 'ours' | 'against'> & { value: number; twice?: 'rate' | 'quarter' };
@@ -147,13 +147,17 @@ async function watches({ target }: Server): Promise<Measured[]> {
   return figures;
 }
 
-/** In rounds, beside each how much of the processors' time the hypervisor kept for others: a round that was robbed tells little. */
+/**
+ * In rounds, beside each how much of the processors' time the hypervisor kept for others and how long the disk took for durable writes
+ * meanwhile: a round that was robbed, or whose disk others kept busy, tells little.
+ */
 async function steady({ target }: Server): Promise<Measured[]> {
   const figures: Measured[] = [];
   const tails: number[] = [];
   const name = 'writes among 100/s of all kinds';
   for (let round = 1; round <= mixedRounds; round += 1) {
     const stolen = await stealMeter();
+    const flushes = await flushMeter();
     const { delays, failures } = await mixed(target, mixedSeconds, some);
     for (const [what, value] of failures)
       figures.push({ name: `100/s of all kinds, failed: ${what} in round ${round}`, value, unit: '' });
@@ -162,6 +166,11 @@ async function steady({ target }: Server): Promise<Measured[]> {
       { name: `${name}, round ${round}, p50`, value: percentile(delays, 0.5), unit: 'ms' },
       { name: `${name}, round ${round}, p99`, value: percentile(delays, 0.99), unit: 'ms' },
       { name: `  stolen by the hypervisor in round ${round}`, value: (await stolen()) * 100, unit: '%' },
+      {
+        name: `  durable writes to the disk in round ${round}, p99`,
+        value: percentile(await flushes(), 0.99),
+        unit: 'ms',
+      },
     );
   }
   return [...figures, { name: `${name}, p99, median of rounds`, value: median(tails), unit: 'ms', aim: 15 }];

@@ -1,5 +1,8 @@
 /** Figures and how they are printed: medians, and ratios against the raw tool or the aim, side by side in one run. */
-import { readdir, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -87,4 +90,32 @@ async function processorTicks(): Promise<{ stolen: number; all: number }> {
   // user nice system idle iowait irq softirq steal; guest time, which follows, is in user already.
   const ticks = (/^cpu +(.*)$/m.exec(text)?.[1] ?? '').split(' ').slice(0, 8).map(Number);
   return { stolen: ticks[7] ?? 0, all: ticks.reduce((sum, value) => sum + value, 0) };
+}
+
+/** Begins to write 2 KB durably every 50 ms, as a store commits; the returned function ends that and gives how long each write took, ms. */
+export async function flushMeter(): Promise<() => Promise<number[]>> {
+  const directory = await mkdtemp(join(tmpdir(), 'vireo-bench-flush-'));
+  const path = join(directory, 'file');
+  const room = await open(path, 'w');
+  await room.write(Buffer.alloc(2 ** 22));
+  await room.sync();
+  await room.close();
+  const handle = await open(path, constants.O_RDWR | constants.O_DSYNC);
+  const times: number[] = [];
+  let ended = false;
+  const writing = (async () => {
+    for (let at = 0; !ended; at = (at + 2048) % 2 ** 22) {
+      const begun = performance.now();
+      await handle.write(Buffer.alloc(2048, 1), 0, 2048, at);
+      times.push(performance.now() - begun);
+      await new Promise((next) => setTimeout(next, 50));
+    }
+  })();
+  return async () => {
+    ended = true;
+    await writing;
+    await handle.close();
+    await rm(directory, { recursive: true });
+    return times;
+  };
 }

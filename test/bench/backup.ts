@@ -17,21 +17,25 @@ import type { Lab } from '../e2e/harness/lab.ts';
 import { type Figure, median } from './measure.ts';
 
 const MIB = 2 ** 20;
-const DISK_MIB = 768;
 const ROUNDS = 3;
+/** What is backed up: MiB of a machine's disk, and directories of 256 files of 64 KiB in a container. */
+export type Sizes = { diskMib: number; directories: number };
+export const SMALL: Sizes = { diskMib: 768, directories: 16 };
+/** As small guests are in earnest: what a backup costs whatever its size weighs less. */
+export const LARGE: Sizes = { diskMib: 3_072, directories: 64 };
 const MACHINE = { kind: 'VirtualMachine', name: 'full' } as const;
 const CONTAINER = { kind: 'Container', name: 'full' } as const;
 
-type Bench = { lab: Lab; client: Client; place: string };
+type Bench = { lab: Lab; client: Client; place: string; sizes: Sizes };
 
 /** `images` is a directory that the agent may read images from. */
-export async function benchBackup(lab: Lab, images: string): Promise<Figure[]> {
+export async function benchBackup(lab: Lab, images: string, sizes: Sizes): Promise<Figure[]> {
   const client = await connect(lab.kubeconfig, 'bench', realWorld({ logLevel: 'error' }));
   const place = join(lab.dataDirectory, 'by-hand');
   await mkdir(place);
   try {
-    const bench = { lab, client, place };
-    await writeHalf(join(images, 'full.raw'));
+    const bench = { lab, client, place, sizes };
+    await writeHalf(join(images, 'full.raw'), sizes.diskMib);
     await lab.apply(guests(images));
     await lab.kubectl('wait', '--for=condition=Ready', '--timeout=120s', 'vm/full', 'ct/full');
     await fillContainer(bench);
@@ -43,9 +47,9 @@ export async function benchBackup(lab: Lab, images: string): Promise<Figure[]> {
 }
 
 /** Half of each MiB is random and half of it is not, as data of guests is. It boots nothing, and its machine idles. */
-async function writeHalf(path: string): Promise<void> {
+async function writeHalf(path: string, mib: number): Promise<void> {
   const file = await open(path, 'w');
-  for (let written = 0; written < DISK_MIB; written += 1)
+  for (let written = 0; written < mib; written += 1)
     await file.write(Buffer.concat([randomBytes(MIB / 2), Buffer.alloc(MIB / 2, 'half of it')]));
   await file.write(Buffer.alloc(512), 0, 512, 0);
   await file.close();
@@ -128,7 +132,7 @@ async function machineFigures(bench: Bench): Promise<Figure[]> {
     times.rawOff.push(await copyBack());
   }
   return [
-    compared(`machine of ${DISK_MIB} MiB backed up while it runs`, times.ours, {
+    compared(`machine of ${bench.sizes.diskMib} MiB backed up while it runs`, times.ours, {
       name: 'qemu-img convert to zstd',
       times: times.hand,
     }),
@@ -164,16 +168,18 @@ async function containerFigures(bench: Bench): Promise<Figure[]> {
     );
   }
   const against = { name: 'tar | zstd', times: times.hand };
-  return [compared('container of 256 MiB in 4,096 files backed up while it runs', times.ours, against)];
+  const { directories } = bench.sizes;
+  const what = `container of ${directories * 16} MiB in ${directories * 256} files backed up while it runs`;
+  return [compared(what, times.ours, against)];
 }
 
 /** Writes through the device of the machine, as its guest would, a part here and a part there. */
-async function changeOnePercent({ lab, place }: Bench): Promise<void> {
+async function changeOnePercent({ lab, place, sizes }: Bench): Promise<void> {
   const source = join(place, 'changes');
   await writeFile(source, randomBytes(MIB));
   const socket = (await must(['find', layoutOf(lab.dataDirectory).runDirectory, '-name', 'q2'])).trim();
   const monitor = await connectQmp(realWorld({ logLevel: 'error' }), socket, 5_000);
-  for (let part = 0; part * 100 < DISK_MIB; part += 1) {
+  for (let part = 0; part * 100 < sizes.diskMib; part += 1) {
     const write = `write -s ${source} ${part * 97}M 1M`;
     const line = `qemu-io -d /machine/peripheral/${diskId('root')}/virtio-backend "${write}"`;
     const said = await monitor.execute('human-monitor-command', { 'command-line': line });
@@ -260,7 +266,7 @@ async function volumeOf({ lab }: Bench, name: string): Promise<string> {
 
 async function fillContainer(bench: Bench): Promise<void> {
   const root = await volumeOf(bench, 'rootfs');
-  for (let directory = 0; directory < 16; directory += 1) {
+  for (let directory = 0; directory < bench.sizes.directories; directory += 1) {
     await mkdir(join(root, 'data', String(directory)), { recursive: true });
     for (let file = 0; file < 256; file += 1) {
       const to = await open(join(root, 'data', String(directory), String(file)), 'w');

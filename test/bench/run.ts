@@ -9,7 +9,7 @@ import { connect } from '../../src/main/connect.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { type Lab, startLab } from '../e2e/harness/lab.ts';
 import { benchApiserver } from './apiserver.ts';
-import { benchBackup } from './backup.ts';
+import { benchBackup, LARGE, SMALL } from './backup.ts';
 import { BASE, benchContainer, benchHundred, benchMachine, container } from './guests.ts';
 import { benchHa } from './ha.ts';
 import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } from './measure.ts';
@@ -141,7 +141,8 @@ if (only.length === 0 || only.includes('backup')) {
   const config = join(images, 'agent.yaml');
   await writeFile(config, `imagePaths: [${images}]\n`);
   try {
-    await withLab(['--config', config], (lab) => benchBackup(lab, images));
+    const sizes = only.length === 0 ? [SMALL, LARGE] : [only.includes('large') ? LARGE : SMALL];
+    for (const size of sizes) await withLab(['--config', config], (lab) => benchBackup(lab, images, size));
   } finally {
     await rm(images, { recursive: true, force: true });
   }

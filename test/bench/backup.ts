@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Backup, type BackupSpec } from '../../src/api/kinds/backup.ts';
 import { Restore } from '../../src/api/kinds/restore.ts';
 import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
-import type { KindRef, KubeObject } from '../../src/api/meta.ts';
+import type { KindRef, KubeObject, Stored } from '../../src/api/meta.ts';
 import type { Client } from '../../src/client/contract.ts';
 import { diskId } from '../../src/drivers/hypervisor/qemu/plan/ids.ts';
 import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
@@ -217,8 +217,11 @@ async function backUp(
   guest: BackupSpec['guest'],
   more: Partial<BackupSpec> = {},
 ): Promise<void> {
-  await client.create(Backup, { ...meta('Backup', name), spec: { guest, pool: 'local', ...more } });
-  await succeeded(client, Backup, name);
+  const made = await client.create(Backup, {
+    ...meta('Backup', name),
+    spec: { guest, pool: 'local', ...more },
+  });
+  await succeeded(client, Backup, made);
 }
 
 async function restore(
@@ -228,8 +231,7 @@ async function restore(
   name = backup,
 ): Promise<void> {
   const spec = { guest, backup, ifRunning: 'Stop' as const };
-  await client.create(Restore, { ...meta('Restore', name), spec });
-  await succeeded(client, Restore, name);
+  await succeeded(client, Restore, await client.create(Restore, { ...meta('Restore', name), spec }));
 }
 
 async function halt({ client }: Bench): Promise<void> {
@@ -240,21 +242,26 @@ async function halt({ client }: Bench): Promise<void> {
   });
 }
 
+/** Told by a watch: to ask again and again would take from what is measured. */
 async function succeeded<T extends KubeObject<unknown, { phase?: string; message?: string }>>(
   client: Client,
   kind: KindRef<T>,
-  name: string,
+  { metadata: { name, resourceVersion } }: Stored<T>,
 ): Promise<void> {
-  await until(
-    `${name} is over`,
-    async () => {
-      const { status } = await client.get(kind, ref(name));
-      if (status?.phase === 'Failed') throw new Error(status.message);
-      return status?.phase === 'Succeeded';
-    },
-    180_000,
-    20,
-  );
+  const signal = AbortSignal.timeout(180_000);
+  const fieldSelector = `metadata.name=${name}`;
+  for await (const event of client.watch(kind, {
+    namespace: 'default',
+    fieldSelector,
+    resourceVersion,
+    signal,
+  })) {
+    if (event.type === 'BOOKMARK') continue;
+    const { phase, message } = event.object.status ?? {};
+    if (phase === 'Failed') throw new Error(message);
+    if (phase === 'Succeeded') return;
+  }
+  throw new Error(`the watch ended before ${name} was over`);
 }
 
 async function volumeOf({ lab }: Bench, name: string): Promise<string> {

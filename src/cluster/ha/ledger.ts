@@ -1,5 +1,5 @@
 /** Who is, or is about to be, on which host in this round: what memory is promised, who keeps whom company. Decisions of the round count at once. */
-import type { GuestView, HostView, View } from './model.ts';
+import { type GuestView, type HostView, isSameLife, type View } from './model.ts';
 
 export type Load = {
   guests: number;
@@ -14,6 +14,7 @@ export type Ledger = {
   load(host: string): Load;
   /** Ids of guests that run, may run, or will run there; a guest that moves counts on both sides. */
   guestsOn(host: string): ReadonlySet<string>;
+  /** Where it is placed, goes, or was found in the present life of the host. */
   hostsOf(guest: string): ReadonlySet<string>;
   /** The guest will be there too, or is not there any more. */
   add(guest: GuestView, host: string): void;
@@ -50,10 +51,13 @@ export function createLedger(view: View): Ledger {
     load.usedMemory += sign * (guest.load?.memoryBytes ?? guest.memoryBytes);
   };
   const add = (guest: GuestView, host: string): void => {
+    setOf(where, guest.id).add(host);
+    reserve(guest, host);
+  };
+  const reserve = (guest: GuestView, host: string): void => {
     const guests = setOf(on, host);
     if (guests.has(guest.id)) return;
     guests.add(guest.id);
-    setOf(where, guest.id).add(host);
     count(guest, host, 1);
   };
 
@@ -70,7 +74,11 @@ export function createLedger(view: View): Ledger {
     for (const host of view.hosts.values()) {
       for (const [id, report] of host.reported) {
         const guest = view.guests.get(id);
-        if (guest !== undefined && report.state !== 'Off' && mayRunStill(host)) add(guest, host.name);
+        if (guest === undefined || report.state === 'Off' || !mayRunStill(host)) continue;
+        // What a host said in an earlier life of it may be so still, and nobody is to come to it.
+        if (host.reportedIn === undefined || isSameLife(host.reportedIn, host.record.life))
+          add(guest, host.name);
+        else reserve(guest, host.name);
       }
     }
   };

@@ -17,15 +17,17 @@ export function planMoves(round: Round, busy: ReadonlySet<string>): Move[] {
   const moves: Move[] = [];
   const moved = new Set(busy);
   const isPaused = view.policy.haPaused !== undefined;
-  for (const guest of view.guests.values()) {
-    if (moved.has(guest.id)) continue;
-    const planned = commanded(guest, round, isPaused) ?? (isPaused ? [] : ownMoves(guest, round));
+  const take = (planned: readonly Move[] = []): void => {
     for (const move of planned) {
       if (moved.has(move.guest.id)) continue;
       moved.add(move.guest.id);
       moves.push(move);
     }
-  }
+  };
+  // What people ask for goes first: nothing is mended the other way at the same time.
+  for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(commanded(guest, round, isPaused));
+  if (!isPaused)
+    for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(ownMoves(guest, round));
   if (moves.length === 0 && !isPaused) moves.push(...balance(round, moved));
   return moves;
 }
@@ -40,6 +42,11 @@ function movingSet(guest: GuestView, round: Round): GuestView[] {
     const member = round.view.guests.get(id);
     return member !== undefined && isSettled(member) && hasItsHost(member, round) ? [member] : [];
   });
+}
+
+/** One of its set has a place and goes to another: where the rest belongs is known when it is there. */
+function isSetOnTheMove({ id }: GuestView, { rules, ledger }: Round): boolean {
+  return rules.set(id).some((member) => [...ledger.hostsOf(member)].length > 1);
 }
 
 /** Who ended with its host, or with a life of it, is started, and not moved. */
@@ -83,6 +90,7 @@ function commanded(guest: GuestView, round: Round, isPaused: boolean): Move[] | 
       ? [refuse(guest, `it is ${record.state}`)]
       : undefined;
   if (record.state === 'Error') return [refuse(guest, 'it is in Error')];
+  if (isSetOnTheMove(guest, round)) return undefined;
   const refusal = isPaused ? 'Paused: HA is paused' : refusalOf(guest, command.to, round);
   if (refusal !== undefined) return [refuse(guest, refusal)];
   const moves = begin(movingSet(guest, round), command.to, 'Person', round);
@@ -137,7 +145,7 @@ function ownMoves(guest: GuestView, round: Round): Move[] {
   if (host === undefined || round.view.observer.isSuspect(host.name, round.view.now)) return [];
   if (!hasItsHost(guest, round)) return [];
   const set = movingSet(guest, round);
-  if (set.some(({ id }) => [...round.ledger.hostsOf(id)].length > 1)) return [];
+  if (isSetOnTheMove(guest, round)) return [];
   if (mustLeave(host, round)) return evacuate(guest, set, host, round);
   return goBack(guest, set, round) ?? mend(guest, set, host, round) ?? failBack(set, host, round) ?? [];
 }

@@ -79,8 +79,12 @@ function anchorOf(guest: GuestView, round: Round): HostView | undefined {
 }
 
 /** One that runs is joined rather than one that has to be placed anew itself, and that rather than one that is left alone and comes to nobody. */
-function weightOf({ record: { state, placement } }: GuestView, { name, record }: HostView): 1 | 2 | 3 {
-  if (state === 'Ignored') return 1;
+function weightOf(
+  { record: { state, placement }, wanted }: GuestView,
+  { name, record }: HostView,
+): 1 | 2 | 3 {
+  // One that was left alone and is wanted again is adopted in this very round.
+  if (state === 'Ignored' && wanted === 'Ignored') return 1;
   return placement?.host === name && !isSameLife(placement, record.life) ? 2 : 3;
 }
 

@@ -14,8 +14,6 @@ export type Fault = {
   losesMemory?: readonly Step[];
   /** Absent: at every step. */
   at?: readonly Step[];
-  /** Where one round is all there is time for. */
-  once: readonly Step[];
 };
 
 /** With the way between target and control plane mended in the meantime, if the step has cut it. */
@@ -44,24 +42,20 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the source agent is killed',
     breaks: ({ source, mend }) => restart(source, mend),
-    once: ['Preparing', 'HandingOver'],
   },
   {
     name: 'the target agent is killed',
     breaks: ({ target, mend }) => restart(target, mend),
-    once: ['Preparing', 'Copying', 'HandingOver'],
   },
   {
     name: 'the source QEMU is killed',
     breaks: (scene) => killInstance(scene, scene.source),
     // After the hand-over all of it is on the target.
     losesMemory: ['Preparing', 'Copying', 'Synchronizing'],
-    once: ['Copying', 'HandingOver'],
   },
   {
     name: 'the target QEMU is killed',
     breaks: (scene) => killInstance(scene, scene.target),
-    once: ['Synchronizing', 'HandingOver'],
   },
   {
     name: 'the link between the hosts is cut for ten seconds',
@@ -69,7 +63,6 @@ export const FAULTS: readonly Fault[] = [
       await lab.cut(source.name, target.name);
       await away(10_000).finally(lab.mend);
     },
-    once: ['Synchronizing'],
   },
   {
     name: 'the link between the hosts is cut until the move is given up',
@@ -78,7 +71,6 @@ export const FAULTS: readonly Fault[] = [
       await move.ends().finally(lab.mend);
     },
     at: ['Copying'],
-    once: ['Copying'],
   },
   {
     name: 'the API server is gone for half a minute',
@@ -88,7 +80,6 @@ export const FAULTS: readonly Fault[] = [
       await away(30_000);
       await lab.apiserver.start();
     },
-    once: ['Copying', 'HandingOver'],
   },
   {
     name: "the target's disk is full for ten seconds",
@@ -97,7 +88,6 @@ export const FAULTS: readonly Fault[] = [
       await mend();
       await away(10_000).finally(target.freeDisk);
     },
-    once: ['Copying'],
   },
   {
     name: 'the object is deleted',
@@ -105,7 +95,6 @@ export const FAULTS: readonly Fault[] = [
       await lab.kubectl('delete', '--wait=false', `mig/${move.name}`);
       await mend();
     },
-    once: ['Copying', 'HandingOver'],
   },
 ];
 
@@ -114,10 +103,6 @@ export type Case = { fault: Fault; step: Step };
 /** Each fault at each step. */
 export const ALL_CASES: readonly Case[] = FAULTS.flatMap((fault) =>
   (fault.at ?? STEPS).map((step) => ({ fault, step })),
-);
-
-export const CASES_FOR_ONCE: readonly Case[] = FAULTS.flatMap((fault) =>
-  fault.once.map((step) => ({ fault, step })),
 );
 
 export function nameOf({ fault, step }: Case): string {

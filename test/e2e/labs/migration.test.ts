@@ -1,13 +1,13 @@
 /**
- * Machines that write move between real hosts, with their disks, and everything that can break on the way breaks once. Two of them share the
- * stories, each with hosts of its own, because most of a story is waiting. What happens at every single step is told by `npm run soak:hosts`.
+ * Machines that write move between real hosts, with their disks, and everything that can break on the way breaks once at each step. Two of them share
+ * the stories, each with hosts of its own, because most of a story is waiting. `npm run soak:hosts` tells them again and again.
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../src/base/log.ts';
 import { realWorld } from '../../../src/main/world/world.ts';
-import { CASES_FOR_ONCE, nameOf } from '../../lab/faults.ts';
+import { ALL_CASES, nameOf } from '../../lab/faults.ts';
 import { WRITER_IMAGE } from '../../lab/guests.ts';
 import { settles } from '../../lab/migrations.ts';
 import { remainsOf } from '../../lab/remains.ts';
@@ -50,7 +50,7 @@ const STORIES: readonly Story[] = [
       await stage.untilOtherIsEmpty();
     },
   },
-  ...CASES_FOR_ONCE.map((each) => ({
+  ...ALL_CASES.map((each) => ({
     name: `is moved slowly, and meanwhile ${nameOf(each)}: it runs once, and nothing is left over`,
     tell: (stage: Stage) => survives(stage, each),
   })),

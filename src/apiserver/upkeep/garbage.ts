@@ -18,7 +18,10 @@ import { internalWrite, type Upkeep } from './upkeep.ts';
 const registryPrefix = '/registry/';
 /** Entries read from the store at once; they are looked into at a pace. */
 const slice = 200;
-/** An owner that is to wait for its dependents is looked at again although they tell when they go. */
+/**
+ * An owner that is to wait for its dependents, and an object that changed while it was to go, is looked at again, although the change that
+ * matters is told: never at once, for what refuses for another reason would be asked without pause.
+ */
 const againMs = 2_000;
 
 /** Starts the collector. */
@@ -72,9 +75,10 @@ export function collectGarbage(context: Context): Upkeep {
     const gone = owners.filter((owner) => isGone(owner, object.metadata.namespace));
     if (gone.length === 0) return;
     if (gone.length < owners.length) return dropOwners(place, gone);
-    const { uid = '', resourceVersion = '' } = object.metadata;
-    await remove(context, place, { dryRun: false, propagation: 'Background', uid, resourceVersion }).catch(
-      ignoreRace(() => queue.add(key)),
+    const { uid, resourceVersion = '' } = object.metadata;
+    const seen = { ...(uid === undefined ? {} : { uid }), resourceVersion };
+    await remove(context, place, { dryRun: false, propagation: 'Background', ...seen }).catch(
+      ignoreRace(() => queue.addAfter(key, againMs)),
     );
   }
 

@@ -71,7 +71,7 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** Throws a RangeError for bytes that are no message. Values are copied, so they do not keep the whole file in memory. */
+/** Throws a RangeError for bytes that are no message. Values are parts of `payload`, not copies. */
 export function decodeMessage(payload: Uint8Array): Message {
   const reader = createReader(payload);
   const tag = reader.byte();
@@ -162,17 +162,24 @@ function createReader(payload: Uint8Array) {
     position += size;
     return at;
   };
-  const slice = (): Buffer => {
+  /** Goes on past a part that carries its length; returns where that begins. */
+  const part = (): number => {
     const length = buffer.readUInt32LE(next(4));
     const at = next(length);
     if (position > buffer.length) throw new RangeError('a message is cut short');
-    return buffer.subarray(at, at + length);
+    return at;
   };
   return {
     byte: () => buffer.readUInt8(next(1)),
     number: () => buffer.readDoubleLE(next(8)),
-    bytes: () => new Uint8Array(slice()),
-    text: () => slice().toString('utf8'),
+    bytes: () => {
+      const at = part();
+      return new Uint8Array(buffer.buffer, buffer.byteOffset + at, position - at);
+    },
+    text: () => {
+      const at = part();
+      return buffer.toString('utf8', at, position);
+    },
     list: <T>(read: () => T): T[] => {
       const count = buffer.readUInt32LE(next(4));
       const items: T[] = [];

@@ -15,6 +15,7 @@ import type { CommitRecord, Journal } from './journal.ts';
 import { checkWrites, entryAfter, type Plan, planCommit } from './plan.ts';
 import { createBatchQueue } from './queue.ts';
 import { createTable } from './table.ts';
+import { separate } from './values.ts';
 
 /** Commits in one flush at most: enough to share it well, few enough that nobody waits long for the rest. */
 const batchLimit = 512;
@@ -38,6 +39,8 @@ export function createEngine(journal: Journal, history: History, newest = histor
   let broken: Error | undefined;
   let closed = false;
   let trimming: Promise<void> = Promise.resolve();
+  /** Values up to this revision may lie in the pieces in which a file was read; undefined once none does any more. */
+  let readTo: number | undefined = history.revision();
   const queue = createBatchQueue<Job>(runBatch, batchLimit);
 
   async function runBatch(batch: Job[]): Promise<void> {
@@ -102,6 +105,10 @@ export function createEngine(journal: Journal, history: History, newest = histor
       if (at < upTo) await breathe();
     }
     await journal.trim(upTo);
+    // Not before the commits that were read are forgotten: they keep the pieces in memory too.
+    if (readTo === undefined || upTo < readTo) return;
+    readTo = undefined;
+    await separate(history.base());
   }
 
   function checkNotCompacted(at: number): void {

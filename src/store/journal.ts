@@ -1,8 +1,11 @@
 /** The journal: where commits become durable. One engine serves the store over any journal, so memory and disk cannot differ. */
 import type { Change, Entry } from './contract.ts';
 
-/** A change with the whole entry it replaced, which reading at an older revision needs. */
-export type LoggedChange = Change & { before?: Entry };
+/**
+ * A change with the whole entry it replaced, which reading at an older revision needs, and the one that a put has left, which is one and the
+ * same for all who keep it.
+ */
+export type LoggedChange = Change & { before?: Entry; after?: Entry };
 
 /** All changes of one commit; they share its revision. */
 export type CommitRecord = { revision: number; changes: readonly LoggedChange[] };

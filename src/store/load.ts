@@ -10,7 +10,10 @@ import type { LoggedChange } from './journal.ts';
 /** The layout this version writes and reads. */
 export const fileFormat = 1;
 
-const chunkBytes = 4 * 1024 * 1024;
+/** Read at once. */
+const pieceBytes = 4 * 1024 * 1024;
+/** Left free before a piece, for the frame that began in the one before: most are shorter (file-messages.ts). */
+const roomBefore = 1024 * 1024;
 
 /**
  * `newest`: the newest entries by their keys, in a map that is the caller's. `goodBytes`: where the next frame goes; what lies beyond was never
@@ -25,42 +28,75 @@ export async function loadFile(handle: FileHandle, path: string): Promise<Loaded
   return { ...replay.finish(), goodBytes };
 }
 
-/**
- * Calls `use` for each frame in order, which lies in one buffer that is filled again after it; returns the end of the last one. The file passes
- * through in pieces, without one of its own in memory for each.
- */
+/** Calls `use` for each frame in order; returns the end of the last one. What was read stays as it is: values of it are kept without a copy. */
 async function readFrames(
   handle: FileHandle,
   path: string,
   use: (payload: Uint8Array) => void,
 ): Promise<number> {
   let offset = 0;
-  let room = Buffer.allocUnsafeSlow(chunkBytes);
-  /** Bytes at the beginning of the room that no whole frame was found in yet. */
-  let held = 0;
-  for (;;) {
-    const { bytesRead } = await handle.read(room, held, room.length - held, offset + held);
-    const window = room.subarray(0, held + bytesRead);
-    let start = 0;
-    let parsed = parseFrame(window, start);
-    while (parsed.type === 'frame') {
-      use(parsed.payload);
-      start = parsed.end;
-      parsed = parseFrame(window, start);
+  do offset = await readRun(handle, offset, use);
+  while (
+    // A process that has the store open has written on.
+    await goesOn(handle, path, offset)
+  );
+  return offset;
+}
+
+/** Calls `use` for the frames from `offset` on, up to where there is no whole one; returns that place. */
+async function readRun(
+  handle: FileHandle,
+  offset: number,
+  use: (payload: Uint8Array) => void,
+): Promise<number> {
+  const { size } = await handle.stat();
+  let position = offset;
+  let ahead = readPiece(handle, position, { left: size - position, before: 0 });
+  let rest: Buffer = Buffer.alloc(0);
+  try {
+    for (;;) {
+      const piece = await ahead;
+      if (piece.read.length === 0) return position - rest.length;
+      position += piece.read.length;
+      // The next one is read while this one is looked through.
+      ahead = readPiece(handle, position, { left: size - position, before: roomBefore });
+      const window = behind(rest, piece);
+      let start = 0;
+      let parsed = parseFrame(window, start);
+      while (parsed.type === 'frame') {
+        use(parsed.payload);
+        start = parsed.end;
+        parsed = parseFrame(window, start);
+      }
+      rest = window.subarray(start);
+      if (parsed.type === 'broken') return position - rest.length;
     }
-    offset += start;
-    held = window.length - start;
-    if (parsed.type === 'broken' || bytesRead === 0) {
-      if (!(await goesOn(handle, path, offset))) return offset;
-      // A process that has the store open has written on.
-      held = 0;
-    }
-    const rest = window.subarray(start, start + held);
-    const needed = parsed.type === 'more' ? parsed.needed : 0;
-    const next = needed > room.length ? Buffer.allocUnsafeSlow(needed) : room;
-    next.set(rest);
-    room = next;
+  } finally {
+    await ahead.catch(() => undefined);
   }
+}
+
+/** `read`: what was read, which lies in `room` behind `before` bytes that are left free. */
+type Piece = { room: Buffer; before: number; read: Buffer };
+
+/** `left`: so many bytes are known to come. The last look is for what somebody has written meanwhile, and takes little memory. */
+async function readPiece(
+  handle: FileHandle,
+  position: number,
+  { left, before }: { left: number; before: number },
+): Promise<Piece> {
+  const free = left > 0 ? before : 0;
+  const room = Buffer.allocUnsafeSlow(free + Math.min(pieceBytes, Math.max(left, 4096)));
+  const { bytesRead } = await handle.read(room, free, room.length - free, position);
+  return { room, before: free, read: room.subarray(free, free + bytesRead) };
+}
+
+/** The rest of the piece before and this one, in one: where the rest has room before this one, only that is copied. */
+function behind(rest: Buffer, { room, before, read }: Piece): Buffer {
+  const start = before - rest.length;
+  if (start < 0) return rest.length === 0 ? read : Buffer.concat([rest, read]);
+  room.set(rest, start);
+  return room.subarray(start, before + read.length);
 }
 
 /**
@@ -158,16 +194,12 @@ function replayChange(
     const previous = before?.value ?? new Uint8Array();
     return { type: 'delete', key, revision, previous, ...(before && { before }) };
   }
+  const { value } = change;
   const createRevision = before?.createRevision ?? revision;
-  state.set(key, { key, value: change.value, createRevision, modRevision: revision });
-  return {
-    type: 'put',
-    key,
-    revision,
-    value: change.value,
-    createRevision,
-    ...(before && { previous: before.value, before }),
-  };
+  const after = { key, value, createRevision, modRevision: revision };
+  state.set(key, after);
+  const replaced = before && { previous: before.value, before };
+  return { type: 'put', key, revision, value, createRevision, after, ...replaced };
 }
 
 function unknownFormat(path: string, format: number): ReasonedError {

@@ -2,6 +2,7 @@
 import type { Entry, Write, WriteConflict } from './contract.ts';
 import type { CommitRecord, LoggedChange } from './journal.ts';
 import { checkKey } from './keys.ts';
+import { alone } from './values.ts';
 
 /** The values of one commit together, in bytes: far beyond any object, far below what one frame of the file can hold. */
 const maxCommitBytes = 64 * 1024 * 1024;
@@ -45,25 +46,14 @@ function planChange(write: Write, revision: number, before: Entry | undefined): 
   }
   const value = alone(typeof write.put === 'function' ? write.put(revision) : write.put);
   const createRevision = before?.createRevision ?? revision;
-  return [
-    { type: 'put', key, revision, value, createRevision, ...(before && { previous: before.value, before }) },
-  ];
-}
-
-/**
- * The value in memory of its own. Small Buffers are cut from pieces of eight kilobytes, with whatever else was written about then: one that
- * is kept would keep its whole piece.
- */
-function alone(value: Uint8Array): Uint8Array {
-  if (value.length === value.buffer.byteLength) return value;
-  const own = Buffer.allocUnsafeSlow(value.length);
-  own.set(value);
-  return own;
+  const after = { key, value, createRevision, modRevision: revision };
+  const replaced = before && { previous: before.value, before };
+  return [{ type: 'put', key, revision, value, createRevision, after, ...replaced }];
 }
 
 /** The entry a change leaves behind; undefined after a delete. */
 export function entryAfter(change: LoggedChange): Entry | undefined {
   if (change.type === 'delete') return undefined;
   const { key, value, createRevision, revision } = change;
-  return { key, value, createRevision, modRevision: revision };
+  return change.after ?? { key, value, createRevision, modRevision: revision };
 }

@@ -182,8 +182,10 @@ function createReader(payload: Uint8Array) {
     },
     list: <T>(read: () => T): T[] => {
       const count = buffer.readUInt32LE(next(4));
-      const items: T[] = [];
-      while (items.length < count) items.push(read());
+      if (count > buffer.length - position) throw new RangeError('a list is longer than its message');
+      // In an array of that length: one that grows has room for seventeen at least, and most lists are of one.
+      const items = new Array<T>(count);
+      for (let index = 0; index < count; index += 1) items[index] = read();
       return items;
     },
   };

@@ -11,7 +11,7 @@ import type { LoggedChange } from './journal.ts';
 export const fileFormat = 1;
 
 /** Read at once. */
-const pieceBytes = 4 * 1024 * 1024;
+const pieceBytes = 8 * 1024 * 1024;
 /** Left free before a piece, for the frame that began in the one before: most are shorter (file-messages.ts). */
 const roomBefore = 1024 * 1024;
 
@@ -198,8 +198,8 @@ function replayChange(
   const createRevision = before?.createRevision ?? revision;
   const after = { key, value, createRevision, modRevision: revision };
   state.set(key, after);
-  const replaced = before && { previous: before.value, before };
-  return { type: 'put', key, revision, value, createRevision, after, ...replaced };
+  const put = { type: 'put', key, revision, value, createRevision, after } as const;
+  return before === undefined ? put : { ...put, previous: before.value, before };
 }
 
 function unknownFormat(path: string, format: number): ReasonedError {

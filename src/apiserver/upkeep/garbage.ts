@@ -23,6 +23,8 @@ const slice = 200;
  * matters is told: never at once, for what refuses for another reason would be asked without pause.
  */
 const againMs = 2_000;
+/** Before what stands in the store is looked through: who has waited for the start comes first. */
+const fillAfterMs = 1_000;
 
 /** Starts the collector. */
 export function collectGarbage(context: Context): Upkeep {
@@ -31,7 +33,7 @@ export function collectGarbage(context: Context): Upkeep {
   const queue = createKeyQueue('garbage collection', context, (key) => look(key));
   /** What waits until the index is whole: an owner's dependents are not known before. */
   let early: Set<string> | undefined = new Set();
-  let closed = false;
+  const closing = new AbortController();
   function add(key: string): void {
     if (early === undefined) queue.add(key);
     else early.add(key);
@@ -165,6 +167,7 @@ export function collectGarbage(context: Context): Upkeep {
 
   /** Follows what stands in the store now: what changes meanwhile is told by the subscription. So much is not looked through in one go. */
   async function fill(): Promise<void> {
+    await context.clock.sleep(fillAfterMs, closing.signal).catch(() => undefined);
     const pace = createPace(context, ownLane);
     for (let after: string | undefined, more = true; more; ) {
       const found = store.range({
@@ -175,7 +178,7 @@ export function collectGarbage(context: Context): Upkeep {
       for (const { key } of found.entries) {
         const turn = pace();
         if (turn !== undefined) await turn;
-        if (closed) return;
+        if (closing.signal.aborted) return;
         const entry = store.get(key);
         if (entry !== undefined) follow(key, entry.value);
       }
@@ -190,7 +193,7 @@ export function collectGarbage(context: Context): Upkeep {
   const filled = fill();
   return {
     close: async () => {
-      closed = true;
+      closing.abort();
       unsubscribe();
       await filled;
       await queue.close();

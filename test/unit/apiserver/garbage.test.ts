@@ -53,7 +53,8 @@ async function until(condition: () => boolean): Promise<void> {
 
 describe('the garbage collector', () => {
   it('takes an object whose owner is gone, also one that was stored without a uid', async () => {
-    const { seen, isGone } = await aDependent({ ownerReferences });
+    const { seen, clock, isGone } = await aDependent({ ownerReferences });
+    await clock.advance(1_000);
     await until(isGone);
     expect(seen.looks).toBeLessThan(10);
   });
@@ -67,6 +68,7 @@ describe('the garbage collector', () => {
         return { ok: false, key: first.key };
       },
     }));
+    await clock.advance(1_000);
     await until(() => seen.looks > 0);
     await settle();
     const once = seen.looks;

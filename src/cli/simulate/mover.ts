@@ -57,7 +57,8 @@ export function createMover(options: MoverOptions): Mover {
     }
     if (own?.state !== 'Incoming') return;
     if (placement?.host === host.name && placement.epoch === own.epoch) resume(id, own);
-    else if (target !== host.name || !isMoving) drop(id);
+    // Also what waits for another move than this one, when the word that it was over was missed.
+    else if (target !== host.name || !isMoving || own.epoch !== (placement?.epoch ?? 0) + 1) drop(id);
   };
 
   const prepare = (id: string, { uid, record }: StoredGuest): void => {
@@ -118,7 +119,8 @@ export function createMover(options: MoverOptions): Mover {
     const isBegun = begun.has(move) && cluster.flaw.agent !== 'MovesTwice';
     // An older copy of the API waits for the end of a move before the last one: it has been there.
     if (isBegun && failed.has(move)) setReport(id, { moveFailed: move });
-    if (isBegun || own?.state !== 'Running') return;
+    // One that was claimed under another epoch adopts that first.
+    if (isBegun || own?.state !== 'Running' || own.epoch !== stored.record.placement?.epoch) return;
     begun.add(move);
     const isLive = stored.record.state === 'Migrating';
     const target = stored.record.target ?? '';
@@ -139,9 +141,18 @@ export function createMover(options: MoverOptions): Mover {
     begun.add(`${own.guest}@${own.epoch}`);
   };
 
-  const offline = (id: string, target: string, move: string, epoch: number): void => {
+  /** One that was claimed under another epoch meanwhile stays, and its move has failed. */
+  const stillOurs = (id: string, move: string, epoch: number): Process | undefined => {
     const own = host.processes.get(id);
-    if (own?.epoch !== epoch || own.state !== 'Running') return;
+    if (own?.state !== 'Running') return undefined;
+    if (own.epoch === epoch) return own;
+    fail(id, move);
+    return undefined;
+  };
+
+  const offline = (id: string, target: string, move: string, epoch: number): void => {
+    const own = stillOurs(id, move, epoch);
+    if (own === undefined) return;
     const there = cluster.host(target)?.keeper()?.life();
     if (there === undefined || !cluster.reaches(host.name, target) || cluster.moveFails(id, target)) {
       fail(id, move);
@@ -167,8 +178,8 @@ export function createMover(options: MoverOptions): Mover {
       return;
     }
     after(stored.spec.migrateTakesMs, () => {
-      const own = host.processes.get(id);
-      if (own === undefined || own.epoch !== epoch - 1) return;
+      const own = stillOurs(id, move, epoch - 1);
+      if (own === undefined) return;
       const still = readyAt(id, target, epoch);
       if (still === undefined || still.term !== there.term || cluster.moveFails(id, target)) {
         fail(id, move);

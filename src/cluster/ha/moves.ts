@@ -61,9 +61,9 @@ function begin(guests: readonly GuestView[], to: string, why: MoveReason, round:
     .map((guest) => {
       const { record } = guest;
       round.ledger.add(guest, to);
-      // Never the name of an earlier move: an agent begins each once.
+      // Never the name of an earlier move: an agent begins each once. A restored API may have forgotten how many there were, and places anew.
       const moves = (record.moves ?? 0) + 1;
-      const id = `${guest.uid}-${moves}-${to}`;
+      const id = `${guest.uid}-${record.placement?.epoch ?? 0}-${moves}-${to}`;
       const state = guest.liveMigratable && guest.command?.do !== 'Relocate' ? 'Migrating' : 'Relocating';
       const keepsOrigin = why === 'Maintenance' || why === 'Shutdown';
       const origin = keepsOrigin ? { origin: record.origin ?? record.placement?.host ?? to } : {};

@@ -29,7 +29,7 @@ const SYSTEM_PACKAGES = [
   ['mkfs.vfat', 'dosfstools', 'dosfstools'],
   ['sfdisk', 'fdisk', 'util-linux'],
   ['grub-mkimage', 'grub-common', 'grub2-tools-extra'],
-  ['/usr/lib/grub/i386-pc/boot.img', 'grub-pc-bin', 'grub2-pc-modules'],
+  ['/usr/lib/SYSLINUX/gptmbr.bin', 'syslinux', 'syslinux'],
   ['/usr/lib/grub/x86_64-efi/fat.mod', 'grub-efi-amd64-bin', 'grub2-efi-x64-modules'],
   ['depmod', 'kmod', 'kmod'],
   ['zstd', 'zstd', 'zstd'],

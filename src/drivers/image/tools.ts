@@ -19,7 +19,8 @@ const packages: Readonly<Record<string, string>> = {
   'qemu-img': 'qemu-utils',
   zstd: 'zstd',
   debootstrap: 'debootstrap',
-  '/usr/lib/grub/i386-pc/boot.img': 'grub-pc-bin',
+  syslinux: 'syslinux',
+  '/usr/lib/SYSLINUX/gptmbr.bin': 'syslinux',
   '/usr/lib/grub/x86_64-efi/fat.mod': 'grub-efi-amd64-bin',
 };
 
@@ -36,7 +37,8 @@ const needs: Readonly<Record<ImageSource['type'], readonly string[]>> = {
     'mmd',
     'sfdisk',
     'qemu-img',
-    '/usr/lib/grub/i386-pc/boot.img',
+    'syslinux',
+    '/usr/lib/SYSLINUX/gptmbr.bin',
     '/usr/lib/grub/x86_64-efi/fat.mod',
   ],
   BusyboxRootfs: ['busybox'],

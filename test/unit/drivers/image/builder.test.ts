@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/base/log.ts';
 import type { World } from '../../../../src/base/world.ts';
-import { placeBootLoader } from '../../../../src/drivers/image/boot-sector.ts';
 import { createImageBuilder } from '../../../../src/drivers/image/builder.ts';
 import type { ImageSource } from '../../../../src/drivers/image/contract.ts';
 import { judgeDisk } from '../../../../src/drivers/image/inspect.ts';
@@ -182,16 +181,6 @@ describe('the kernel of the demo disk', () => {
     expect(moduleDependencies(text('virtio,virtio_ring'))).toEqual(['virtio', 'virtio_ring']);
     expect(moduleDependencies(text(''))).toEqual([]);
     expect(moduleDependencies(Buffer.from('nothing'))).toEqual([]);
-  });
-
-  it('is found by a boot loader that knows where it lies', () => {
-    const { bootCode, core } = placeBootLoader(new Uint8Array(512), new Uint8Array(513));
-    const read = (bytes: Uint8Array) => Buffer.from(bytes);
-    expect(bootCode.length).toBe(440);
-    expect(read(bootCode).readBigUInt64LE(0x5c)).toBe(34n);
-    expect(read(core).readBigUInt64LE(0x1f4)).toBe(35n);
-    expect(read(core).readUInt16LE(0x1fc)).toBe(1);
-    expect(() => placeBootLoader(new Uint8Array(512), new Uint8Array(2 * MIB))).toThrow(/sectors/);
   });
 });
 

@@ -61,6 +61,8 @@ describe('three hosts with high availability', () => {
       90_000,
     );
   };
+  const shutdownPolicy = (host: string, policy: string) =>
+    lab.kubectl('patch', 'vhost', host, '--type=merge', '-p', `{"spec":{"shutdownPolicy":${policy}}}`);
   const isBack = (host: string) =>
     until(`${host} is online again`, async () => (await ha.haOf(host))?.ha?.state === 'Online', 90_000);
 
@@ -130,6 +132,43 @@ describe('three hosts with high availability', () => {
     expect((await db.writing()).number).toBeGreaterThan(before.number);
     expect(await db.instances()).toMatchObject([{ host }]);
     expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
+  });
+
+  it('start it elsewhere when its host is restarted and says so in its own policy', async () => {
+    const host = await hostOf(db);
+    const before = await db.writing();
+    const watching = watchTwice(db);
+    await shutdownPolicy(host, '"Failover"');
+    await goesDown(lab.host(host), 'reboot.target');
+    const ms = await runsElsewhere(host);
+    await lab.host(host).powerCut();
+    process.stdout.write(`elsewhere after ${Math.round(ms)} ms once its host was restarted\n`);
+    const after = await db.writing();
+    expect(after.number).toBeGreaterThan(before.number);
+    expect(after.boot).not.toBe(before.boot);
+    expect((await watching.ends()).twice).toEqual([]);
+    await lab.start(host);
+    await isBack(host);
+    await shutdownPolicy(host, 'null');
+  });
+
+  it('move it away, running, before its host goes down where that is the policy, and back', async () => {
+    const host = await hostOf(db);
+    const before = await db.writing();
+    const watching = watchTwice(db);
+    await shutdownPolicy(host, '"Migrate"');
+    await goesDown(lab.host(host), 'poweroff.target');
+    expect(await db.instances()).toMatchObject([{ host: expect.not.stringMatching(`^${host}$`) }]);
+    await lab.host(host).powerCut();
+    const after = await db.writesOn(before);
+    expect(after.boot).toBe(before.boot);
+    expect((await watching.ends()).twice).toEqual([]);
+    expect((await ha.haOf(host))?.ha?.proof?.kind).toBe('OrderlyStop');
+    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
+    await lab.start(host);
+    await until('it is back', async () => (await hostOf(db)) === host, 120_000);
+    expect((await db.writesOn(after)).boot).toBe(before.boot);
+    await shutdownPolicy(host, 'null');
   });
 
   it('kill it when its host can be heard by nobody, and nothing else there', async () => {

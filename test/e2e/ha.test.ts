@@ -190,7 +190,8 @@ describe('three hosts with high availability', () => {
     await until('the host says so', async () => (await keeperOf(host))?.selfFencedAt, 60_000);
     await db.writing();
     expect(await db.instances()).toHaveLength(1);
-  });
+    // Two machines boot in it, one after the other.
+  }, 300_000);
 
   it('start it elsewhere, once, when its host loses its power and a power strip proves that by SNMP', async () => {
     await ha.addPdu(HA_HOSTS);

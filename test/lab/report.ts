@@ -1,6 +1,7 @@
 /** What a person needs to see when a story of a lab has failed: objects, agents' last words, and what each guest's hypervisor says of it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { run } from '../e2e/harness/commands.ts';
 import type { Lab } from './lab.ts';
 
 const LOG_LINES = 40;
@@ -18,11 +19,19 @@ export async function report(lab: Lab, objects: readonly string[]): Promise<stri
     const log = await readFile(join(lab.directory, `${name}.log`), 'utf8').catch(String);
     parts.push(`${name}, its agent:`, log.trimEnd().split('\n').slice(-LOG_LINES).join('\n'));
     parts.push(`${name}, its guests:`, await hypervisors(lab, name));
+    parts.push(`${name}, its processes:`, ...(await processesOf(lab, name)));
     const links = await lab.host(name).run('bridge', 'fdb', 'show', 'br', 'vmbr0').catch(String);
     const learnt = links.split('\n').filter((line) => !line.includes('permanent'));
     parts.push(`${name}, what its bridge has learnt:`, ...learnt);
   }
   return parts.join('\n');
+}
+
+/** As the machine underneath sees them, with what each waits for: also of a host that is said to have no power. */
+async function processesOf(lab: Lab, host: string): Promise<string[]> {
+  const pids = await lab.host(host).pids();
+  const { stdout } = await run(['ps', '-o', 'pid,stat,wchan:24,cgroup:160,args', '-p', pids.join()]);
+  return stdout.split('\n').map((line) => line.slice(0, 320));
 }
 
 function statusOf(json: string): string | undefined {

@@ -26,6 +26,15 @@ export type MakeBlankDisk = (disk: BlankDisk, signal?: AbortSignal) => Promise<v
  */
 const wholeClusterBytes = 256 * 1024;
 
+/**
+ * For programs of QEMU that read or write clusters of that size: malloc would take each buffer from the kernel and give it back, and pages that are
+ * new to a process cost more than what is done with them (mallopt(3)).
+ */
+export const keepsBuffers = {
+  MALLOC_MMAP_THRESHOLD_: String(16 * 1024 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(256 * 1024 * 1024),
+};
+
 /** Options of qemu-img for a qcow2 file whose clusters are, or will be, compressed; zlib is what it does without being told. */
 export function qcow2Options(compression: Compression | undefined, holdsAll: boolean): string[] {
   if (compression === undefined || compression === 'None') return [];
@@ -188,5 +197,6 @@ export async function restoreDisk(
   await tools.run(['qemu-img', 'convert', '-q', '-O', disk.format, ...archivedSource(from), disk.path], {
     signal,
     timeoutMs: wholeVolumeMs,
+    env: keepsBuffers,
   });
 }

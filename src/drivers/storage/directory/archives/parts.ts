@@ -2,7 +2,7 @@
 import { ReasonedError } from '../../../../base/outcome.ts';
 import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.ts';
 import { archiveBroken } from '../../manifest.ts';
-import { measureArchivedDisk, qcow2Options } from '../disks.ts';
+import { keepsBuffers, measureArchivedDisk, qcow2Options } from '../disks.ts';
 import { type Tools, wholeVolumeMs } from '../tools.ts';
 
 export type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
@@ -41,7 +41,7 @@ export async function saveDisk(
   const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression, true)];
   await tools.run(
     ['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...rate, ...compress, path, to],
-    { signal, timeoutMs: wholeVolumeMs },
+    { signal, timeoutMs: wholeVolumeMs, env: keepsBuffers },
   );
 }
 

@@ -79,7 +79,10 @@ export async function actAsTarget(
   }
 }
 
-/** On disk first, then in the Host's inventory: only after both may anything of the guest be made here. */
+/**
+ * On disk first, then in the Host's inventory: only after both may anything of the guest be made here. Of an earlier stay that has ended only what
+ * is still to be given back counts.
+ */
 async function accept(
   { guests }: MoveWorld,
   { handle, guest, name, migration, signal }: MovePass,
@@ -93,25 +96,25 @@ async function accept(
       message: `the target has ${HOST_GUEST_LIMIT} guests, the most it can report`,
     });
   }
-  await guests.records.update(
-    handle.id,
-    (before) =>
-      before ?? {
-        version: 1,
-        ...guest,
-        uid: guestUID,
-        uuid: handle.uuid,
-        id: handle.id,
-        epoch,
-        volumes: [],
-        nics: [],
-        run: {},
-        incoming: {
-          ...{ migration: name, type, from: sourceHost, epoch: epoch + 1, made: [] },
-          ...(postCopy ? { postCopy } : {}),
-        },
+  await guests.records.update(handle.id, (before) => {
+    if (before !== undefined && before.released !== true) return before;
+    return {
+      version: 1,
+      ...guest,
+      uid: guestUID,
+      uuid: handle.uuid,
+      id: handle.id,
+      epoch,
+      volumes: [],
+      nics: before?.nics ?? [],
+      ...(before?.idBase === undefined ? {} : { idBase: before.idBase }),
+      run: {},
+      incoming: {
+        ...{ migration: name, type, from: sourceHost, epoch: epoch + 1, made: [] },
+        ...(postCopy ? { postCopy } : {}),
       },
-  );
+    };
+  });
   if (!guests.inventory.lists(handle.uuid)) await guests.inventory.publish(signal);
   return again;
 }

@@ -9,6 +9,12 @@ import type { Belonging } from '../placement.ts';
 
 type Says<Side extends 'source' | 'target'> = NonNullable<MigrationStatus[Side]>['state'];
 
+/**
+ * What the record says of the guest's time here before this move. Left: it is another host's, and all of it is on storage that both have. Leaving: it
+ * is still to be seen that it has left. Kept: volumes may lie here that are nowhere else, or it was the guest of another object.
+ */
+export type EarlierStay = 'None' | 'Left' | 'Leaving' | 'Kept';
+
 export type TargetFacts = {
   /** The Migration as this host sees it; undefined: there is none any more. */
   migration:
@@ -22,8 +28,7 @@ export type TargetFacts = {
         target: Says<'target'> | undefined;
       }
     | undefined;
-  /** `taken`: by a guest of this name that this move did not bring. */
-  record: { incoming: Incoming | undefined; taken: boolean } | undefined;
+  record: { incoming: Incoming | undefined; stay: EarlierStay } | undefined;
   observation: GuestObservation['state'];
   belonging: Belonging;
   /** The guest does here what its run strategy wants of it, or its first start here has failed. */
@@ -71,7 +76,7 @@ export function decideTarget(facts: TargetFacts): TargetDeed {
   return decidePreparation(facts, incoming);
 }
 
-function decideUnaccepted({ migration, record, belonging, settling }: TargetFacts): TargetDeed {
+function decideUnaccepted({ migration, record, belonging, settling, observation }: TargetFacts): TargetDeed {
   if (migration === undefined) return { type: 'none' };
   const { target } = migration;
   if (target !== undefined && target !== 'Failed' && target !== 'Cleaned' && target !== 'Settled') {
@@ -83,8 +88,9 @@ function decideUnaccepted({ migration, record, belonging, settling }: TargetFact
   if (target === 'Failed') return { type: 'say', state: 'Cleaned' };
   if (target !== undefined || migration.over || migration.deleting) return { type: 'none' };
   if (migration.source !== 'Offering' || belonging !== 'Source') return { type: 'none' };
-  if (record === undefined) return { type: 'accept' };
-  return record.taken
+  if (record === undefined || record.stay === 'Left') return { type: 'accept' };
+  const isBlocked = record.stay === 'Kept' || (record.stay === 'Leaving' && observation === 'Unmanageable');
+  return isBlocked
     ? {
         type: 'fail',
         reason: 'RecordExists',

@@ -13,7 +13,7 @@ import type { GuestRecord, Incoming } from '../../record.ts';
 import { type Belonging, belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { TargetMemory } from './beside.ts';
-import type { TargetFacts } from './decide.ts';
+import type { EarlierStay, TargetFacts } from './decide.ts';
 
 /** With the guest's object as it was read, and its move as recorded. */
 export type TargetView = TargetFacts & {
@@ -58,13 +58,21 @@ export async function targetFacts(
     memory: arrival,
     observation: observation.state,
     migration: viewOf(pass),
-    record:
-      record === undefined
-        ? undefined
-        : { incoming, taken: record.incoming === undefined && record.outgoing === undefined },
+    record: record && { incoming, stay: earlierStay(world, record) },
     sourceHost:
       mayNeedSource && incoming !== undefined ? await hostState(world, incoming.from, pass.signal) : 'Away',
   };
+}
+
+function earlierStay({ guests }: MoveWorld, record: GuestRecord): EarlierStay {
+  if (record.incoming !== undefined || record.outgoing !== undefined) return 'None';
+  if (record.orphaned === true) return 'Kept';
+  if (record.released !== true || record.lock !== undefined) return 'Leaving';
+  const isOnBoth = (name: string) => {
+    const pool = guests.pools.get(name);
+    return pool?.type === 'Open' && pool.driver.capabilities.shared === true;
+  };
+  return record.volumes.every(({ pool }) => isOnBoth(pool)) ? 'Left' : 'Kept';
 }
 
 /**

@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Belonging } from '../../../../src/agent/migration/placement.ts';
 import { decideSource, type SourceFacts } from '../../../../src/agent/migration/source/decide.ts';
-import { decideTarget, type TargetFacts } from '../../../../src/agent/migration/target/decide.ts';
+import {
+  decideTarget,
+  type EarlierStay,
+  type TargetFacts,
+} from '../../../../src/agent/migration/target/decide.ts';
 import type { Incoming, Outgoing } from '../../../../src/agent/record.ts';
 
 const BELONGINGS: readonly Belonging[] = ['Source', 'SourceAnew', 'Target', 'Elsewhere', 'Gone', 'Unknown'];
+const STAYS: readonly EarlierStay[] = ['None', 'Left', 'Leaving', 'Kept'];
 const STATES = ['Off', 'Prelaunch', 'Running', 'Paused', 'Incoming', 'HandedOver', 'Unmanageable'] as const;
 const migration = { uid: 'm', namespace: 'default', name: 'move' };
 const why = { reason: 'Why', message: 'because' };
@@ -150,7 +155,10 @@ function* targetFacts(): Generator<TargetFacts & { incoming: Incoming | undefine
     const followed = incoming?.postCopy === true;
     yield* combinations<TargetFacts & { incoming: Incoming | undefined }>({
       incoming: [incoming],
-      record: incoming === undefined ? [undefined, { incoming, taken: true }] : [{ incoming, taken: false }],
+      record:
+        incoming === undefined
+          ? [undefined, ...STAYS.map((stay) => ({ incoming, stay }))]
+          : [{ incoming, stay: 'None' as const }],
       migration: [
         undefined,
         ...combinations<NonNullable<TargetFacts['migration']>>({
@@ -204,8 +212,13 @@ describe('the table of the target, whatever the facts', () => {
         clean: belonging !== 'Target' && belonging !== 'Unknown' && sourceIsDone,
         // What may have run here does not go back: the source has not what it wrote since.
         giveBack: belonging === 'Target' && incoming?.arriving === undefined,
+        // What an earlier stay has left here may be all there is of it.
         accept:
-          belonging === 'Source' && current?.source === 'Offering' && !current.deleting && !current.over,
+          belonging === 'Source' &&
+          current?.source === 'Offering' &&
+          !current.deleting &&
+          !current.over &&
+          (facts.record === undefined || facts.record.stay === 'Left'),
         prepare: belonging !== 'Target' && belonging !== 'Unknown',
       };
       const rule = mayBe[deed.type as keyof typeof mayBe];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Outgoing } from '../../../../src/agent/record.ts';
+import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import { createHosts, type Hosts } from './hosts.ts';
 import { expectWhole, guestOf, isOver, isReady, type Kind, nameOf, runningGuest } from './stories.ts';
 
@@ -176,6 +177,65 @@ describe('a guest whose volumes go to another pool', () => {
       await b.stop();
     },
   );
+
+  /** It ran on b until b was lost, and runs on a now, as a manager's recovery leaves it. */
+  async function recovered(pool: 'shared' | 'local') {
+    const hosts = createHosts();
+    hosts.createPool(pool);
+    hosts.createMachine({ disks: [{ name: 'root', pool, size: '1Gi' }] });
+    const place = (host: 'a' | 'b', epoch: number) =>
+      hosts.user.mergePatch(
+        VirtualMachine,
+        { namespace: 'default', name: 'web' },
+        { status: { placement: { host, epoch, since: '2026-01-01T00:00:00Z' } } },
+        { subresource: 'status' },
+      );
+    await place('b', 1);
+    const b = await hosts.start('b');
+    const id = hosts.idOf('VirtualMachine', 'web');
+    await hosts.until('it runs on b', () => hosts.ether.isRunning('b', id));
+    await b.kill();
+    await hosts.crash('b', id);
+    await place('a', 2);
+    const a = await hosts.start('a');
+    await hosts.until(
+      'it runs on a',
+      () => hosts.ether.isRunning('a', id) && isReady(hosts, 'VirtualMachine'),
+    );
+    return { hosts, a, id };
+  }
+
+  it.each(['Live', 'Offline'] as const)(
+    'goes back by a move of type %s to a host that was lost with it',
+    async (type) => {
+      const { hosts, a, id } = await recovered('shared');
+      hosts.migrate('VirtualMachine', 'web', type);
+      // The move is there when the host comes back, which has not seen yet that the guest is another's.
+      const b = await hosts.start('b');
+      await hosts.until('the move is over', () => isOver(hosts));
+      expect(hosts.migration()?.status, hosts.describe()).toMatchObject({ phase: 'Succeeded' });
+      expect(hosts.ether.runsOn(id)).toEqual([`b/${id}`]);
+      expect(hosts.record('a', id)).toBeUndefined();
+      expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
+      await a.stop();
+      await b.stop();
+    },
+  );
+
+  it('does not go back to a host that has a disk of it: that may be all there is of what it holds', async () => {
+    const { hosts, a, id } = await recovered('local');
+    const b = await hosts.start('b');
+    hosts.migrate('VirtualMachine', 'web', 'Live');
+    await hosts.until('the move is over', () => isOver(hosts));
+    expect(hosts.migration()?.status).toMatchObject({
+      phase: 'Failed',
+      message: expect.stringContaining('an earlier stay'),
+    });
+    expect(hosts.volumes('b')).toHaveLength(1);
+    expect(hosts.ether.runsOn(id)).toEqual([`a/${id}`]);
+    await a.stop();
+    await b.stop();
+  });
 
   it('stays when the other pool is not open on its target', async () => {
     const { hosts, a, b } = await runningGuest('VirtualMachine');

@@ -127,7 +127,9 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     const found = process(id);
     const placement = stored?.record.placement;
     if (stored === undefined) {
-      if (found !== undefined && found.state !== 'Preparing') end(id);
+      // Its start ends by itself, and until then it is said to be here.
+      if (found?.state === 'Preparing') return;
+      if (found !== undefined) end(id);
       memory.reports.delete(id);
       for (const uid of recordsOf(id, host)) host.epochs.delete(uid);
       return;
@@ -290,7 +292,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     isSaid: () => !statement.isPending(),
   });
   const jobs = createJobs({ host, cluster, caller, after, deliver, isHere, starts, setReport, end });
-  const mover = createMover({ host, cluster, caller, after, life, setReport, start: starts.start, end, ask });
+  const mover = createMover({ host, cluster, caller, after, life, setReport, memory, end, ask });
   const agent: Agent = {
     memory,
     mover,

@@ -20,7 +20,8 @@ export type MoverOptions = {
   after(ms: number, run: () => void): void;
   life(): Life;
   setReport(guest: string, change: Partial<GuestReport>): void;
-  start(guest: string, stored: StoredGuest): void;
+  /** Whether the end of this host is announced. */
+  memory: { shutdown: unknown };
   end(guest: string): void;
   ask(guest: string, uid: string, epoch: number, then: () => void, otherwise: () => void): void;
 };
@@ -30,7 +31,7 @@ const MEET_EVERY_MS = 250;
 const MEET_LIMIT_MS = 15_000;
 
 export function createMover(options: MoverOptions): Mover {
-  const { host, cluster, caller, after, life, setReport, end, ask } = options;
+  const { host, cluster, caller, after, life, setReport, memory, end, ask } = options;
   const { api } = cluster;
   const begun = new Set<string>();
   const failed = new Set<string>();
@@ -63,6 +64,8 @@ export function createMover(options: MoverOptions): Mover {
 
   const prepare = (id: string, { uid, record }: StoredGuest): void => {
     const epoch = (record.placement?.epoch ?? 0) + 1;
+    // Nobody comes to a host that goes down: it says that nothing of it runs.
+    if (memory.shutdown !== undefined) return;
     if (incoming.get(id)?.epoch === epoch || host.processes.has(id)) return;
     const place = { epoch, isListed: false };
     incoming.set(id, place);

@@ -128,7 +128,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     const placement = stored?.record.placement;
     if (stored === undefined) {
       // Its start ends by itself, and until then it is said to be here.
-      if (found?.state === 'Preparing') return;
+      if (found?.state === 'Preparing' && starts.isUnderWay(id)) return;
       if (found !== undefined) end(id);
       memory.reports.delete(id);
       for (const uid of recordsOf(id, host)) host.epochs.delete(uid);

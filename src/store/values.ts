@@ -2,8 +2,8 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Entry } from './contract.ts';
 
-/** Values copied in one go: about a millisecond. */
-const step = 200;
+/** Values copied in one go: few, for memory that is asked for brings the garbage collector, and others wait for that too. */
+const step = 25;
 
 /**
  * The value in memory of its own. Small Buffers are cut from pieces of eight kilobytes, with whatever else was written about then: one that

@@ -8,7 +8,7 @@ import { askAhead } from '../ahead.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import { type Beside, beside } from './beside.ts';
 import type { TargetDeed } from './decide.ts';
-import type { TargetView } from './facts.ts';
+import { earlierStay, type TargetView } from './facts.ts';
 import { listenAnew, startAnew } from './postCopy.ts';
 import { copyAhead, copyOffline, prepareLive } from './prepare.ts';
 import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
@@ -84,9 +84,10 @@ export async function actAsTarget(
  * is still to be given back counts.
  */
 async function accept(
-  { guests }: MoveWorld,
+  world: MoveWorld,
   { handle, guest, name, migration, signal }: MovePass,
 ): Promise<TargetStep> {
+  const { guests } = world;
   const { guestUID = '', epoch = 0, sourceHost = '', type = 'Offline' } = migration?.status ?? {};
   const postCopy = type === 'Live' && migration?.spec.allowPostCopy === true;
   if (guests.records.count() >= HOST_GUEST_LIMIT) {
@@ -97,7 +98,7 @@ async function accept(
     });
   }
   await guests.records.update(handle.id, (before) => {
-    if (before !== undefined && before.released !== true) return before;
+    if (before !== undefined && earlierStay(world, before) !== 'Left') return before;
     return {
       version: 1,
       ...guest,

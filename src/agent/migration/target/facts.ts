@@ -64,7 +64,8 @@ export async function targetFacts(
   };
 }
 
-function earlierStay({ guests }: MoveWorld, record: GuestRecord): EarlierStay {
+/** Of a record that may have no move of this guest. */
+export function earlierStay({ guests }: MoveWorld, record: GuestRecord): EarlierStay {
   if (record.incoming !== undefined || record.outgoing !== undefined) return 'None';
   if (record.orphaned === true) return 'Kept';
   if (record.released !== true || record.lock !== undefined) return 'Leaving';

@@ -34,7 +34,8 @@ export default defineConfig({
         test: {
           name: 'labs',
           include: ['test/e2e/labs/*.test.ts'],
-          testTimeout: 180_000,
+          // Longer than what a story waits for, so that it says what has not come.
+          testTimeout: 400_000,
           hookTimeout: 300_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },

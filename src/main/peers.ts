@@ -68,6 +68,8 @@ export function tlsPeers(identity: PeerIdentity, addressOf: () => string | undef
     connect: async (host, place, signal) => {
       await haveCertificate(identity);
       const socket = connect({ ...identity.client(host), host: place.address, port: place.port });
+      // It may break at any moment, also while the API is asked who that is: nobody who listens would end this process.
+      socket.on('error', () => undefined);
       const hangUp = () => void socket.destroy(new Error('given up'));
       signal.addEventListener('abort', hangUp, { once: true });
       try {
@@ -79,6 +81,7 @@ export function tlsPeers(identity: PeerIdentity, addressOf: () => string | undef
             `what answers at ${shown(place)} is not the host ${host}`,
           );
         }
+        if (socket.destroyed) throw socket.errored ?? new Error('it has hung up');
         guard(socket);
         return socket;
       } catch (error) {

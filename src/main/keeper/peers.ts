@@ -64,6 +64,8 @@ export function keeperPeers(
     ask: async (host, { address, port }, timeoutMs) => {
       if (pki === undefined) throw new Error('this host has no certificate yet');
       const socket = connect({ ...both(pki), host: address, port, servername: host });
+      // Whatever breaks is told by what is awaited; nothing that comes after it may end the keeper.
+      socket.on('error', () => undefined);
       const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), timeoutMs);
       try {
         await once(socket, 'secureConnect');

@@ -102,6 +102,22 @@ describe('agents', () => {
     await a.close();
   });
 
+  it('live on when a connection breaks while the API is asked who the other end is', async () => {
+    const { identityOf } = await cluster();
+    const a = tlsPeers(await identityOf('a'), () => '127.0.0.1');
+    const broken = new AbortController();
+    const isPeer: PeerIdentity['isPeer'] = async () => {
+      broken.abort();
+      return true;
+    };
+    const b = tlsPeers({ ...(await identityOf('b')), isPeer }, () => '127.0.0.1');
+    await expect(b.connect('a', await a.place(), broken.signal)).rejects.toMatchObject({
+      reason: 'PeerUnreachable',
+      message: expect.stringContaining('given up'),
+    });
+    await a.close();
+  });
+
   it('hear nobody of another cluster, and nobody whose Host is gone', async () => {
     const { identityOf, gone } = await cluster();
     const a = tlsPeers(await identityOf('a'), () => '127.0.0.1');

@@ -44,6 +44,7 @@ async function chainOf(server: URL, timeoutMs: number): Promise<X509Certificate[
   const host = server.hostname.replace(/^\[|\]$/g, '');
   const port = Number(server.port === '' ? 443 : server.port);
   const socket = connect({ host, port, rejectUnauthorized: false, timeout: timeoutMs });
+  socket.on('error', () => undefined);
   socket.on('timeout', () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
   try {
     await once(socket, 'secureConnect');

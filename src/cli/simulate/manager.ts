@@ -10,6 +10,7 @@ import type { Cluster } from './cluster.ts';
 import { createElection } from './election.ts';
 import type { SimHost } from './host.ts';
 import { type Claim, claimsOf, heirsOf, unreported } from './restored.ts';
+import { besideUntold, wordsOf } from './untold.ts';
 import { guestViews, hostViews, policyOf } from './view.ts';
 
 export type SimManager = {
@@ -115,13 +116,17 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   const act = (objects: Objects): void => {
     cluster.noteSilent(observer, now());
     if (objects.restored !== undefined && waitsOrClaims(objects)) return;
-    if (claim(heirsOf(objects))) return;
+    if (claim('Claimed', heirsOf(objects))) return;
     if (calm.isAsBefore(objects, now())) return;
     taken = 0;
     const view = viewOf(objects);
+    if (isQuorate(view) && claim('Told', wordsOf(objects, observer))) return;
     const { flaw } = cluster;
     const shown = flaw.sees?.(view) ?? view;
-    const decided = decide(shown, { turns, ...(flaw.engine === undefined ? {} : { flaw: flaw.engine }) });
+    const decided = decide(shown, {
+      ...{ turns, objection: besideUntold(objects, cluster.rules()) },
+      ...(flaw.engine === undefined ? {} : { flaw: flaw.engine }),
+    });
     const decisions = [...overdueFences(objects, view), ...(flaw.says?.(decided, view) ?? decided)];
     calm.ended(decisions.length);
     quorate = isQuorate(view);
@@ -135,17 +140,17 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   /** The API was restored from an older copy: until every host has spoken, and each guest is where it is, nothing is decided. */
   const waitsOrClaims = (objects: Objects): boolean => {
     if (cluster.flaw.manager !== 'RestoreUnnoticed' && unreported(objects).length > 0) return true;
-    return cluster.flaw.manager !== 'RestoreUnnoticed' && claim(claimsOf(objects));
+    return cluster.flaw.manager !== 'RestoreUnnoticed' && claim('Claimed', claimsOf(objects));
   };
 
-  const claim = (claims: readonly Claim[]): boolean => {
+  const claim = (event: 'Claimed' | 'Told', claims: readonly Claim[]): boolean => {
     for (const { guest, version, next } of claims)
       api.call(
         caller,
         2_000,
         ({ guests }) => {
           if (guests.get(guest)?.version !== version) return;
-          cluster.trace(host.name, 'Claimed', guest, { to: next.record.placement?.host ?? '' });
+          cluster.trace(host.name, event, guest, { to: next.record.placement?.host ?? '' });
           api.putGuest(guest, next);
         },
         () => {},

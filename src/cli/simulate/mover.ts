@@ -49,7 +49,7 @@ export function createMover(options: MoverOptions): Mover {
     // The API was restored meanwhile: nobody knows here which epoch the target has, until every host has said what it has.
     if (own?.state === 'HandedOver' && own.askedOf !== host.seen) {
       if (!isClaimed) setReport(id, { epoch: own.epoch + 1, state: 'Preparing' });
-      else if (host.keeper()?.isOpen() === true) resumeHere(id, own);
+      else if (isSameLife(placement, life()) && host.keeper()?.isOpen() === true) resumeHere(id, own);
       return;
     }
     if (own?.state === 'HandedOver' && !begun.has(`${id}@${own.epoch}`)) {

@@ -6,6 +6,7 @@ import type { Placement, Version } from '../../cluster/ha/model.ts';
 import { without } from '../../cluster/ha/states.ts';
 import type { Objects, StoredGuest } from './api.ts';
 import type { SimHost } from './host.ts';
+import { UNTOLD } from './untold.ts';
 
 export type Claim = { guest: string; version: Version; next: StoredGuest };
 
@@ -67,20 +68,15 @@ export function heirsOf(objects: Objects): Claim[] {
 
 const RANK = { Running: 0, Preparing: 1, Off: 2 } as const;
 
-function placeOf(
-  guest: string,
-  { record }: StoredGuest,
-  { hosts, statements }: Objects,
-): Placement | undefined {
+function placeOf(guest: string, { record }: StoredGuest, { statements }: Objects): Placement | undefined {
   const found = [...statements].flatMap(([host, { value }]) => {
     const report = value.guests.get(guest);
     return report === undefined ? [] : [{ host, ...report }];
   });
   const isBehind = found.some(({ epoch }) => epoch > (record.placement?.epoch ?? 0));
   const [best] = found.toSorted((a, b) => RANK[a.state] - RANK[b.state] || b.epoch - a.epoch);
-  const life = best === undefined ? undefined : hosts.get(best.host)?.value.life;
-  if (!isBehind || best === undefined || life === undefined) return undefined;
-  return { host: best.host, epoch: Math.max(...found.map(({ epoch }) => epoch)) + 1, ...life };
+  if (!isBehind || best === undefined) return undefined;
+  return { host: best.host, epoch: Math.max(...found.map(({ epoch }) => epoch)) + 1, ...UNTOLD };
 }
 
 /** A uid of the model is the guest's id and a number. */

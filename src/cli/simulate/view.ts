@@ -10,6 +10,7 @@ import {
 import type { Objects } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import type { PolicySpec } from './scenario.ts';
+import { bytesOfUntold, isUntold } from './untold.ts';
 
 const NOTHING: ReadonlyMap<string, GuestReport> = new Map();
 
@@ -33,7 +34,7 @@ export function hostViews(objects: Objects): Map<string, HostView> {
       fencing: spec.fencing,
       ...(policy === undefined ? {} : { shutdownPolicy: policy }),
       cpus: spec.cpus,
-      memoryBytes: spec.memoryBytes,
+      memoryBytes: spec.memoryBytes - bytesOfUntold(objects, name) / (objects.policy.memoryOvercommit ?? 1),
       reported: statement?.guests ?? NOTHING,
       ...(statement === undefined ? {} : { reportedIn: statement.life }),
     });
@@ -45,6 +46,7 @@ export function guestViews(objects: Objects, cluster: Cluster): Map<string, Gues
   const views = new Map<string, GuestView>();
   for (const [id, { version, value }] of objects.guests) {
     const { spec, uid, record } = value;
+    if (isUntold(record)) continue;
     const limits = cluster.limits(spec);
     views.set(id, {
       id,

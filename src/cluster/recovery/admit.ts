@@ -26,7 +26,7 @@ export function admit(
   const life = host?.record.life;
   if (placement === undefined || host === undefined || life === undefined) return undefined;
   const record = guestView(guest)?.record;
-  if (isTold(record, life)) return undefined;
+  if (isTold(record, life) || isOfAnotherBoot(host, life, observer)) return undefined;
   const { host: name, epoch } = placement;
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
   const attempts = guest.status?.ha?.attempts;
@@ -50,6 +50,18 @@ export function admit(
 /** As nearly all are in nearly every round: only one that was off, or did not start, may have to hear more of the same life. */
 function isTold(record: GuestRecord | undefined, life: Life): boolean {
   return record?.state !== 'Stopped' && record?.state !== 'Error' && isSameLife(record?.placement, life);
+}
+
+/**
+ * The host has booted since this life, or speaks of a boot that is not on record yet, as after a restore of the API from an older copy. What is on
+ * record is judged first: a proof of the life that is over would count for what runs in the present one.
+ */
+function isOfAnotherBoot(
+  { name, reportedIn }: HostView,
+  { bootID }: Life,
+  observer: Pick<View['observer'], 'lease'>,
+): boolean {
+  return [reportedIn, observer.lease(name)].some((said) => said !== undefined && said.bootID !== bootID);
 }
 
 /**

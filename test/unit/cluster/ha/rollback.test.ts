@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ClusterPolicy } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
+import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
 import { findCondition } from '../../../../src/runtime/conditions.ts';
 import { createHaLab, type HaLab } from './haLab.ts';
@@ -56,6 +57,32 @@ describe('an API that was rolled back', () => {
     report(lab, 'c', 1_000_008);
     await lab.until('db runs elsewhere', () => lab.whereRuns('db').length > 0, 60_000);
     expect([lab.whereRuns('db').includes('a'), lab.twice]).toEqual([false, []]);
+    await lab.resign();
+  });
+
+  it('and speaks of a host that was being lost, takes no proof of that boot for what runs there in the next', async () => {
+    const lab = await createHaLab();
+    await lab.lead();
+    await lab.switchOn();
+    await lab.addGuest('db', 'a');
+    const old = { host: lab.host('a'), guest: lab.guest('db') };
+    lab.powerOff('a');
+    lab.powerOn('a');
+    await lab.until('it runs again', () => lab.whereRuns('db').includes('a'));
+    lab.cutOff('a');
+    await lab.advance(4_700);
+    const incident = { id: 'a-1', bootID: 'a1boot-0000', term: 1, since: '2026-01-01T00:00:00Z' };
+    const ha = { ...old.host?.status?.ha, state: 'Fencing' as const, incident };
+    lab.api.seed(Host, { ...(lab.host('a') as Stored<Host>), status: { ...lab.host('a')?.status, ha } });
+    const placement = { host: 'a', epoch: 3, since: '2026-01-01T00:01:00Z' };
+    const { ha: _said, ...status } = old.guest.status ?? {};
+    lab.api.seed(VirtualMachine, { ...lab.guest('db'), status: { ...status, placement } });
+    await lab.until('the boot before is proven to be over', () => lab.ha('a')?.proof?.kind === 'NewBoot');
+    await lab.advance(60_000);
+    expect([lab.twice, lab.guest('db').status?.placement]).toEqual([[], placement]);
+    lab.mend('a');
+    await lab.until('it runs there again', () => lab.whereRuns('db').includes('a'));
+    expect(lab.guest('db').status?.placement).toMatchObject({ ...placement, bootID: 'a2boot-0000' });
     await lab.resign();
   });
 });

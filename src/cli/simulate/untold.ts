@@ -1,0 +1,56 @@
+/**
+ * Guests of the model that were claimed on a host and have not been told yet in which of its lives they may run, as on real hosts after the claim of
+ * src/cluster/placement and before the word of src/cluster/recovery/admit.ts: nothing is decided of them, and others reckon with them.
+ */
+import type { GuestRecord, Life, Rule } from '../../cluster/ha/model.ts';
+import type { Observer } from '../../cluster/ha/observer.ts';
+import type { Objection } from '../../cluster/ha/round.ts';
+import type { Objects } from './api.ts';
+import type { Claim } from './restored.ts';
+
+/** It is that of no host. */
+export const UNTOLD: Life = { bootID: '', term: 0 };
+
+export function isUntold({ placement }: GuestRecord): boolean {
+  return placement?.bootID === UNTOLD.bootID;
+}
+
+/** The life of its host for each, unless the host speaks of another boot than the one on record, which is judged first. */
+export function wordsOf({ guests, hosts, statements }: Objects, observer: Pick<Observer, 'lease'>): Claim[] {
+  return [...guests].flatMap(([guest, { version, value }]) => {
+    const { placement } = value.record;
+    if (placement === undefined || !isUntold(value.record)) return [];
+    const life = hosts.get(placement.host)?.value.life;
+    const said = [statements.get(placement.host)?.value.life, observer.lease(placement.host)];
+    if (life === undefined || said.some((one) => one !== undefined && one.bootID !== life.bootID)) return [];
+    const record = { ...value.record, placement: { ...placement, bootID: life.bootID, term: life.term } };
+    return [{ guest, version, next: { ...value, record } }];
+  });
+}
+
+/** Memory they take on the host, in bytes. */
+export function bytesOfUntold({ guests }: Objects, host: string): number {
+  let bytes = 0;
+  for (const { value } of guests.values())
+    if (value.record.placement?.host === host && isUntold(value.record)) bytes += value.spec.memoryBytes;
+  return bytes;
+}
+
+/** Strict rules hold for them, too. */
+export function besideUntold({ guests }: Objects, rules: readonly Rule[]): Objection {
+  const places = new Map<string, string>();
+  for (const [id, { value }] of guests)
+    if (isUntold(value.record)) places.set(id, value.record.placement?.host ?? '');
+  return (guest, host) => {
+    if (places.size === 0) return undefined;
+    for (const { strict, type, guests: members } of rules) {
+      if (!strict || !members.includes(guest.id)) continue;
+      for (const other of members) {
+        const place = other === guest.id ? undefined : places.get(other);
+        if (place !== undefined && (place === host.name) === (type === 'KeepApart'))
+          return type === 'KeepApart' ? `keeps apart from ${other}` : `keeps together with ${other}`;
+      }
+    }
+    return undefined;
+  };
+}

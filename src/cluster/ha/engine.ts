@@ -7,7 +7,7 @@ import { judgeHosts } from './hosts.ts';
 import type { Decision, EngineFlaw, GuestView, View } from './model.ts';
 import { planMoves } from './moves.ts';
 import { isQuorate } from './proofs.ts';
-import { beginRound, type Next, type Objection, type Round } from './round.ts';
+import { beginRound, isPresent, type Next, type Objection, type Round } from './round.ts';
 import { createTurns, GUESTS_A_ROUND, type Turns } from './turns.ts';
 
 export type EngineOptions = {
@@ -32,6 +32,7 @@ export function decide(
   if (!isQuorate(view, flaw)) return [];
   const round = beginRound(view, flaw, objection);
   const decisions = judgeHosts(view, round.guestsOn, flaw);
+  if (hasJustBegun(view)) return decisions;
   const decided = new Set<string>();
   let left = GUESTS_A_ROUND;
   for (const guest of turns.order(inOrder(view), ({ id }) => id)) {
@@ -47,6 +48,16 @@ export function decide(
   for (const { guest, next } of planMoves(round, decided))
     decisions.push({ type: 'Guest', guest: guest.id, version: guest.version, ...next });
   return decisions;
+}
+
+/**
+ * A Lease that this manager found standing there may be that of a host which was lost before: where guests belong is decided by those who have heard
+ * each host that is to be there, or have missed it. Who stands by has looked for long.
+ */
+function hasJustBegun({ hosts, observer, now }: View): boolean {
+  return [...hosts.values()].some(
+    (host) => isPresent(host) && !observer.hasRenewed(host.name) && !observer.isSuspect(host.name, now),
+  );
 }
 
 /** To go through all hosts for a guest is work, also when none takes it. */

@@ -50,6 +50,8 @@ export type Observer = {
   /** The last sign of life of this host that this manager has seen, on its clock. */
   lastSign(host: string): number | undefined;
   isSuspect(host: string, now: number): boolean;
+  /** This manager has itself seen it renew: that its Lease stands there tells nothing yet. */
+  hasRenewed(host: string): boolean;
   /** Hosts that this manager has itself seen renew, and lately: a Lease that only stands there tells nothing. */
   alive(now: number): Set<string>;
   /** Since when one and the same majority of `votes`, without the suspect, has renewed without a gap; undefined: there is none. */
@@ -149,6 +151,7 @@ export function createObserver(timings: () => HaTimings): Observer {
     silentFor,
     lastSign: (host) => hosts.get(host)?.last.notAfter,
     isSuspect: (host, now) => silentFor(host, now) >= timings().leaseDuration,
+    hasRenewed: (host) => hosts.get(host)?.previous !== undefined,
     alive: (now) =>
       new Set(
         [...hosts]

@@ -6,9 +6,12 @@ import { type GuestRecord, type GuestState, isSameLife } from '../../../cluster/
 import type { StoredGuest } from '../api.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Violate, Watch } from './contract.ts';
-import { isThere, majorityWatch, promisedTo, roomOf } from './shared.ts';
+import { isThere, LEFT_ALONE, majorityWatch, promisedTo, roomOf } from './shared.ts';
 
-/** A host that has been Online for so long is known as such to whoever decides. */
+/**
+ * A host that has been Online for so long is known as such to whoever decides; so is room that a guest has left. That is not promised to another in
+ * the round that writes down that the guest has gone: the write may be refused.
+ */
 const KNOWN_MS = 3_000;
 
 const LET_GO: ReadonlySet<GuestState> = new Set(['Started', 'Stopped', 'Disabled', 'Ignored']);
@@ -20,6 +23,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   /** Where starts of it were given up since it last ran, or was let go. */
   const failed = new Map<string, Set<string>>();
   const onlineSince = new Map<string, number>();
+  /** When somebody last left the host. */
+  const leftAt = new Map<string, number>();
   const sent = new Map<string, Set<string>>();
 
   /** A lost guest starts elsewhere only with a proof for the life it ran in. */
@@ -132,7 +137,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     const untried = [...hosts].find(([name, { value }]) => {
       const statement = statements.get(name)?.value;
       const isWilling = statement?.ready === true && statement.shutdown === undefined;
-      const isKnown = cluster.schedule.now() - (onlineSince.get(name) ?? 0) > KNOWN_MS;
+      const known = Math.max(onlineSince.get(name) ?? 0, leftAt.get(name) ?? 0);
+      const isKnown = cluster.schedule.now() - known > KNOWN_MS;
       const isFree = value.state === 'Online' && hostSpecs.get(name)?.maintenance === false;
       const isPresent = isThere(cluster, name) && cluster.renewedWithin(2_000).has(name);
       const takes = isListed(name, before) && hasRoom(guest, name, before);
@@ -168,6 +174,8 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
       const isGivenUp = record.state === 'Error' && reason.startsWith('StartFailed');
       if (isGivenUp && used(before.record) < cluster.limits(before.spec).maxRelocate)
         violate('L6', `${guest} is given up after ${used(before.record)} other hosts`);
+      const isGone = LEFT_ALONE.has(record.state) || placement?.host !== old?.host;
+      if (isGone && old !== undefined) leftAt.set(old.host, cluster.schedule.now());
       if (placement === undefined) return;
       const known = epochs.get(before.uid) ?? old?.epoch ?? 0;
       if (placement.epoch < known)

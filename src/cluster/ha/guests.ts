@@ -170,8 +170,10 @@ function isShuttingDown(host: HostView | undefined): boolean {
   return host?.shutdown !== undefined && isSameLife(host.shutdown, host.record.life);
 }
 
-function stoppedWith({ name }: HostView): string {
-  return `HostShuttingDown: ${name} starts nobody any more; it starts again when ${name} is down`;
+/** It is off on a host that starts nobody any more. Maintenance goes before what becomes of those of a host that is down, which may take for ever. */
+function leftBehind(guest: GuestView, host: HostView, round: Round): Next {
+  if (host.maintenance) return again(guest, host, round, 'its host is in maintenance');
+  return waitFor(guest, `HostShuttingDown: ${host.name} starts nobody any more; it starts again once down`);
 }
 
 function fromStarting(guest: GuestView, round: Round): Next {
@@ -184,7 +186,7 @@ function fromStarting(guest: GuestView, round: Round): Next {
   if (isLeaving(guest)) return to(record, 'Stopping', 'to stop');
   if (isGoneWithItsLife(guest, host)) return again(guest, host, round, 'its host lives anew');
   if (report?.state !== 'Off') return undefined;
-  if (isShuttingDown(host)) return waitFor(guest, stoppedWith(host));
+  if (isShuttingDown(host)) return leftBehind(guest, host, round);
   if (report.failures <= guest.maxRestart) return undefined;
   // What becomes of a host that is silent is decided before anybody is sent there, or away, by what it said before.
   if (round.view.observer.isSuspect(host.name, round.view.now)) return undefined;
@@ -210,7 +212,7 @@ function fromStarted(guest: GuestView, round: Round): Next {
   if (isGoneWithItsLife(guest, host)) return again(anew, host, round, 'its host lives anew');
   const report = reportOf(guest, host);
   if (report?.state === 'Off')
-    return isShuttingDown(host) ? waitFor(guest, stoppedWith(host)) : again(anew, host, round, 'it ended');
+    return isShuttingDown(host) ? leftBehind(anew, host, round) : again(anew, host, round, 'it ended');
   // What it waited for has passed.
   return record.reason === undefined || !isPresent(host) || holds(record.reason, host)
     ? undefined
@@ -310,9 +312,7 @@ function fromDisabled(guest: GuestView): Next {
 function fromIgnored(guest: GuestView, round: Round): Next {
   const { record, wanted } = guest;
   const found = foundOn(guest, round);
-  if (found !== undefined) {
-    return adopt(guest, found.host, found.report.epoch);
-  }
+  if (found !== undefined) return adopt(guest, found.host, found.report.epoch);
   if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
   const host = hostOf(guest, round);
   if (host === undefined) return to(record, 'Stopped', 'taken back');

@@ -159,10 +159,9 @@ function mustLeave(host: HostView, { view }: Round): boolean {
 }
 
 function evacuate(guest: GuestView, set: GuestView[], host: HostView, round: Round): Move[] {
-  // Who has ended on a host that starts nobody any more has nothing left to leave: it starts elsewhere once the host is down.
+  // Who has ended there has nothing left to leave: it is started elsewhere.
   const leaving = set.filter(
-    (one) =>
-      one.record.placement?.host === host.name && (host.maintenance || reportOf(one, host)?.state !== 'Off'),
+    (one) => one.record.placement?.host === host.name && reportOf(one, host)?.state !== 'Off',
   );
   if (leaving.length === 0) return [];
   const choice = round.chooser.choose(leaving, {

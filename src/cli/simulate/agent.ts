@@ -165,6 +165,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       }
       return;
     }
+    // What an agent before this one had begun is begun anew, or not at all (startGuest in src/drivers/hypervisor/qemu/start.ts).
+    if (own?.state === 'Preparing' && !starts.isUnderWay(id)) end(id);
     if (!isSameLife(placement, life())) return;
     if (own !== undefined && own.state === 'Running') adoptEpoch(id, own, stored);
     if (state === 'Stopping' || (own !== undefined && state === 'Stopped')) {
@@ -172,8 +174,6 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
       sayOff(id, placement.epoch);
       return;
     }
-    // What an agent before this one had begun is begun anew.
-    if (own?.state === 'Preparing' && !starts.isUnderWay(id)) end(id);
     if (state === 'Starting' && process(id) === undefined) starts.start(id, stored);
     // Also of one that is to leave: it may have been deleted since, by what the API knew before it was restored.
     if (state === 'Started' || state === 'Migrating' || state === 'Relocating') sayOff(id, placement.epoch);

@@ -1,4 +1,5 @@
 /** What becomes of each guest: one function for each state it may be in. Pure; the word that moves it is written by compare-and-swap. */
+import { heldUpBy } from './hosts.ts';
 import type { GuestRecord, GuestState, GuestView, HostView } from './model.ts';
 import { CANNOT_LEAVE, isSameLife, RULE_BROKEN } from './model.ts';
 import { isStoppedForSure, start, startElsewhere } from './place.ts';
@@ -108,10 +109,10 @@ function byFate(guest: GuestView, host: HostView | undefined, round: Round): Nex
   switch (host?.record.state) {
     case undefined:
       return undefined;
-    case 'Suspect':
-      return round.view.policy.haPaused === undefined
-        ? undefined
-        : waitFor(guest, 'Paused: its host is silent');
+    case 'Suspect': {
+      const why = host === undefined ? undefined : heldUpBy(host, round.view);
+      return why === undefined ? undefined : waitFor(guest, why);
+    }
     case 'Fencing':
     case 'Fenced':
       return to(bereft(record), 'Fencing', `${host?.name} is ${host?.record.state}`, {

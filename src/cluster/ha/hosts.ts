@@ -44,7 +44,7 @@ export function judgeHosts(
   const decisions: Decision[] = [];
   let notes = 0;
   let fencing = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing').length;
-  const most = view.policy.maxConcurrentFences ?? Math.max(1, Math.ceil(view.hosts.size / 2) - 1);
+  const most = mostFences(view);
   const quorate = isQuorate(view, flaw);
   const alive = view.observer.alive(view.now);
   for (const host of view.hosts.values()) {
@@ -64,6 +64,19 @@ export function judgeHosts(
     } else if (quorate) decisions.push(...fencesFor(host, view));
   }
   return decisions;
+}
+
+function mostFences({ policy, hosts }: View): number {
+  return policy.maxConcurrentFences ?? Math.max(1, Math.ceil(hosts.size / 2) - 1);
+}
+
+/** Why a host that is suspect is not fenced yet, for those who wait for it; undefined: nothing holds it up. */
+export function heldUpBy({ name }: HostView, view: View): string | undefined {
+  if (view.policy.haPaused !== undefined) return 'Paused: its host is silent';
+  const others = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing');
+  if (others.length < mostFences(view)) return undefined;
+  const names = others.map((other) => other.name).join(', ');
+  return `FencesAtMost: ${name} is silent, and is fenced once ${names} is no more: see to that, or raise maxConcurrentFences of the ClusterPolicy`;
 }
 
 type Next = { record: HostRecord; reason: string };

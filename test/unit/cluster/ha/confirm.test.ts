@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import type { ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { confirmFence } from '../../../../src/cli/confirm.ts';
 import type { Client } from '../../../../src/client/contract.ts';
 import { createHaLab } from './haLab.ts';
 
 /** A host without device and watchdog is lost: nothing but a word can prove that its guest is dead. */
-async function stuck() {
-  const lab = await createHaLab();
+async function stuck(names = ['a', 'b', 'c'], policy: ClusterPolicySpec = {}) {
+  const lab = await createHaLab(names);
   await lab.lead();
-  await lab.switchOn();
+  await lab.switchOn(policy);
   lab.machine('a').watchdog = false;
   await lab.addGuest('db', 'a');
   const confirm = async (timeoutMs = 30_000) => {
@@ -67,6 +68,22 @@ describe("a person's word", () => {
     await lab.advance(300_000);
     expect(lab.guest('web').status?.placement?.host).toBe('a');
     expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('is waited for by guests of another host, too, when no more hosts may be fenced at one time, and they say so', async () => {
+    const { lab, confirm } = await stuck(['a', 'b', 'c', 'd', 'e'], { maxConcurrentFences: 1 });
+    await lab.addGuest('web', 'b');
+    lab.powerOff('a');
+    await lab.advance(20_000);
+    lab.powerOff('b');
+    await lab.advance(60_000);
+    const said = lab.guest('web').status?.ha;
+    expect(said).toMatchObject({ state: 'Started', reason: 'FencesAtMost' });
+    expect(said?.message).toMatch(/^b is silent, and is fenced once a is no more: .* maxConcurrentFences/);
+    await confirm();
+    await lab.until('it runs', () => lab.whereRuns('web').length > 0);
+    expect(lab.guest('web').status?.ha?.reason).toBeUndefined();
     await lab.resign();
   });
 });

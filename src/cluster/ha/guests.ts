@@ -17,6 +17,7 @@ import {
   startOn,
   waitFor,
 } from './round.ts';
+import { isShuttingDown, shutdownCourse } from './shutdown.ts';
 import { moveGuest, without } from './states.ts';
 
 /** The guest's next record, or undefined. */
@@ -155,20 +156,6 @@ function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next 
   const grace = host.shutdown?.kind === 'Reboot' ? view.policy.rebootGraceMs : 0;
   if (view.since(`grace/${guest.id}`, true) < grace) return undefined;
   return to(bereft(record), 'Recovering', 'its host was stopped');
-}
-
-/** What an announced end of the host means for its guests. */
-export function shutdownCourse(
-  { shutdown, shutdownPolicy }: HostView,
-  policy: NonNullable<HostView['shutdownPolicy']>,
-): 'Freeze' | 'Failover' | 'Migrate' {
-  const chosen = shutdownPolicy ?? policy;
-  if (chosen !== 'Conditional') return chosen;
-  return shutdown?.kind === 'Reboot' ? 'Freeze' : 'Failover';
-}
-
-function isShuttingDown(host: HostView | undefined): boolean {
-  return host?.shutdown !== undefined && isSameLife(host.shutdown, host.record.life);
 }
 
 /** It is off on a host that starts nobody any more. Maintenance goes before what becomes of those of a host that is down, which may take for ever. */

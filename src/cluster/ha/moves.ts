@@ -3,10 +3,10 @@
  * guest, sets move as one, and nothing moves that would be moved back.
  */
 import { imbalance } from './evenness.ts';
-import { shutdownCourse } from './guests.ts';
 import { CANNOT_LEAVE, type GuestView, type HostView, type MoveReason } from './model.ts';
 import { isStoppedForSure } from './place.ts';
 import { hostOf, isGoneWithItsLife, isPresent, type Next, placeOn, type Round, reportOf } from './round.ts';
+import { shutdownCourse } from './shutdown.ts';
 import { moveGuest, without } from './states.ts';
 
 export type Move = { guest: GuestView; next: NonNullable<Next> };

@@ -8,6 +8,7 @@ import type { FenceAction, FenceAgentFacts, FenceDriver, FenceOptions, FenceTarg
 import { parameterProblems } from '../parameters.ts';
 import { agentMissing, fenceTimeout, parametersInvalid } from '../refusals.ts';
 import { failureOf, parseList, succeeded } from './answers.ts';
+import { inputOf } from './input.ts';
 import { parseMetadata } from './metadata.ts';
 
 /** Where agents are installed: fence-agents on Debian, Ubuntu and Fedora. */
@@ -61,7 +62,7 @@ export function createFenceAgents({ world, folder = FOLDER }: FenceAgentsOptions
     try {
       const signal = AbortSignal.any([options.signal, late.signal]);
       const process = world.processes.pipe([path], { signal });
-      process.input.end(inputOf(facts, target, action));
+      process.input.end(inputOf(facts, target, action, options.timeoutMs));
       const [stdout, { code, stderr }] = await Promise.all([
         // Cut off when it is killed: its end tells the story.
         text(process.output).catch(() => ''),
@@ -85,12 +86,4 @@ export function createFenceAgents({ world, folder = FOLDER }: FenceAgentsOptions
     monitor: async (target, options) => void (await perform(target, 'monitor', options)),
     list: async (target, options) => parseList((await perform(target, 'list', options)).stdout),
   };
-}
-
-/** The older agents know a plug as `port` only. */
-function inputOf(facts: FenceAgentFacts, target: FenceTarget, action: FenceAction): string {
-  const plugName = facts.parameters.some(({ name }) => name === 'plug') ? 'plug' : 'port';
-  const plug = target.plug === undefined ? {} : { [plugName]: target.plug };
-  const lines = Object.entries({ ...target.parameters, ...target.secrets, ...plug, action });
-  return lines.map(([name, value]) => `${name}=${value}\n`).join('');
 }

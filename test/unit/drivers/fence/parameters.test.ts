@@ -1,6 +1,7 @@
 /** What a device may be given, by what its agent says of itself. */
 import { describe, expect, it } from 'vitest';
 import { lastWords } from '../../../../src/drivers/fence/agents/answers.ts';
+import { inputOf } from '../../../../src/drivers/fence/agents/input.ts';
 import { parseMetadata } from '../../../../src/drivers/fence/agents/metadata.ts';
 import type { FenceTarget } from '../../../../src/drivers/fence/contract.ts';
 import { givesEvidence, parameterProblems } from '../../../../src/drivers/fence/parameters.ts';
@@ -18,6 +19,7 @@ ${parameter('ipaddr', 'unique="0" required="1" deprecated="1"', '<content type="
 ${parameter('ipport', 'unique="0" required="0"', '<content type="integer" default="623"/>')}
 ${parameter('lanplus', 'unique="0" required="0"', '<content type="boolean" default="0"/>')}
 ${parameter('method', 'unique="0" required="0"', '<content type="select" default="onoff"><option value="onoff"/><option value="cycle"/></content>')}
+${parameter('power_timeout', 'unique="0" required="0"', '<content type="second" default="20"/>')}
 ${parameter('power_wait', 'unique="0" required="0"', '<content type="second" default="2"/>')}
 ${parameter('password', 'unique="0" required="0"', '<content type="string"/>')}
 ${parameter('ipmitool_path', 'unique="0" required="0"', '<content type="string" default="/usr/bin/ipmitool"/>')}
@@ -119,4 +121,30 @@ it('what an agent says last is told without the secrets and without remarks of i
 
 it('agents that switch nothing off are no evidence', () => {
   expect(['fence_dummy', 'fence_kdump', 'fence_ipmilan'].filter(givesEvidence)).toEqual(['fence_ipmilan']);
+});
+
+describe('an agent is told', () => {
+  const input = (parameters: Record<string, string>) =>
+    inputOf(
+      facts,
+      { ...aTarget({ ip: '192.0.2.1', ...parameters }, { password: 'secret' }), plug: '3' },
+      'off',
+      20_000,
+    );
+
+  it('all its parameters, its plug by the name it knows, and to give up before its own time is over', () => {
+    expect(input({}).split('\n')).toEqual([
+      'power_timeout=15',
+      'ip=192.0.2.1',
+      'password=secret',
+      'port=3',
+      'action=off',
+      '',
+    ]);
+  });
+
+  it('what the device says itself rather than that', () => {
+    expect(input({ power_timeout: '40' })).toContain('power_timeout=40\n');
+    expect(input({ power_timeout: '40' })).not.toContain('power_timeout=15');
+  });
 });

@@ -1,5 +1,5 @@
 /**
- * Machines that write move between real hosts, with their disks, and everything that can break on the way breaks once at each step. Two of them share
+ * Machines that write move between real hosts, with their disks, and everything that can break on the way breaks once at each step. Four of them share
  * the stories, each with hosts of its own, because most of a story is waiting. `npm run soak:hosts` tells them again and again.
  */
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ import { buildWriterDisk, verifyDisk } from '../../lab/writer.ts';
 import { until } from '../harness/commands.ts';
 
 const images = join(tmpdir(), 'vireo-lab-images');
-const PLACES = [214, 217].map((network) => ({
+const PLACES = [209, 210, 214, 217].map((network) => ({
   name: `vmove${network}`,
   directory: join(tmpdir(), `vireo-lab-move-${network}`),
   ...{ network, images },
@@ -81,7 +81,7 @@ describe.concurrent.each(PLACES)('a machine that writes, in $name,', (place) => 
     }
   });
 
-  // Every other story: neighbours in the list take about as long.
+  // Dealt out one by one: neighbours in the list take about as long.
   for (const { name, tell } of STORIES.filter((_, index) => PLACES[index % PLACES.length] === place)) {
     it.sequential(name, () => tell(stage));
   }

@@ -142,7 +142,11 @@ if (only.length === 0 || only.includes('backup')) {
   await writeFile(config, `imagePaths: [${images}]\n`);
   try {
     const sizes = only.length === 0 ? [SMALL, LARGE] : [only.includes('large') ? LARGE : SMALL];
-    for (const size of sizes) await withLab(['--config', config], (lab) => benchBackup(lab, images, size));
+    const kinds = (['machine', 'container'] as const).filter((kind) => only.includes(kind));
+    for (const size of sizes)
+      await withLab(['--config', config], (lab) =>
+        benchBackup(lab, images, size, kinds.length === 0 ? undefined : kinds),
+      );
   } finally {
     await rm(images, { recursive: true, force: true });
   }

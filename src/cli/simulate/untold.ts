@@ -15,14 +15,18 @@ export function isUntold({ placement }: GuestRecord): boolean {
   return placement?.bootID === UNTOLD.bootID;
 }
 
-/** The life of its host for each, unless the host speaks of another boot than the one on record, which is judged first. */
+/** The life of its host for each: the one on record, or that of another boot, in which the host speaks by its Lease and its agent. */
 export function wordsOf({ guests, hosts, statements }: Objects, observer: Pick<Observer, 'lease'>): Claim[] {
   return [...guests].flatMap(([guest, { version, value }]) => {
     const { placement } = value.record;
     if (placement === undefined || !isUntold(value.record)) return [];
-    const life = hosts.get(placement.host)?.value.life;
-    const said = [statements.get(placement.host)?.value.life, observer.lease(placement.host)];
-    if (life === undefined || said.some((one) => one !== undefined && one.bootID !== life.bootID)) return [];
+    const { host } = placement;
+    const said = statements.get(host)?.value.life;
+    const boots = [said?.bootID, observer.lease(host)?.bootID];
+    const known = hosts.get(host)?.value.life;
+    const isKnown = boots.every((boot) => boot === undefined || boot === known?.bootID);
+    const life = isKnown ? known : boots[0] === boots[1] ? said : undefined;
+    if (life === undefined) return [];
     const record = { ...value.record, placement: { ...placement, bootID: life.bootID, term: life.term } };
     return [{ guest, version, next: { ...value, record } }];
   });

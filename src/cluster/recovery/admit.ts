@@ -11,6 +11,7 @@ import {
   type Placement,
   type View,
 } from '../ha/model.ts';
+import { machineOf } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
 import { isDeadBy } from './evidence.ts';
 import { guestId, guestView, isToRun } from './guestViews.ts';
@@ -26,13 +27,17 @@ export function admit(
   const life = host?.record.life;
   if (placement === undefined || host === undefined || life === undefined) return undefined;
   const record = guestView(guest)?.record;
-  if (isTold(record, life) || isOfAnotherBoot(host, life, observer)) return undefined;
+  if (isTold(record, life)) return undefined;
+  const spoken = spokenLife(host, observer);
   const { host: name, epoch } = placement;
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
   const attempts = guest.status?.ha?.attempts;
   const kept = attempts === undefined ? {} : { attempts };
   if (record === undefined)
-    return firstRecord(guest, host, { ...kept, state, placement: { host: name, epoch, ...life } });
+    return spoken === undefined
+      ? undefined
+      : firstRecord(guest, host, { ...kept, state, placement: { host: name, epoch, ...spoken } });
+  if (spoken?.bootID !== life.bootID) return undefined;
   if (!isPresent(host) || observer.isSuspect(host.name, now)) return undefined;
   if (record.state === 'Error')
     return outOfError(guest, host, { state, placement: { host: name, epoch, ...life } });
@@ -53,15 +58,17 @@ function isTold(record: GuestRecord | undefined, life: Life): boolean {
 }
 
 /**
- * The host has booted since this life, or speaks of a boot that is not on record yet, as after a restore of the API from an older copy. What is on
- * record is judged first: a proof of the life that is over would count for what runs in the present one.
+ * The life of the host that is on record, or the one in which its Lease and its agent speak when that is another boot of the same machine, as after a
+ * restore of the API from an older copy: a proof of the boot that is over must not count for what runs in the present one. Undefined: not known yet.
  */
-function isOfAnotherBoot(
-  { name, reportedIn }: HostView,
-  { bootID }: Life,
-  observer: Pick<View['observer'], 'lease'>,
-): boolean {
-  return [reportedIn, observer.lease(name)].some((said) => said !== undefined && said.bootID !== bootID);
+function spokenLife(host: HostView, observer: Pick<View['observer'], 'lease'>): Life | undefined {
+  const { life } = host.record;
+  const lease = observer.lease(host.name);
+  const isOther = (said: Life | undefined) => said !== undefined && said.bootID !== life?.bootID;
+  if (!isOther(host.reportedIn) && !isOther(lease)) return life;
+  const { reportedIn } = host;
+  const isOne = reportedIn !== undefined && reportedIn.bootID === lease?.bootID;
+  return isOne && machineOf(host, reportedIn) === 'Same' ? reportedIn : undefined;
 }
 
 /**
@@ -81,11 +88,11 @@ function outOfError(
 
 /**
  * A guest came to its host by a move, or was there before it was protected, and nothing is stored of it there. If the host is lost by now, what
- * it may have begun is waited for as if it had been told: nobody else would ask for a proof. A host that is proven dead is told nothing more.
+ * it may have begun is waited for as if it had been told: nobody else would ask for a proof. A host that is proven dead is told nothing more of that boot.
  */
 function firstRecord(guest: StoredGuest, { record }: HostView, told: GuestRecord): GuestRecord | undefined {
-  if (record.state !== 'Fenced') return told;
   const { placement } = told;
+  if (record.state !== 'Fenced' || placement?.bootID !== record.life?.bootID) return told;
   const isProven = placement !== undefined && isDeadBy(record, guest.metadata.uid, placement);
   return isProven ? { state: 'Recovering', placement: { ...placement, ...NO_LIFE } } : undefined;
 }

@@ -33,6 +33,8 @@ function chooseFor(
       ? { host: anchor }
       : { reason: `with its set on ${anchor.name}: ${refused}` };
   }
+  const heard = heardAgain(guest, round);
+  if (heard !== undefined) return { reason: `${heard} has just been heard again` };
   const set = newcomers(guest, round);
   const own = hostOf(guest, round) ?? view.hosts.get(guest.declaredHost ?? '');
   const company = set.filter((other) => other !== guest);
@@ -49,6 +51,22 @@ function chooseFor(
   if ('reason' in choice) return choice;
   const host = view.hosts.get(choice.host);
   return host === undefined ? { reason: 'there are no hosts' } : { host };
+}
+
+/**
+ * A host of others of its set that is on record as Suspect and has renewed since: it is there in the next round, and nobody starts apart from them in
+ * this one.
+ */
+function heardAgain({ id }: GuestView, { rules, view }: Round): string | undefined {
+  const { observer, now } = view;
+  for (const other of rules.set(id)) {
+    const { state, placement } = view.guests.get(other)?.record ?? {};
+    const host = view.hosts.get(placement?.host ?? '');
+    if (other === id || state === undefined || !SETTLED.has(state) || host?.record.state !== 'Suspect')
+      continue;
+    if (observer.hasRenewed(host.name) && !observer.isSuspect(host.name, now)) return host.name;
+  }
+  return undefined;
 }
 
 function isBest(guest: GuestView, own: HostView, { chooser }: Round): boolean {

@@ -238,7 +238,7 @@ describe('a machine that is backed up by Stop while the agent is killed', () => 
       // All of it, read so slowly that the agent is seen at it.
       const yaml = backup(name, 'VirtualMachine', 'writer', 'Stop').replace(
         'fullEvery: 4',
-        'fullEvery: 1, bandwidth: 2Mi',
+        'fullEvery: 1, bandwidth: 8Mi',
       );
       await lab.apply(yaml);
       const half = ['find', lab.dataDirectory, '-path', '*/.partial/*', '-name', 'root.qcow2'];

@@ -9,16 +9,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Availability,
   HA_HOSTS,
-  lyingPower,
   openAvailability,
   protectedBy,
   watchTwice,
 } from '../lab/availability.ts';
+import { lyingPower } from '../lab/devices/power.ts';
 import { type Guest, machineGuest, writer } from '../lab/guests.ts';
 import type { Lab } from '../lab/lab.ts';
 import { report } from '../lab/report.ts';
 import { createService } from '../lab/service.ts';
-import { goesDown } from '../lab/systemd.ts';
 import { lastOn } from '../lab/writer.ts';
 import { until, vireo } from './harness/commands.ts';
 
@@ -61,8 +60,6 @@ describe('three hosts with high availability', () => {
       90_000,
     );
   };
-  const shutdownPolicy = (host: string, policy: string) =>
-    lab.kubectl('patch', 'vhost', host, '--type=merge', '-p', `{"spec":{"shutdownPolicy":${policy}}}`);
   const isBack = (host: string) =>
     until(`${host} is online again`, async () => (await ha.haOf(host))?.ha?.state === 'Online', 90_000);
 
@@ -101,75 +98,6 @@ describe('three hosts with high availability', () => {
     },
     OUTAGE_MS + 150_000,
   );
-
-  it('shut it down with its host and start it elsewhere, with no fence and no write lost', async () => {
-    const host = await hostOf(db);
-    const before = await db.writing();
-    const watching = watchTwice(db);
-    await goesDown(lab.host(host), 'poweroff.target');
-    const ms = await runsElsewhere(host);
-    await lab.host(host).powerCut();
-    process.stdout.write(`elsewhere after ${Math.round(ms)} ms once its host was shut down\n`);
-    const after = await db.writing();
-    expect(after.number).toBeGreaterThan(before.number);
-    expect(after.boot).not.toBe(before.boot);
-    expect((await watching.ends()).twice).toEqual([]);
-    expect((await ha.haOf(host))?.ha?.proof?.kind).toBe('OrderlyStop');
-    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
-    await lab.start(host);
-    await isBack(host);
-  });
-
-  it('have it wait for a host that is restarted, and start there', async () => {
-    const host = await hostOf(db);
-    const before = await db.writing();
-    await goesDown(lab.host(host), 'reboot.target');
-    await lab.host(host).powerCut();
-    await until('it is frozen', async () => (await db.status()).ha?.state === 'Frozen');
-    expect(await db.instances()).toEqual([]);
-    await lab.start(host);
-    await isBack(host);
-    expect((await db.writing()).number).toBeGreaterThan(before.number);
-    expect(await db.instances()).toMatchObject([{ host }]);
-    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
-  });
-
-  it('start it elsewhere when its host is restarted and says so in its own policy', async () => {
-    const host = await hostOf(db);
-    const before = await db.writing();
-    const watching = watchTwice(db);
-    await shutdownPolicy(host, '"Failover"');
-    await goesDown(lab.host(host), 'reboot.target');
-    const ms = await runsElsewhere(host);
-    await lab.host(host).powerCut();
-    process.stdout.write(`elsewhere after ${Math.round(ms)} ms once its host was restarted\n`);
-    const after = await db.writing();
-    expect(after.number).toBeGreaterThan(before.number);
-    expect(after.boot).not.toBe(before.boot);
-    expect((await watching.ends()).twice).toEqual([]);
-    await lab.start(host);
-    await isBack(host);
-    await shutdownPolicy(host, 'null');
-  });
-
-  it('move it away, running, before its host goes down where that is the policy, and back', async () => {
-    const host = await hostOf(db);
-    const before = await db.writing();
-    await shutdownPolicy(host, '"Migrate"');
-    await goesDown(lab.host(host), 'poweroff.target');
-    expect(await db.instances()).toMatchObject([{ host: expect.not.stringMatching(`^${host}$`) }]);
-    await lab.host(host).powerCut();
-    const after = await db.writesOn(before);
-    expect(after.boot).toBe(before.boot);
-    await until('its host is known to have ended in order', async () => {
-      return (await ha.haOf(host))?.ha?.proof?.kind === 'OrderlyStop';
-    });
-    expect(await lab.kubectl('get', 'fenceactions.vireo.dev', '-o', 'name')).toBe('');
-    await lab.start(host);
-    await until('it is back', async () => (await hostOf(db)) === host, 120_000);
-    expect((await db.writesOn(after)).boot).toBe(before.boot);
-    await shutdownPolicy(host, 'null');
-  });
 
   it('kill it when its host can be heard by nobody, and nothing else there', async () => {
     const host = await hostOf(db);

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { layoutOf } from '../../src/main/layout.ts';
+import { powerOf } from '../lab/devices/power.ts';
 import { controlGroups } from '../lab/groups.ts';
 import { type Host, type Lab, openLab } from '../lab/lab.ts';
 import { createService } from '../lab/service.ts';
-import { until } from './harness/commands.ts';
+import { must, run, until } from './harness/commands.ts';
 import { type HostState, hostState } from './harness/host.ts';
 
 const PORT = 4000;
@@ -79,8 +80,12 @@ describe('the lab', () => {
     expect(machineAfter).toBe(machine);
   });
 
-  it('ends everything with the power, frozen processes too', async () => {
+  it.each<[string, (host: Host) => Promise<void>]>([
+    ['a power cut', (host) => host.powerCut()],
+    ['the device that feeds it', async (host) => void (await must(['sh', '-c', powerOf(host).off]))],
+  ])('ends everything by %s, frozen processes too', async (_by, cut) => {
     const host = lab.host('b');
+    await host.powerOn();
     const { cgroupRoot } = layoutOf(host.disk);
     const group = `/sys/fs/cgroup/freezer/${cgroupRoot}/cold`;
     const freeze = `mkdir -p ${group} && echo $$ >${group}/cgroup.procs && echo FROZEN >${group}/freezer.state`;
@@ -94,9 +99,11 @@ describe('the lab', () => {
     });
     await service.start();
     await until('it runs', async () => (await service.pid()) !== undefined);
-    await host.powerCut();
+    await cut(host);
     expect(await host.isOn()).toBe(false);
     expect(await service.pid()).toBeUndefined();
+    expect((await run(['sh', '-c', powerOf(host).isOn])).code).not.toBe(0);
+    await host.powerCut();
     expect(await controlGroups(cgroupRoot)).toEqual([]);
   });
 

@@ -4,17 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { silentLog } from '../../src/base/log.ts';
-import { layoutOf } from '../../src/main/layout.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { must, until } from '../e2e/harness/commands.ts';
 import type { Device, PowerCommands } from './devices/daemon.ts';
 import { IPMI_PASSWORD, IPMI_USER, openIpmi } from './devices/ipmi.ts';
 import { openManagedSwitch, SWITCH_COMMUNITY } from './devices/managed-switch.ts';
 import { openPdu, PDU_COMMUNITY } from './devices/pdu.ts';
-import { thawCommand } from './groups.ts';
+import { powerOf } from './devices/power.ts';
 import { type Guest, type Instance, WRITER_IMAGE } from './guests.ts';
 import { type Lab, openLab } from './lab.ts';
-import type { Machine } from './machine.ts';
 import { buildWriterDisk } from './writer.ts';
 
 export const HA_HOSTS: readonly string[] = ['a', 'b', 'c'];
@@ -51,15 +49,18 @@ export async function openAvailability(options: {
   policy: string;
   /** Names of hosts; all of HA_HOSTS when absent. */
   hosts?: readonly string[];
+  /** The first process of each host is systemd. */
+  systemd?: boolean;
 }): Promise<Availability> {
-  const { policy, hosts: names = HA_HOSTS } = options;
+  const { policy, hosts: names = HA_HOSTS, systemd = false } = options;
   const name = LAB === 0 ? options.name : `${options.name}${LAB}`;
   const network = options.network + LAB * NETWORKS;
   const images = join(tmpdir(), 'vireo-lab-images');
   const ground = join(tmpdir(), `${name}-shared`);
   const shared = join(ground, 'pool');
   await buildWriterDisk({ ...realWorld(), log: silentLog }, join(images, WRITER_IMAGE));
-  const lab = openLab({ name, directory: join(tmpdir(), `${name}-lab`), network, images, shared: ground });
+  const directory = join(tmpdir(), `${name}-lab`);
+  const lab = openLab({ name, directory, network, images, shared: ground, systemd });
   const devices: Device[] = [];
   await lab.down();
   await mkdir(shared, { recursive: true });
@@ -182,22 +183,6 @@ async function isFrozen(pid: number): Promise<boolean> {
     }
   }
   return false;
-}
-
-/** What the controller of a lab's host does: it is off when nothing runs in its namespaces, not even what its keeper has frozen. */
-function powerOf({ namespace, disk }: Machine): PowerCommands {
-  const pids = `ip netns pids ${namespace}`;
-  const kill = `kill -9 $p 2>/dev/null; ${thawCommand(layoutOf(disk).cgroupRoot)}`;
-  return {
-    isOn: `test -n "$(${pids})"`,
-    on: 'true',
-    off: `for i in 1 2 3 4 5; do p=$(${pids}); test -z "$p" && break; ${kill}; sleep 0.1; done`,
-  };
-}
-
-/** One that says what it was told, and does nothing. */
-export function lyingPower(file: string): PowerCommands {
-  return { isOn: `test ! -e ${file}`, on: `rm -f ${file}`, off: `touch ${file}` };
 }
 
 const plugOf = (host: string) => HA_HOSTS.indexOf(host) + 1;

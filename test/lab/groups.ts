@@ -29,7 +29,7 @@ export async function thaw(root: string): Promise<void> {
 
 /** The same for a device's shell, after it has killed: what was frozen ends without another instruction. */
 export function thawCommand(root: string): string {
-  const states = `find ${MOUNT}/freezer${root} -name freezer.state 2>/dev/null`;
+  const states = `find ${MOUNT}/freezer/${root} -name freezer.state 2>/dev/null`;
   return `for state in $(${states}); do echo THAWED > "$state"; done`;
 }
 

@@ -11,6 +11,7 @@ import { createMachine, type Machine } from './machine.ts';
 import { createReader } from './reader.ts';
 import { createService, type Service } from './service.ts';
 import { createSwitch, type Direction } from './switch.ts';
+import { agentUnit } from './systemd.ts';
 
 export type LabOptions = {
   /** At most eight characters; two labs on one machine differ in it. */
@@ -25,6 +26,8 @@ export type LabOptions = {
   images?: string;
   /** Size of the disk of each host; without it a host has what this machine has. */
   diskBytes?: number;
+  /** The first process of each host is systemd, which runs the agent; without it nobody starts an agent again that has ended. */
+  systemd?: boolean;
 };
 
 export type Host = Machine & {
@@ -71,7 +74,7 @@ export type Lab = {
 const CONTROL = 'control';
 
 export function openLab(options: LabOptions): Lab {
-  const { name, directory, network } = options;
+  const { name, directory, network, systemd = false } = options;
   const kubeconfig = join(directory, 'kubeconfig');
   const net = `10.${network}.0`;
   const wires = createSwitch(`${name}-switch`);
@@ -81,8 +84,9 @@ export function openLab(options: LabOptions): Lab {
   const stateDirectory = (machine: string) => join(disk(machine), 'agent');
   const leases = join(directory, 'leases');
 
-  const machine = (machineName: string, number: number) =>
+  const machine = (machineName: string, number: number, ofSystemd = false) =>
     createMachine({
+      systemd: ofSystemd,
       name: machineName,
       namespace: `${name}-${machineName}`,
       disk: disk(machineName),
@@ -124,11 +128,13 @@ export function openLab(options: LabOptions): Lab {
   ]);
 
   function host(hostName: string): Host {
-    const on = machine(hostName, 11 + hostName.charCodeAt(0) - 'a'.charCodeAt(0));
-    const command = node('join', '--state-dir', stateDirectory(hostName));
+    const on = machine(hostName, 11 + hostName.charCodeAt(0) - 'a'.charCodeAt(0), systemd);
+    const state = stateDirectory(hostName);
     return {
       ...on,
-      agent: service(on, hostName, command, 'ready'),
+      agent: systemd
+        ? agentUnit(on, state, join(directory, `${hostName}.log`))
+        : service(on, hostName, node('join', '--state-dir', state), 'ready'),
       fillDisk: () => fillDisk(on.disk),
       freeDisk: () => freeDisk(on.disk),
     };

@@ -19,6 +19,8 @@ export type MachineOptions = {
   /** With the prefix length, of its bridge `vmbr0`, which its guests share. */
   address: string;
   switch: Switch;
+  /** Its first process is systemd, and what runs on it are units; absent: a script that only reaps. */
+  systemd?: boolean;
 };
 
 export type Machine = {
@@ -27,6 +29,8 @@ export type Machine = {
   readonly namespace: string;
   readonly address: string;
   readonly disk: string;
+  /** Its control groups, as the machine underneath sees them. */
+  readonly groups: string;
   powerOn(): Promise<void>;
   /** Everything that runs on it is gone at once, as are its interfaces and control groups; its disk stays. */
   powerCut(): Promise<void>;
@@ -44,7 +48,8 @@ const IS_UP = '[ -e /run/lab/up ] && [ "$(cat /sys/class/net/vmbr0/operstate)" =
 
 export function createMachine(options: MachineOptions): Machine {
   const { name, namespace, disk, address } = options;
-  const groups = layoutOf(disk).cgroupRoot;
+  // Everything it has, where it has a root of its own.
+  const groups = options.systemd === true ? `lab-${namespace}` : layoutOf(disk).cgroupRoot;
   const ip = (...args: string[]) => must(['ip', '-n', namespace, ...args]);
 
   async function pids(): Promise<number[]> {
@@ -78,6 +83,7 @@ export function createMachine(options: MachineOptions): Machine {
     namespace,
     address,
     disk,
+    groups,
     pids,
     inside,
     run: async (...command) => must(await inside(command)),
@@ -127,6 +133,7 @@ export function createMachine(options: MachineOptions): Machine {
           '--ipc',
         ],
         ...['--pid', '--fork', 'sh', script, name, disk],
+        ...(options.systemd === true ? [groups] : []),
       ],
       { detached: true, stdio: 'ignore' },
     ).unref();

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { checkout } from '../e2e/harness/commands.ts';
 
-const FILES = ['test/e2e/ha.test.ts', 'test/e2e/ha-selffence.test.ts', 'test/e2e/ha-witness.test.ts'];
+const FILES = ['ha', 'ha-shutdown', 'ha-selffence', 'ha-witness'].map((name) => `test/e2e/${name}.test.ts`);
 const rounds = Number(process.argv[2] ?? 10);
 const labs = Number(process.argv[3] ?? 1);
 const outageSeconds = Number(process.argv[4] ?? 600);

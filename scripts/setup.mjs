@@ -50,6 +50,7 @@ const TEST_PACKAGES = [
   ['ipmi_sim', 'openipmi', 'OpenIPMI-lanserv'],
   ['ipmitool', 'ipmitool', 'ipmitool'],
   ['snmpd', 'snmpd', 'net-snmp'],
+  ['systemctl', 'systemd', 'systemd'],
   ['snmpget', 'snmp', 'net-snmp-utils'],
 ];
 

@@ -1,6 +1,6 @@
 /** What becomes of each guest: one function for each state it may be in. Pure; the word that moves it is written by compare-and-swap. */
 import { heldUpBy } from './hosts.ts';
-import type { GuestRecord, GuestState, GuestView, HostView } from './model.ts';
+import type { GuestRecord, GuestState, GuestView, HostView, View } from './model.ts';
 import { CANNOT_LEAVE, isSameLife, RULE_BROKEN } from './model.ts';
 import { isStoppedForSure, start, startElsewhere } from './place.ts';
 import { covers } from './proofs.ts';
@@ -154,8 +154,13 @@ function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next 
   if (shutdownCourse(host, view.policy.shutdownPolicy) === 'Freeze')
     return to(bereft(record), 'Frozen', 'its host restarts', { origin: host.name });
   const grace = host.shutdown?.kind === 'Reboot' ? view.policy.rebootGraceMs : 0;
-  if (view.since(`grace/${guest.id}`, true) < grace) return undefined;
+  if (waited('grace', guest, view) < grace) return undefined;
   return to(bereft(record), 'Recovering', 'its host was stopped');
+}
+
+/** How long it has waited for the host of this placement: it may have waited for one before, and may again. */
+function waited(what: 'grace' | 'frozen', { id, record: { placement } }: GuestView, { since }: View): number {
+  return since(`${what}/${id}/${placement?.bootID}/${placement?.term}`, true);
 }
 
 /** It is off on a host that starts nobody any more. Maintenance goes before what becomes of those of a host that is down, which may take for ever. */
@@ -282,7 +287,7 @@ function fromFrozen(guest: GuestView, round: Round): Next {
       ? startOn(atHome(guest), host, round, 'its host is back')
       : to(record, 'Recovering', 'its host takes nobody');
   }
-  return round.view.since(`frozen/${guest.id}`, true) >= round.view.policy.freezeDeadlineMs
+  return waited('frozen', guest, round.view) >= round.view.policy.freezeDeadlineMs
     ? to(record, 'Recovering', 'FreezeDeadline: its host did not come back')
     : undefined;
 }

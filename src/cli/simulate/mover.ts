@@ -84,6 +84,16 @@ export function createMover(options: MoverOptions): Mover {
   };
 
   const resume = (id: string, { uid, epoch }: Process): void => {
+    const key = guardKey(uid, epoch);
+    const place = incoming.get(id);
+    // Let go meanwhile, and taken back: the gate has it guarded again first (passGate in src/agent/guests/gate.ts).
+    if (host.keeper()?.isGuarded(key) === false && place !== undefined) {
+      place.isListed = false;
+      host.keeper()?.guard(key, () => {
+        place.isListed = true;
+      });
+    }
+    if (place?.isListed === false) return;
     ask(
       id,
       uid,

@@ -1,4 +1,6 @@
 /** A manager replica of the model: seeks the leader lease, watches all Leases from its own start, and, leading, puts the engine's decisions to the API. */
+
+import { createCopiedLeases } from '../../cluster/ha/copies.ts';
 import { decide } from '../../cluster/ha/engine.ts';
 import type { Decision, Version, View } from '../../cluster/ha/model.ts';
 import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
@@ -40,6 +42,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
   let taken = 0;
   const beginToLook = () => createCalm(cluster, observer, () => taken);
   let calm: Calm = beginToLook();
+  let copied = createCopiedLeases();
   const turns = createTurns();
   let stale: Objects | undefined;
   let isLooking = false;
@@ -75,6 +78,7 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
         since = new Map();
         // A leader knows nothing of when it led before.
         stale = undefined;
+        copied = createCopiedLeases();
         calm = beginToLook();
         cluster.trace(host.name, 'Leads', 'manager');
       }
@@ -139,8 +143,11 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
 
   /** The API was restored from an older copy: until every host has spoken, and each guest is where it is, nothing is decided. */
   const waitsOrClaims = (objects: Objects): boolean => {
-    if (cluster.flaw.manager !== 'RestoreUnnoticed' && unreported(objects).length > 0) return true;
-    return cluster.flaw.manager !== 'RestoreUnnoticed' && claim('Claimed', claimsOf(objects));
+    if (cluster.flaw.manager === 'RestoreUnnoticed') return false;
+    const silent = unreported(objects);
+    const leases = [...objects.leases.values()].map(({ value }) => value);
+    const isOfCopy = copied(silent, leases).some((name) => objects.hosts.has(name));
+    return silent.length > 0 || isOfCopy || claim('Claimed', claimsOf(objects));
   };
 
   const claim = (event: 'Claimed' | 'Told', claims: readonly Claim[]): boolean => {

@@ -20,6 +20,7 @@ import { ApiError, type Informer } from '../../client/contract.ts';
 import { readiness } from '../../runtime/conditions.ts';
 import type { Access, Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import type { StoredGuest } from '../guests.ts';
+import { createCopiedLeases } from '../ha/copies.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
 import { createTurns } from '../ha/turns.ts';
 import { createSorter } from './crowd.ts';
@@ -70,6 +71,7 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
   const turns = { told: createTurns(), decided: createTurns() };
   let timings = DEFAULT_HA_TIMINGS;
   let watched: { uid: string; observer: Observer; since: Map<string, number> } | undefined;
+  const copied = createCopiedLeases();
   const unseen = new Map<string, { object: Stored<Host> | StoredGuest; at: number }>();
 
   /** A policy made anew is watched anew. */
@@ -121,12 +123,11 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
       return { outcome: again(AGAIN_MS), status: { ...policy.status, votes: next } };
     if (isStale()) return { outcome: again(AGAIN_MS) };
     const ahead = sources.ahead();
-    const unreported = ahead.length > 0 ? [] : sources.unreported();
-    if (ahead.length > 0 || unreported.length > 0) {
-      const why =
-        ahead.length > 0
-          ? `${ahead.join(', ')} has seen a later control plane`
-          : `the API was restored from an older copy, and has not been told yet what runs on ${unreported.join(', ')}`;
+    const unreported = sources.unreported();
+    const there = new Set(sources.hosts().map(({ metadata: { name } }) => name));
+    const standing = copied(unreported, read.leases).filter((host) => there.has(host));
+    const why = ofAnEarlierDay(ahead, unreported, standing);
+    if (why !== undefined) {
       const outcome = rolledBack(why, timings.observation);
       return { outcome, status: statusOf(policy, outcome, now) };
     }
@@ -188,6 +189,18 @@ function noQuorum(silent: readonly string[]): Outcome {
     'NoQuorum',
     `too few hosts renew their Leases to judge others (not heard: ${silent.join(', ')}): see that vireo runs there`,
   );
+}
+
+/** Why what is stored may be of before a restore; undefined: it is not. */
+function ofAnEarlierDay(
+  ahead: readonly string[],
+  unreported: readonly string[],
+  copied: readonly string[],
+): string | undefined {
+  if (ahead.length > 0) return `${ahead.join(', ')} has seen a later control plane`;
+  const restored = 'the API was restored from an older copy, and';
+  if (unreported.length > 0) return `${restored} has not been told yet what runs on ${unreported.join(', ')}`;
+  return copied.length > 0 ? `${restored} ${copied.join(', ')} has not renewed its Lease yet` : undefined;
 }
 
 /** What is stored of guests and hosts is of an earlier day: who is placed on a host by it may run on another since. */

@@ -38,6 +38,29 @@ describe('an API that was rolled back', () => {
     await lab.resign();
   });
 
+  it('waits for a Lease that is of the copy, too: a host spoke before its keeper, and what it guards may be another', async () => {
+    const lab = await createHaLab();
+    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+    await lab.lead();
+    await lab.switchOn();
+    await lab.addGuest('db', 'a');
+    for (const name of ['a', 'b', 'c']) report(lab, name, 1);
+    lab.cutOff('a');
+    await lab.lead(1_000_007);
+    await lab.until('it is known', () => ready(lab)?.reason === 'ControlPlaneRolledBack', 5_000);
+    for (const name of ['a', 'b', 'c']) report(lab, name, 1_000_008);
+    await lab.advance(60_000);
+    expect(ready(lab)?.message).toMatch(
+      /^the API was restored from an older copy, and a has not renewed its Lease yet:/,
+    );
+    expect([lab.actions(), lab.whereRuns('db').filter((host) => host !== 'a')]).toEqual([[], []]);
+    lab.mend('a');
+    await lab.until('it goes on', () => ready(lab)?.reason === 'Watching', 10_000);
+    await lab.until('db runs', () => lab.whereRuns('db').length > 0, 60_000);
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
   it('and has been made a later one waits for every host all the same, under each leader', async () => {
     const lab = await createHaLab();
     lab.addDevice('bmc-a', { name: 'a', plug: 'a' });

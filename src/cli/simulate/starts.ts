@@ -44,8 +44,9 @@ export function createStarts(options: StartsOptions): Starts {
     const failures = report?.epoch === epoch ? report.failures : 0;
     if (failures > cluster.limits(stored.spec).maxRestart) return;
     if (memory.shutdown !== undefined) {
-      // Nobody is started any more: whoever sent it here, before this was known, must hear so.
-      if (report?.epoch !== epoch) setReport(id, { epoch, state: 'Off', failures: 0 });
+      // Nobody is started any more: whoever sent it here, before this was known, must hear so, also of a start that had only begun.
+      const isBegun = report?.state === 'Preparing' && process(id) === undefined;
+      if (report?.epoch !== epoch || isBegun) setReport(id, { epoch, state: 'Off', failures });
       return;
     }
     const key = guardKey(stored.uid, epoch);

@@ -14,7 +14,8 @@ import { isThere, LEFT_ALONE, majorityWatch, promisedTo, roomOf } from './shared
  */
 const KNOWN_MS = 3_000;
 
-const LET_GO: ReadonlySet<GuestState> = new Set(['Started', 'Stopped', 'Disabled', 'Ignored']);
+/** Where it did not start is forgotten: it runs, or somebody wanted it off, which begins with Stopping, also when it is wanted again before it is off. */
+const LET_GO: ReadonlySet<GuestState> = new Set(['Started', 'Stopping', 'Stopped', 'Disabled', 'Ignored']);
 
 export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   const acted = majorityWatch(cluster, violate);

@@ -81,6 +81,8 @@ export function createMover(options: MoverOptions): Mover {
     if (own?.state !== 'Incoming') return;
     host.processes.delete(id);
     host.keeper()?.release(guardKey(own.uid, own.epoch));
+    // What was said of an earlier stay was said of the object that was to come.
+    if (memory.reports.has(id)) setReport(id, {});
   };
 
   const resume = (id: string, { uid, epoch }: Process): void => {

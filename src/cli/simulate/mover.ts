@@ -21,7 +21,7 @@ export type MoverOptions = {
   life(): Life;
   setReport(guest: string, change: Partial<GuestReport>): void;
   /** Whether the end of this host is announced. */
-  memory: { shutdown: unknown };
+  memory: { shutdown: unknown; reports: ReadonlyMap<string, unknown> };
   end(guest: string): void;
   ask(guest: string, uid: string, epoch: number, then: () => void, otherwise: () => void): void;
 };

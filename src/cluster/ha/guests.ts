@@ -301,12 +301,11 @@ function fromDisabled(guest: GuestView): Next {
   return guest.wanted === 'Disabled' ? undefined : to(guest.record, 'Stopped', 'enabled');
 }
 
-/** Nobody guarded it meanwhile: a self-fence says nothing of it. */
+/** Nobody guarded it meanwhile: a self-fence says nothing of it, and who wants it off or disabled does not know that it is. */
 function fromIgnored(guest: GuestView, round: Round): Next {
-  const { record, wanted } = guest;
+  const { record } = guest;
   const found = foundOn(guest, round);
   if (found !== undefined) return adopt(guest, found.host, found.report.epoch);
-  if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
   const host = hostOf(guest, round);
   if (host === undefined) return to(record, 'Stopped', 'taken back');
   if (isPresent(host) && isSameLife(host.reportedIn, host.record.life))

@@ -3,8 +3,8 @@
  * with a protected machine on them that runs elsewhere, waits or moves, as the policy says.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Availability, openAvailability, protectedBy, watchTwice } from '../lab/availability.ts';
-import { type Guest, machineGuest, writer } from '../lab/guests.ts';
+import { type Availability, openAvailability, runsElsewhere, watchTwice } from '../lab/availability.ts';
+import type { Guest } from '../lab/guests.ts';
 import type { Lab } from '../lab/lab.ts';
 import { report } from '../lab/report.ts';
 import { until } from './harness/commands.ts';
@@ -17,9 +17,7 @@ describe('three hosts with high availability and systemd', () => {
   beforeAll(async () => {
     ha = await openAvailability({ name: 'vhd', network: 223, policy: '{}', systemd: true });
     lab = ha.lab;
-    await lab.apply(protectedBy('{}', writer('db', { pool: 'shared', image: 'shared-writer' })));
-    db = machineGuest(lab, 'db');
-    await db.writing();
+    db = await ha.addMachine('db');
   });
   afterAll(() => ha?.close());
   beforeEach(({ onTestFailed }) => {
@@ -32,15 +30,6 @@ describe('three hosts with high availability and systemd', () => {
   /** Begins; what systemd says of it is not waited for. */
   const systemctl = (host: string, what: 'poweroff' | 'reboot') => lab.host(host).run('systemctl', what);
   const isOff = (host: string) => until(`${host} is off`, async () => !(await lab.host(host).isOn()), 90_000);
-  /** Waits until it runs elsewhere than on `host`, and gives how long that took. */
-  const runsElsewhere = (host: string) => {
-    const begun = performance.now();
-    return until(
-      'the machine runs elsewhere',
-      async () => (await db.instances()).some((one) => one.host !== host) && performance.now() - begun,
-      90_000,
-    );
-  };
   const shutdownPolicy = (host: string, policy: string) =>
     lab.kubectl('patch', 'vhost', host, '--type=merge', '-p', `{"spec":{"shutdownPolicy":${policy}}}`);
   const isBack = (host: string) =>
@@ -65,7 +54,7 @@ describe('three hosts with high availability and systemd', () => {
     const before = await db.writing();
     const watching = watchTwice(db);
     await systemctl(host, 'poweroff');
-    const ms = await runsElsewhere(host);
+    const ms = await runsElsewhere(db, host);
     await isOff(host);
     process.stdout.write(`elsewhere after ${Math.round(ms)} ms once its host was shut down\n`);
     const after = await db.writing();
@@ -98,7 +87,7 @@ describe('three hosts with high availability and systemd', () => {
     const watching = watchTwice(db);
     await shutdownPolicy(host, '"Failover"');
     await systemctl(host, 'reboot');
-    const ms = await runsElsewhere(host);
+    const ms = await runsElsewhere(db, host);
     await isOff(host);
     process.stdout.write(`elsewhere after ${Math.round(ms)} ms once its host was restarted\n`);
     // Its host may be back sooner: `rebootGrace`, also where guests have waited for one before.

@@ -1,7 +1,7 @@
 /** Two hosts and a witness beside the API server: one host is lost, the other goes on with its guest. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Availability, openAvailability, protectedBy } from '../lab/availability.ts';
-import { type Guest, machineGuest, writer } from '../lab/guests.ts';
+import { type Availability, openAvailability } from '../lab/availability.ts';
+import type { Guest } from '../lab/guests.ts';
 import { report } from '../lab/report.ts';
 import { until } from './harness/commands.ts';
 
@@ -16,9 +16,7 @@ describe('two hosts and a witness', () => {
     const { lab } = ha;
     await lab.addWitness('w');
     for (const host of ['a', 'b']) await ha.addIpmi(host);
-    await lab.apply(protectedBy('{}', writer('db', { pool: 'shared', image: 'shared-writer' })));
-    db = machineGuest(lab, 'db');
-    await db.writing();
+    db = await ha.addMachine('db');
   });
   afterAll(() => ha?.close());
   beforeEach(({ onTestFailed }) => {

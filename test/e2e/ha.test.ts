@@ -10,7 +10,7 @@ import {
   type Availability,
   HA_HOSTS,
   openAvailability,
-  protectedBy,
+  runsElsewhere,
   watchTwice,
 } from '../lab/availability.ts';
 import { lyingPower } from '../lab/devices/power.ts';
@@ -33,9 +33,7 @@ describe('three hosts with high availability', () => {
   beforeAll(async () => {
     ha = await openAvailability({ name: 'vha', network: 221, policy: '{}' });
     lab = ha.lab;
-    await lab.apply(protectedBy('{}', writer('db', { pool: 'shared', image: 'shared-writer' })));
-    db = machineGuest(lab, 'db');
-    await db.writing();
+    db = await ha.addMachine('db');
   });
   afterAll(() => ha?.close());
   beforeEach(({ onTestFailed }) => {
@@ -51,15 +49,6 @@ describe('three hosts with high availability', () => {
   };
   const deviceAnswers = (name: string) =>
     lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', `fence/${name}`);
-  /** Waits until it runs elsewhere than on `host`, and gives how long that took. */
-  const runsElsewhere = (host: string) => {
-    const begun = performance.now();
-    return until(
-      'the machine runs elsewhere',
-      async () => (await db.instances()).some((one) => one.host !== host) && performance.now() - begun,
-      90_000,
-    );
-  };
   const isBack = (host: string) =>
     until(`${host} is online again`, async () => (await ha.haOf(host))?.ha?.state === 'Online', 90_000);
 
@@ -129,7 +118,7 @@ describe('three hosts with high availability', () => {
     const disk = await db.dataDisk();
     const begun = performance.now();
     await lab.host(host).powerCut();
-    const tookMs = await runsElsewhere(host);
+    const tookMs = await runsElsewhere(db, host);
     await until('it writes', async () => (await lastOn(disk))?.boot !== before.boot);
     const wrote = performance.now();
     process.stdout.write(
@@ -166,7 +155,7 @@ describe('three hosts with high availability', () => {
       20,
     );
     await lab.manager.kill();
-    const tookMs = await runsElsewhere(host);
+    const tookMs = await runsElsewhere(db, host);
     process.stdout.write(`leader killed: machine elsewhere ${Math.round(tookMs)} ms later\n`);
     expect(tookMs).toBeLessThan(40_000);
     await db.writesOn(before);
@@ -187,7 +176,7 @@ describe('three hosts with high availability', () => {
     await deviceAnswers(`${host}-bmc`);
     const watch = watchTwice(db);
     await cutOff(host);
-    const tookMs = await runsElsewhere(host);
+    const tookMs = await runsElsewhere(db, host);
     process.stdout.write(`lying device: machine elsewhere ${Math.round(tookMs)} ms after the cut\n`);
     expect((await ha.haOf(host))?.ha?.proof).toMatchObject({ kind: 'PowerOff' });
     expect(await lab.host(host).isOn()).toBe(true);

@@ -11,7 +11,7 @@ import { IPMI_PASSWORD, IPMI_USER, openIpmi } from './devices/ipmi.ts';
 import { openManagedSwitch, SWITCH_COMMUNITY } from './devices/managed-switch.ts';
 import { openPdu, PDU_COMMUNITY } from './devices/pdu.ts';
 import { powerOf } from './devices/power.ts';
-import { type Guest, type Instance, WRITER_IMAGE } from './guests.ts';
+import { type Guest, type Instance, machineGuest, WRITER_IMAGE, writer } from './guests.ts';
 import { type Lab, openLab } from './lab.ts';
 import { buildWriterDisk } from './writer.ts';
 
@@ -29,6 +29,8 @@ export type HostHa = {
 export type Availability = {
   lab: Lab;
   haOf(host: string): Promise<HostHa['status']>;
+  /** A protected machine on the shared pool; resolves when it writes. */
+  addMachine(name: string): Promise<Guest>;
   /** A management controller of the host; what it does is a real one's work unless `power` is somebody else's. */
   addIpmi(host: string, power?: PowerCommands): Promise<void>;
   /** A power strip whose outlets feed the hosts. */
@@ -81,6 +83,12 @@ export async function openAvailability(options: {
   return {
     lab,
     haOf: async (host) => (await lab.get<HostHa>('vhost', host)).status,
+    addMachine: async (machine) => {
+      await lab.apply(protectedBy('{}', writer(machine, { pool: 'shared', image: 'shared-writer' })));
+      const guest = machineGuest(lab, machine);
+      await guest.writing();
+      return guest;
+    },
     addIpmi: async (host, power = powerOf(lab.host(host))) => {
       const device = await openIpmi(at(`bmc-${host}`, HA_HOSTS.indexOf(host)), power);
       devices.push(device);
@@ -144,6 +152,16 @@ export function protectedBy(ha: string, yaml: string): string {
 export async function executing(instances: readonly Instance[]): Promise<Instance[]> {
   const states = await Promise.all(instances.map(async (one) => ({ one, frozen: await isFrozen(one.pid) })));
   return states.filter(({ frozen }) => !frozen).map(({ one }) => one);
+}
+
+/** Waits until the guest runs elsewhere than on `host`, and gives how long that took, in milliseconds. */
+export function runsElsewhere(guest: Guest, host: string): Promise<number> {
+  const begun = performance.now();
+  return until(
+    `${guest.name} runs elsewhere`,
+    async () => (await guest.instances()).some((one) => one.host !== host) && performance.now() - begun,
+    90_000,
+  );
 }
 
 /** Looks all the time how often the guest executes, until it is asked for the moments at which that was more than once. */

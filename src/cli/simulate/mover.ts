@@ -20,7 +20,7 @@ export type MoverOptions = {
   after(ms: number, run: () => void): void;
   life(): Life;
   setReport(guest: string, change: Partial<GuestReport>): void;
-  /** Whether the end of this host is announced. */
+  /** Whether the end of this host is announced, and what is said of its guests. */
   memory: { shutdown: unknown; reports: ReadonlyMap<string, unknown> };
   end(guest: string): void;
   ask(guest: string, uid: string, epoch: number, then: () => void, otherwise: () => void): void;

@@ -18,6 +18,17 @@ function ready(lab: HaLab) {
   return findCondition(policy?.status?.conditions, 'Ready');
 }
 
+/** A guest on a, and all hosts have reported to the first leader. */
+async function reported(): Promise<HaLab> {
+  const lab = await createHaLab();
+  lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+  await lab.lead();
+  await lab.switchOn();
+  await lab.addGuest('db', 'a');
+  for (const name of ['a', 'b', 'c']) report(lab, name, 1);
+  return lab;
+}
+
 describe('an API that was rolled back', () => {
   it('fences and recovers nothing before every host has reported, and then does', async () => {
     const lab = await createHaLab();
@@ -39,12 +50,7 @@ describe('an API that was rolled back', () => {
   });
 
   it('waits for a Lease that is of the copy, too: a host spoke before its keeper, and what it guards may be another', async () => {
-    const lab = await createHaLab();
-    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
-    await lab.lead();
-    await lab.switchOn();
-    await lab.addGuest('db', 'a');
-    for (const name of ['a', 'b', 'c']) report(lab, name, 1);
+    const lab = await reported();
     lab.cutOff('a');
     await lab.lead(1_000_007);
     await lab.until('it is known', () => ready(lab)?.reason === 'ControlPlaneRolledBack', 5_000);
@@ -62,12 +68,7 @@ describe('an API that was rolled back', () => {
   });
 
   it('and has been made a later one waits for every host all the same, under each leader', async () => {
-    const lab = await createHaLab();
-    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
-    await lab.lead();
-    await lab.switchOn();
-    await lab.addGuest('db', 'a');
-    for (const name of ['a', 'b', 'c']) report(lab, name, 1);
+    const lab = await reported();
     await lab.lead(1_000_007);
     await lab.until('it is known', () => ready(lab)?.reason === 'ControlPlaneRolledBack', 5_000);
     expect(ready(lab)?.message).toMatch(

@@ -276,7 +276,7 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
     for (const host of hosts) {
       if (
         host === from ||
-        set.some((member) => hasFailedOn(member, host.name)) ||
+        hasFailed(set, host.name) ||
         set.some(
           (member) =>
             round.chooser.refusal(
@@ -301,9 +301,13 @@ function balance(round: Round, busy: ReadonlySet<string>): Move[] {
     : [];
 }
 
-/** It did not start there, or could not be moved there: balance is not worth another try, which takes the others of its set there and back. */
-function hasFailedOn({ record }: GuestView, host: string): boolean {
-  return record.failedOn?.includes(host) === true || record.tried?.includes(host) === true;
+/**
+ * It did not start there, or could not be moved there: balance is not worth another try. Of a set no other host is tried either, as each try takes
+ * the others there and back.
+ */
+function hasFailed(set: readonly GuestView[], host: string): boolean {
+  const failedOn = set.flatMap(({ record }) => [...(record.failedOn ?? []), ...(record.tried ?? [])]);
+  return set.length > 1 ? failedOn.length > 0 : failedOn.includes(host);
 }
 
 /** Its group likes the host less, or more of its soft rules are broken there: somebody else would move it back. */

@@ -38,8 +38,14 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     if (!isProven) violate('S2', `${guest} is recovered from ${from.host} without a proof (${reason})`);
   };
 
-  const hasRoom = (guest: string, name: string, { spec }: StoredGuest): boolean =>
-    promisedTo(cluster, name, guest) + spec.memoryBytes <= roomOf(cluster, name);
+  const hasRoom = (guest: string, name: string, { spec }: StoredGuest, worked = 0): boolean =>
+    promisedTo(cluster, name, guest) + worked + spec.memoryBytes <= roomOf(cluster, name);
+
+  /** Memory of guests that are off, in bytes: a job on their volumes makes their host list them, and nobody knows what it needs. */
+  const workedOn = (name: string): number =>
+    [...(cluster.host(name)?.processes.values() ?? [])]
+      .filter(({ state }) => state === 'Job')
+      .reduce((sum, { guest }) => sum + (cluster.api.objects.guests.get(guest)?.value.spec.memoryBytes ?? 0), 0);
 
   const isListed = (name: string, { spec }: StoredGuest): boolean => {
     const group = spec.group === undefined ? undefined : cluster.groups().get(spec.group);
@@ -137,12 +143,14 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
     const { hosts, statements, hostSpecs } = cluster.api.objects;
     const untried = [...hosts].find(([name, { value }]) => {
       const statement = statements.get(name)?.value;
-      const isWilling = statement?.ready === true && statement.shutdown === undefined;
+      // What it said in an earlier life takes its room until it has spoken in this one.
+      const hasSpoken = statement !== undefined && isSameLife(statement.life, value.life);
+      const isWilling = hasSpoken && statement.ready && statement.shutdown === undefined;
       const known = Math.max(onlineSince.get(name) ?? 0, leftAt.get(name) ?? 0);
       const isKnown = cluster.schedule.now() - known > KNOWN_MS;
       const isFree = value.state === 'Online' && hostSpecs.get(name)?.maintenance === false;
       const isPresent = isThere(cluster, name) && cluster.renewedWithin(2_000).has(name);
-      const takes = isListed(name, before) && hasRoom(guest, name, before);
+      const takes = isListed(name, before) && hasRoom(guest, name, before, workedOn(name));
       return !failedOn.has(name) && isWilling && isKnown && isFree && isPresent && takes;
     })?.[0];
     if (untried !== undefined)

@@ -9,8 +9,8 @@ import type { Client } from '../../client/contract.ts';
 
 export type Elsewhere = {
   /**
-   * `done`: no host has a later placement of the guest than this epoch, nor a guest of its name that was made for another object. Anything else:
-   * nothing of it may be made or started here.
+   * `done`: no host has a later placement of the guest than this epoch, nor a guest of its name that was made for another object, unless nothing of
+   * that host's life runs any more. Anything else: nothing of it may be made or started here.
    */
   ask(guest: Asked, restored: number, signal: AbortSignal): Promise<Outcome>;
 };
@@ -36,7 +36,8 @@ type Look = {
   silent: readonly string[];
   seats: ReadonlyMap<string, readonly Seat[]>;
 };
-type Seat = { host: string; uid: string; epoch: number };
+/** `isOver`: said by a life of the host of which it is proven that nothing runs any more. */
+type Seat = { host: string; uid: string; epoch: number; isOver: boolean };
 
 export function createElsewhere({ host, client, now }: ElsewhereDeps): Elsewhere {
   let last: Promise<Look> | undefined;
@@ -63,12 +64,12 @@ export function createElsewhere({ host, client, now }: ElsewhereDeps): Elsewhere
         return waiting('ControlPlaneRolledBack', message, RECHECK_MS);
       }
       const there = seats.get(guest.uuid) ?? [];
-      const other = there.find(({ uid }) => uid !== guest.uid);
+      const other = there.find(({ uid, isOver }) => uid !== guest.uid && !isOver);
       const later = there.find(({ epoch }) => epoch > guest.epoch);
       const what =
         other === undefined
           ? later && `${later.host} was given the guest later than it says`
-          : `${other.host} has a guest of this name that was made for another object: delete one of the two`;
+          : `${other.host} has a guest of this name that was made for another object: delete one of the two, or the Host if it is gone for good`;
       if (what === undefined) return { type: 'done' };
       return waiting(
         'ControlPlaneRolledBack',
@@ -86,14 +87,23 @@ async function lookAtAll(
 ): Promise<Look> {
   const others = (await client.list(Host, { signal })).items.filter(({ metadata }) => metadata.name !== host);
   const seats = new Map<string, Seat[]>();
-  for (const { metadata, status } of others)
-    for (const { uuid, uid, epoch } of status?.guests ?? [])
-      seats.set(uuid, [...(seats.get(uuid) ?? []), { host: metadata.name, uid, epoch }]);
+  for (const one of others) {
+    const isOver = isProvenOver(one);
+    for (const { uuid, uid, epoch } of one.status?.guests ?? [])
+      seats.set(uuid, [...(seats.get(uuid) ?? []), { host: nameOf(one), uid, epoch, isOver }]);
+  }
   return { restored, at, seats, silent: others.filter((one) => isSilent(one, restored)).map(nameOf) };
 }
 
 function isSilent({ status = {} }: Stored<Host>, restored: number): boolean {
   return status.inventoryAt === undefined || (status.incarnation ?? 0) < restored;
+}
+
+/** The proof speaks of all that the host has said it has: of a self-fence it does not. */
+function isProvenOver({ status }: Stored<Host>): boolean {
+  const { keeper, ha: { proof } = {} } = status ?? {};
+  if (keeper === undefined || proof === undefined || proof.covers !== undefined) return false;
+  return proof.bootID === keeper.bootID && proof.term === keeper.term;
 }
 
 function nameOf({ metadata }: Stored<Host>): string {

@@ -2,7 +2,7 @@
  * What a manager of the model does after the API was restored from an older copy, as the real one (src/cluster/recovery, src/cluster/placement):
  * nothing before every host has said what it has, and then each guest is claimed where it is, under an epoch above all that were seen.
  */
-import type { Placement, Version } from '../../cluster/ha/model.ts';
+import { isSameLife, type Placement, type Version } from '../../cluster/ha/model.ts';
 import { without } from '../../cluster/ha/states.ts';
 import type { Objects, StoredGuest } from './api.ts';
 import type { SimHost } from './host.ts';
@@ -30,7 +30,10 @@ export function mayBeElsewhere(
   const isSilent = unreported(objects).some((name) => name !== host);
   const isTaken = [...objects.statements].some(([name, { value }]) => {
     const report = value.guests.get(guest);
-    return name !== host && report !== undefined && ((report.uid ?? uid) !== uid || report.epoch > epoch);
+    const proof = objects.hosts.get(name)?.value.proof;
+    const isOver = proof?.covers === undefined && isSameLife(proof, value.life);
+    const isOther = (report?.uid ?? uid) !== uid && !isOver;
+    return name !== host && report !== undefined && (isOther || report.epoch > epoch);
   });
   return isSilent || isTaken;
 }

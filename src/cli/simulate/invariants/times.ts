@@ -4,6 +4,7 @@
  */
 import { wishOf } from '../../../keeper/watchdog.ts';
 import type { Cluster } from '../cluster.ts';
+import { unreported } from '../restored.ts';
 import type { Entry } from '../scenario.ts';
 import type { Violate, Watch } from './contract.ts';
 import { isThere } from './shared.ts';
@@ -21,13 +22,16 @@ export function watchTimes(cluster: Cluster, violate: Violate): Watch {
 
   const isWell = (without: string): boolean =>
     [...cluster.hosts.values()].every(
-      ({ name, drift, storage, fence }) =>
+      ({ name, controlPlaneCut, drift, storage, fence }) =>
         (name === without || isThere(cluster, name)) &&
+        // Nor was the one that is lost now silent before.
+        !controlPlaneCut &&
         drift === 0 &&
         storage === 'Connected' &&
         fence.broken.size === 0,
     ) &&
     cluster.cuts.size === 0 &&
+    unreported(cluster.api.objects).length === 0 &&
     [...cluster.api.objects.hosts.values()].every(({ value }) => value.state === 'Online') &&
     [...cluster.api.objects.guests.values()].every(({ value }) => value.record.state === value.spec.state) &&
     hasMajority(cluster, without);

@@ -16,6 +16,16 @@ export function timestamp(clock: Clock): string {
   return `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
 }
 
+/** RFC 3339 in UTC with milliseconds: a moment whose order among others counts, of which two may lie in one second. */
+export function exactTimestamp(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** Orders times of RFC 3339, with or without fractions of a second: the earliest first, what is no time before all. */
+export function byTime(a = '', b = ''): number {
+  return (Date.parse(a) || 0) - (Date.parse(b) || 0);
+}
+
 /** RFC 3339 in UTC with microseconds, as metav1.MicroTime is written. */
 export function microTimestamp(clock: Clock): string {
   return new Date(clock.now()).toISOString().replace('Z', '000Z');

@@ -4,6 +4,7 @@
  */
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
+import { byTime } from '../../base/clock.ts';
 import type { CopyBegun } from '../../drivers/hypervisor/contract.ts';
 import type { ArchiveBase, DiskBitmap } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
@@ -88,7 +89,7 @@ export async function tidyMarks(world: BackupWorld, backup: Stored<Backup>, made
   }
 }
 
-/** Those that stand and began marks, newest first; of one second the one that needs more, for it needs none that is newer. */
+/** Those that stand and began marks, newest first. Earlier versions told whole seconds: of one the one that needs more, for it needs none that is newer. */
 function marked(backups: readonly Stored<Backup>[]): Stored<Backup>[] {
   return backups
     .filter(
@@ -99,7 +100,7 @@ function marked(backups: readonly Stored<Backup>[]): Stored<Backup>[] {
     )
     .toSorted(
       (a, b) =>
-        (b.status?.takenAt ?? '').localeCompare(a.status?.takenAt ?? '') ||
+        byTime(b.status?.takenAt, a.status?.takenAt) ||
         (b.status?.needs?.length ?? 0) - (a.status?.needs?.length ?? 0),
     );
 }

@@ -4,6 +4,7 @@
  */
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
+import { exactTimestamp } from '../../base/clock.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import { parseBytes } from '../../base/quantity.ts';
 import type { ArchiveManifest, ArchiveSource } from '../../drivers/storage/contract.ts';
@@ -57,7 +58,7 @@ export async function makeBackup(
       guest: { kind, namespace, name, uid, uuid },
       labels: guest?.metadata.labels ?? {},
       spec: guest?.spec,
-      takenAt: `${new Date(takenAt).toISOString().slice(0, 19)}Z`,
+      takenAt: exactTimestamp(takenAt),
       ...rest,
       compression,
     },

@@ -1,6 +1,7 @@
 /** The Host's status as its agent says it: one pure function. What the manager writes (state, allocated, Ready, Schedulable) is kept. */
 import { PROTOCOL_VERSION } from '../../api/cluster.ts';
 import type { HostStatus } from '../../api/kinds/host.ts';
+import { byTime } from '../../base/clock.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkFacts } from '../../drivers/network/contract.ts';
@@ -144,7 +145,7 @@ function archiveFields(before: HostStatus, { pools, beginning }: HostView): Pick
   if (beginning && found.length === 0)
     return before.archives === undefined ? {} : { archives: before.archives };
   if (found.length === 0) return before.archives === undefined ? {} : { archives: [] };
-  const newest = found.toSorted((a, b) => b.takenAt.localeCompare(a.takenAt)).slice(0, 256);
+  const newest = found.toSorted((a, b) => byTime(b.takenAt, a.takenAt)).slice(0, 256);
   return { archives: newest.toSorted((a, b) => (a.archive < b.archive ? -1 : 1)) };
 }
 

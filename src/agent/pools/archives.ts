@@ -1,4 +1,5 @@
 /** The archives that lie in a pool whose objects may be lost: what their manifests say of themselves, newest first. */
+import { byTime } from '../../base/clock.ts';
 import type { Archives } from '../../drivers/storage/contract.ts';
 
 export type FoundArchive = {
@@ -22,5 +23,5 @@ export async function findArchives(archives: Pick<Archives, 'list' | 'read'>): P
     if (kind !== 'VirtualMachine' && kind !== 'Container') continue;
     found.push({ archive, guest: { kind, namespace, name }, takenAt: manifest.takenAt });
   }
-  return found.toSorted((a, b) => b.takenAt.localeCompare(a.takenAt)).slice(0, MOST);
+  return found.toSorted((a, b) => byTime(b.takenAt, a.takenAt)).slice(0, MOST);
 }

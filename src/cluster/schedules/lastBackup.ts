@@ -3,6 +3,7 @@ import type { GuestStatus } from '../../api/guest.ts';
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import { type KindRef, keyOf, type Stored } from '../../api/meta.ts';
+import { byTime } from '../../base/clock.ts';
 import { done, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import {
@@ -115,7 +116,7 @@ function newestOf(backups: readonly Stored<Backup>[]): Stored<Backup> | undefine
         status.takenAt !== undefined &&
         status.verified?.result !== 'Damaged',
     )
-    .toSorted((a, b) => (a.status?.takenAt ?? '').localeCompare(b.status?.takenAt ?? ''))
+    .toSorted((a, b) => byTime(a.status?.takenAt, b.status?.takenAt))
     .at(-1);
 }
 

@@ -26,8 +26,6 @@ async function withWeb(lab: Lab) {
 async function backUp(lab: Lab, name: string, more: Partial<BackupSpec> = {}) {
   lab.createBackup(name, WEB, { fullEvery: 3, ...more });
   await lab.until(`${name} is over`, () => isOver(lab, name));
-  // Times are told in seconds.
-  await lab.clock.advance(1_000);
 }
 
 async function labWithChain(names: readonly string[], more: Partial<BackupSpec> = {}) {
@@ -49,6 +47,33 @@ describe('a backup of what changed', () => {
       ...['New', 'Used', 'Used', 'New', 'Used'],
     ]);
     expect(marksOf(lab)).toEqual([archiveOf(lab, 'e')]);
+    await agent.stop();
+  });
+
+  it('goes on with a new chain also where its first was taken in the same second as the last of the one before', async () => {
+    const { lab, agent } = await labWithChain(['a', 'b', 'c', 'd', 'e'], { fullEvery: 2 });
+    const taken = ['a', 'b', 'c', 'd', 'e'].map((name) => String(statusOf(lab, name)?.takenAt));
+    expect(new Set(taken.map((time) => time.slice(0, 19))).size).toBeLessThan(3);
+    const needs = (name: string) => statusOf(lab, name)?.needs;
+    expect(['a', 'c', 'e'].map(needs)).toEqual([undefined, undefined, undefined]);
+    expect(needs('b')).toEqual([archiveOf(lab, 'a')]);
+    expect(needs('d')).toEqual([archiveOf(lab, 'c')]);
+    await agent.stop();
+  });
+
+  it('has one of an earlier version, which told whole seconds, for older than those of its second', async () => {
+    const { lab, agent } = await labWithChain(['a', 'b'], { fullEvery: 2 });
+    const second = String(statusOf(lab, 'b')?.takenAt).slice(0, 19);
+    await lab.user.mergePatch(
+      Backup,
+      { namespace: 'default', name: 'b' },
+      { status: { takenAt: `${second}Z` } },
+      { subresource: 'status' },
+    );
+    await backUp(lab, 'c', { fullEvery: 2 });
+    expect(String(statusOf(lab, 'c')?.takenAt).slice(0, 19)).toBe(second);
+    await backUp(lab, 'd', { fullEvery: 2 });
+    expect(statusOf(lab, 'd')?.needs).toEqual([archiveOf(lab, 'c')]);
     await agent.stop();
   });
 

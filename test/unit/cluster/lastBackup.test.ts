@@ -66,6 +66,21 @@ describe('a guest', () => {
     await lab.resign();
   });
 
+  it('names the newer of two of one second, of which one was made by a version that told whole seconds', async () => {
+    const lab = createClusterLab();
+    await lab.lead();
+    seedGuest(lab);
+    const second = iso(lab.clock.now()).slice(0, 19);
+    seedBackup(lab, 'one', { takenAt: `${second}Z` });
+    seedBackup(lab, 'two', { takenAt: `${second}.250Z` });
+    await lab.advance(1_000);
+    expect(statusOf(lab)?.lastBackup).toMatchObject({ name: 'two', takenAt: `${second}.250Z` });
+    seedBackup(lab, 'three', { takenAt: `${second}.125Z` });
+    await lab.advance(1_000);
+    expect(statusOf(lab)?.lastBackup?.name).toBe('two');
+    await lab.resign();
+  });
+
   it('is stale an hour after a time of its schedule that brought none, and current with the next, whoever made it', async () => {
     const lab = createClusterLab();
     await lab.lead();

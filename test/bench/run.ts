@@ -141,7 +141,7 @@ if (only.length === 0 || only.includes('backup')) {
   const config = join(images, 'agent.yaml');
   await writeFile(config, `imagePaths: [${images}]\n`);
   try {
-    const sizes = only.length === 0 ? [SMALL, LARGE] : [only.includes('large') ? LARGE : SMALL];
+    const sizes = only.length === 0 ? [SMALL, LARGE] : [only.includes('small') ? SMALL : LARGE];
     const kinds = (['machine', 'container'] as const).filter((kind) => only.includes(kind));
     for (const size of sizes)
       await withLab(['--config', config], (lab) =>

@@ -2,6 +2,7 @@
 import type { Backup, BackupStatus } from '../../api/kinds/backup.ts';
 import type { Verify } from '../../api/kinds/verify.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
+import { byTime } from '../../base/clock.ts';
 
 /** What only says that nothing could be looked at. */
 const noFinding: readonly string[] = [
@@ -13,24 +14,29 @@ const noFinding: readonly string[] = [
   'KeyWrong',
 ];
 
-/** The status with what was found last; undefined when it says so already. */
+/** The status with what was found last, of findings of one second a damage; undefined when it says so already. */
 export function withVerified(
   { status, metadata }: Stored<Backup>,
   verifies: readonly Verify[],
 ): BackupStatus | undefined {
   const newest = verifies
     .filter(({ status: of }) => of?.completedAt !== undefined && !noFinding.includes(reasonOf(of.conditions)))
-    .toSorted((a, b) => (a.status?.completedAt ?? '').localeCompare(b.status?.completedAt ?? ''))
-    .at(-1)?.status;
-  const at = newest?.completedAt;
-  if (newest === undefined || at === undefined || at <= (status?.verified?.at ?? '')) return undefined;
-  const isWhole = newest.phase === 'Succeeded';
-  const message = newest.message ?? '';
+    .toSorted(
+      (a, b) =>
+        byTime(a.status?.completedAt, b.status?.completedAt) || Number(foundWhole(b)) - Number(foundWhole(a)),
+    )
+    .at(-1);
+  const { completedAt: at, message = '' } = newest?.status ?? {};
+  if (newest === undefined || at === undefined) return undefined;
+  const isWhole = foundWhole(newest);
+  const { verified } = status ?? {};
+  const later = byTime(at, verified?.at);
+  if (later < 0 || (later === 0 && (isWhole || verified?.result === 'Damaged'))) return undefined;
   const { generation } = metadata;
   const condition: Condition = {
     type: 'Verified',
     status: isWhole ? 'True' : 'False',
-    reason: reasonOf(newest.conditions),
+    reason: reasonOf(newest.status?.conditions),
     message,
     lastTransitionTime: at,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
@@ -41,6 +47,10 @@ export function withVerified(
     conditions: [...others, condition],
     verified: { at, result: isWhole ? 'Whole' : 'Damaged', message },
   };
+}
+
+function foundWhole({ status }: Verify): boolean {
+  return status?.phase === 'Succeeded';
 }
 
 function reasonOf(conditions: readonly Condition[] = []): string {

@@ -52,11 +52,9 @@ export async function benchBackup(
     await fillContainer(bench);
     // What was written just now would be paid for by who flushes first.
     await must(['sync']);
-    return [
-      ...few,
-      ...(kinds.includes('machine') ? await machineFigures(bench) : []),
-      ...(kinds.includes('container') ? await containerFigures(bench) : []),
-    ];
+    const machine = kinds.includes('machine') ? await machineFigures(bench) : [];
+    await must(['sync']);
+    return [...few, ...machine, ...(kinds.includes('container') ? await containerFigures(bench) : [])];
   } finally {
     await client.close();
     await rm(place, { recursive: true, force: true });

@@ -45,7 +45,10 @@ export function watchGuests(cluster: Cluster, violate: Violate): Watch {
   const workedOn = (name: string): number =>
     [...(cluster.host(name)?.processes.values() ?? [])]
       .filter(({ state }) => state === 'Job')
-      .reduce((sum, { guest }) => sum + (cluster.api.objects.guests.get(guest)?.value.spec.memoryBytes ?? 0), 0);
+      .reduce(
+        (sum, { guest }) => sum + (cluster.api.objects.guests.get(guest)?.value.spec.memoryBytes ?? 0),
+        0,
+      );
 
   const isListed = (name: string, { spec }: StoredGuest): boolean => {
     const group = spec.group === undefined ? undefined : cluster.groups().get(spec.group);

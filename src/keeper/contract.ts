@@ -51,7 +51,7 @@ export type KeeperPorts = {
   guests: {
     freeze(id: string): Promise<void>;
     thaw(id: string): Promise<void>;
-    /** Resolves when no process of it is left. What joins its control group later stands still until `thaw`. */
+    /** Resolves when no process of it is left, and nothing it wrote to shared storage is on its way. What joins its control group later stands still until `thaw`. */
     kill(id: string): Promise<void>;
   };
   /** Absent: the host is told to use none. */

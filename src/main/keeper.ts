@@ -24,6 +24,7 @@ import {
   policyPort,
   resetPort,
 } from './keeper/ports.ts';
+import { writeOutShared } from './keeper/sharedPools.ts';
 import { watchdogDevice } from './keeper/watchdog.ts';
 import { version } from './version.ts';
 import { realWorld } from './world/world.ts';
@@ -73,7 +74,7 @@ async function run(at: KeeperPlace): Promise<void> {
         if (place === undefined) throw new Error(`where ${name} is asked is not known`);
         return peers.ask(name, place, timeoutMs);
       },
-      guests: guestsPort(cgroups),
+      guests: guestsPort(cgroups, writeOutShared(world, at.runDirectory)),
       memory: memoryPort(world.files, at.runDirectory),
       ...(at.watchdog === 'None' ? {} : { watchdog: watchdogDevice(world, at.watchdog) }),
       ...(at.resetWithoutWatchdog ? { reset: resetPort() } : {}),

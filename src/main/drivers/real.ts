@@ -13,6 +13,7 @@ import { createImageBuilder } from '../../drivers/image/builder.ts';
 import { createLinuxNetwork } from '../../drivers/network/linux/network.ts';
 import { openBtrfsPool } from '../../drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../drivers/storage/directory/pool.ts';
+import { noteShared } from '../keeper/sharedPools.ts';
 import { isRoot } from '../layout.ts';
 
 export type HostPlaces = { stateDirectory: string; runDirectory: string; cgroupRoot: string; scope: string };
@@ -27,6 +28,7 @@ export async function realDrivers(
   const cgroups = isRoot()
     ? await createCgroups({ world, root: places.cgroupRoot })
     : createNoCgroups({ world });
+  const note = noteShared(world.files, places.runDirectory);
   return {
     machines: createQemuDriver({
       world,
@@ -45,7 +47,8 @@ export async function realDrivers(
         natSubnet: config.natSubnet,
       },
     }),
-    openPool: ({ type, backupKey: told, ...pool }) => {
+    openPool: async ({ type, backupKey: told, ...pool }) => {
+      if (pool.sharedBy !== undefined) await note(pool.path);
       const ageKey = { told, ...(config.backupKey === undefined ? {} : { file: config.backupKey }) };
       const more = { ageKey, ...(sumGrowing === undefined ? {} : { sumGrowing }) };
       return type === 'Btrfs'

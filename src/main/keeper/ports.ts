@@ -110,11 +110,16 @@ export function incidentPort(client: Client, host: string): KeeperPorts['inciden
   };
 }
 
-/** A group that was killed stands still from then on: what was about to be started into it does not run before it is guarded anew. */
-export function guestsPort(cgroups: Cgroups): KeeperPorts['guests'] {
+/**
+ * A group that was killed stands still from then on: what was about to be started into it does not run before it is guarded anew. It is dead once
+ * `writeOut` has resolved, too; that is begun when it freezes, so that little is left to be written when it is killed.
+ */
+export function guestsPort(cgroups: Cgroups, writeOut: () => Promise<void>): KeeperPorts['guests'] {
   return {
     freeze: async (id) => {
-      if ((await cgroups.members(id)).length > 0) await cgroups.freeze(id);
+      if ((await cgroups.members(id)).length === 0) return;
+      await cgroups.freeze(id);
+      writeOut().catch(() => undefined);
     },
     thaw: async (id) => {
       if (await cgroups.isFrozen(id)) await cgroups.thaw(id);
@@ -123,6 +128,7 @@ export function guestsPort(cgroups: Cgroups): KeeperPorts['guests'] {
       await cgroups.killAll(id, { timeoutMs: 1_000 });
       await cgroups.create(id);
       await cgroups.freeze(id);
+      await writeOut();
     },
   };
 }

@@ -87,8 +87,14 @@ describe('three hosts without power devices', () => {
   });
 
   it('took the word of the switch port for no proof', async () => {
-    const { items } = await ha.lab.get<{ items: { status?: { phase?: string; message?: string } }[] }>('fa');
-    expect(items.length).toBeGreaterThan(0);
-    for (const { status } of items) expect(status?.phase).toBe('Failed');
+    type Action = { spec: { method: string }; status?: { phase?: string; poweredOnAt?: string } };
+    const { items } = await ha.lab.get<{ items: Action[] }>('fa');
+    const [asked, cut] = ['PowerOff', 'Disconnect'].map((method) =>
+      items.filter(({ spec }) => spec.method === method),
+    );
+    expect(asked).not.toEqual([]);
+    for (const { status } of asked ?? []) expect(status?.phase).toBe('Failed');
+    // It was down already when the manager had it shut, which opens it again after the proof.
+    expect(cut).toMatchObject([{ status: { phase: 'Disconnected', poweredOnAt: expect.any(String) } }]);
   });
 });

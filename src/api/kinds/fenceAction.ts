@@ -26,8 +26,8 @@ const spec = object(
     incident: text('Incident of the Host, `status.ha.incident.id`: for no other is it ever executed.', 253),
     ...lifeFields,
     method: oneOf(
-      ['PowerOff', 'Manual'],
-      'PowerOff: the devices switch the host off. Manual: a person says that it is off.',
+      ['PowerOff', 'Disconnect', 'Manual'],
+      'PowerOff: the devices switch the host off. Disconnect: they shut its switch ports, which proves nothing. Manual: a person says that it is off.',
     ),
     level: Type.Optional(integer('Level of devices, counted from 0.', 0, 1_000_000)),
     devices: Type.Optional(setList(objectName('Name of the FenceDevice.'), 8, 'All of them must say Off.')),
@@ -43,7 +43,7 @@ const spec = object(
     { rule: 'self == oldSelf', message: 'a FenceAction cannot be changed: make a new one' },
     {
       rule: "self.method == 'Manual' ? has(self.confirmedBy) : has(self.devices) && size(self.devices) > 0 && has(self.leaseVersion)",
-      message: 'Manual needs confirmedBy, PowerOff needs devices and leaseVersion',
+      message: 'Manual needs confirmedBy, the others need devices and leaseVersion',
     },
   ],
 );
@@ -53,14 +53,14 @@ const status = object('How it went.', {
   conditions,
   phase: Type.Optional(
     oneOf(
-      ['Running', 'PoweredOff', 'Confirmed', 'Failed', 'Refused'],
+      ['Running', 'PoweredOff', 'Disconnected', 'Confirmed', 'Failed', 'Refused'],
       'Refused: the host lives or the incident is over; nothing was switched.',
     ),
   ),
   startedAt: Type.Optional(time('Written before anything is switched.')),
   completedAt: Type.Optional(time('When it was over.')),
   poweredOnAt: Type.Optional(
-    time('When the devices were told to switch the host on again, after the proof.'),
+    time('When the devices were told to switch the host or its ports on again, after the proof.'),
   ),
   heardSequence: Type.Optional(
     Type.Integer({

@@ -20,7 +20,7 @@ import { readiness } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { isSameLife } from '../ha/model.ts';
-import { powerOff, powerOn } from './execute.ts';
+import { switchOff, switchOn } from './execute.ts';
 import { surplusOf } from './history.ts';
 import type { FenceProbe, FenceSwitch } from './probe.ts';
 import { crossExamine } from './trust.ts';
@@ -93,28 +93,34 @@ async function cutOff(
   if (status?.startedAt === undefined) {
     if (refusal !== undefined) return over(pass, 'Refused', stalled('Refused', refusal));
     const started = { phase: 'Running', startedAt: seconds(now) } as const;
-    const outcome = waiting('Switching', `${spec.devices?.join(', ')} switch the host off`, 0);
+    const what = spec.method === 'Disconnect' ? 'shut its ports' : 'switch the host off';
+    const outcome = waiting('Switching', `${spec.devices?.join(', ')} ${what}`, 0);
     return { outcome, status: statusOf(object, started, outcome, now) };
   }
   // Begun by a leader that is no more; what it may have switched off is switched on again.
   if (refusal !== undefined) return over(pass, 'Failed', stalled('IncidentOver', refusal));
-  const { device, clock, fence } = toolsOf(sources);
+  const tools = toolsOf(object, sources);
   // It takes seconds: when it was over is told from then.
-  const ended = () => ({ object, now: clock.now() });
+  const ended = () => ({ object, now: tools.clock.now() });
   try {
-    await powerOff(spec.host, spec.devices ?? [], { device, clock, fence, client, signal });
+    await switchOff(spec.host, spec.devices ?? [], { ...tools, client, signal });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ReasonedError)) throw error;
     pass.event('Warning', error.reason, error.message);
     return over(ended(), 'Failed', stalled(error.reason, error.message));
   }
-  pass.event('Normal', 'PoweredOff', `${spec.host} is off, say ${spec.devices?.join(', ')}`);
-  return over(ended(), 'PoweredOff', done);
+  const [phase, is] = spec.method === 'Disconnect' ? DISCONNECTED : POWERED_OFF;
+  pass.event('Normal', phase, `${spec.host} is ${is}, say ${spec.devices?.join(', ')}`);
+  return over(ended(), phase, done);
 }
 
-function toolsOf({ devices, clock, fence }: FenceActionSources) {
-  return { clock, fence, device: (name: string) => devices.get(name) };
+const POWERED_OFF = ['PoweredOff', 'off'] as const;
+const DISCONNECTED = ['Disconnected', 'disconnected'] as const;
+
+function toolsOf({ spec }: FenceAction, { devices, clock, fence }: FenceActionSources) {
+  const reach = spec.method === 'Disconnect' ? ('Fabric' as const) : ('Power' as const);
+  return { reach, clock, fence, device: (name: string) => devices.get(name) };
 }
 
 /** Why nothing may be switched, by consistent reads, or undefined. */
@@ -166,7 +172,7 @@ async function switchOnAgain(
   const host = sources.hosts.get(spec.host);
   if (!isDue || host === undefined || isOpen(host, spec)) return { outcome: done };
   try {
-    await powerOn(spec.host, spec.devices ?? [], { ...toolsOf(sources), client, signal });
+    await switchOn(spec.host, spec.devices ?? [], { ...toolsOf(object, sources), client, signal });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ReasonedError)) throw error;

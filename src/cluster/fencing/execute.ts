@@ -1,4 +1,4 @@
-/** Cuts a host off by all devices of one level, and asks each of them afterwards: only what it says then counts. */
+/** Cuts a host off by all devices of one level, or its switch ports, and asks each of them afterwards: only what it says then counts. */
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -8,6 +8,8 @@ import type { FenceProbe, FenceSwitch, ProbeTarget } from './probe.ts';
 import { targetOf } from './target.ts';
 
 export type ExecuteSources = {
+  /** What the devices are to cut; others are refused. */
+  reach: 'Power' | 'Fabric';
   fence: FenceProbe & FenceSwitch;
   device(name: string): Stored<FenceDevice> | undefined;
   client: Client;
@@ -21,8 +23,8 @@ const LOOK_EVERY_MS = 250;
 
 type Outlet = { name: string; target: ProbeTarget; timeoutMs: number };
 
-/** Resolves when every device has said that the host is off. Throws ReasonedError, the host being in any state. */
-export async function powerOff(
+/** Resolves when every device has said that the host, or its port, is off. Throws ReasonedError, the host being in any state. */
+export async function switchOff(
   host: string,
   devices: readonly string[],
   sources: ExecuteSources,
@@ -42,8 +44,8 @@ export async function powerOff(
   );
 }
 
-/** Tells every device to switch the host on. Throws ReasonedError. */
-export async function powerOn(
+/** Tells every device to switch the host, or its port, on. Throws ReasonedError. */
+export async function switchOn(
   host: string,
   devices: readonly string[],
   sources: ExecuteSources,
@@ -58,7 +60,7 @@ export async function powerOn(
 async function outletOf(
   host: string,
   name: string,
-  { device, client, signal, fence }: ExecuteSources,
+  { reach, device, client, signal, fence }: ExecuteSources,
 ): Promise<Outlet> {
   const found = device(name);
   if (found === undefined)
@@ -73,7 +75,10 @@ async function outletOf(
       'HostUnknown',
       `FenceDevice ${name} does not name ${host}: add it to spec.hosts, or correct the Host`,
     );
-  if ((await fence.reach(spec.agent)) !== 'Power')
+  const cuts = await fence.reach(spec.agent);
+  if (reach === 'Fabric' && cuts !== reach)
+    throw new ReasonedError('NoSwitchPort', `${name} cuts more than the network: it does not disconnect`);
+  if (cuts !== reach)
     throw new ReasonedError(
       'FabricProvesNothing',
       `${name} cuts only the network, and guests run on behind it: name a device that cuts the power`,

@@ -24,6 +24,7 @@ import { admit } from './admit.ts';
 import { balanceGuests } from './balance.ts';
 import type { Crowd } from './crowd.ts';
 import { createObjection } from './destinations.ts';
+import { portsToShut } from './disconnect.ts';
 import { guestId, isDeleted } from './guestViews.ts';
 import { type MendSources, mendRules } from './mend.ts';
 import { moveGuests } from './moves.ts';
@@ -35,6 +36,7 @@ import {
   unplaceGuest,
   type WriteContext,
   type Written,
+  writeDisconnect,
   writeFence,
   writeGuest,
   writeHost,
@@ -126,6 +128,7 @@ export async function runRound(
     context.signal.throwIfAborted();
     await carryOut(decision);
   }
+  await disconnect();
   const settled = crowd.restless.filter(
     (guest) => !busy.has(guestId(guest)) && !admitted.has(guestId(guest)),
   );
@@ -135,6 +138,18 @@ export async function runRound(
   const isOpen = (name: string) => mayBeGiven(hosts.get(name));
   await balanceGuests({ watched: guests, isOpen, isCalm }, view, sources, context, ears);
   return { quorate, silent };
+
+  async function disconnect(): Promise<void> {
+    for (const host of view.hosts.values()) {
+      const { incident, state } = host.record;
+      if (state !== 'Fencing' || incident === undefined) continue;
+      const facts = { named: sources.devicesOf(host.name), actions: sources.actions() };
+      const devices = portsToShut(host, view, facts);
+      const version = observer.lease(host.name)?.version ?? NO_LEASE;
+      if (devices.length > 0)
+        await writeDisconnect({ host: host.name, incident, devices }, String(version), context);
+    }
+  }
 
   /** Undefined: there is nothing to say. */
   function wordFor(guest: StoredGuest): GuestRecord | 'Unplace' | undefined {

@@ -5,7 +5,7 @@
 
 import { STARTED_ANNOTATION } from '../../api/cluster.ts';
 import { Container } from '../../api/kinds/container.ts';
-import { FenceAction } from '../../api/kinds/fenceAction.ts';
+import { FenceAction, type FenceActionSpec } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
 import { Migration } from '../../api/kinds/migration.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
@@ -13,7 +13,7 @@ import type { KindRef, KubeObject, Stored } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/meta.ts';
 import { ApiError, type Client } from '../../client/contract.ts';
 import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
-import type { Decision, GuestRecord } from '../ha/model.ts';
+import type { Decision, GuestRecord, Incident } from '../ha/model.ts';
 import { isCertainlyDead, isDeadUntold } from './evidence.ts';
 import { guestPatch, guestRecordOf, hostPatch, releasePatch } from './stored.ts';
 
@@ -108,19 +108,33 @@ async function swap<T extends KubeObject>(
 export async function writeFence(
   { fence, devices, life }: Extract<Decision, { type: 'Fence' }>,
   leaseVersion: string,
-  { client, signal, timeoutMs }: WriteContext,
+  context: WriteContext,
 ): Promise<Written> {
   const { id, host, incident, level } = fence;
+  const { bootID, term } = life;
+  const spec = { host, incident, bootID, term, level, leaseVersion } as const;
+  return createAction(id, { ...spec, method: 'PowerOff', devices: [...devices] }, context);
+}
+
+/** Asks for the switch ports of a host to be shut, once for the incident. */
+export async function writeDisconnect(
+  { host, incident, devices }: { host: string; incident: Incident; devices: readonly string[] },
+  leaseVersion: string,
+  context: WriteContext,
+): Promise<Written> {
+  const { id, bootID, term } = incident;
+  const spec = { host, incident: id, bootID, term, leaseVersion } as const;
+  return createAction(`${id}-cut`, { ...spec, method: 'Disconnect', devices: [...devices] }, context);
+}
+
+async function createAction(
+  name: string,
+  spec: FenceActionSpec,
+  { client, signal, timeoutMs }: WriteContext,
+): Promise<Written> {
   const action: FenceAction = {
-    apiVersion: apiVersionOf(FenceAction),
-    kind: FenceAction.kind,
-    metadata: { name: id },
-    spec: {
-      ...{ host, incident, level, leaseVersion },
-      ...{ bootID: life.bootID, term: life.term },
-      method: 'PowerOff',
-      devices: [...devices],
-    },
+    ...{ apiVersion: apiVersionOf(FenceAction), kind: FenceAction.kind, metadata: { name } },
+    spec,
   };
   return unlessRefused(() => client.create(FenceAction, action, { signal, timeoutMs }));
 }

@@ -23,6 +23,7 @@ import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
 import { ApiError } from '../../../../src/client/contract.ts';
+import type { FenceDriver } from '../../../../src/drivers/fence/contract.ts';
 import {
   createSimulatedFence,
   SIMULATED_AGENT,
@@ -30,6 +31,7 @@ import {
 } from '../../../../src/drivers/fence/simulated/driver.ts';
 import { host, machine } from '../builders.ts';
 import { createClusterLab } from '../clusterLab.ts';
+import { PORT_AGENT, withSwitch } from './switchPorts.ts';
 
 const TICK_MS = 500;
 /** From power to a keeper that renews. */
@@ -61,6 +63,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
   const faults = new Map<string, SimulatedFenceFaults>();
   const twice: string[] = [];
   const switched: string[] = [];
+  /** Hosts whose switch port is down. */
+  const down = new Set<string>();
   const writes: string[] = [];
   /** Guests of which agents say whether they run, and the hosts on which they do not start. */
   const failsOn = new Map<string, ReadonlySet<string>>();
@@ -86,12 +90,20 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
         return known;
       };
       const any = driverOf();
-      return {
+      const each: FenceDriver = {
         ...any,
         off: (target, how) => driverOf(target.plug).off(target, how),
         on: (target, how) => driverOf(target.plug).on(target, how),
         status: (target, how) => driverOf(target.plug).status(target, how),
       };
+      return withSwitch(each, {
+        isUp: (name) => !down.has(name),
+        set: (name, isUp) => {
+          switched.push(`port of ${name} ${isUp ? 'up' : 'down'}`);
+          if (isUp) down.delete(name);
+          else down.add(name);
+        },
+      });
     },
     intercept: ({ verb, kind, key, body }) => {
       if (verb === 'get' || verb === 'list' || verb === 'watch') {
@@ -141,7 +153,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
   function tick(one: Machine): void {
     if (!one.isOn) return;
     const now = clock.monotonic();
-    if (one.isCut) {
+    if (one.isCut || down.has(one.name)) {
       if (now - one.acknowledgedAt < DEFAULT_HA_TIMINGS.selfFenceAfter) return;
       for (const guest of api.state.list(VirtualMachine))
         if (isProtected((guest as Stored<VirtualMachine>).spec.ha)) one.running.delete(guest.metadata.name);
@@ -367,6 +379,12 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
       api.seed(FenceDevice, {
         ...{ apiVersion: API, kind: 'FenceDevice', metadata: { name } },
         spec: { agent: SIMULATED_AGENT, hosts: [...on] },
+      }),
+    /** A switch with a port for each of these hosts. */
+    addSwitch: (...on: readonly string[]) =>
+      api.seed(FenceDevice, {
+        ...{ apiVersion: API, kind: 'FenceDevice', metadata: { name: 'switch' } },
+        spec: { agent: PORT_AGENT, hosts: on.map((name) => ({ name, plug: name })) },
       }),
     addGroup: (name: string, spec: HAGroupSpec) =>
       api.seed(HAGroup, { apiVersion: API, kind: 'HAGroup', metadata: { name }, spec }),

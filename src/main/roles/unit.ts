@@ -22,8 +22,13 @@ const HOME = '/opt/vireo';
 const UNIT = '/etc/systemd/system/vireo-agent.service';
 const NAME = 'vireo-agent.service';
 const SYSTEMCTL_MS = 60_000;
+/** systemd.special(7): by these a host falls asleep, whoever asks for it. */
+const SLEEP = ['sleep', 'suspend', 'hibernate', 'hybrid-sleep', 'suspend-then-hibernate'].map(
+  (target) => `${target}.target`,
+);
 
 /** Text of the unit. KillMode=process: what the agent has started lives in control groups of its own and is not the unit's to end.
+ * MemorySwapMax: the keeper is in the unit's group, and a keeper that waits for a disk is too late (control groups of version 2).
  * When the host goes down the agent shuts guests down first, while network and storage are there: what a unit comes after ends after it. */
 export function unitText(stateDirectory: string): string {
   return `[Unit]
@@ -39,6 +44,7 @@ RestartSec=2
 KillMode=process
 TimeoutStopSec=900
 Delegate=yes
+MemorySwapMax=0
 TasksMax=infinity
 LimitNOFILE=1048576
 
@@ -89,6 +95,12 @@ async function copyVersion({ root, script }: UnitOptions, { files }: World): Pro
 export async function runUnitInstall(options: UnitOptions, world: World): Promise<void> {
   const changed = await installUnit(options, world);
   const enter = options.enterHost ? ['nsenter', '--target', '1', '--mount', '--'] : [];
+  const systemctl = (...command: string[]) =>
+    world.processes.run([...enter, 'systemctl', ...command], { timeoutMs: SYSTEMCTL_MS });
+  // A host that wakes up runs its guests for a moment, which may run elsewhere since.
+  const masked = await systemctl('mask', ...SLEEP);
+  if (masked.code !== 0)
+    process.stderr.write(`this host may still be suspended, see that it is not: ${masked.stderr.trim()}\n`);
   const commands = [
     ['daemon-reload'],
     ['enable', NAME],
@@ -96,9 +108,7 @@ export async function runUnitInstall(options: UnitOptions, world: World): Promis
     [changed ? 'restart' : 'start', NAME],
   ];
   for (const command of commands) {
-    const { code, stderr } = await world.processes.run([...enter, 'systemctl', ...command], {
-      timeoutMs: SYSTEMCTL_MS,
-    });
+    const { code, stderr } = await systemctl(...command);
     if (code !== 0) throw new Error(`systemctl ${command.join(' ')} ended with ${code}: ${stderr.trim()}`);
   }
   process.stdout.write(`${NAME} runs version ${version}${changed ? '' : ' already'}\n`);

@@ -2,8 +2,9 @@
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { installUnit, unitText } from '../../../src/main/roles/unit.ts';
+import process from 'node:process';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { installUnit, runUnitInstall, unitText } from '../../../src/main/roles/unit.ts';
 import { version } from '../../../src/main/version.ts';
 import { realWorld } from '../../../src/main/world/world.ts';
 
@@ -41,7 +42,31 @@ describe('the unit of the agent', () => {
     const unit = await readFile(join(root, 'etc/systemd/system/vireo-agent.service'), 'utf8');
     expect(unit).toBe(unitText('/var/lib/vireo/agent'));
     expect(unit).toContain('KillMode=process');
+    expect(unit).toContain('MemorySwapMax=0');
     expect(await install()).toBe(false);
+  });
+
+  it('lets its host sleep no more, and is started all the same where that cannot be had', async () => {
+    const ran: string[] = [];
+    const said: string[] = [];
+    const run = async (argv: readonly string[]) => {
+      ran.push(argv.join(' '));
+      const isMask = argv.includes('mask');
+      return { code: isMask ? 1 : 0, stdout: '', stderr: isMask ? 'File exists\n' : '', timedOut: false };
+    };
+    for (const stream of ['stdout', 'stderr'] as const)
+      vi.spyOn(process[stream], 'write').mockImplementation((text) => said.push(String(text)) > 0);
+    const script = join(folder, 'dist', 'vireo.js');
+    const options = { root, enterHost: false, script, stateDirectory: '/var/lib/vireo/agent' };
+    await runUnitInstall(options, { ...world, processes: { ...world.processes, run } });
+    vi.restoreAllMocks();
+    expect(ran).toEqual([
+      'systemctl mask sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target',
+      'systemctl daemon-reload',
+      'systemctl enable vireo-agent.service',
+      'systemctl restart vireo-agent.service',
+    ]);
+    expect(said[0]).toContain('may still be suspended, see that it is not: File exists');
   });
 
   it('shows the old version until the new one is whole', async () => {

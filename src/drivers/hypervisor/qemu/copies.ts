@@ -96,8 +96,8 @@ function target(disk: string, filename: string): Record<string, unknown> {
 
 /**
  * On top of the disk every write of the guest comes by; what was marked is known to the node below, where all but the limits comes by too. Marks
- * stay as they are: until what is copied is whole and shown, the earlier copy is all there is. Errors of the target end the job, never the
- * guest's writes.
+ * stay as they are: until what is copied is whole and shown, the earlier copy is all there is. Errors of the target end the job. Until they have, a
+ * write of the guest that would overwrite what is not saved fails too, which stops the machine (`werror` of its disks): it goes on without the job.
  */
 function job({ name, compress, bytesPerSecond }: DiskCopy, begun: CopyBegun | undefined) {
   const since = begun?.since;

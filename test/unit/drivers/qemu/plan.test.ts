@@ -34,6 +34,14 @@ describe('the plan of a machine', () => {
     expect(lines).toContain('-action shutdown=pause');
   });
 
+  it('stops at a write that fails, of whatever disk: a guest that is told of one ends its file system', () => {
+    const disks = plan(richMachine, kvmHost)
+      .split('\n')
+      .filter((line) => /^-device (virtio-blk-pci|scsi-hd),/.test(line));
+    expect(disks).toHaveLength(richMachine.disks.length);
+    for (const line of disks) expect(line).toContain(',werror=stop');
+  });
+
   it('leaves the sandbox out where QEMU cannot have it', () => {
     const { qemu } = tcgHost;
     const facts = qemu === undefined ? tcgHost : { ...tcgHost, qemu: { ...qemu, sandbox: false } };

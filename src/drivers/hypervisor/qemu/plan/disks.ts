@@ -58,6 +58,9 @@ function planDevice(input: PlanInput, disk: DiskRequest, bootindex: number | und
     serial: disk.serial,
     bootindex,
     'write-cache': disk.cache === 'directsync' ? 'off' : 'on',
+    // A write that fails stops the machine, which tries it again when it goes on. By itself QEMU tells the guest of all but a full disk, and its file
+    // system ends there; and while a disk is backed up, an archive that cannot be written fails the guest's own writes (qemu-options, "werror").
+    werror: 'stop',
   });
 }
 

@@ -66,7 +66,7 @@ async function copied(
   const { clock } = world.guests.world;
   const began = clock.monotonic();
   for (;;) {
-    const progress = await inGuest?.copies.progress(handle);
+    const progress = await inGuest?.copies.progress(handle).catch(orPoolFull(backup.spec.pool));
     world.working.set(backup.metadata.uid, progress);
     if (progress === undefined || progress.done) break;
     const waitMs = Math.min(Math.max((clock.monotonic() - began) / POLL_SHARE, POLL_MS.least), POLL_MS.most);
@@ -81,6 +81,17 @@ async function copied(
     const base = each.since === undefined ? {} : { base: each.since };
     archives.holds(lock.key, each.name, { bitmap: bitmapOf(each), ...base });
   }
+}
+
+/** The hypervisor writes the archive itself, and has its own words for a pool that is full. */
+function orPoolFull(pool: string): (error: unknown) => never {
+  return (error) => {
+    const isFull =
+      error instanceof ReasonedError && /No space left on device|Disk quota exceeded/.test(error.message);
+    if (!isFull) throw error;
+    const message = `the pool ${pool} has no room for the rest of the archive; free or add space`;
+    throw new ReasonedError('PoolFull', message);
+  };
 }
 
 /** The machine is off in order and held there: it is started again at once, and copied as it was before its first instruction. */

@@ -212,6 +212,20 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it('for which its pool has no more room in the middle fails by that name, and the machine goes on', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 60_000 } });
+    lab.createBackup('large', WEB);
+    await lab.until('the disks are copied', () => 'copiedAtMs' in (life(lab) ?? {}));
+    lab.faults['default/web'] = { failCopies: 'No space left on device' };
+    await lab.until('it is over', () => isOver(lab, 'large'));
+    expect(reasonOf(lab, 'large')).toBe('PoolFull');
+    expect(statusOf(lab, 'large')?.message).toMatch(/the pool local has no room/);
+    await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    expect(archives(lab)).toEqual([]);
+    await agent.stop();
+  });
+
   it('whose pool goes in the middle fails by name, and the guest goes on, held by nothing', async () => {
     const { lab, agent } = await labWithWeb({ latency: { disksMs: 60_000 } });
     lab.createBackup('gone', WEB);

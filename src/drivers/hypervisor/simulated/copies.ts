@@ -1,7 +1,7 @@
 /** Copies of a simulated machine's disks: nothing but time, which passes in the table, so that they go on without the agent. */
 import type { Clock } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { CopyBegun, DiskCopy, GuestCopies } from '../contract.ts';
+import type { CopyBegun, DiskCopy, GuestCopies, GuestHandle } from '../contract.ts';
 import type { SimulatedLives } from './lives.ts';
 import type { SimulatedGuest } from './table.ts';
 
@@ -17,6 +17,8 @@ export type SimulatedCopiesOptions = {
   starting(id: string): boolean;
   /** Of those, for whoever lets them run. */
   early: EarlyCopies;
+  /** Why they fail, if they are to. */
+  failure(guest: GuestHandle): string | undefined;
 };
 
 /** The copies of one simulated host. */
@@ -26,6 +28,7 @@ export function createSimulatedCopies({
   disksMs,
   starting,
   early,
+  failure,
 }: SimulatedCopiesOptions): GuestCopies {
   return {
     begin: async (guest, disks) => {
@@ -40,6 +43,8 @@ export function createSimulatedCopies({
     progress: async (guest) => {
       const known = await lives.living(guest.id);
       if (known?.copiedAtMs === undefined) throw copyFailed(`${guest.name} went off meanwhile`);
+      const why = failure(guest);
+      if (why !== undefined) throw copyFailed(why);
       const leftMs = Math.max(0, known.copiedAtMs - clock.now());
       return { done: leftMs === 0, copiedBytes: disksMs - leftMs, totalBytes: disksMs };
     },

@@ -43,6 +43,8 @@ export type SimulatedFault = TransferFault & {
   failFreeze?: boolean;
   /** Its agent freezes, and says nothing as long as this is set. */
   hangFreeze?: boolean;
+  /** Copies of its disks fail; what is said of it. */
+  failCopies?: string;
   /** It cannot go on from memory that was kept of it. */
   failWake?: boolean;
   /** It crashes so many milliseconds after each start. */
@@ -217,6 +219,7 @@ export function createSimulatedHypervisor<Request, Hardware>(
       copies: createSimulatedCopies({
         ...{ clock, lives, early, disksMs: latency.disksMs ?? 0 },
         starting: (id) => starting.has(id),
+        failure: (guest) => faultOf(guest).failCopies,
       }),
       freeze: async (guest, { timeoutMs }) => {
         const known = await lives.living(guest.id);

@@ -50,7 +50,7 @@ import type { Records } from './records.ts';
 import { restoreController } from './restores/controller.ts';
 import { rollbackController } from './rollbacks/controller.ts';
 import { snapshotController } from './snapshots/controller.ts';
-import { releaseInterrupted, settleLock } from './snapshots/locks.ts';
+import { isHolder, releaseInterrupted, settleLock } from './snapshots/locks.ts';
 import { lookAfterThaws } from './snapshots/thaws.ts';
 import { createHands, type SnapshotWorld } from './snapshots/world.ts';
 import { lookAfterStrays } from './strays.ts';
@@ -156,7 +156,7 @@ export function connectControllers(parts: Parts): Connected {
   manager.add(restoreController(keeping, restores));
   const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups, Restore: restores };
   const isAttended = ({ lock }: GuestRecord) =>
-    lock === undefined || jobsOf[lock.by.kind].get(keyOf(lock.by))?.metadata.uid === lock.by.uid;
+    lock === undefined || isHolder(jobsOf[lock.by.kind].get(keyOf(lock.by)), lock);
 
   /** A guest whose process has changed is looked at again; ids without a record are nobody's. */
   const wake = (id: string) => {

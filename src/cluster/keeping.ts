@@ -22,6 +22,7 @@ import type { Kept } from './snapshots/decide.ts';
 import { createQueue } from './snapshots/queue.ts';
 import {
   backupController,
+  isLost,
   keptIndexes,
   keptJobController,
   keptOfGuests,
@@ -71,7 +72,8 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
   const restores = informers.informer(Restore, { indexes: keptIndexes });
   const verifies = informers.informer(Verify, { indexes: verifyIndexes });
   const schedules = informers.informer(BackupSchedule);
-  const queue = createQueue({ backups, schedules, pool: sources.pool });
+  const isHostLost = (name: string) => isLost(hosts.get(name));
+  const queue = createQueue({ backups, schedules, pool: sources.pool, isHostLost });
   manager.add(snapshotController(snapshots, kept, triggersOf(snapshots)));
   manager.add(
     keptJobController('rollbacks', Rollback, rollbacks, { ...kept, triggers: triggersOf(rollbacks) }),

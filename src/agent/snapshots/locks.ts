@@ -33,7 +33,14 @@ export async function releaseInterrupted(world: SnapshotWorld): Promise<void> {
   }
 }
 
-/** Ends the lock of a record unless its object is still there. */
+type Holder = { metadata: { uid: string }; status?: { phase?: string; completedAt?: string } };
+
+/** The object has the lock, and is not over: of a host that was lost others end what it was at. */
+export function isHolder(found: Holder | undefined, { by }: GuestLock): boolean {
+  return found?.metadata.uid === by.uid && found.status?.completedAt === undefined;
+}
+
+/** Ends the lock of a record unless its object is still there and at it. */
 export function settleLock(world: SnapshotWorld, { id }: GuestRecord, signal: AbortSignal): Promise<Outcome> {
   const { records, turns } = world.guests;
   return turns.take(id, async () => {
@@ -47,15 +54,15 @@ export function settleLock(world: SnapshotWorld, { id }: GuestRecord, signal: Ab
   });
 }
 
-async function isHeld({ guests }: SnapshotWorld, { by }: GuestLock, signal: AbortSignal): Promise<boolean> {
-  const { kind, uid, ...ref } = by;
-  const find = {
+async function isHeld({ guests }: SnapshotWorld, lock: GuestLock, signal: AbortSignal): Promise<boolean> {
+  const { kind, uid: _, ...ref } = lock.by;
+  const find: Record<typeof kind, () => Promise<Holder | undefined>> = {
     Snapshot: () => guests.client.find(Snapshot, ref, read(signal)),
     Rollback: () => guests.client.find(Rollback, ref, read(signal)),
     Backup: () => guests.client.find(Backup, ref, read(signal)),
     Restore: () => guests.client.find(Restore, ref, read(signal)),
   };
-  return (await find[kind]())?.metadata.uid === uid;
+  return isHolder(await find[kind](), lock);
 }
 
 async function end(

@@ -17,6 +17,8 @@ export type KeptFacts = {
   guest: StoredGuest | undefined;
   /** No such Host exists any more. */
   isHostGone(name: string): boolean;
+  /** What ran there does not run any more, or nobody hears of it. */
+  isHostLost(name: string): boolean;
   now: number;
 };
 
@@ -36,7 +38,17 @@ export function decideKept(facts: KeptFacts): KeptDecision {
   if ('import' in job.spec && job.spec.import !== undefined)
     return host === undefined ? { type: 'assign', host: job.spec.import.host } : { type: 'rest' };
   if (isLost && hasBegun(job)) return jobEnd('Failed', 'HostGone', `the host ${host} has been removed`);
-  return hasBegun(job) ? { type: 'rest' } : begin(facts);
+  return hasBegun(job) ? follow(facts) : begin(facts);
+}
+
+/** Its guest is locked for it, so it is only elsewhere when it was recovered from a host that was lost. */
+function follow({ job, guest, isHostLost }: KeptFacts): KeptDecision {
+  const host = job.status?.host;
+  const placed = guest?.status?.placement?.host;
+  if (host === undefined || placed === undefined || placed === host || !isHostLost(host))
+    return { type: 'rest' };
+  const message = `the host ${host} was lost before it was over, and the guest is on ${placed} now`;
+  return jobEnd('Failed', 'HostLost', message);
 }
 
 function hasBegun({ status }: Kept): boolean {

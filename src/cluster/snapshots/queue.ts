@@ -20,12 +20,14 @@ export type QueueSources = {
   backups: Informer<Backup>;
   schedules: Informer<BackupSchedule>;
   pool(name: string): StoragePool | undefined;
+  /** What it has begun is not under way any more. */
+  isHostLost(name: string): boolean;
 };
 
 /** So many of these at the same time. */
 type Limit = { most: number | undefined; among: readonly Stored<Backup>[]; reason: string; by: string };
 
-export function createQueue({ backups, schedules, pool }: QueueSources): Queue {
+export function createQueue({ backups, schedules, pool, isHostLost }: QueueSources): Queue {
   // What was given a host just now may not be seen with it yet.
   const given = new Set<string>();
   const limitsOf = (backup: Stored<Backup>): Limit[] => {
@@ -53,7 +55,7 @@ export function createQueue({ backups, schedules, pool }: QueueSources): Queue {
         metadata.uid !== backup.metadata.uid &&
         metadata.deletionTimestamp === undefined &&
         status?.completedAt === undefined &&
-        (status?.host !== undefined || given.has(metadata.uid)),
+        (status?.host === undefined ? given.has(metadata.uid) : !isHostLost(status.host)),
     ).length;
   };
   return {

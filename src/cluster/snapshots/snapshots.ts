@@ -103,6 +103,7 @@ function decide<T extends Kept>(
     isOver,
     guest: sources.guest(guestText(object)),
     isHostGone: (name) => sources.hosts.get(name) === undefined,
+    isHostLost: (name) => isLost(sources.hosts.get(name)),
     now,
   });
 }
@@ -137,10 +138,16 @@ export function keptOfGuests<T extends Guest, K extends Kept>(
   });
 }
 
-/** A host was removed. */
+/** Nothing goes on there as far as anybody can tell. */
+export function isLost(host: Host | undefined): boolean {
+  const { state } = host?.status ?? {};
+  return host === undefined || state === 'Fenced' || state === 'Offline';
+}
+
+/** A host was lost or removed. */
 export function keptOfHosts<K extends Kept>(hosts: Informer<Host>, jobs: Informer<K>): Trigger {
   return trigger(hosts, ({ before, after }) =>
-    after !== undefined || before === undefined
+    before === undefined || !isLost(after) || (isLost(before) && after !== undefined)
       ? []
       : jobs.byIndex('host', before.metadata.name).map(({ metadata }) => keyOf(metadata)),
   );

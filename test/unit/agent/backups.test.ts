@@ -7,6 +7,7 @@ import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { ArchiveManifest } from '../../../src/drivers/storage/contract.ts';
 import { crashEverywhere } from './crashEverywhere.ts';
+import { createCrasher } from './crasher.ts';
 import { createLab, type Lab } from './lab.ts';
 
 const WEB = { kind: 'VirtualMachine', name: 'web' } as const;
@@ -538,6 +539,29 @@ describe('an agent that dies at any moment of a backup', () => {
     const checkMode = (lab: Lab) => expect(statusOf(lab, 'first')).toMatchObject({ mode: 'Suspend' });
     expect(await story('Suspend', checkMode)).toBeGreaterThan(12);
   }, 120_000);
+
+  it('finds a backup that others have ended meanwhile, and lets its machine go on without it', async () => {
+    const lab = createLab({ latency: { disksMs: 60_000 } });
+    createWeb(lab);
+    const crasher = createCrasher();
+    const dying = await lab.start(crasher);
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createBackup('lost', WEB);
+    await lab.until('the disks are copied', () => 'copiedAtMs' in (life(lab) ?? {}));
+    crasher.kill();
+    await dying.stop();
+    expect(lab.record(webId(lab))).toHaveProperty('lock');
+    const status = { phase: 'Failed', completedAt: new Date(lab.clock.now()).toISOString() };
+    const ref = { namespace: 'default', name: 'lost' };
+    await lab.user.mergePatch(Backup, ref, { status }, { subresource: 'status' });
+    const agent = await lab.start();
+    await lab.until('the lock is gone', () => lab.record(webId(lab))?.lock === undefined, 30_000);
+    await lab.until('the lock is not shown', () => lab.machine('web')?.status?.lock === undefined);
+    checkUntouched(lab, 1);
+    expect(archives(lab)).toEqual([]);
+    expect(statusOf(lab, 'lost')?.phase).toBe('Failed');
+    await agent.stop();
+  });
 
   it('has shut the machine down once by Stop, and where that came to nothing says what it is instead', async () => {
     const modes = new Set<string>();

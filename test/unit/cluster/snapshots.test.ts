@@ -179,6 +179,39 @@ describe('a Backup', () => {
     await lab.resign();
   });
 
+  it('that was under way on a host that is lost is over once its guest is elsewhere, and keeps no other waiting', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    lab.api.seed(StoragePool, {
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'StoragePool',
+      metadata: { name: 'local' },
+      spec: { type: 'Directory', parallelBackups: 1 },
+    } as StoragePool);
+    lab.api.seed(VirtualMachine, machine('web', { placement: { host: 'h1' } }));
+    seedBackup(lab, { phase: 'Running', host: 'h1' }, [BACKUP_FINALIZER]);
+    seedSnapshot(lab, 's', { phase: 'Taking', host: 'h1' }, [SNAPSHOT_FINALIZER]);
+    const next = (name: string, guest: string) =>
+      lab.api.seed(Backup, {
+        ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'Backup', metadata: meta(lab, name) },
+        spec: { guest: { ...GUEST, name: guest }, pool: 'local' },
+      } as Backup);
+    lab.api.seed(VirtualMachine, machine('other', { placement: { host: 'h2' } }));
+    next('of-other', 'other');
+    await lab.advance(1_000);
+    expect(ready(lab.get(Backup, 'default/of-other'))).toBe('PoolBusy');
+    lab.silent.add('h1');
+    await lab.advance(60_000);
+    expect(backupOf(lab)?.status?.phase).toBe('Running');
+    expect(lab.get(Backup, 'default/of-other')?.status?.host).toBe('h2');
+    const placement = { host: 'h2', epoch: 2, since: '2026-01-01T00:00:00Z' };
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.api.mergePatch(VirtualMachine, ref, { status: { placement } }, { subresource: 'status' });
+    await lab.advance(1_000);
+    for (const job of [backupOf(lab), snapshotOf(lab)])
+      expect([job?.status?.phase, ready(job)]).toEqual(['Failed', 'HostLost']);
+    await lab.resign();
+  });
+
   it('is made again of an archive that a host has found, once, where its object is lost', async () => {
     const lab = await labWithHosts('h1');
     seedBackup(lab, { phase: 'Succeeded', host: 'h1', completedAt: '2026-01-01T00:00:00Z' });

@@ -83,7 +83,7 @@ export type Connected = {
 
 /** Adds all controllers to the manager; they run with it. */
 export function connectControllers(parts: Parts): Connected {
-  const { manager, drivers, host, records } = parts;
+  const { manager, drivers, host, records, version } = parts;
   const machines = machineKind(drivers.machines);
   const containers = containerKind(drivers.containers);
   const machineInformer = guestInformer(manager.informers, machines, host);
@@ -151,7 +151,7 @@ export function connectControllers(parts: Parts): Connected {
   manager.add(snapshotController(keeping));
   manager.add(rollbackController(keeping, rollbacks));
   const verifies = verifyInformer(manager.informers, host);
-  manager.add(backupController({ ...keeping, backups, verifies, working: new Map() }));
+  manager.add(backupController({ ...keeping, backups, verifies, working: new Map(), version }));
   manager.add(verifyController({ guests: world, backups }, verifies));
   manager.add(restoreController(keeping, restores));
   const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups, Restore: restores };

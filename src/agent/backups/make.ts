@@ -58,6 +58,7 @@ export async function makeBackup(
       guest: { kind, namespace, name, uid, uuid },
       labels: guest?.metadata.labels ?? {},
       spec: guest?.spec,
+      versions: { vireo: world.version, ...(guest === undefined ? {} : { spec: guest.apiVersion }) },
       takenAt: exactTimestamp(takenAt),
       ...rest,
       compression,

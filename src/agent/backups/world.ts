@@ -18,6 +18,8 @@ export type BackupWorld = SnapshotWorld & {
   verifies: Informer<Verify>;
   /** By uid: those whose archive this agent fills, and how far it is as far as that is known. */
   working: Map<string, Progress | undefined>;
+  /** Of this agent. */
+  version: string;
 };
 
 /** Name of an archive, and of a snapshot it is read from: by the object's uid, so that no later object of its name is taken for it. */

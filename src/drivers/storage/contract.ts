@@ -185,6 +185,8 @@ export type ArchiveAbout = {
   /** The guest's labels and its spec as they were. */
   labels: Readonly<Record<string, string>>;
   spec: unknown;
+  /** By which version of Vireo it was written, and of which version of the API the spec is; earlier ones did not say so. */
+  versions?: { vireo: string; spec?: string };
   takenAt: string;
   mode: 'Snapshot' | 'Suspend' | 'Stop';
   consistency: 'Crash' | 'Filesystem';

@@ -85,7 +85,10 @@ describe('a backup', () => {
       parts: [{ name: 'data', file: 'data.qcow2', size: '1Gi' }],
     });
     expect(archives(lab)).toMatchObject([
-      { guest: { name: 'web' }, spec: { disks: [{ name: 'data' }] }, compression: 'Zstd' },
+      {
+        ...{ guest: { name: 'web' }, spec: { disks: [{ name: 'data' }] }, compression: 'Zstd' },
+        versions: { vireo: 'test', spec: 'vireo.dev/v1alpha1' },
+      },
     ]);
     await lab.until('the lock is not shown any more', () => lab.machine('web')?.status?.lock === undefined);
     checkUntouched(lab, 1);

@@ -11,7 +11,7 @@ import { type Calm, createCalm } from './calm.ts';
 import type { Cluster } from './cluster.ts';
 import { createElection } from './election.ts';
 import type { SimHost } from './host.ts';
-import { type Claim, claimsOf, heirsOf, unreported } from './restored.ts';
+import { type Claim, claimsOf, hasEnded, heirsOf, unreported } from './restored.ts';
 import { besideUntold, wordsOf } from './untold.ts';
 import { guestViews, hostViews, policyOf } from './view.ts';
 
@@ -146,7 +146,9 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     if (cluster.flaw.manager === 'RestoreUnnoticed') return false;
     const silent = unreported(objects);
     const leases = [...objects.leases.values()].map(({ value }) => value);
-    const isOfCopy = copied(silent, leases).some((name) => objects.hosts.has(name));
+    const isOfCopy = copied(silent, leases).some(
+      (name) => objects.hosts.has(name) && !hasEnded(name, objects),
+    );
     return silent.length > 0 || isOfCopy || claim('Claimed', claimsOf(objects));
   };
 

@@ -15,6 +15,12 @@ export function unreported({ restored = 0, hosts, statements }: Objects): string
   return [...hosts.keys()].filter((name) => (statements.get(name)?.value.incarnation ?? 0) < restored);
 }
 
+/** It has said to the API as it is that nothing of its life runs any more: no renewal of its Lease follows. */
+export function hasEnded(name: string, { statements }: Objects): boolean {
+  const { life, shutdown } = statements.get(name)?.value ?? {};
+  return shutdown?.stopped === true && isSameLife(shutdown, life);
+}
+
 /** By uid, what a host has a record of that has or had this guest's name. */
 export function recordsOf(guest: string, { epochs }: SimHost): string[] {
   return [...epochs.keys()].filter((uid) => guestOf(uid) === guest);

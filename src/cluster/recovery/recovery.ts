@@ -124,8 +124,8 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     if (isStale()) return { outcome: again(AGAIN_MS) };
     const ahead = sources.ahead();
     const unreported = sources.unreported();
-    const there = new Set(sources.hosts().map(({ metadata: { name } }) => name));
-    const standing = copied(unreported, read.leases).filter((host) => there.has(host));
+    const alive = new Set(sources.hosts().flatMap((host) => (hasEnded(host) ? [] : [host.metadata.name])));
+    const standing = copied(unreported, read.leases).filter((host) => alive.has(host));
     const why = ofAnEarlierDay(ahead, unreported, standing);
     if (why !== undefined) {
       const outcome = rolledBack(why, timings.observation);
@@ -182,6 +182,13 @@ async function unlessAway<T>(signal: AbortSignal, work: Promise<T>): Promise<T |
     if (error instanceof ApiError && !signal.aborted) return undefined;
     throw error;
   });
+}
+
+/** It has said that nothing of its life runs any more: no renewal of its Lease follows. */
+function hasEnded({ status }: Stored<Host>): boolean {
+  const { shutdown, keeper } = status ?? {};
+  if (shutdown?.stoppedAt === undefined || keeper === undefined) return false;
+  return shutdown.bootID === keeper.bootID && shutdown.term === keeper.term;
 }
 
 function noQuorum(silent: readonly string[]): Outcome {

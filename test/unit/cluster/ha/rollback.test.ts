@@ -67,6 +67,25 @@ describe('an API that was rolled back', () => {
     await lab.resign();
   });
 
+  it('waits for no Lease of a host that has said to it that it ended in order: none follows', async () => {
+    const lab = await reported();
+    lab.powerOff('a');
+    await lab.lead(1_000_007);
+    await lab.until('it is known', () => ready(lab)?.reason === 'ControlPlaneRolledBack', 5_000);
+    for (const name of ['a', 'b', 'c']) report(lab, name, 1_000_008);
+    await lab.advance(5_000);
+    expect(ready(lab)?.message).toMatch(/a has not renewed its Lease yet:/);
+    const { status } = lab.host('a') ?? {};
+    const { bootID = '', term = 0 } = status?.keeper ?? {};
+    const at = new Date(lab.clock.now()).toISOString();
+    const shutdown = { kind: 'PowerOff', bootID, term, since: at, stoppedAt: at } as const;
+    lab.api.seed(Host, { ...lab.host('a'), status: { ...status, shutdown } } as Stored<Host>);
+    await lab.until('db runs elsewhere', () => lab.whereRuns('db').length > 0, 60_000);
+    expect([lab.whereRuns('db').includes('a'), lab.ha('a')?.proof?.kind]).toEqual([false, 'OrderlyStop']);
+    expect([lab.actions(), lab.twice]).toEqual([[], []]);
+    await lab.resign();
+  });
+
   it('and has been made a later one waits for every host all the same, under each leader', async () => {
     const lab = await reported();
     await lab.lead(1_000_007);

@@ -45,7 +45,14 @@ const spec = object(
       }),
     ),
     hosts: mapList(host, ['name'], 64, 'Hosts that the device can cut off.'),
-    timeoutSeconds: Type.Optional(integer('One action takes at most this.', 1, 120, 20)),
+    timeoutSeconds: Type.Optional(
+      integer(
+        'One action takes at most this, of a lost host with more levels of devices at most 5 but in the last.',
+        1,
+        120,
+        20,
+      ),
+    ),
     testIntervalSeconds: Type.Optional(
       integer('From one test to the next; after a failed one a minute at most.', 10, 86_400, 600),
     ),

@@ -22,12 +22,14 @@ import { trigger } from '../../runtime/trigger.ts';
 import { isSameLife } from '../ha/model.ts';
 import { switchOff, switchOn } from './execute.ts';
 import { surplusOf } from './history.ts';
+import { trustedLevelsOf } from './levels.ts';
 import type { FenceProbe, FenceSwitch } from './probe.ts';
 import { crossExamine } from './trust.ts';
 
 export type FenceActionSources = {
   /** Has the index `host`. */
   actions: Informer<FenceAction>;
+  /** Has the index `host`. */
   devices: Informer<FenceDevice>;
   hosts: Informer<Host>;
   fence: FenceProbe & FenceSwitch;
@@ -36,6 +38,8 @@ export type FenceActionSources = {
 
 /** A device that does not switch a host on again is told so that often. */
 const POWER_ON_AGAIN_MS = 60_000;
+/** fence_ipmilan takes 3.6 s to switch off and look. */
+const LEVEL_MS = 5_000;
 
 export function fenceActionController(sources: FenceActionSources): Controller<FenceAction> {
   const { actions, hosts } = sources;
@@ -103,7 +107,12 @@ async function cutOff(
   // It takes seconds: when it was over is told from then.
   const ended = () => ({ object, now: tools.clock.now() });
   try {
-    await switchOff(spec.host, spec.devices ?? [], { ...tools, client, signal });
+    await switchOff(spec.host, spec.devices ?? [], {
+      ...tools,
+      ...patienceFor(spec, sources),
+      client,
+      signal,
+    });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ReasonedError)) throw error;
@@ -113,6 +122,17 @@ async function cutOff(
   const [phase, is] = spec.method === 'Disconnect' ? DISCONNECTED : POWERED_OFF;
   pass.event('Normal', phase, `${spec.host} is ${is}, say ${spec.devices?.join(', ')}`);
   return over(ended(), phase, done);
+}
+
+/** While another level waits for its turn this one is not waited for long: what cut the power may have cut off the device, too. */
+function patienceFor(
+  { host: name, method, level = 0 }: FenceActionSpec,
+  { hosts, devices }: FenceActionSources,
+): { mostMs?: number } {
+  const host = hosts.get(name);
+  if (method !== 'PowerOff' || host === undefined) return {};
+  const isLast = level + 1 >= trustedLevelsOf(host, devices.byIndex('host', name)).length;
+  return isLast ? {} : { mostMs: LEVEL_MS };
 }
 
 const POWERED_OFF = ['PoweredOff', 'off'] as const;

@@ -12,6 +12,8 @@ export type ExecuteSources = {
   reach: 'Power' | 'Fabric';
   fence: FenceProbe & FenceSwitch;
   device(name: string): Stored<FenceDevice> | undefined;
+  /** Longer than this no device is waited for, whatever it is allowed; absent: as long as that. */
+  mostMs?: number;
   client: Client;
   clock: Clock;
   signal: AbortSignal;
@@ -20,6 +22,8 @@ export type ExecuteSources = {
 const DEFAULT_TIMEOUT_SECONDS = 20;
 /** A machine takes a moment to be off after it was told so. */
 const LOOK_EVERY_MS = 250;
+/** A device that was told is asked once in any case. */
+const LEAST_MS = 1_000;
 
 type Outlet = { name: string; target: ProbeTarget; timeoutMs: number };
 
@@ -34,8 +38,9 @@ export async function switchOff(
   await Promise.all(
     outlets.map(async ({ name, target, timeoutMs }) => {
       const until = clock.monotonic() + timeoutMs;
-      await fence.off(target, { signal, timeoutMs });
-      while ((await fence.state(target, { signal, timeoutMs })) !== 'Off') {
+      const left = () => ({ signal, timeoutMs: Math.max(LEAST_MS, until - clock.monotonic()) });
+      await fence.off(target, left());
+      while ((await fence.state(target, left())) !== 'Off') {
         if (clock.monotonic() >= until)
           throw new ReasonedError('StillOn', `${name} was told to switch ${host} off and says that it is on`);
         await clock.sleep(LOOK_EVERY_MS, signal);
@@ -60,7 +65,7 @@ export async function switchOn(
 async function outletOf(
   host: string,
   name: string,
-  { reach, device, client, signal, fence }: ExecuteSources,
+  { reach, device, client, signal, fence, mostMs = Number.POSITIVE_INFINITY }: ExecuteSources,
 ): Promise<Outlet> {
   const found = device(name);
   if (found === undefined)
@@ -88,6 +93,6 @@ async function outletOf(
   return {
     name,
     target: plug === undefined ? target : { ...target, plug },
-    timeoutMs: (spec.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1_000,
+    timeoutMs: Math.min((spec.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1_000, mostMs),
   };
 }

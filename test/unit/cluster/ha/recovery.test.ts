@@ -143,6 +143,18 @@ describe('a device that does not work', () => {
     await lab.resign();
   });
 
+  it('and does not answer either, as when the power cut took it along, is given up in time for the next level to be first', async () => {
+    const lab = await cluster({ devices: false });
+    lab.addDevice('first', { name: 'a', plug: 'a' });
+    lab.addDevice('second', { name: 'a', plug: 'a-second' });
+    lab.faults.set('a', { takesMs: 60_000 });
+    await lab.advance(1_000);
+    lab.powerOff('a');
+    expect(await lab.until('it runs elsewhere', elsewhere(lab))).toBeLessThan(13_000);
+    expect(lab.ha('a')?.proof?.kind).toBe('PowerOff');
+    await lab.resign();
+  });
+
   it('is asked again for as long as it takes, and only the newest tries are kept', async () => {
     const lab = await cluster();
     lab.machine('a').watchdog = false;

@@ -18,7 +18,7 @@ import { type Guest, machineGuest, writer } from '../lab/guests.ts';
 import type { Lab } from '../lab/lab.ts';
 import { report } from '../lab/report.ts';
 import { createService } from '../lab/service.ts';
-import { lastOn } from '../lab/writer.ts';
+import { lastOn, writtenInOrder } from '../lab/writer.ts';
 import { until, vireo } from './harness/commands.ts';
 
 /** Ten minutes in `npm run soak:labs`. */
@@ -188,5 +188,11 @@ describe('three hosts with high availability', () => {
     expect(twice).toEqual([]);
     expect(await db.instances()).toHaveLength(1);
     expect(await hostOf(db)).not.toBe(host);
+  });
+
+  it('have every record of the last minutes on its disk, those of one boot after those of the other', async () => {
+    await lab.kubectl('patch', 'vm', 'db', '--type=merge', '-p', '{"spec":{"runStrategy":"Halted"}}');
+    await until('it is off', async () => (await db.instances()).length === 0);
+    expect((await writtenInOrder(await db.dataDisk())).length).toBeGreaterThan(1);
   });
 });

@@ -33,8 +33,7 @@ export async function serveControl(
   };
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
-    createInterface(socket).on('line', (line) => {
-      const order = JSON.parse(line) as Order;
+    eachMessage<Order>(socket, (order) => {
       const reply = (more: Partial<Reply>, then = () => {}) =>
         socket.write(`${JSON.stringify({ id: order.id, state: keeper.state(), version, ...more })}\n`, then);
       obey(order).then(
@@ -51,6 +50,28 @@ export async function serveControl(
   });
   await chmod(path, 0o600);
   return server;
+}
+
+/**
+ * Readline makes what goes wrong with its stream an error of its own, which would end this process: a keeper goes on when its agent is killed, and an
+ * agent when its keeper is. Of who is killed while it speaks the last word is half a one.
+ */
+function eachMessage<T>(socket: Socket, hear: (message: T) => void): void {
+  const lines = createInterface(socket);
+  lines.on('error', () => socket.destroy());
+  lines.on('line', (line) => {
+    const message = parsed<T>(line);
+    if (message === undefined) socket.destroy();
+    else hear(message);
+  });
+}
+
+function parsed<T>(line: string): T | undefined {
+  try {
+    return JSON.parse(line) as T;
+  } catch {
+    return undefined;
+  }
 }
 
 export type Control = { ask(order: OrderBody, timeoutMs: number): Promise<Reply>; close(): void };
@@ -71,8 +92,7 @@ export async function connectControl(path: string): Promise<Control> {
   });
   socket.on('error', lose);
   socket.on('close', lose);
-  createInterface(socket).on('line', (line) => {
-    const reply = JSON.parse(line) as Reply;
+  eachMessage<Reply>(socket, (reply) => {
     pending.get(reply.id)?.resolve(reply);
     pending.delete(reply.id);
   });

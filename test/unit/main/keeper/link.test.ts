@@ -1,6 +1,7 @@
 /** How an agent finds, starts and replaces the keeper of its host, over real sockets: guests are guarded through all of it, and nobody forgets them. */
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import type { Server, Socket } from 'node:net';
+import { createConnection, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -111,5 +112,25 @@ describe('an agent', () => {
   it('starts none only to end a life', async () => {
     await expect(link('1').retire()).rejects.toThrow();
     expect(told).toEqual([]);
+  });
+});
+
+describe('a keeper outlives its agent', () => {
+  const isAsked = () => expect(link('1').state()).resolves.toMatchObject({ life: LIFE });
+
+  it('that is killed with answers it has not read', async () => {
+    await link('1').guard('db@1', 'db');
+    sockets[0]?.destroy(new Error('read ECONNRESET'));
+    await isAsked();
+    expect(told.filter((what) => what.endsWith('begins'))).toHaveLength(1);
+  });
+
+  it('that is killed in the middle of a word', async () => {
+    await begin('1');
+    const agent = createConnection({ path: join(run, 'keeper.sock') });
+    await once(agent, 'connect');
+    agent.end('{"id": 1, "do": "gua');
+    await once(agent, 'close');
+    await isAsked();
   });
 });

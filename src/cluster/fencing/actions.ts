@@ -38,6 +38,8 @@ export type FenceActionSources = {
 
 /** A device that does not switch a host on again is told so that often. */
 const POWER_ON_AGAIN_MS = 60_000;
+/** Longer than a self-fence takes to be proven, by times that are not far from the defaults. */
+const DISCONNECTED_MOST_MS = 60_000;
 /** fence_ipmilan takes 3.6 s to switch off and look. */
 const LEVEL_MS = 5_000;
 
@@ -182,7 +184,10 @@ async function lookAfter(
   };
 }
 
-/** When the incident is over: a proof stands, or the host lives. */
+/**
+ * When the incident is over: a proof stands, or the host lives. A port also when it has been shut for long: nobody may be left to prove anything, and
+ * the host may be what they lack.
+ */
 async function switchOnAgain(
   { object, now, client, signal }: Pass<FenceAction>,
   sources: FenceActionSources,
@@ -190,7 +195,12 @@ async function switchOnAgain(
   const { spec, status } = object;
   const isDue = status?.startedAt !== undefined && status.poweredOnAt === undefined;
   const host = sources.hosts.get(spec.host);
-  if (!isDue || host === undefined || isOpen(host, spec)) return { outcome: done };
+  if (!isDue || host === undefined) return { outcome: done };
+  if (isOpen(host, spec)) {
+    if (spec.method !== 'Disconnect') return { outcome: done };
+    const leftMs = Date.parse(status.completedAt ?? '') + DISCONNECTED_MOST_MS - now;
+    if (leftMs > 0) return { outcome: waiting('Disconnected', 'until the host is proven dead', leftMs) };
+  }
   try {
     await switchOn(spec.host, spec.devices ?? [], { ...toolsOf(object, sources), client, signal });
   } catch (error) {

@@ -58,6 +58,19 @@ describe('a host that is being fenced and has a switch port', () => {
     await lab.resign();
   });
 
+  it('is connected again after a minute when no majority is left to prove it dead: it may be what they lack', async () => {
+    const lab = await plugged();
+    lab.cutOff('a');
+    await lab.until('its port is down', () => lab.switched.includes('port of a down'));
+    lab.powerOff('b');
+    lab.mend('a');
+    await lab.until('its port is up', () => lab.switched.includes('port of a up'), 70_000);
+    expect(lab.ha('a')?.proof).toBeUndefined();
+    await lab.until('db runs', () => lab.whereRuns('db').length === 1);
+    expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
   it('is connected again by the next leader when the first has died after it', async () => {
     const lab = await plugged();
     lab.cutOff('a');

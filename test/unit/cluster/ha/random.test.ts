@@ -30,6 +30,7 @@ async function story(seed: number): Promise<HaLab> {
   const pick = <T>(items: readonly T[]): T => items[Math.floor(dice() * items.length)] as T;
   const lab = await createHaLab(NAMES);
   for (const name of NAMES) lab.addDevice(`bmc-${name}`, { name, plug: name });
+  if (seed % 2 === 0) lab.addSwitch(...NAMES);
   await lab.lead();
   await lab.switchOn();
   for (const guest of GUESTS) await lab.addGuest(guest, pick(NAMES));

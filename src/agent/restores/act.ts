@@ -40,12 +40,13 @@ export async function giveDisks(
   const { lock } = record;
   if (lock === undefined || !isHeldOff(record)) throw new Error(`the guest ${record.id} is not held`);
   const disks = disksOf(world, record);
-  await world.hands(record.kind).gate(record, signal);
+  const gate = () => world.hands(record.kind).gate(record, signal);
+  await gate();
   await updateRecord(guests, record.id, (before) => ({ ...before, lock: { ...lock, changing: true } }));
   for (const pool of new Set(disks.map((disk) => disk.pool))) {
     const together = disks.filter((disk) => disk.pool === pool);
     const ids = together.map(({ id }) => id);
-    for (const { driver, key } of together.slice(0, 1)) await driver.replacements.swap(ids, key);
+    for (const { driver, key } of together.slice(0, 1)) await driver.replacements.swap(ids, key, gate);
     guests.pools.used.tell(pool);
   }
   guests.volumesChanged.tell(record.id);

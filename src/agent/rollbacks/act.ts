@@ -28,10 +28,11 @@ export async function rollBack(
       throw new ReasonedError('SnapshotMissing', message, { stalled: true });
     }
   }
-  await world.hands(record.kind).gate(record, signal);
+  const gate = () => world.hands(record.kind).gate(record, signal);
+  await gate();
   await updateRecord(guests, record.id, (before) => ({ ...before, lock: { ...lock, changing: true } }));
   for (const { driver, id, pool } of volumes) {
-    await driver.snapshots.rollBack(id, to.key);
+    await driver.snapshots.rollBack(id, to.key, gate);
     guests.pools.used.tell(pool);
   }
   guests.volumesChanged.tell(record.id);

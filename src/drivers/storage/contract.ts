@@ -91,6 +91,12 @@ export type VolumeRequest = {
 export type CopyOptions = { pass: 'First' | 'Final'; signal: AbortSignal; bytesPerSecond?: number };
 
 /**
+ * Asked when all has been read, right before the first change: storage may have kept its reader waiting for longer than the guest was its
+ * host's. When it rejects nothing has changed, and that is what is thrown.
+ */
+export type Permission = () => Promise<void>;
+
+/**
  * Snapshots of single volumes. Names are the caller's, unique per volume; those of one volume do not depend on each other: any may be
  * removed. All go with their volume.
  */
@@ -100,7 +106,7 @@ export type VolumeSnapshots = {
   /** On disk when it resolves; there already is no error. Throws ReasonedError SnapshotUnsupported, VolumeMissing, PoolFull. */
   take(id: string, name: string): Promise<void>;
   /** The volume becomes what it was, its size included; nobody has it open. Finished after a crash. Throws ReasonedError SnapshotMissing. */
-  rollBack(id: string, name: string): Promise<void>;
+  rollBack(id: string, name: string, permitted?: Permission): Promise<void>;
   /** Nothing there is no error. */
   remove(id: string, name: string): Promise<void>;
   /** Where one that is kept in the pool can be read. Throws ReasonedError SnapshotMissing, SnapshotUnsupported. */
@@ -130,7 +136,7 @@ export type VolumeReplacements = {
    * These volumes hold what was prepared for them, all or none, whatever dies and whoever uses the pool next; nobody has them open. Done
    * already is no error. Snapshots inside the old data go with it. Throws ReasonedError ReplacementMissing.
    */
-  swap(ids: readonly string[], name: string): Promise<void>;
+  swap(ids: readonly string[], name: string, permitted?: Permission): Promise<void>;
   /** Removes what was prepared; nothing there is no error. */
   discard(id: string, name: string): Promise<void>;
 };

@@ -344,6 +344,19 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         expect(await pool.attach('g1-data')).toMatchObject({ type: 'File' });
       });
 
+      it('rolls nothing back that is not permitted any more when all is read', async () => {
+        await pool.snapshots.take('g1-data', 's-small');
+        await pool.resize('g1-data', 192 * MIB, { running: false });
+        const forbidden = async () => {
+          throw new ReasonedError('PlacementChanged', 'the guest is elsewhere');
+        };
+        const refused = pool.snapshots.rollBack('g1-data', 's-small', forbidden);
+        expect((await reasonOf(refused)).reason).toBe('PlacementChanged');
+        const reopened = await lab.open();
+        await reopened.attach('g1-data');
+        expect(await reopened.observe('g1-data')).toMatchObject({ sizeBytes: 192 * MIB });
+      });
+
       it('makes a volume of another guest from one, and keeps it when the first is removed', async () => {
         await pool.snapshots.take('g1-data', 's-1');
         const from = { volume: 'g1-data', snapshot: 's-1' };
@@ -419,6 +432,21 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         expect(await reopened.observe('g1-data')).toMatchObject({ owner: anna, sizeBytes: 96 * MIB });
         expect(await reopened.attach('g1-data')).toMatchObject({ type: 'File', format: 'qcow2' });
         expect(await reopened.list()).toHaveLength(1);
+      });
+
+      it('puts none in its place that is not permitted any more, and can be told to forget it', async () => {
+        await pool.resize('g1-data', 192 * MIB, { running: false });
+        await pool.replacements.prepare(replacement(), signal);
+        const forbidden = async () => {
+          throw new ReasonedError('PlacementChanged', 'the guest is elsewhere');
+        };
+        const refused = pool.replacements.swap(['g1-data'], 'restore-1', forbidden);
+        expect((await reasonOf(refused)).reason).toBe('PlacementChanged');
+        const reopened = await lab.open();
+        await reopened.attach('g1-data');
+        await reopened.replacements.discard('g1-data', 'restore-1');
+        const gone = reopened.replacements.swap(['g1-data'], 'restore-1');
+        expect((await reasonOf(gone)).reason).toBe('ReplacementMissing');
       });
 
       it('forgets one that is not wanted any more, and all with their volume', async () => {

@@ -193,6 +193,20 @@ describe('a restore', () => {
     await agent.stop();
   });
 
+  it('changes no disk of a machine that was given to another host while storage kept it waiting', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 5_000 });
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    const lock = () => lab.record(webId(lab))?.lock as { changing?: true } | undefined;
+    await lab.until('it is about to', () => lock()?.changing === true, 60_000);
+    const { epoch = 0, since = '' } = lab.machine('web')?.status?.placement ?? {};
+    const status = { placement: { host: 'other', epoch: epoch + 1, since } };
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.user.mergePatch(VirtualMachine, ref, { status }, { subresource: 'status' });
+    await lab.clock.advance(60_000);
+    expect(disksOf(lab).restored).toEqual([]);
+    await agent.stop();
+  });
+
   it('goes with a machine that is deleted in the middle', async () => {
     const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 5_000 });
     lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });

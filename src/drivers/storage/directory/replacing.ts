@@ -51,9 +51,10 @@ export function createReplacements(sources: Sources): VolumeReplacements {
           await archived.dispose?.();
         }
       }),
-    swap: async (ids, name) => {
+    swap: async (ids, name, permitted) => {
       await room.checkPresent();
       for (const id of ids) await room.lock(id, () => insistOn(id, name));
+      await permitted?.();
       await files.writeAtomic(layout.swap(name), JSON.stringify(ids), { mode: 0o600 });
       for (const id of ids) await room.lock(id, () => finishSwap(room, id));
       await files.remove(layout.swap(name));

@@ -29,12 +29,13 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
         if (volume === undefined) throw await whyNot(room, id);
         if (!(await keeper.list(volume)).includes(checkedName(name))) await keeper.take(volume, name);
       }),
-    rollBack: (id, name) =>
+    rollBack: (id, name, permitted) =>
       room.lock(id, async () => {
         await room.checkPresent();
         const volume = await supported(id);
         if (volume === undefined) throw await whyNot(room, id);
         if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
+        await permitted?.();
         await files.writeAtomic(room.layout.rollback(id), name, { mode: 0o600 });
         await finishRollback(room, keeper, id);
       }),

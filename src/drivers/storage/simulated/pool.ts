@@ -68,8 +68,13 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
   const stage = (name: string) => `${config.path}/.staging/${checkedName(name)}`;
   await world.files.removeTree(`${config.path}/.staging`);
 
-  const change = async (apply: () => void, signal?: AbortSignal): Promise<void> => {
+  const change = async (
+    apply: () => void,
+    signal?: AbortSignal,
+    permitted?: () => Promise<unknown>,
+  ): Promise<void> => {
     await world.clock.sleep(latencyMs, signal);
+    await permitted?.();
     apply();
     await state.save();
   };
@@ -139,12 +144,12 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
           checkSpace(0);
           await change(() => state.snapshots.set(id, new Map(snapshotsOf(state, id)).set(name, volume)));
         }),
-      rollBack: (id, name) =>
+      rollBack: (id, name, permitted) =>
         lock(id, async () => {
           needed(id);
           const then = snapshotsOf(state, id).get(name);
           if (then === undefined) throw snapshotMissing(id, name);
-          await change(() => state.volumes.set(id, then));
+          await change(() => state.volumes.set(id, then), undefined, permitted);
         }),
       remove: (id, name) =>
         lock(id, async () => {

@@ -8,8 +8,8 @@ import type { PoolState } from './state.ts';
 export type SimulatedReplacementsOptions = {
   state: PoolState;
   lock: KeyedLock;
-  /** Changes the state after the latency of the pool. */
-  change(apply: () => void, signal?: AbortSignal): Promise<void>;
+  /** Changes the state after the latency of the pool, if it is permitted then. */
+  change(apply: () => void, signal?: AbortSignal, permitted?: () => Promise<unknown>): Promise<void>;
   /** Throws ReasonedError PoolFull. */
   checkSpace(bytes: number): void;
 };
@@ -41,17 +41,18 @@ export function createSimulatedReplacements({
           state.prepared.set(keyOf(id, name), made);
         }, signal);
       }),
-    swap: async (ids, name) => {
+    swap: async (ids, name, permitted) => {
       const made = ids.map((id) => ({ id, volume: state.prepared.get(keyOf(id, name)) }));
       for (const { id, volume } of made)
         if (volume === undefined && state.replacedBy.get(id) !== name) throw replacementMissing(id, name);
-      await change(() => {
+      const apply = () => {
         for (const { id, volume } of made) {
           if (volume !== undefined) state.volumes.set(id, volume);
           state.prepared.delete(keyOf(id, name));
           state.replacedBy.set(id, name);
         }
-      });
+      };
+      await change(apply, undefined, permitted);
     },
     discard: async (id, name) => {
       if (state.prepared.has(keyOf(id, name))) await change(() => state.prepared.delete(keyOf(id, name)));

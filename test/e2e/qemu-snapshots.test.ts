@@ -1,4 +1,5 @@
 /** Snapshots inside the qcow2 files of a real QEMU that has them open: taken together, removed, and found by qemu-img. */
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GuestHandle, MachineRequest } from '../../src/drivers/hypervisor/contract.ts';
@@ -6,6 +7,7 @@ import type { QemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
 import { diskId } from '../../src/drivers/hypervisor/qemu/plan/ids.ts';
 import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp.ts';
 import { machineSockets } from '../../src/drivers/hypervisor/qemu/sockets.ts';
+import { writingDisk } from '../contract/hypervisor/bootSector.ts';
 import { createQemuLab, type QemuLab } from '../contract/hypervisor/qemuLab.ts';
 import { must, until } from './harness/commands.ts';
 
@@ -182,5 +184,57 @@ describe('copies of what changed since others', () => {
     await driver.update(guest, { ...request, disks: [...request.disks.slice(0, 1), ...grown.slice(1)] });
     const info = await must(['qemu-img', 'info', '-U', path('data')]);
     expect(info).toMatch(/virtual size: 96 MiB/);
+  });
+});
+
+describe('a copy whose target takes nothing', () => {
+  /** The table of its reference counts leads nowhere: QEMU cannot write a cluster to it. */
+  const makeBroken = async (path: string) => {
+    await must(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '64M']);
+    const file = await open(path, 'r+');
+    const header = Buffer.alloc(8);
+    await file.read(header, 0, 8, 48);
+    await file.write(Buffer.from('0000000000010200', 'hex'), 0, 8, Number(header.readBigUInt64BE()));
+    await file.close();
+  };
+
+  it('costs its machine no write: it stands still with the one that waits for the copy, and makes it when that has ended', async () => {
+    const lab = await createQemuLab();
+    try {
+      const [disk] = lab.request.disks;
+      if (disk === undefined) throw new Error('the lab has a disk');
+      const path = join(lab.directory, 'writing.raw');
+      await writeFile(path, writingDisk());
+      const volume = { type: 'File' as const, path, format: 'raw' as const };
+      const request = { ...lab.request, disks: [{ ...disk, sizeBytes: 64 * 2 ** 20, volume }] };
+      const driver = lab.driver();
+      const guest = lab.guest('web');
+      const hardware = driver.resolve(request, undefined, await driver.facts());
+      await driver.start(guest, request, hardware, async () => {});
+      const serial = await lab.world.sockets.connectUnix(driver.sockets(guest).serial);
+      let written = '';
+      serial.on('data', (data) => {
+        written += String(data).replaceAll(/[^.E]/g, '');
+      });
+      await until('it writes', async () => written.length > 5);
+      const target = join(lab.directory, 'broken.qcow2');
+      await makeBroken(target);
+      const { copies } = driver.snapshots;
+      // So slowly that it is the machine that meets the target.
+      const [{ name }] = request.disks as [typeof disk];
+      await copies.begin(guest, [{ name, path: target, compress: false, bytesPerSecond: 65_536 }]);
+      await until('it stands still', async () => {
+        const seen = await driver.observe(guest);
+        return seen.state === 'Paused' && seen.storageFailed === true;
+      });
+      await copies.end(guest);
+      await driver.resume(guest);
+      const then = written.length;
+      await until('it writes on', async () => written.length > then + 5);
+      expect(written).toMatch(/^\.+$/);
+      serial.destroy();
+    } finally {
+      await lab.close();
+    }
   });
 });

@@ -53,3 +53,28 @@ export function busyDisk(sizeBytes: number, end = busyEnd): Uint8Array {
   disk.writeUInt16LE(0xaa55, 510);
   return disk;
 }
+
+/** Each time the timer ticks it writes a sector, 64 KiB behind the one before, and says on its serial line whether the disk took it. */
+const writingProgram = [
+  '31c0 8ed8 8ec0 fc', // all segments 0
+  'fb f4', // again: wait for the timer's interrupt
+  'be007d b80043 b280 cd13', // INT 13h, extended write to the first disk
+  'b02e 7302 b045', // '.', or 'E' where it failed
+  'baf803 ee', // serial line
+  '8106087d8000', // 128 sectors on, of 65,536
+  'ebe2', // go to again
+]
+  .join('')
+  .replaceAll(' ', '');
+
+/** What is written where: 16 bytes, one sector, from 0x7e00, from the 65,536th sector on. */
+const writingPacket = '1000 0100 007e 0000 0000010000000000'.replaceAll(' ', '');
+
+/** A raw disk image of 64 MiB that boots into it, and is no hole anywhere. */
+export function writingDisk(): Uint8Array {
+  const disk = Buffer.alloc(64 * 1024 ** 2, 7);
+  Buffer.from(writingProgram, 'hex').copy(disk);
+  Buffer.from(writingPacket, 'hex').copy(disk, 0x100);
+  disk.writeUInt16LE(0xaa55, 510);
+  return disk;
+}

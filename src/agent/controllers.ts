@@ -14,6 +14,7 @@ import type { Informer } from '../client/contract.ts';
 import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
 import { backupController } from './backups/controller.ts';
+import { archiveNameOf } from './backups/world.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { createElsewhere } from './cluster/elsewhere.ts';
 import { firstLook } from './firstLook.ts';
@@ -242,9 +243,8 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
       host,
       stateDirectory,
       pools,
-      files: world.files,
-      clock: world.clock,
-      client: guests.client,
+      ...{ files: world.files, clock: world.clock, client: guests.client },
+      archives: guests.archives,
       informer: poolInformer,
       poolPaths: config.poolPaths,
       openPool: drivers.openPool,
@@ -298,6 +298,7 @@ function guestWorld(
       indexes: { pool: (image) => [image.spec.pool] },
     }),
     backup: (key) => backups.get(key),
+    archives: () => new Set(backups.list().map(archiveNameOf)),
     network: drivers.network,
     idRanges: parts.idRanges,
     grantIds: grantOnce(drivers, parts.idRanges.block),

@@ -4,7 +4,7 @@ import type { Stored } from '../../api/meta.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import { JOB_STATUS_PATHS, jobEnd } from '../jobs/status.ts';
-import { keyOfBackup, type Progress } from './world.ts';
+import { archiveNameOf, type Progress } from './world.ts';
 
 /** Paths an agent writes; `status.host` is the manager's. */
 export const BACKUP_STATUS_PATHS: readonly string[] = [
@@ -50,7 +50,7 @@ export function archiveFields(backup: Stored<Backup>, manifest: ArchiveManifest)
     mode,
     consistency,
     stillMilliseconds,
-    archive: backup.spec.import?.archive ?? keyOfBackup(backup),
+    archive: archiveNameOf(backup),
     ...(size > 0 ? { size: formatBytes(size) } : {}),
     ...(encryption === undefined ? {} : { encryptedFor: encryption.recipient }),
     ...(needs === undefined ? {} : { needs: [...needs] }),

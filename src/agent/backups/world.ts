@@ -27,6 +27,11 @@ export function keyOfBackup({ metadata }: Stored<Backup>): string {
   return `backup-${metadata.uid}`;
 }
 
+/** Name of the archive that it makes, or that it was made for. */
+export function archiveNameOf(backup: Stored<Backup>): string {
+  return backup.spec.import?.archive ?? keyOfBackup(backup);
+}
+
 /**
  * Where the archive of a Backup is. What an import names is believed only when the archive says so itself. Throws ReasonedError
  * StoragePoolNotReady, ArchiveMissing, ArchiveOfOther, ArchiveBroken.

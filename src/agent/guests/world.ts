@@ -46,6 +46,8 @@ export type GuestWorld = {
   imageInformer: Informer<Image>;
   /** A Backup that this host makes or made, by `namespace/name`. */
   backup(key: string): Stored<Backup> | undefined;
+  /** Names of the archives that Backups of this host stand for. */
+  archives(): ReadonlySet<string>;
   network: NetworkDriver;
   idRanges: IdRanges;
   /** Lets containers use this agent's block of ids. */

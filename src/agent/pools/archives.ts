@@ -8,16 +8,20 @@ export type FoundArchive = {
   takenAt: string;
 };
 
-/** Most that a host tells of in one pool. */
+/** Most that a host tells of in one pool at a time. */
 const MOST = 128;
 /** Names that this program gives. */
 const OURS = /^backup-[0-9a-f-]{36}$/;
 
-/** Those that can be read; a damaged one is passed over. */
-export async function findArchives(archives: Pick<Archives, 'list' | 'read'>): Promise<FoundArchive[]> {
+/** Those that can be read and that are not `known` to have a Backup: of more than a host tells of the others follow. A damaged one is passed over. */
+export async function findArchives(
+  archives: Pick<Archives, 'list' | 'read'>,
+  known: ReadonlySet<string>,
+): Promise<FoundArchive[]> {
   const found: FoundArchive[] = [];
   for (const archive of await archives.list()) {
-    const manifest = OURS.test(archive) ? await archives.read(archive).catch(() => undefined) : undefined;
+    const isLost = OURS.test(archive) && !known.has(archive);
+    const manifest = isLost ? await archives.read(archive).catch(() => undefined) : undefined;
     if (manifest === undefined) continue;
     const { kind, namespace, name } = manifest.guest;
     if (kind !== 'VirtualMachine' && kind !== 'Container') continue;

@@ -41,6 +41,8 @@ export type PoolControllerOptions = {
   client: Pick<Client, 'find'>;
   informer: Informer<StoragePool>;
   pools: PoolTable;
+  /** Names of the archives that Backups of this host stand for. */
+  archives(): ReadonlySet<string>;
   openPool(pool: PoolPlace): Promise<PoolDriver>;
 };
 
@@ -106,7 +108,7 @@ function afterUse({ pools, clock }: PoolControllerOptions): Trigger {
 }
 
 async function settlePool(
-  { host, stateDirectory, poolPaths, files, pools }: PoolControllerOptions,
+  { host, stateDirectory, poolPaths, files, pools, archives: known }: PoolControllerOptions,
   open: OpenPool,
   { metadata: { name }, spec }: Stored<StoragePool>,
 ): Promise<Outcome> {
@@ -124,7 +126,8 @@ async function settlePool(
   try {
     const driver = await open({ type: spec.type, name, path }, spec.shared === true);
     const facts = await driver.facts();
-    const archives = spec.importArchives === true ? { archives: await findArchives(driver.archives) } : {};
+    const archives =
+      spec.importArchives === true ? { archives: await findArchives(driver.archives, known()) } : {};
     pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces, ...archives });
     return waiting('Watching', 'fill and health are read again', POOL_POLL_MS);
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Backups of guests on a simulated host: what becomes of the guest meanwhile, and of the backup when anything dies. */
 import { describe, expect, it } from 'vitest';
+import { findArchives } from '../../../src/agent/pools/archives.ts';
 import { Namespace } from '../../../src/api/core.ts';
 import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
 import { Container } from '../../../src/api/kinds/container.ts';
@@ -421,9 +422,30 @@ describe('an archive whose Backup was lost', () => {
     expect(lab.host()?.status?.archives).toMatchObject([
       { archive, pool: 'local', guest: { kind: 'VirtualMachine', namespace: 'default', name: 'web' } },
     ]);
+    await imported(lab, 'again', archive);
+    await lab.until('it is told of no more', () => lab.host()?.status?.archives?.length === 0, 120_000);
+    await lab.remove(Backup, 'again');
+    await lab.until('it is gone', () => lab.backup('again') === undefined);
     await lab.user.mergePatch(StoragePool, { name: 'local' }, { spec: { importArchives: false } });
-    await lab.until('it is told of no more', () => lab.host()?.status?.archives?.length === 0);
+    await lab.until('nothing is told of', () => lab.host()?.status?.archives?.length === 0);
     await agent.stop();
+  });
+
+  it('is told of in its turn where there are very many: when the newest have Backups again', async () => {
+    const names = Array.from({ length: 130 }, (_, index) => {
+      const number = String(index).padStart(12, '0');
+      return `backup-00000000-0000-4000-8000-${number}`;
+    });
+    const found = (known: readonly string[]) => {
+      const read = async (name: string) => {
+        const takenAt = new Date(names.indexOf(name) * 1_000).toISOString();
+        return { guest: { ...WEB, namespace: 'default' }, takenAt } as unknown as ArchiveManifest;
+      };
+      return findArchives({ list: async () => names, read }, new Set(known));
+    };
+    const newest = (await found([])).map(({ archive }) => archive);
+    expect(newest).toHaveLength(128);
+    expect((await found(newest)).map(({ archive }) => archive)).toEqual(names.slice(0, 2).reverse());
   });
 
   it('is a Backup again by import, from which guests are made and restored, and goes with it', async () => {

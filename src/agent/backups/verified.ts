@@ -4,14 +4,14 @@ import type { Verify } from '../../api/kinds/verify.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
 import { byTime } from '../../base/clock.ts';
 
-/** What only says that nothing could be looked at. */
-const noFinding: readonly string[] = [
-  'Expired',
-  'BackupNotFound',
-  'BackupNotReady',
-  'RestoredCopy',
-  'KeyMissing',
-  'KeyWrong',
+/** How a Verify ends that has found something out: all else only says that the archive could not be looked at, as when its pool is away. */
+const findings: readonly string[] = [
+  'Verified',
+  'ArchiveBroken',
+  'ArchiveMissing',
+  'ArchiveBaseMissing',
+  'ArchiveOfOther',
+  'ArchiveTooNew',
 ];
 
 /** The status with what was found last, of findings of one second a damage; undefined when it says so already. */
@@ -20,7 +20,7 @@ export function withVerified(
   verifies: readonly Verify[],
 ): BackupStatus | undefined {
   const newest = verifies
-    .filter(({ status: of }) => of?.completedAt !== undefined && !noFinding.includes(reasonOf(of.conditions)))
+    .filter(({ status: of }) => of?.completedAt !== undefined && findings.includes(reasonOf(of.conditions)))
     .toSorted(
       (a, b) =>
         byTime(a.status?.completedAt, b.status?.completedAt) || Number(foundWhole(b)) - Number(foundWhole(a)),

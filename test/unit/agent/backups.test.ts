@@ -386,6 +386,21 @@ describe('a Verify', () => {
     await agent.stop();
   });
 
+  it('that cannot look at the archive, as its pool is away, says nothing of it', async () => {
+    const { lab, agent } = await labWithWeb();
+    await backUp(lab, 'first');
+    expect(await verify(lab, 'one')).toBe('Succeeded');
+    await lab.until('the Backup says so', () => found(lab) === 'Whole');
+    lab.poolFaults.missing = true;
+    await lab.clock.advance(1_000);
+    expect(await verify(lab, 'two')).toBe('Failed');
+    expect(lab.conditionOf(lab.verify('two'), 'Stalled')?.reason).toBe('PoolMissing');
+    lab.poolFaults.missing = false;
+    await lab.clock.advance(5_000);
+    expect(found(lab)).toBe('Whole');
+    await agent.stop();
+  });
+
   it('of a Backup that failed or does not come fails, and says nothing of it', async () => {
     const { lab, agent } = await labWithWeb();
     lab.poolFaults.full = true;

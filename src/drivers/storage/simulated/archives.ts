@@ -123,7 +123,10 @@ export function createSimulatedArchives({
       const part = partNamed(name, manifest, volume);
       return { path: `${place(name)}/${part.file}`, part, check: async () => {} };
     },
-    verify: readChain,
+    verify: async (name) => {
+      checkPresent();
+      return readChain(name);
+    },
     remove: async (name) => {
       checkPresent();
       filled.delete(name);

@@ -210,6 +210,17 @@ describe('an archive', () => {
     expect(await readdir(join(place, '.partial'))).toEqual([]);
   });
 
+  it('whose pool is away is not called missing or broken: nothing was looked at', async () => {
+    await archiveDisk('Zstd');
+    const [place, away] = [join(root, 'pool'), join(root, 'away')];
+    await rename(place, away);
+    const gone = { reason: 'PoolMissing' };
+    await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject(gone);
+    await expect(pool.archives.open('backup-1', 'data', signal)).rejects.toMatchObject(gone);
+    await rename(away, place);
+    await pool.archives.verify('backup-1', signal);
+  });
+
   it('is removed, whole or not, however often', async () => {
     await archiveDisk('Zstd');
     await pool.archives.begin('backup-2');

@@ -49,8 +49,13 @@ export function createArchiveReader(
   };
   const readWhole = async (name: string): Promise<ArchiveManifest> => {
     const manifest = await read(name);
-    if (manifest === undefined) throw archiveMissing(name);
+    if (manifest === undefined) throw await unlessAway(archiveMissing(name));
     return manifest;
+  };
+  /** In a pool that has gone nothing is found, which says nothing of what it holds. Throws ReasonedError PoolMissing. */
+  const unlessAway = async (why: ReasonedError): Promise<ReasonedError> => {
+    await room.checkPresent();
+    return why;
   };
 
   /** The part, what it is based on, what that is based on, and so on: newest first. */
@@ -59,7 +64,7 @@ export function createArchiveReader(
     for (let link = first; link.part.base !== undefined; ) {
       const { base, baseSha256, name, sizeBytes } = link.part;
       const manifest = await read(base);
-      if (manifest === undefined) throw baseMissing(first.archive, base);
+      if (manifest === undefined) throw await unlessAway(baseMissing(first.archive, base));
       const part = partNamed(base, manifest, name);
       if (part.sha256 !== baseSha256 || part.sizeBytes !== sizeBytes || part.kind !== 'Disk')
         throw archiveBroken(link.archive, `${base} is not what it was based on`);
@@ -74,7 +79,7 @@ export function createArchiveReader(
 
   const checkSize = async ({ archive, part: { file, storedBytes } }: Link): Promise<void> => {
     const stat = await files.stat(`${place(archive)}/${file}`);
-    if (stat === undefined) throw archiveBroken(archive, `the part ${file} is missing`);
+    if (stat === undefined) throw await unlessAway(archiveBroken(archive, `the part ${file} is missing`));
     if (stat.kind !== 'File') throw archiveBroken(archive, `the part ${file} is not a file`);
     if (stat.sizeBytes !== storedBytes)
       throw archiveBroken(archive, `the part ${file} has ${stat.sizeBytes} bytes instead of ${storedBytes}`);

@@ -27,7 +27,7 @@ const periods: Readonly<Record<Exclude<keyof Retention, 'last'>, (local: number)
  * Of the times of backups, the ones that go: milliseconds since 1970, judged by the clocks of the zone. No rule: none goes.
  */
 export function pruned(times: readonly number[], retention: Retention, zone: Intl.DateTimeFormat): number[] {
-  if (Object.values(retention).every((count) => count === undefined)) return [];
+  if (isWithoutRules(retention)) return [];
   const newestFirst = times.toSorted((a, b) => b - a);
   const kept = new Set(newestFirst.slice(0, retention.last ?? 0));
   const gone = new Set<number>();
@@ -48,8 +48,8 @@ export function pruned(times: readonly number[], retention: Retention, zone: Int
 }
 
 /**
- * Of the children of one guest those that go: good ones by the rules, protected ones never, failures that a later one has made good. `all` of the
- * guest: what one that stays needs stays too.
+ * Of the children of one guest those that go: good ones by the rules, protected ones never, failures that a later good one has made good, and
+ * what was found damaged likewise where there are rules. `all` of the guest: what one that stays needs stays too.
  */
 export function surplusBackups(
   children: readonly Stored<Backup>[],
@@ -59,11 +59,13 @@ export function surplusBackups(
   const standing = children.filter(
     ({ metadata, spec }) => metadata.deletionTimestamp === undefined && spec.protected !== true,
   );
-  const good = standing.filter(({ status }) => status?.phase === 'Succeeded');
+  const good = standing.filter(isGood);
   const newest = Math.max(0, ...good.map(tickOf));
   const gone = new Set(pruned(good.map(tickOf), retention, zone));
   const surplus = standing.filter((child) => {
-    if (child.status?.phase === 'Succeeded') return gone.has(tickOf(child));
+    if (isGood(child)) return gone.has(tickOf(child));
+    // Where all are kept, so is what may be left of it.
+    if (child.status?.phase === 'Succeeded' && isWithoutRules(retention)) return false;
     return child.status?.completedAt !== undefined && tickOf(child) < newest;
   });
   const going = new Set(surplus.map(({ metadata }) => metadata.uid));
@@ -71,6 +73,15 @@ export function surplusBackups(
     all.filter(({ metadata }) => !going.has(metadata.uid)).flatMap(({ status }) => status?.needs ?? []),
   );
   return surplus.filter(({ status }) => !needed.has(status?.archive ?? ''));
+}
+
+/** One that was found damaged takes the place of no whole one. */
+function isGood({ status }: Stored<Backup>): boolean {
+  return status?.phase === 'Succeeded' && status.verified?.result !== 'Damaged';
+}
+
+function isWithoutRules(retention: Retention): boolean {
+  return Object.values(retention).every((count) => count === undefined);
 }
 
 function iso(ms: number): string {

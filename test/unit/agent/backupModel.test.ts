@@ -108,18 +108,23 @@ async function remove(told: Told, name: string): Promise<void> {
   }
 }
 
-/** As a schedule prunes: the newest stay, and what they need. */
+/** As a schedule prunes: the newest stay of those that were not found damaged, and what they need. */
 async function prune(told: Told): Promise<void> {
   const { lab, model } = told;
   const standing = [...model].filter(([, { isGoing }]) => !isGoing).map(([name]) => name);
   const all = [...model.keys()].map((name) => lab.backup(name) as Stored<Backup>);
   const gone = surplusBackups(all, { last: KEPT }, { zone: zoneNamed('UTC'), all });
   const kept = standing.filter((name) => !gone.some(({ metadata }) => metadata.name === name));
-  expect(kept.slice(-KEPT)).toEqual(standing.slice(-KEPT));
+  const isGood = (name: string) => lab.backup(name)?.status?.verified?.result !== 'Damaged';
+  const good = standing.filter(isGood);
+  expect(kept.filter(isGood).slice(-KEPT)).toEqual(good.slice(-KEPT));
   // Also by those that wait to go.
   const stay = [...model].filter(([name]) => !gone.some(({ metadata }) => metadata.name === name));
   const needed = new Set(stay.flatMap(([, { needs }]) => needs));
-  for (const name of kept.slice(0, -KEPT)) expect(needed).toContain(name);
+  for (const name of kept.filter(isGood).slice(0, -KEPT)) expect(needed).toContain(name);
+  const last = standing.indexOf(good.at(-1) ?? '');
+  for (const name of kept.filter((each) => !isGood(each)))
+    if (standing.indexOf(name) < last) expect(needed).toContain(name);
   for (const { metadata } of gone) {
     expect(needed).not.toContain(metadata.name);
     await remove(told, metadata.name);

@@ -351,6 +351,27 @@ describe('a BackupSchedule', () => {
     await lab.resign();
   });
 
+  it.each([
+    ['two by a rule', { last: 2 }, [2, 4]],
+    ['all without one', {}, [1, 2, 3, 4]],
+  ])('of which it keeps %s takes one that was found damaged for none', async (_what, retention, left) => {
+    const lab = await labWithSchedule({ retention });
+    const made: string[] = [];
+    for (let number = 1; number <= 4; number += 1) {
+      await lab.advance(10 * MINUTE);
+      const { metadata } = backups(lab).find(({ status }) => status?.completedAt === undefined) ?? {};
+      if (metadata === undefined) throw new Error('none was made');
+      made.push(metadata.name);
+      await finishAll(lab, 'Succeeded');
+      await lab.advance(1_000);
+      if (number !== 3) continue;
+      const verified = { at: '2026-01-01T00:30:30Z', result: 'Damaged', message: 'a byte is another' };
+      await lab.api.mergePatch(Backup, metadata, { status: { verified } }, { subresource: 'status' });
+    }
+    expect(backups(lab).map(({ metadata }) => made.indexOf(metadata.name) + 1)).toEqual(left);
+    await lab.resign();
+  });
+
   it('keeps what those need that it keeps, and what another needs that somebody made by hand', async () => {
     const lab = await labWithSchedule({ retention: { last: 1 }, fullEvery: 3 });
     const make = async (...needs: string[]) => {

@@ -19,6 +19,7 @@ import { guestKey } from '../placement/placement.ts';
 import { isExhausted } from './backups.ts';
 import { isSelected, SCHEDULE_LABEL } from './plan.ts';
 import { createPromises, type Promises } from './promises.ts';
+import { soundAmong } from './sound.ts';
 
 export type LastBackupSources<T extends Guest> = {
   guests: Informer<T>;
@@ -106,15 +107,12 @@ function isSaid({ status }: Stored<Guest>): boolean {
   return status?.lastBackup !== undefined || findCondition(status?.conditions, 'BackedUp') !== undefined;
 }
 
-/** A backup that a Verify found damaged is none. */
+/** A backup that a Verify found damaged, or that needs such a one, is none. */
 function newestOf(backups: readonly Stored<Backup>[]): Stored<Backup> | undefined {
   return backups
+    .filter(soundAmong(backups))
     .filter(
-      ({ metadata, status }) =>
-        metadata.deletionTimestamp === undefined &&
-        status?.phase === 'Succeeded' &&
-        status.takenAt !== undefined &&
-        status.verified?.result !== 'Damaged',
+      ({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.takenAt !== undefined,
     )
     .toSorted((a, b) => byTime(a.status?.takenAt, b.status?.takenAt))
     .at(-1);

@@ -8,6 +8,7 @@ import type { BackupScheduleSpec } from '../../api/kinds/backupSchedule.ts';
 import type { Stored } from '../../api/meta.ts';
 import { localTime } from './cron.ts';
 import { tickOf } from './plan.ts';
+import { soundAmong } from './sound.ts';
 
 export type Retention = NonNullable<BackupScheduleSpec['retention']>;
 
@@ -59,6 +60,8 @@ export function surplusBackups(
   const standing = children.filter(
     ({ metadata, spec }) => metadata.deletionTimestamp === undefined && spec.protected !== true,
   );
+  // One that was found damaged takes the place of no whole one.
+  const isGood = soundAmong(all);
   const good = standing.filter(isGood);
   const newest = Math.max(0, ...good.map(tickOf));
   const gone = new Set(pruned(good.map(tickOf), retention, zone));
@@ -73,11 +76,6 @@ export function surplusBackups(
     all.filter(({ metadata }) => !going.has(metadata.uid)).flatMap(({ status }) => status?.needs ?? []),
   );
   return surplus.filter(({ status }) => !needed.has(status?.archive ?? ''));
-}
-
-/** One that was found damaged takes the place of no whole one. */
-function isGood({ status }: Stored<Backup>): boolean {
-  return status?.phase === 'Succeeded' && status.verified?.result !== 'Damaged';
 }
 
 function isWithoutRules(retention: Retention): boolean {

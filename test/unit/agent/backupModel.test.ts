@@ -115,7 +115,10 @@ async function prune(told: Told): Promise<void> {
   const all = [...model.keys()].map((name) => lab.backup(name) as Stored<Backup>);
   const gone = surplusBackups(all, { last: KEPT }, { zone: zoneNamed('UTC'), all });
   const kept = standing.filter((name) => !gone.some(({ metadata }) => metadata.name === name));
-  const isGood = (name: string) => lab.backup(name)?.status?.verified?.result !== 'Damaged';
+  const isGood = (name: string) =>
+    [name, ...(model.get(name)?.needs ?? [])].every(
+      (each) => lab.backup(each)?.status?.verified?.result !== 'Damaged',
+    );
   const good = standing.filter(isGood);
   expect(kept.filter(isGood).slice(-KEPT)).toEqual(good.slice(-KEPT));
   // Also by those that wait to go.

@@ -60,6 +60,12 @@ describe('a guest', () => {
     await lab.advance(1_000);
     expect(statusOf(lab)?.lastBackup).toMatchObject({ name: 'one', consistency: 'Filesystem' });
     expect(backedUp(lab)).toBeUndefined();
+    const archive = { archive: 'backup-two' };
+    await lab.api.mergePatch(Backup, ref('two'), { status: archive }, { subresource: 'status' });
+    await lab.advance(1_000);
+    seedBackup(lab, 'four', { archive: 'backup-four', needs: ['backup-two'] });
+    await lab.advance(1_000);
+    expect(statusOf(lab)?.lastBackup?.name).toBe('one');
     await lab.api.delete(Backup, ref('one'));
     await lab.advance(1_000);
     expect(statusOf(lab)?.lastBackup).toBeUndefined();

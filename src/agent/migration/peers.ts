@@ -43,6 +43,8 @@ export const noPeers: Peers = {
 export type Question = {
   version: 1;
   migration: { uid: string; namespace: string; name: string };
+  /** That the guest has on the source: of another stay nothing is sent. Earlier agents do not say it. */
+  epoch?: number;
   want:
     | { type: 'State' }
     | { type: 'Volume'; name: string; pass: 'First' | 'Final'; bytesPerSecond?: number };

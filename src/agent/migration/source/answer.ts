@@ -44,11 +44,12 @@ function refuse(stream: Duplex, error: unknown): void {
   }
 }
 
-/** Only the target of a move under way may ask, and only for its guest. */
-function recordFor({ guests }: MoveWorld, peer: string, { migration }: Question): GuestRecord {
+/** Only the target of a move under way may ask, and only for its guest as it is here now. */
+function recordFor({ guests }: MoveWorld, peer: string, { migration, epoch }: Question): GuestRecord {
   const record = guests.records.all().find(({ outgoing }) => outgoing?.migration.uid === migration.uid);
-  const { to, givenUp, handOver } = record?.outgoing ?? {};
-  if (record === undefined || to !== peer || givenUp !== undefined || handOver !== undefined) {
+  const { to, givenUp, handOver, epoch: current } = record?.outgoing ?? {};
+  const isOver = givenUp !== undefined || handOver !== undefined || (epoch ?? current) !== current;
+  if (record === undefined || to !== peer || isOver) {
     throw new ReasonedError('NotMoving', 'the source knows of no such move to this host');
   }
   return record;

@@ -20,7 +20,7 @@ async function ask<T>(
   signal: AbortSignal,
   use: (answer: Extract<Answer, { ok: true }>, stream: Duplex) => Promise<T>,
 ): Promise<T> {
-  const { sourceHost = '', source } = migration?.status ?? {};
+  const { sourceHost = '', source, epoch } = migration?.status ?? {};
   if (source?.place === undefined)
     throw new ReasonedError(SOURCE_SILENT, 'the source has not said where it listens');
   const stream = await world.peers.connect(sourceHost, source.place satisfies Place, signal);
@@ -30,7 +30,7 @@ async function ask<T>(
   signal.addEventListener('abort', hangUp, { once: true });
   const cancel = world.guests.world.clock.after(ANSWER_MS, hangUp);
   try {
-    writeLine(stream, { version: 1, migration: name, want });
+    writeLine(stream, { version: 1, migration: name, ...(epoch === undefined ? {} : { epoch }), want });
     const answer = await readLine<Answer>(stream).catch((error: unknown) => {
       throw new ReasonedError(SOURCE_SILENT, `the source does not answer: ${error}`);
     });

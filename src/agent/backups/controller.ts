@@ -24,6 +24,7 @@ import { isIncremental, tidyMarks } from './bases.ts';
 import { type BackupFacts, decideBackup } from './decide.ts';
 import { makeBackup } from './make.ts';
 import { archiveFields, BACKUP_STATUS_PATHS, progressText, wholeSaid } from './status.ts';
+import { takeIn } from './takeIn.ts';
 import { undoBackup } from './undo.ts';
 import { withVerified } from './verified.ts';
 import { archiveOf, type BackupWorld, keyOfBackup } from './world.ts';
@@ -121,7 +122,7 @@ type BackupStep = JobStep & { more?: Partial<BackupStatus> };
 async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep> {
   const { object } = pass;
   if (object.spec.import !== undefined && object.status?.completedAt === undefined)
-    return takeIn(world, pass);
+    return saidOf(pass, await takeIn(world, pass, groupOf(object)));
   const decision = decideBackup(await factsOf(world, pass));
   switch (decision.type) {
     case 'rest': {
@@ -144,22 +145,8 @@ async function settle(world: BackupWorld, pass: Pass<Backup>): Promise<BackupSte
   }
 }
 
-/** What is there already is only told of. */
-async function takeIn(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep> {
-  const { object, signal } = pass;
-  try {
-    const { archives, name } = await archiveOf(world.guests.pools, object);
-    const manifest = await archives.verify(name, signal);
-    const said = { ...wholeSaid(manifest, undefined), reason: 'Imported' };
-    return { ...said, more: archiveFields(object, manifest) };
-  } catch (error) {
-    if (signal.aborted || !(error instanceof ReasonedError)) throw error;
-    const { reason, message } = error;
-    const isFinal = error.stalled && reason !== 'KeyMissing' && reason !== 'KeyWrong';
-    return isFinal
-      ? end(pass, jobEnd('Failed', reason, message))
-      : { type: 'wait', reason, message, afterMs: BUSY_MS };
-  }
+function saidOf(pass: Pass<Backup>, step: BackupStep): BackupStep {
+  return step.type === 'end' ? { ...step, ...end(pass, step) } : step;
 }
 
 function end({ event }: Pass<Backup>, said: JobEnd): JobEnd {

@@ -416,8 +416,8 @@ describe('a Verify', () => {
 
 describe('an archive whose Backup was lost', () => {
   /** As after the loss of the cluster's state: the guest and its pool are declared anew. */
-  const labWithArchive = async () => {
-    const { lab, agent } = await labWithWeb();
+  const labWithArchive = async (options: Parameters<typeof createLab>[0] = {}) => {
+    const { lab, agent } = await labWithWeb(options);
     await backUp(lab, 'first', { deletionPolicy: 'Retain' });
     const archive = statusOf(lab, 'first')?.archive ?? '';
     await lab.remove(Backup, 'first');
@@ -477,6 +477,17 @@ describe('an archive whose Backup was lost', () => {
     await lab.remove(Backup, 'again');
     await lab.until('it is gone', () => lab.backup('again') === undefined);
     expect(archives(lab)).toEqual([]);
+    await agent.stop();
+  });
+
+  it('is read beside its guest, which can be stopped meanwhile', async () => {
+    const { lab, agent, archive } = await labWithArchive({ poolLatencyMs: 30_000 });
+    lab.createBackup('again', WEB, { import: { archive, host: 'h1' } });
+    await lab.until('it is being read', () => statusOf(lab, 'again')?.phase === 'Running');
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
+    await lab.until('it is off', () => life(lab)?.state === 'Off', 10_000);
+    expect(isOver(lab, 'again')).toBe(false);
+    await lab.until('it is taken in', () => statusOf(lab, 'again')?.phase === 'Succeeded');
     await agent.stop();
   });
 

@@ -123,8 +123,9 @@ export function createSimulatedArchives({
       const part = partNamed(name, manifest, volume);
       return { path: `${place(name)}/${part.file}`, part, check: async () => {} };
     },
-    verify: async (name) => {
+    verify: async (name, signal) => {
       checkPresent();
+      await clock.sleep(latencyMs, signal);
       return readChain(name);
     },
     remove: async (name) => {

@@ -240,9 +240,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
   const { pools, images, poolInformer, imageInformer } = guests;
   manager.add(
     poolController({
-      host,
-      stateDirectory,
-      pools,
+      ...{ host, stateDirectory, pools },
       ...{ files: world.files, clock: world.clock, client: guests.client },
       archives: guests.archives,
       informer: poolInformer,

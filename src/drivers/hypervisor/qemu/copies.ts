@@ -76,8 +76,7 @@ export function createGuestCopies(context: QemuContext): GuestCopies {
         // One that is dismissed has gone at once.
         if (jobs.some(({ status }) => status !== 'concluded')) await clock.sleep(5);
       }
-      for (const node of await targetsOf(monitor))
-        await unlessRefused(monitor.execute('blockdev-del', { 'node-name': node }));
+      for (const node of await targetsOf(monitor)) await unlessRefused(drop(monitor, node));
     },
     keepMarks: async (guest, names) => {
       const seen = await lookStanding(context, guest);
@@ -126,11 +125,25 @@ function endJob(monitor: QmpConnection, id: string, status: string): Promise<unk
     : monitor.execute('job-cancel', { id });
 }
 
+/** One of which QEMU has found that its qcow2 is broken goes at once: while it is there QEMU tells of no node at all. */
 async function targetsOf(monitor: QmpConnection): Promise<string[]> {
-  const nodes = (await monitor.execute('query-named-block-nodes', { flat: true })) as {
-    'node-name': string;
-  }[];
-  return nodes.map((node) => node['node-name']).filter((name) => name.startsWith(`${nodePrefix}-`));
+  for (;;) {
+    try {
+      const nodes = (await monitor.execute('query-named-block-nodes', { flat: true })) as {
+        'node-name': string;
+      }[];
+      return nodes.map((node) => node['node-name']).filter((name) => name.startsWith(`${nodePrefix}-`));
+    } catch (error) {
+      const [, broken] =
+        /Block device (\S+) is ejected/.exec(error instanceof QmpError ? error.message : '') ?? [];
+      if (broken?.startsWith(`${nodePrefix}-`) !== true) throw error;
+      await drop(monitor, broken);
+    }
+  }
+}
+
+function drop(monitor: QmpConnection, node: string): Promise<unknown> {
+  return monitor.execute('blockdev-del', { 'node-name': node });
 }
 
 function sum(numbers: readonly number[]): number {

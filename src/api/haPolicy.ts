@@ -68,6 +68,12 @@ export const haPolicyFields = {
       'Whether a host without a watchdog is believed to have fenced itself. Deny when absent.',
     ),
   ),
+  storageRevocation: Type.Optional(
+    oneOf(
+      ['Sufficient', 'Ignore'],
+      'Sufficient: a guest whose storage was all revoked from a silent host starts elsewhere, though it may go on executing there without it. Ignore when absent.',
+    ),
+  ),
   haPaused: Type.Optional(
     oneOf(['Freeze', 'Ignore'], 'Nothing is fenced or moved; hosts fence themselves all the same.'),
   ),

@@ -277,6 +277,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
 
   const tick = (): void => {
     refresh(lookAtAll);
+    cluster.storages.lift(host);
     after(LOOK_AGAIN_MS, tick);
   };
 

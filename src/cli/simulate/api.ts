@@ -2,7 +2,15 @@
  * The Kubernetes API as hosts and managers meet it: objects with versions, compare-and-swap, consistent reads, and a way there and back that may be
  * cut, slow, or lose the answer after the deed.
  */
-import type { Fence, GuestRecord, GuestReport, HostRecord, Life, Shutdown } from '../../cluster/ha/model.ts';
+import type {
+  Fence,
+  GuestRecord,
+  GuestReport,
+  HostRecord,
+  Life,
+  Revocation,
+  Shutdown,
+} from '../../cluster/ha/model.ts';
 import type { HostLease } from '../../cluster/ha/observer.ts';
 import type { GuestSpec, HostSpec, PolicySpec } from './scenario.ts';
 import type { Schedule } from './schedule.ts';
@@ -19,6 +27,7 @@ export type HostStatement = {
   incarnation: number;
 };
 export type StoredFence = Fence & { executor: string; devices: readonly string[]; life: Life };
+export type StoredRevocation = Revocation & { executor: string; life: Life };
 export type Leader = { holder: string; renewals: number };
 
 /** Values are replaced, never changed. */
@@ -31,6 +40,7 @@ export type Objects = {
   statements: Map<string, Versioned<HostStatement>>;
   guests: Map<string, Versioned<StoredGuest>>;
   fences: Map<string, Versioned<StoredFence>>;
+  revocations: Map<string, Versioned<StoredRevocation>>;
   leader: Versioned<Leader> | undefined;
   policy: PolicySpec;
   /** Hosts the leader sees silent: their neighbours ask them. */
@@ -42,7 +52,7 @@ export type Objects = {
 };
 
 /** What a backup holds. What people have said of hosts, policy, groups and rules is taken to be said again. */
-export type Backup = Pick<Objects, 'leases' | 'hosts' | 'statements' | 'guests' | 'fences' | 'leader'>;
+export type Backup = Pick<Objects, 'leases' | 'hosts' | 'statements' | 'guests' | 'fences' | 'revocations' | 'leader'>;
 
 export type Answer<T> = { ok: true; value: T } | { ok: false };
 
@@ -107,6 +117,7 @@ export function createApi(
     statements: new Map(),
     guests: new Map(),
     fences: new Map(),
+    revocations: new Map(),
     leader: undefined,
     policy,
     silent: [],
@@ -190,13 +201,14 @@ export function createApi(
 }
 
 /** Values are never changed in place, so the maps alone are copied. */
-function copyOf({ leases, hosts, statements, guests, fences, leader }: Backup): Backup {
+function copyOf({ leases, hosts, statements, guests, fences, revocations, leader }: Backup): Backup {
   return {
     leases: new Map(leases),
     hosts: new Map(hosts),
     statements: new Map(statements),
     guests: new Map(guests),
     fences: new Map(fences),
+    revocations: new Map(revocations),
     leader,
   };
 }

@@ -40,8 +40,9 @@ function isCalm({ hosts, guests }: Objects, { flaw }: Cluster): boolean {
 }
 
 function seen(objects: Objects, cluster: Cluster, observer: Observer, now: number): unknown[] {
-  const { hostSpecs, hosts, statements, guests, fences, policy } = objects;
+  const { hostSpecs, hosts, statements, guests, fences, revocations, policy } = objects;
   const all: unknown[] = [policy, cluster.groups(), cluster.rules(), guests.size, fences.size];
+  all.push(...revocations.values());
   const alive = observer.alive(now);
   for (const [name, spec] of hostSpecs) {
     const lease = observer.lease(name);

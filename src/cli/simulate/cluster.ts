@@ -21,6 +21,7 @@ import { createManager, type SimManager } from './manager.ts';
 import { createLedgerOfResults, type Results } from './results.ts';
 import type { Entry, GroupSpec, GuestSpec, PolicySpec, Rule } from './scenario.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
+import { createStorages, type Storages } from './storages.ts';
 
 /** Ways to break the agents of the model that the random tests must notice. */
 export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice';
@@ -45,6 +46,7 @@ export type Cluster = {
   readonly invariants: Invariants;
   readonly results: Results;
   readonly flaw: Flaw;
+  readonly storages: Storages;
   /** Cuts between two hosts, as `from>to`. */
   readonly cuts: Set<string>;
   /** Copies of the store for the entries of the timeline that bring one back. */
@@ -127,7 +129,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     hosts,
     managers,
     results,
-    invariants: undefined as never,
+    ...{ invariants: undefined as never, storages: undefined as never },
     flaw,
     cuts,
     backups: new Map(),
@@ -177,7 +179,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
       const spec = api.objects.guests.get(guest)?.value.spec;
       const isThere = spec?.startFailsOn === undefined || spec.startFailsOn.includes(host);
       if (spec === undefined) return false;
-      if (hosts.get(host)?.storage === 'Cut') return true;
+      if (hosts.get(host)?.storage === 'Cut' || cluster.storages.isTakenFrom(host, guest)) return true;
       if (!isThere) return false;
       if (spec.startFailures === undefined) return spec.startFailsOn !== undefined;
       return countTo(failed, guest, spec.startFailures);
@@ -252,7 +254,7 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     },
   };
   const fencing = createFencing(cluster);
-  Object.assign(cluster, { invariants: createInvariants(cluster) });
+  Object.assign(cluster, { invariants: createInvariants(cluster), storages: createStorages(cluster) });
 
   // What the API shows reaches whom it concerns by their watches.
   api.onGuest((id, stored) => {
@@ -263,8 +265,8 @@ export function createCluster(random: Random, policy: PolicySpec, flaw: Flaw = {
     }
   });
   api.onHost((name, before, after) => {
-    const isProven = before?.proof === undefined && after.proof !== undefined;
-    if (isProven) fencing.powerOnAgain(name);
+    const isProven = (record = after) => record.state === 'Fenced' && record.proof !== undefined;
+    if (isProven() && !isProven(before)) fencing.powerOnAgain(name);
   });
   return cluster;
 }

@@ -175,6 +175,8 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     groups: cluster.groups(),
     rules: cluster.rules(),
     fences: [...objects.fences.values()].map(({ value }) => value),
+    revocations: [...objects.revocations.values()].map(({ value }) => value),
+    revocable: cluster.storages.revocable,
     policy: policyOf(objects.policy),
     observer,
     witnesses: cluster.witnesses(),
@@ -197,6 +199,19 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
           ({ fences }) => {
             if (fences.get(value.id)?.version === version)
               fences.set(value.id, { version: api.version(), value: { ...value, result: 'Failed' } });
+          },
+          () => {},
+        );
+    }
+    for (const { value, version } of objects.revocations.values()) {
+      const waited = view.since(`revocation/${value.id}`, value.result === undefined);
+      if (value.result === undefined && waited > FENCE_LIMIT_MS)
+        api.call(
+          caller,
+          2_000,
+          ({ revocations }) => {
+            if (revocations.get(value.id)?.version === version)
+              revocations.set(value.id, { version: api.version(), value: { ...value, result: 'Failed' } });
           },
           () => {},
         );
@@ -254,14 +269,33 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
         );
         return;
       }
+      case 'Revoke': {
+        const { revocation, life } = decision;
+        const executor = executorFor(revocation.host, objects, Number(/-(\d+)$/.exec(revocation.id)?.[1]));
+        if (executor === undefined) return;
+        api.call(
+          caller,
+          2_000,
+          ({ revocations }) => {
+            if (revocations.has(revocation.id)) return;
+            const value = { ...revocation, executor, life };
+            revocations.set(revocation.id, { version: api.version(), value });
+            cluster.storages.execute(revocation.id);
+          },
+          () => {},
+        );
+        return;
+      }
       default:
         decision satisfies never;
     }
   };
 
-  const executorFor = (target: string, objects: Objects): string | undefined => {
+  /** `turn`: another one for the next try. */
+  const executorFor = (target: string, objects: Objects, turn = 0): string | undefined => {
     const alive = observer.alive(now());
-    return [...objects.hosts.keys()].find((name) => name !== target && alive.has(name));
+    const able = [...objects.hosts.keys()].filter((name) => name !== target && alive.has(name));
+    return able[turn % Math.max(1, able.length)];
   };
 
   return {
@@ -325,5 +359,6 @@ function snapshot(objects: Objects): Objects {
     statements: new Map(objects.statements),
     guests: new Map(objects.guests),
     fences: new Map(objects.fences),
+    revocations: new Map(objects.revocations),
   };
 }

@@ -51,8 +51,31 @@ export function randomScenario(seed: number): ScenarioFile {
   const repaired = repair(repairAtS, names, dice);
   // Drawn last: the other stories stay as they were before there was this fault.
   if (dice.chance(0.1)) timeline.push(...rolledBack(dice, withinS));
+  const revocable = dice.chance(0.3) ? withRevocation(story, dice) : {};
+  if (revocable.storages !== undefined)
+    for (const host of names) repaired.push({ at: `${repairAtS}s`, host, do: 'RestartIfRevoked' });
   timeline.sort((a, b) => seconds(a.at) - seconds(b.at));
-  return { ...story, timeline: [...timeline, ...repaired] };
+  return { ...story, ...revocable, timeline: [...timeline, ...repaired] };
+}
+
+/** Some pools can be taken from a host, and of some guests all volumes are there. */
+function withRevocation(
+  { policy, guests }: Pick<ScenarioFile, 'policy'> & { guests: Guests },
+  dice: Dice,
+): Pick<ScenarioFile, 'policy' | 'guests' | 'storages'> {
+  const isEnough = dice.chance(0.7);
+  return {
+    policy: { ...policy, ...(isEnough ? { storageRevocation: 'Sufficient' as const } : {}) },
+    storages: [
+      { name: 'red', revocable: true },
+      { name: 'blue', revocable: true },
+      { name: 'own', revocable: false },
+    ],
+    guests: guests.map((guest) => ({
+      ...guest,
+      pools: dice.one([['red'], ['red'], ['blue'], ['red', 'blue'], ['red', 'own'], ['own']]),
+    })),
+  };
 }
 
 /** The API server is stopped and comes back with what it held some time before. */

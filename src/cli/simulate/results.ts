@@ -78,7 +78,7 @@ export function createLedgerOfResults(schedule: Schedule): Results {
     hostDecided: ({ host, record }, before) => {
       if (record.state === 'Suspect') suspected.set(host, now());
       const { proof } = record;
-      if (proof === undefined || before?.proof !== undefined) return;
+      if (proof === undefined || before?.proof?.kind === proof.kind) return;
       const suspectedAt = suspected.get(host) ?? now();
       fences.push({ host, suspectedAt, fencedAt: now(), method: proof.kind, proof: proof.incident });
     },

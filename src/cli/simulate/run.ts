@@ -65,6 +65,7 @@ export function runScenario(
   const cluster = createCluster(seeded(seed), toPolicySpec(state.policy), flaw);
   cluster.setGroups(file.groups ?? []);
   cluster.setRules((file.rules ?? []).map(toRule));
+  cluster.storages.set(file.storages ?? []);
   begin(file, cluster);
   for (const entry of (file.timeline ?? []).filter(({ do: what }) => what === 'RollBack'))
     cluster.schedule.after(

@@ -70,6 +70,7 @@ const guestFields = {
   startTakes: duration('A start takes this.'),
   migrateTakes: duration('A move takes this.'),
   lock: maybe(oneOf(['Backup', 'Create', 'Snapshot', 'Migrate'], 'Held at the beginning.')),
+  pools: maybe(setList(name('Pool.'), 16, 'Where all its writable volumes are; not known when absent.')),
   status: maybe(
     object('What is stored when the run begins.', {
       state: maybe(oneOf(GUEST_STATES, 'State.')),
@@ -103,6 +104,11 @@ const rule = object('Between guests.', {
   type: oneOf(['KeepTogether', 'KeepApart'], 'Which.'),
   strict: maybe(flag('Holds at any cost.')),
   guests: setList(name('Guest.'), 256, 'Guests.'),
+});
+
+const storage = object('A pool that guests name.', {
+  name: name('Name.'),
+  revocable: maybe(flag('It can be taken from a host.')),
 });
 
 const policy = object('ClusterPolicy.', haPolicyFields);
@@ -143,6 +149,7 @@ export const scenarioSchema = object('A story of a cluster.', {
   policy: maybe(policy),
   leader: maybe(name('Who leads at the beginning.')),
   hosts: atomicList(host, 1_000, 'Hosts.'),
+  storages: maybe(atomicList(storage, 64, 'Pools.')),
   groups: maybe(atomicList(group, 64, 'HAGroups.')),
   rules: maybe(atomicList(rule, 256, 'Rules.')),
   guests: maybe(atomicList(guest, 20_000, 'Guests.')),
@@ -186,6 +193,7 @@ export type GuestSpec = {
   startTakesMs: number;
   migrateTakesMs: number;
   lock?: 'Backup' | 'Create' | 'Snapshot' | 'Migrate';
+  pools?: readonly string[];
   command?: Command;
 };
 

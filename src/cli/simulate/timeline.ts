@@ -68,6 +68,11 @@ const HOST_DEEDS: Readonly<Record<string, Deed<SimHost>>> = {
       host.pause(parseDuration(entry.for ?? '0s'));
     },
   },
+  RestartIfRevoked: {
+    run: (host, _entry, cluster) => {
+      if (cluster.storages.isRevoked(host.name)) host.reset();
+    },
+  },
   RestartAgent: { run: (host) => host.restartAgent() },
   KillKeeper: { run: (host) => host.killKeeper() },
   DeleteLease: { run: (host, _entry, { api }) => void api.objects.leases.delete(host.name) },

@@ -62,6 +62,7 @@ export function guestViews(objects: Objects, cluster: Cluster): Map<string, Gues
       ...(spec.load === undefined ? {} : { load: spec.load }),
       liveMigratable: spec.liveMigratable,
       ...(spec.lock === undefined ? {} : { lock: spec.lock }),
+      ...(spec.pools === undefined ? {} : { pools: spec.pools }),
       ...(spec.host === undefined ? {} : { declaredHost: spec.host }),
       priority: spec.priority,
     });
@@ -76,6 +77,7 @@ export function policyOf(spec: PolicySpec): Policy {
     memoryOvercommit: spec.memoryOvercommit ?? 1,
     ...(spec.maxConcurrentFences === undefined ? {} : { maxConcurrentFences: spec.maxConcurrentFences }),
     selfFenceWithoutWatchdog: spec.selfFenceWithoutWatchdog ?? 'Deny',
+    storageRevocation: spec.storageRevocation ?? 'Ignore',
     ...(spec.haPaused === undefined ? {} : { haPaused: spec.haPaused }),
     rebootGraceMs: spec.rebootGraceMs ?? 10_000,
     freezeDeadlineMs: spec.freezeDeadlineMs ?? 600_000,

@@ -3,7 +3,7 @@ import { heldUpBy } from './hosts.ts';
 import type { GuestRecord, GuestState, GuestView, HostView, View } from './model.ts';
 import { CANNOT_LEAVE, isSameLife, RULE_BROKEN } from './model.ts';
 import { isStoppedForSure, start, startElsewhere } from './place.ts';
-import { covers } from './proofs.ts';
+import { covers, provesEnd } from './proofs.ts';
 import {
   foundOn,
   hostOf,
@@ -252,8 +252,11 @@ function fromFencing(guest: GuestView, round: Round): Next {
   const host = hostOf(guest, round);
   if (host === undefined || round.flaw === 'NoProof') return to(record, 'Recovering', 'its host is gone');
   if (covers(host.record.proof, guest)) return to(record, 'Recovering', `proof ${host.record.proof?.kind}`);
-  if (!isPresent(host))
+  if (!isPresent(host)) {
+    if (host.record.proof?.kind === 'StorageRevoked')
+      return waitFor(guest, 'WaitingForProof: not all of its storage could be revoked');
     return host.record.state === 'Fenced' ? waitFor(guest, 'WaitingForProof: not guarded') : undefined;
+  }
   if (isSameLife(record.placement, host.record.life)) {
     // Where starts failed before it was lost still counts, unless it runs.
     return reportOf(guest, host)?.state === 'Running'
@@ -311,7 +314,7 @@ function fromIgnored(guest: GuestView, round: Round): Next {
   if (isPresent(host) && isSameLife(host.reportedIn, host.record.life))
     return to(record, 'Stopped', 'taken back');
   const { proof } = host.record;
-  const isCertain = proof !== undefined && proof.kind !== 'SelfFence' && isSameLife(proof, record.placement);
+  const isCertain = proof?.kind !== 'SelfFence' && provesEnd(proof, record.placement, round.flaw);
   if (isCertain || isGuardedByFlaw(proof !== undefined, round)) return to(record, 'Recovering', 'taken back');
   return waitFor(guest, 'WaitingForProof: it was not guarded');
 }

@@ -8,10 +8,13 @@ import type {
   HostView,
   Incident,
   Life,
+  Proof,
   View,
 } from './model.ts';
 import { isSameLife } from './model.ts';
 import { isQuorate, leaselessFor, machineOf, proofFor } from './proofs.ts';
+import { mayBeRevoked, type Suspect, toReboot } from './revocations.ts';
+import { revocationsFor } from './revoking.ts';
 import { moveHost, without } from './states.ts';
 
 /** A device that did not answer is asked again after this, when every level has been tried. */
@@ -43,27 +46,33 @@ export function judgeHosts(
 ): Decision[] {
   const decisions: Decision[] = [];
   let notes = 0;
-  let fencing = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing').length;
+  let fencing = beingFenced(view).length;
   const most = mostFences(view);
   const quorate = isQuorate(view, flaw);
   const alive = view.observer.alive(view.now);
   for (const host of view.hosts.values()) {
+    const guests = (guestsOn.get(host.name) ?? []).filter(isProtected);
     const next = nextRecord(host, view, {
       quorate,
       mayFence: fencing < most,
       isAlive: alive.has(host.name),
-      isNeeded: (guestsOn.get(host.name) ?? []).some(isProtected),
+      guests,
       flaw,
     });
     if (next !== undefined) {
       const isNote = next.record.state === host.record.state;
       if (isNote) notes += 1;
       if (isNote && notes > MOST_NOTES) continue;
-      if (next.record.state === 'Fencing') fencing += 1;
+      if (next.record.state === 'Fencing' && !isNote) fencing += 1;
       decisions.push({ type: 'Host', host: host.name, version: host.version, ...next });
-    } else if (quorate) decisions.push(...fencesFor(host, view));
+    } else if (quorate) decisions.push(...fencesFor(host, view), ...takenFrom(host, guests, view));
   }
   return decisions;
+}
+
+/** Hosts that nothing is proven of yet. */
+function beingFenced({ hosts }: View): HostView[] {
+  return [...hosts.values()].filter(({ record }) => record.state === 'Fencing' && record.proof === undefined);
 }
 
 function mostFences({ policy, hosts }: View): number {
@@ -73,7 +82,7 @@ function mostFences({ policy, hosts }: View): number {
 /** Why a host that is suspect is not fenced yet, for those who wait for it; undefined: nothing holds it up. */
 export function heldUpBy({ name }: HostView, view: View): string | undefined {
   if (view.policy.haPaused !== undefined) return 'Paused: its host is silent';
-  const others = [...view.hosts.values()].filter(({ record }) => record.state === 'Fencing');
+  const others = beingFenced(view);
   if (others.length < mostFences(view)) return undefined;
   const names = others.map((other) => other.name).join(', ');
   return `FencesAtMost: ${name} is silent, and is fenced once ${names} is no more: see to that, or raise maxConcurrentFences of the ClusterPolicy`;
@@ -85,7 +94,8 @@ type Course = {
   mayFence: boolean;
   /** This manager has itself seen it renew: to a new leader the last Lease of a host that is dead looks fresh. */
   isAlive: boolean;
-  isNeeded: boolean;
+  /** Those for which it is fenced. */
+  guests: readonly GuestView[];
   flaw: EngineFlaw | undefined;
 };
 
@@ -168,8 +178,9 @@ function offline(host: HostView, life: Life | undefined): Next | undefined {
 function fromSuspect(
   host: HostView,
   view: View,
-  { quorate, mayFence, isAlive, isNeeded }: Course,
+  { quorate, mayFence, isAlive, guests }: Course,
 ): Next | undefined {
+  const isNeeded = guests.length > 0;
   const { record } = host;
   const { observer, now, policy } = view;
   const life = lifeOf(host, view) ?? record.life;
@@ -195,32 +206,65 @@ function fromSuspect(
   };
 }
 
-function fromFencing(host: HostView, view: View, { quorate, isAlive, flaw }: Course): Next | undefined {
+function fromFencing(host: HostView, view: View, course: Course): Next | undefined {
+  const { quorate, isAlive, guests, flaw } = course;
   const { record } = host;
   const { incident } = record;
   const life = lifeOf(host, view) ?? incident;
   if (incident === undefined || life === undefined || !quorate) return undefined;
   const fences = view.fences.filter((fence) => fence.host === host.name && fence.incident === incident.id);
-  const proof = proofFor(host, incident, fences, view, flaw);
-  if (proof !== undefined)
+  const suspect = { host, incident, guests };
+  const proof = proofFor(suspect, fences, view, flaw);
+  if (proof?.kind === 'StorageRevoked') {
+    const more = withRevoked(host, proof);
+    if (more !== undefined) return more;
+  } else if (proof !== undefined)
     return { record: moveHost(record, 'Fenced', { proof }), reason: `proof ${proof.kind}` };
   const isOver = fences.every(({ result }) => result !== undefined);
   const isBack = isSameLife(life, incident) && isAlive;
-  if (isBack && isOver)
-    return { record: moveHost(without(record, 'incident'), present(host), { life }), reason: 'renewed' };
-  return undefined;
+  const isCutOff = mayBeRevoked(host, incident, view) && flaw !== 'RevokedReturns';
+  if (isBack && isCutOff) return noted(host, toReboot(host));
+  if (isBack && isOver) {
+    const kept = without(record, 'incident', 'proof', 'revoked');
+    return { record: moveHost(kept, present(host), { life }), reason: 'renewed' };
+  }
+  // Stored before anybody is asked: whoever leads next must not take it for one that has its storage.
+  if (record.revoked === incident.bootID || revocationsFor(suspect, view).length === 0) return undefined;
+  return { record: { ...record, revoked: incident.bootID }, reason: 'its storage is taken from it' };
 }
 
-/** Only another life brings it back: what comes from the old one is a late waker. */
-function fromGone(host: HostView, view: View, { isAlive }: Course): Next | undefined {
+/** The incident stays open: others of its guests wait for another proof, and a stronger one takes the place of this. */
+function withRevoked({ record }: HostView, proof: Proof): Next | undefined {
+  const before = record.proof?.covers ?? [];
+  const covers = [...new Set([...before, ...(proof.covers ?? [])])];
+  if (covers.length === before.length) return undefined;
+  return { record: { ...record, proof: { ...proof, covers } }, reason: 'proof StorageRevoked' };
+}
+
+/** The same state, with what a person should know. */
+function noted({ record }: HostView, reason: string): Next | undefined {
+  return record.reason === reason ? undefined : { record: { ...record, reason }, reason };
+}
+
+/** Only another life brings it back: what comes from the old one is a late waker. Where its storage was revoked, only another boot does. */
+function fromGone(host: HostView, view: View, { isAlive, flaw }: Course): Next | undefined {
   const { record } = host;
   const life = lifeOf(host, view);
   if (life === undefined || isSameLife(life, record.proof) || !isAlive) return undefined;
-  const { state: _state, ...rest } = without(record, 'incident', 'proof', 'machineID');
+  if (record.revoked === life.bootID && flaw !== 'RevokedReturns') return noted(host, toReboot(host));
+  const { state: _state, ...rest } = without(record, 'incident', 'proof', 'machineID', 'revoked', 'reason');
   return {
     record: { ...moveHost({ ...rest, state: record.state }, present(host)), life },
     reason: 'back in a new life',
   };
+}
+
+/** Once it is on record that its storage is taken from it. */
+function takenFrom(host: HostView, guests: readonly GuestView[], view: View): Decision[] {
+  const { state, incident, revoked } = host.record;
+  if (state !== 'Fencing' || incident === undefined || revoked !== incident.bootID) return [];
+  const suspect: Suspect = { host, incident, guests };
+  return revocationsFor(suspect, view);
 }
 
 /** The next level of devices for an open incident, when the one before has failed. */

@@ -1,5 +1,5 @@
 /** Who is, or is about to be, on which host in this round: what memory is promised, who keeps whom company. Decisions of the round count at once. */
-import { type GuestView, type HostView, isSameLife, type View } from './model.ts';
+import { type GuestReport, type GuestView, guardKey, type HostView, isSameLife, type View } from './model.ts';
 
 export type Load = {
   guests: number;
@@ -74,7 +74,7 @@ export function createLedger(view: View): Ledger {
     for (const host of view.hosts.values()) {
       for (const [id, report] of host.reported) {
         const guest = view.guests.get(id);
-        if (guest === undefined || report.state === 'Off' || !mayRunStill(host)) continue;
+        if (guest === undefined || report.state === 'Off' || !mayRunStill(guest, report, host)) continue;
         // What a host said in an earlier life of it may be so still, and nobody is to come to it.
         if (host.reportedIn === undefined || isSameLife(host.reportedIn, host.record.life))
           add(guest, host.name);
@@ -108,6 +108,8 @@ export function createLedger(view: View): Ledger {
   };
 }
 
-function mayRunStill({ record }: HostView): boolean {
-  return record.state !== 'Fenced' && record.state !== 'Offline';
+/** One whose storage was revoked there is on its way elsewhere, and nobody comes to that host. */
+function mayRunStill({ uid }: GuestView, { epoch }: GuestReport, { record }: HostView): boolean {
+  const isLeft = record.proof?.covers?.includes(guardKey(uid, epoch)) === true;
+  return record.state !== 'Fenced' && record.state !== 'Offline' && !isLeft;
 }

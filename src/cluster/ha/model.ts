@@ -24,12 +24,15 @@ export type GuestState =
 /** What is asked of a guest: `ha.mode` and run strategy in one word. */
 export type WantedState = 'Started' | 'Stopped' | 'Disabled' | 'Ignored';
 
-export type ProofKind = 'PowerOff' | 'SelfFence' | 'NewBoot' | 'OrderlyStop' | 'Manual';
+/**
+ * StorageRevoked says less than the others: what it covers may go on executing, but writes nothing any more. Its incident stays open for one of them.
+ */
+export type ProofKind = 'PowerOff' | 'SelfFence' | 'NewBoot' | 'OrderlyStop' | 'Manual' | 'StorageRevoked';
 
 /** One boot of a host between two self-fences: what a guest's placement and a proof are bound to. */
 export type Life = { bootID: string; term: number };
 
-/** Nothing of `life` runs any more. `covers`: only these guests, as `<uid>@<epoch>`; absent: everything. */
+/** Nothing of `life` runs any more, or writes any more. `covers`: only these guests, as `<uid>@<epoch>`; absent: everything. */
 export type Proof = Life & { kind: ProofKind; incident: string; covers?: readonly string[] };
 
 export type Incident = Life & {
@@ -49,6 +52,8 @@ export type HostRecord = {
   /** Counts incidents, for their names. */
   incidents?: number;
   proof?: Proof;
+  /** Boot in which storage was taken from it, or may have been: it takes nobody before another one. */
+  revoked?: string;
   /** What a person should know of it. */
   reason?: string;
 };
@@ -61,6 +66,16 @@ export type Fence = {
   level: number;
   /** PoweredOff: every device of the level was off and said so. */
   result?: 'PoweredOff' | 'Failed' | 'Refused';
+};
+
+/** One pool's storage being taken from a host of an incident, or taken: the pool takes no write of that boot any more. */
+export type Revocation = {
+  id: string;
+  host: string;
+  incident: string;
+  pool: string;
+  /** Revoked: the pool has said so. Failed, and none: it may be so all the same. */
+  result?: 'Revoked' | 'Failed' | 'Refused';
 };
 
 /** An orderly end that the host's agent has announced, or has reached. */
@@ -167,6 +182,8 @@ export type GuestView = {
   failback: boolean;
   cpus: number;
   memoryBytes: number;
+  /** Pools of all volumes that it may write to, those of its process included; absent: not all are known. */
+  pools?: readonly string[];
   /** For balancing by load. */
   load?: { cpus: number; memoryBytes: number };
   liveMigratable: boolean;
@@ -209,6 +226,8 @@ export type Policy = {
   memoryOvercommit: number;
   maxConcurrentFences?: number;
   selfFenceWithoutWatchdog: 'Allow' | 'Deny';
+  /** Whether guests that cannot write any more are as good as dead. */
+  storageRevocation: 'Sufficient' | 'Ignore';
   haPaused?: 'Freeze' | 'Ignore';
   rebootGraceMs: number;
   freezeDeadlineMs: number;
@@ -223,6 +242,9 @@ export type View = {
   groups: ReadonlyMap<string, Group>;
   rules: readonly Rule[];
   fences: readonly Fence[];
+  revocations: readonly Revocation[];
+  /** Pools that can be taken from a host, by name. */
+  revocable: ReadonlySet<string>;
   policy: Policy;
   observer: Observer;
   /** Votes of machines that hold a Lease and run no guests. */
@@ -239,7 +261,8 @@ export type Since = (what: string, holds: boolean) => number;
 export type Decision =
   | { type: 'Host'; host: string; version: Version; record: HostRecord; reason: string }
   | { type: 'Guest'; guest: string; version: Version; record: GuestRecord; reason: string }
-  | { type: 'Fence'; fence: Fence; devices: readonly string[]; life: Life };
+  | { type: 'Fence'; fence: Fence; devices: readonly string[]; life: Life }
+  | { type: 'Revoke'; revocation: Revocation; life: Life };
 
 /** Reason of a guest that runs where a strict rule does not want it, and that nobody can take elsewhere. */
 export const RULE_BROKEN = 'RuleBroken';
@@ -254,7 +277,11 @@ export type EngineFlaw =
   | 'WaitWithoutQuorum'
   | 'TimingsOfPolicy'
   | 'GuardedListIgnored'
-  | 'JobsUncounted';
+  | 'JobsUncounted'
+  | 'PartlyRevoked'
+  | 'RevokedUnacknowledged'
+  | 'RevokedIsDead'
+  | 'RevokedReturns';
 
 export function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
   return a !== undefined && b !== undefined && a.bootID === b.bootID && a.term === b.term;

@@ -1,6 +1,8 @@
 /** Where a guest that runs nowhere is started: on its own host, with those it keeps together with, or where it fits best. */
-import type { GuestView, HostView } from './model.ts';
-import { isSameLife } from './model.ts';
+import { guardedUid } from '../../api/keeperLease.ts';
+import type { GuestView, HostView, Life, Proof } from './model.ts';
+import { guardKey, isSameLife } from './model.ts';
+import { provesEnd } from './proofs.ts';
 import { hostOf, isPresent, type Next, type Round, startOn, waitFor } from './round.ts';
 
 /** States of guests that have a place others of their set must come to. */
@@ -153,13 +155,22 @@ export function isStoppedForSure(guest: GuestView, { view, listing, flaw }: Roun
     const { proof, life, state } = host.record;
     const report = host.reported.get(guest.id);
     if (report !== undefined && report.state !== 'Off') {
-      const isProven = isSameLife(proof, host.reportedIn) && proof?.kind !== 'SelfFence';
+      const isProven = provesEnd(proof, host.reportedIn, flaw) && proof?.kind !== 'SelfFence';
       const isReborn = life !== undefined && life.bootID !== host.reportedIn?.bootID;
-      if (!isProven && !isReborn && state !== 'Offline') return false;
+      const isCutOff = writesNothing([guardKey(guest.uid, report.epoch)], proof, host.reportedIn);
+      if (!isProven && !isReborn && !isCutOff && state !== 'Offline') return false;
     }
     // The last Lease is what a self-fence covers, so that any proof of its life will do.
-    const isListed = listing(guest.uid).has(host.name);
-    if (isListed && !isSameLife(proof, view.observer.lease(host.name)) && state !== 'Offline') return false;
+    const lease = listing(guest.uid).has(host.name) ? view.observer.lease(host.name) : undefined;
+    if (lease === undefined || provesEnd(proof, lease, flaw) || state === 'Offline') continue;
+    const keys = [...lease.guarded].filter((key) => guardedUid(key) === guest.uid);
+    if (!writesNothing(keys, proof, lease)) return false;
   }
   return true;
+}
+
+/** All storage of these was revoked from the host: what of them goes on there, a job too, writes nothing. */
+function writesNothing(keys: readonly string[], proof: Proof | undefined, life: Life | undefined): boolean {
+  if (proof?.kind !== 'StorageRevoked' || !isSameLife(proof, life)) return false;
+  return keys.every((key) => proof.covers?.includes(key));
 }

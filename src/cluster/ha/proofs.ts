@@ -2,6 +2,7 @@
  * When it is certain that nothing of a host's life runs any more. Each kind of proof with its conditions; none of them looks at elapsed time that
  * this manager has not measured itself. See docs/safety.md.
  */
+import { coveredByRevocation, hasRevokedBefore, type Suspect } from './revocations.ts';
 import type { EngineFlaw, Fence, GuestView, HostView, Incident, Life, Proof, View } from './model.ts';
 import { guardKey, isSameLife } from './model.ts';
 
@@ -31,14 +32,17 @@ export function isQuorate(view: View, flaw?: EngineFlaw): boolean {
   });
 }
 
-/** The strongest proof there is for the open incident now, or undefined. */
+/**
+ * The strongest proof there is for the open incident now, or undefined. That storage was revoked comes last, also after a person's word: it says that
+ * nothing is written, not that nothing runs, and only of some guests.
+ */
 export function proofFor(
-  host: HostView,
-  incident: Incident,
+  suspect: Suspect,
   fences: readonly Fence[],
   view: View,
   flaw?: EngineFlaw,
 ): Proof | undefined {
+  const { host, incident } = suspect;
   const { bootID, term, id } = incident;
   const proof = { bootID, term, incident: id };
   const lease = view.observer.lease(host.name);
@@ -54,9 +58,10 @@ export function proofFor(
   if (host.confirmed === id && view.observer.heardBy(host.name, view.now).length === 0)
     return { ...proof, kind: 'Manual' };
   // The silence of another machine says nothing of this one.
-  return !isOtherBoot && hasFencedItself(host, view, flaw)
-    ? selfFence(proof, flaw === 'GuardedListIgnored' ? undefined : lease?.guarded)
-    : undefined;
+  if (!isOtherBoot && hasFencedItself(host, view, flaw) && hasRevokedBefore(suspect, view))
+    return selfFence(proof, flaw === 'GuardedListIgnored' ? undefined : lease?.guarded);
+  const covered = coveredByRevocation(suspect, view, flaw);
+  return covered.length === 0 ? undefined : { ...proof, kind: 'StorageRevoked', covers: covered };
 }
 
 /**
@@ -75,10 +80,14 @@ function selfFence(proof: Omit<Proof, 'kind'>, guarded: ReadonlySet<string> | un
 
 /** A device may lie: by the time its word counts the host has frozen its guests, and killed them if it could not. */
 function isPoweredOff(host: HostView, incident: Incident, fences: readonly Fence[], view: View): boolean {
+  const isOff = fences.some((fence) => fence.incident === incident.id && fence.result === 'PoweredOff');
+  return isOff && view.observer.heardBy(host.name, view.now).length === 0 && hasFrozen(host, view);
+}
+
+/** So long silent, a host whose keeper works has frozen its guests, or killed them if it could not. */
+export function hasFrozen(host: HostView, view: View): boolean {
   const lease = view.observer.lease(host.name);
   const { freezeAfter, killTime } = lease?.timings ?? view.policy.timings;
-  const isOff = fences.some((fence) => fence.incident === incident.id && fence.result === 'PoweredOff');
-  if (!isOff || view.observer.heardBy(host.name, view.now).length > 0) return false;
   const silence =
     lease === undefined ? leaselessFor(host, view) : view.observer.silentFor(host.name, view.now);
   return silence >= freezeAfter + killTime;
@@ -93,7 +102,7 @@ export function leaselessFor({ name, record }: HostView, { observer, since }: Vi
 }
 
 /** Self-fencing is certain after a wait in which one majority, without the suspect, never fell silent: then nobody can have excused it. */
-function hasFencedItself(host: HostView, view: View, flaw?: EngineFlaw): boolean {
+export function hasFencedItself(host: HostView, view: View, flaw?: EngineFlaw): boolean {
   const { observer, policy, now } = view;
   const lease = observer.lease(host.name);
   if (lease === undefined || lease.pausable) return false;
@@ -119,8 +128,16 @@ function selfFenceWait({ name }: HostView, { observer, policy }: View, flaw?: En
 export function covers(proof: Proof | undefined, guest: GuestView): boolean {
   const { placement } = guest.record;
   if (proof === undefined || placement === undefined || !speaksOf(proof, placement)) return false;
-  if (proof.covers === undefined || guest.record.unstarted === true) return true;
+  // Storage is taken from a host that may start it still: only what is listed can write nothing.
+  const isUnstarted = guest.record.unstarted === true && proof.kind !== 'StorageRevoked';
+  if (proof.covers === undefined || isUnstarted) return true;
   return proof.covers.includes(guardKey(guest.uid, placement.epoch));
+}
+
+/** It says of this life that nothing of what it covers runs any more: of storage that was revoked no proof says so. */
+export function provesEnd(proof: Proof | undefined, life: Life | undefined, flaw?: EngineFlaw): boolean {
+  const isOfWrites = proof?.kind === 'StorageRevoked' && flaw !== 'RevokedIsDead';
+  return isSameLife(proof, life) && !isOfWrites;
 }
 
 /** It is a proof for this life; where it says that nothing runs at all, it says so of what began earlier in the same boot, too. */

@@ -49,7 +49,7 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
   const views = names.map((host) => [host.metadata.name, hostView(host, facts)] as const);
   const view: View = {
     ...{ now: 0, observer: HEARD, since: () => 0 },
-    ...{ rules: [], fences: [], witnesses: new Map() },
+    ...{ rules: [], fences: [], revocations: [], revocable: new Set<string>(), witnesses: new Map() },
     hosts: new Map(views.sort(([a], [b]) => (a < b ? -1 : 1))),
     guests: new Map(
       [...crowd.views, ...newcomers.map((one) => viewOf(one, sources))].map((guest) => [guest.id, guest]),

@@ -174,6 +174,9 @@ export async function runRound(
         if (!(await moveOn(guest, decision))) decided.pass(decision.guest);
         return;
       }
+      case 'Revoke':
+        // Never asked for: no pool is known to this round that could.
+        return;
       case 'Fence': {
         const version = observer.lease(decision.fence.host)?.version ?? NO_LEASE;
         await writeFence(decision, String(version), context);
@@ -251,6 +254,8 @@ function viewOf(
     guests: new Map(guestViews.map((guest) => [guest.id, guest])),
     groups: groupsOf(sources.groups()),
     fences: fencesOf(actions, hostViews),
+    // No pool of real hosts can be taken from one of them yet.
+    ...{ revocations: [], revocable: new Set<string>() },
     policy: policyOf(policy.spec, timings),
     witnesses: new Map(),
     ...(votes.former === undefined ? {} : { formerVotes: count(votes.former) }),

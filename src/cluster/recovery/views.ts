@@ -181,6 +181,7 @@ export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
   const { shutdownPolicy = 'Conditional', rebootGrace, freezeDeadline } = spec;
   return {
     ...{ timings, selfFenceWithoutWatchdog, memoryOvercommit: 1, shutdownPolicy },
+    storageRevocation: 'Ignore',
     ...(maxConcurrentFences === undefined ? {} : { maxConcurrentFences }),
     ...(haPaused === undefined ? {} : { haPaused }),
     rebootGraceMs: parseDuration(rebootGrace ?? '10s'),

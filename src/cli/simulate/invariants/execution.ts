@@ -10,11 +10,12 @@ const CLOSED = new Set(['Incoming', 'HandedOver']);
 /** From a consistent read to the deed it allows, at most, a tolerated pause included. */
 const READ_MS = 6_000;
 
-/** A frozen process writes nothing; a start, or a job on a guest that is off, may. */
-function mayWrite(host: SimHost, guest: string): boolean {
+/** A frozen process writes nothing, nor does one whose storage was all revoked; a start, or a job on a guest that is off, may. */
+function mayWrite(host: SimHost, guest: string, { storages }: Cluster): boolean {
   const process = host.processes.get(guest);
   return (
-    process !== undefined && !CLOSED.has(process.state) && host.power() === 'Running' && !host.isFrozen()
+    process !== undefined && !CLOSED.has(process.state) && host.power() === 'Running' && !host.isFrozen() &&
+    storages.mayWrite(host.name, guest)
   );
 }
 
@@ -38,9 +39,9 @@ export function watchExecution(cluster: Cluster, violate: Violate): Watch {
     },
     executing: (host, started) => {
       for (const [guest, process] of host.processes) {
-        if (!mayWrite(host, guest)) continue;
+        if (!mayWrite(host, guest, cluster)) continue;
         for (const other of cluster.hosts.values()) {
-          if (other === host || !mayWrite(other, guest)) continue;
+          if (other === host || !mayWrite(other, guest, cluster)) continue;
           const where = [host.name, other.name].sort().join(' and ');
           violate('S15', `the volumes of ${guest} are open for writing on ${where}`);
           if (host.executes(guest) && other.executes(guest)) violate('S1', `${guest} executes on ${where}`);

@@ -23,14 +23,15 @@ export function watchHosts(cluster: Cluster, violate: Violate): Watch {
       if (before?.version !== version) violate('S12', `${name} becomes ${record.state} by an old view`);
       if (record.state === 'Fencing' && before?.value.state !== 'Fencing') fenced(name);
       const { proof } = record;
-      if (proof === undefined || before?.value.proof !== undefined) return;
+      if (proof === undefined || before?.value.proof === proof) return;
       const host = cluster.host(name);
       if (host === undefined || host.bootID() !== proof.bootID) return;
       for (const [guest, process] of host.processes) {
         const isCovered = proof.covers?.includes(guardKey(process.uid, process.epoch)) ?? true;
         // A device may lie, and then guests are frozen; who has fenced itself has killed them.
         const isThere = proof.kind === 'PowerOff' ? host.executes(guest) : process.state === 'Running';
-        if (isCovered && isThere && host.keeper()?.life().term === proof.term)
+        const isHarmless = proof.kind === 'StorageRevoked' && !cluster.storages.mayWrite(name, guest);
+        if (isCovered && isThere && !isHarmless && host.keeper()?.life().term === proof.term)
           violate('S3', `${guest} executes on ${name} when ${proof.kind} is stored`);
       }
     },

@@ -52,7 +52,10 @@ export type Objects = {
 };
 
 /** What a backup holds. What people have said of hosts, policy, groups and rules is taken to be said again. */
-export type Backup = Pick<Objects, 'leases' | 'hosts' | 'statements' | 'guests' | 'fences' | 'revocations' | 'leader'>;
+export type Backup = Pick<
+  Objects,
+  'leases' | 'hosts' | 'statements' | 'guests' | 'fences' | 'revocations' | 'leader'
+>;
 
 export type Answer<T> = { ok: true; value: T } | { ok: false };
 

@@ -24,7 +24,7 @@ import { createSchedule, type Schedule } from './schedule.ts';
 import { createStorages, type Storages } from './storages.ts';
 
 /** Ways to break the agents of the model that the random tests must notice. */
-export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice';
+export type AgentFlaw = 'EpochUnchecked' | 'StartsUnlisted' | 'MovesTwice' | 'LiftsInAnyBoot';
 /** Ways to break what stands between the engine and the API. */
 export type ManagerFlaw = 'VersionUnchecked' | 'LooksRarely' | 'RestoreUnnoticed';
 /** One broken part at most, for the tests that must notice it. `sees`, `says`: what the engine is shown, or decides, is changed on its way. */

@@ -108,8 +108,9 @@ export function createStorages(cluster: Cluster): Storages {
         (answer) => {
           if (!answer.ok) return;
           for (const [name, present] of answer.value) {
-            for (const pool of present === undefined ? [] : revocable) {
-              const left = [...boots(pool, name)].filter((boot) => boot === present);
+            const isAnyBoot = cluster.flaw.agent === 'LiftsInAnyBoot';
+            for (const pool of present === undefined && !isAnyBoot ? [] : revocable) {
+              const left = [...boots(pool, name)].filter((boot) => boot === present && !isAnyBoot);
               if (left.length === boots(pool, name).size) continue;
               cluster.trace(by.name, 'Lift', name, { reason: pool });
               if (left.length === 0) revoked.delete(`${pool}/${name}`);

@@ -222,7 +222,7 @@ function fromFencing(host: HostView, view: View, course: Course): Next | undefin
     return { record: moveHost(record, 'Fenced', { proof }), reason: `proof ${proof.kind}` };
   const isOver = fences.every(({ result }) => result !== undefined);
   const isBack = isSameLife(life, incident) && isAlive;
-  const isCutOff = mayBeRevoked(host, incident, view) && flaw !== 'RevokedReturns';
+  const isCutOff = mayBeRevoked(host, incident, view);
   if (isBack && isCutOff) return noted(host, toReboot(host));
   if (isBack && isOver) {
     const kept = without(record, 'incident', 'proof', 'revoked');
@@ -247,11 +247,11 @@ function noted({ record }: HostView, reason: string): Next | undefined {
 }
 
 /** Only another life brings it back: what comes from the old one is a late waker. Where its storage was revoked, only another boot does. */
-function fromGone(host: HostView, view: View, { isAlive, flaw }: Course): Next | undefined {
+function fromGone(host: HostView, view: View, { isAlive }: Course): Next | undefined {
   const { record } = host;
   const life = lifeOf(host, view);
   if (life === undefined || isSameLife(life, record.proof) || !isAlive) return undefined;
-  if (record.revoked === life.bootID && flaw !== 'RevokedReturns') return noted(host, toReboot(host));
+  if (record.revoked === life.bootID) return noted(host, toReboot(host));
   const { state: _state, ...rest } = without(record, 'incident', 'proof', 'machineID', 'revoked', 'reason');
   return {
     record: { ...moveHost({ ...rest, state: record.state }, present(host)), life },

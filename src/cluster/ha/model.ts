@@ -280,8 +280,7 @@ export type EngineFlaw =
   | 'JobsUncounted'
   | 'PartlyRevoked'
   | 'RevokedUnacknowledged'
-  | 'RevokedIsDead'
-  | 'RevokedReturns';
+  | 'RevokedIsDead';
 
 export function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
   return a !== undefined && b !== undefined && a.bootID === b.bootID && a.term === b.term;

@@ -2,9 +2,10 @@
  * When it is certain that nothing of a host's life runs any more. Each kind of proof with its conditions; none of them looks at elapsed time that
  * this manager has not measured itself. See docs/safety.md.
  */
-import { coveredByRevocation, hasRevokedBefore, type Suspect } from './revocations.ts';
+
 import type { EngineFlaw, Fence, GuestView, HostView, Incident, Life, Proof, View } from './model.ts';
 import { guardKey, isSameLife } from './model.ts';
+import { coveredByRevocation, hasRevokedBefore, type Suspect } from './revocations.ts';
 
 type Votes = ReadonlyMap<string, number>;
 

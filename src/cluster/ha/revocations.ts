@@ -22,11 +22,7 @@ export function poolsOf({ incident, guests }: Suspect, { revocable }: View): str
   return [...new Set(pools)].filter((pool) => revocable.has(pool)).sort();
 }
 
-export function triesOf(
-  pool: string,
-  { incident }: Suspect,
-  { revocations }: View,
-): Tries {
+export function triesOf(pool: string, { incident }: Suspect, { revocations }: View): Tries {
   const tried = revocations.filter((one) => one.incident === incident.id && one.pool === pool);
   // Counted by their names: of those that are long over some are gone.
   const numbers = tried.map(({ id }) => Number(/-(\d+)$/.exec(id)?.[1] ?? 0));

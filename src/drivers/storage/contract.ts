@@ -221,6 +221,26 @@ export type Archives = {
   remove(name: string): Promise<void>;
 };
 
+/** A host in one of its boots. */
+export type HostBoot = { host: string; bootID: string };
+
+/**
+ * Hosts that are kept from writing, asked for by another host that has the pool open too: one that nobody hears may run guests still, and what is
+ * started in their place must not share their volumes. Each of a host's boots by itself, and the host writes only while none is revoked: who comes late
+ * with an earlier boot, to revoke or to restore it, changes nothing for a later one.
+ */
+export type Revocations = {
+  /**
+   * When it resolves nothing that this host writes reaches the pool any more, from whichever of its addresses, and all that did is there; its changes are
+   * refused with ReasonedError StorageRevoked. Holds until `restore`, or for as long as the storage keeps such words: asked again, it is renewed.
+   */
+  revoke(boot: HostBoot): Promise<void>;
+  /** This boot is over for sure. Nothing there is no error. */
+  restore(boot: HostBoot): Promise<void>;
+  /** All that hold, by host. */
+  list(): Promise<HostBoot[]>;
+};
+
 export type StoragePool = {
   readonly capabilities: PoolCapabilities;
   facts(): Promise<PoolFacts>;
@@ -245,6 +265,8 @@ export type StoragePool = {
   readonly snapshots: VolumeSnapshots;
   readonly archives: Archives;
   readonly replacements: VolumeReplacements;
+  /** Absent: nobody can be kept from writing to this storage. */
+  readonly revocations?: Revocations;
   /**
    * Sends what a volume holds to `importVolume` of the same volume on another host, over a stream that the caller has opened and closes.
    * First: the guest may still write (Filesystem only); Final: nobody writes any more. Absent: this storage cannot be moved.
@@ -284,4 +306,11 @@ export type DirectoryPoolConfig = {
 type ArchivingConfig = { ageKey?: AgeKey; sumGrowing?: SumGrowing };
 /** A pool of type Btrfs: `path` is absolute, already checked against the host's allow-list, and lies on a Btrfs file system. */
 export type BtrfsPoolConfig = { type: 'Btrfs'; name: string; path: string } & ArchivingConfig;
-export type SimulatedPoolConfig = { type: 'Simulated'; name: string; path: string; totalBytes: number };
+/** A simulated pool. `sharedBy`: this host's name, where others have the same path open: of each other they see only who was revoked. */
+export type SimulatedPoolConfig = {
+  type: 'Simulated';
+  name: string;
+  path: string;
+  totalBytes: number;
+  sharedBy?: string;
+};

@@ -28,6 +28,15 @@ export function poolFull(pool: string, missingBytes: number): ReasonedError {
   );
 }
 
+/** This host was cut off from the pool while nobody heard it. */
+export function storageRevoked(pool: string, host: string): ReasonedError {
+  return new ReasonedError(
+    'StorageRevoked',
+    `the pool ${pool} takes no writes of ${host}, which was given up while nobody heard it; restart ${host}`,
+    { stalled: true },
+  );
+}
+
 /** The pool has no image of that name. */
 export function imageMissing(pool: string, image: string): ReasonedError {
   return new ReasonedError('ImageMissing', `the pool ${pool} holds no image ${image}`);

@@ -18,14 +18,16 @@ storageSuite('Simulated', async () => {
     const options = { directory, kind, signal: new AbortController().signal, progress: () => {} };
     return (await builder.build({ type }, options)).file;
   };
+  const open = (sharedBy: string) =>
+    createSimulatedPool({
+      world,
+      config: { type: 'Simulated', name: 'local', path, totalBytes: 2 ** 40, sharedBy },
+      latencyMs: 0,
+      faults: () => ({ full }),
+    });
   return {
-    open: () =>
-      createSimulatedPool({
-        world,
-        config: { type: 'Simulated', name: 'local', path, totalBytes: 2 ** 40 },
-        latencyMs: 0,
-        faults: () => ({ full }),
-      }),
+    open: () => open('host-a'),
+    openOn: open,
     diskImage: (directory) => build(directory, 'Disk'),
     rootfsImage: (directory) => build(directory, 'ContainerRootfs'),
     brokenImage: async (directory) => {

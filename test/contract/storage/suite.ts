@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReasonedError } from '../../../src/base/outcome.ts';
 import type { StoragePool, VolumeRequest } from '../../../src/drivers/storage/contract.ts';
 import { copyVolume, copyWhole } from './copying.ts';
+import { revocationSuite } from './revoking.ts';
 
 /** One pool somewhere; `open` may be called again, as a restarted agent does. */
 export type PoolLab = {
@@ -11,6 +12,8 @@ export type PoolLab = {
   diskImage(directory: string): Promise<string>;
   rootfsImage(directory: string): Promise<string>;
   brokenImage(directory: string): Promise<string>;
+  /** The same pool as another host of this name has it open; absent: it is no pool of several hosts. */
+  openOn?(host: string): Promise<StoragePool>;
   /** From now on nothing more fits, or everything does again. */
   setFull(full: boolean): void;
   remove(): Promise<void>;
@@ -318,6 +321,8 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         expect(await other.list()).toHaveLength(1);
       });
     });
+
+    revocationSuite(makeLab);
 
     describe('and snapshots', () => {
       beforeEach(() => pool.create(disk('g1-data'), signal));

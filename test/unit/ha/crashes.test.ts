@@ -13,6 +13,7 @@ const STORIES = [
   { story: 'rules/together-leaves-as-one.yaml', at: '30s' },
   { story: 'rules/apart-three-hosts-and-one-is-lost.yaml', at: '60s' },
   { story: 'groups/home-when-the-host-is-back.yaml', at: '60s' },
+  { story: 'storage/revoked-pool-by-pool.yaml', at: '60s' },
   { story: 'pause/cut-off-while-paused-and-home-again.yaml', at: '60s' },
 ] as const;
 

@@ -14,7 +14,10 @@ const READ_MS = 6_000;
 function mayWrite(host: SimHost, guest: string, { storages }: Cluster): boolean {
   const process = host.processes.get(guest);
   return (
-    process !== undefined && !CLOSED.has(process.state) && host.power() === 'Running' && !host.isFrozen() &&
+    process !== undefined &&
+    !CLOSED.has(process.state) &&
+    host.power() === 'Running' &&
+    !host.isFrozen() &&
     storages.mayWrite(host.name, guest)
   );
 }

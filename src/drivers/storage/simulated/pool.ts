@@ -31,6 +31,7 @@ import {
 import { createSimulatedArchives } from './archives.ts';
 import { receiveSimulated, sendSimulated } from './copying.ts';
 import { createSimulatedReplacements, planRestored } from './replacing.ts';
+import { createSimulatedRevocations } from './revoking.ts';
 import { openPoolState, type PoolState } from './state.ts';
 
 export type SimulatedPoolFaults = {
@@ -66,6 +67,9 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
   const state = await openPoolState(world, config.path);
   const lock = createKeyedLock();
   const stage = (name: string) => `${config.path}/.staging/${checkedName(name)}`;
+  const { name: pool, path, sharedBy: host } = config;
+  const sharing =
+    host === undefined ? undefined : createSimulatedRevocations({ files: world.files, path, pool, host });
   await world.files.removeTree(`${config.path}/.staging`);
 
   const change = async (
@@ -75,6 +79,7 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
   ): Promise<void> => {
     await world.clock.sleep(latencyMs, signal);
     await permitted?.();
+    await sharing?.checkMayWrite();
     apply();
     await state.save();
   };
@@ -171,6 +176,7 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
         if (faults().missing === true) throw poolMissing(config.name, config.path);
       },
     }),
+    ...(sharing === undefined ? {} : { revocations: sharing.revocations }),
     replacements: createSimulatedReplacements({ state, lock, change, checkSpace }),
     exportVolume: async (id, stream, options) => sendSimulated(needed(id), stream, options, world.clock),
     importVolume: (request, stream, options) =>

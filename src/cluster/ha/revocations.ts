@@ -62,6 +62,7 @@ export function coveredByRevocation(
  * answer. False also when all who were to do it have refused.
  */
 export function mayBeRevoked({ record }: HostView, { id, bootID }: Incident, { revocations }: View): boolean {
+  if (record.proof !== undefined) return true;
   if (record.revoked !== bootID) return false;
   const asked = revocations.filter(({ incident }) => incident === id);
   return asked.length === 0 || asked.some(({ result }) => result !== 'Refused');

@@ -7,6 +7,7 @@ import { createObserver, type Observer } from '../../cluster/ha/observer.ts';
 import { isQuorate } from '../../cluster/ha/proofs.ts';
 import { createTurns } from '../../cluster/ha/turns.ts';
 import type { Caller, Objects } from './api.ts';
+import { createAsking } from './asking.ts';
 import { type Calm, createCalm } from './calm.ts';
 import type { Cluster } from './cluster.ts';
 import { createElection } from './election.ts';
@@ -26,7 +27,6 @@ export type SimManager = {
 };
 
 const AGAIN_MS = 60;
-const FENCE_LIMIT_MS = 8_000;
 const RARELY_MS = 4_000;
 
 export function createManager(host: SimHost, cluster: Cluster): SimManager {
@@ -131,7 +131,8 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
       ...{ turns, objection: besideUntold(objects, cluster.rules()) },
       ...(flaw.engine === undefined ? {} : { flaw: flaw.engine }),
     });
-    const decisions = [...overdueFences(objects, view), ...(flaw.says?.(decided, view) ?? decided)];
+    asking.giveUp(objects, view.since);
+    const decisions = flaw.says?.(decided, view) ?? decided;
     calm.ended(decisions.length);
     quorate = isQuorate(view);
     for (const decision of decisions) {
@@ -188,37 +189,6 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
     },
   });
 
-  /** Who was to execute it has not come back: the next level goes on. A late executor looks at the incident first. */
-  const overdueFences = (objects: Objects, view: View): Decision[] => {
-    for (const { value, version } of objects.fences.values()) {
-      const waited = view.since(`fence/${value.id}`, value.result === undefined);
-      if (value.result === undefined && waited > FENCE_LIMIT_MS)
-        api.call(
-          caller,
-          2_000,
-          ({ fences }) => {
-            if (fences.get(value.id)?.version === version)
-              fences.set(value.id, { version: api.version(), value: { ...value, result: 'Failed' } });
-          },
-          () => {},
-        );
-    }
-    for (const { value, version } of objects.revocations.values()) {
-      const waited = view.since(`revocation/${value.id}`, value.result === undefined);
-      if (value.result === undefined && waited > FENCE_LIMIT_MS)
-        api.call(
-          caller,
-          2_000,
-          ({ revocations }) => {
-            if (revocations.get(value.id)?.version === version)
-              revocations.set(value.id, { version: api.version(), value: { ...value, result: 'Failed' } });
-          },
-          () => {},
-        );
-    }
-    return [];
-  };
-
   /** Compare-and-swap: what was decided on an older state is refused. */
   const isPresent = (stored: { version: Version } | undefined, decision: { version: Version }): boolean =>
     stored?.version === decision.version || cluster.flaw.manager === 'VersionUnchecked';
@@ -253,50 +223,16 @@ export function createManager(host: SimHost, cluster: Cluster): SimManager {
           () => {},
         );
         return;
-      case 'Fence': {
-        const executor = executorFor(decision.fence.host, objects);
-        if (executor === undefined) return;
-        const { fence, devices, life } = decision;
-        api.call(
-          caller,
-          2_000,
-          ({ fences }) => {
-            if (fences.has(fence.id)) return;
-            fences.set(fence.id, { version: api.version(), value: { ...fence, executor, devices, life } });
-            cluster.fenceAsked(fence.id);
-          },
-          () => {},
-        );
+      case 'Fence':
+      case 'Revoke':
+        asking.ask(decision, objects);
         return;
-      }
-      case 'Revoke': {
-        const { revocation, life } = decision;
-        const executor = executorFor(revocation.host, objects, Number(/-(\d+)$/.exec(revocation.id)?.[1]));
-        if (executor === undefined) return;
-        api.call(
-          caller,
-          2_000,
-          ({ revocations }) => {
-            if (revocations.has(revocation.id)) return;
-            const value = { ...revocation, executor, life };
-            revocations.set(revocation.id, { version: api.version(), value });
-            cluster.storages.execute(revocation.id);
-          },
-          () => {},
-        );
-        return;
-      }
       default:
         decision satisfies never;
     }
   };
 
-  /** `turn`: another one for the next try. */
-  const executorFor = (target: string, objects: Objects, turn = 0): string | undefined => {
-    const alive = observer.alive(now());
-    const able = [...objects.hosts.keys()].filter((name) => name !== target && alive.has(name));
-    return able[turn % Math.max(1, able.length)];
-  };
+  const asking = createAsking({ cluster, caller, alive: () => observer.alive(now()) });
 
   return {
     name: host.name,

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { SumGrowing } from '../../base/sums.ts';
 import type { VolumeReplacements, VolumeSnapshots } from './changes.ts';
+import type { Revocations } from './revocations.ts';
 
 export type { Replacement, VolumeReplacements, VolumeSnapshots } from './changes.ts';
 
@@ -219,26 +220,6 @@ export type Archives = {
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Removes it, whole or not; nothing there is no error. Throws ReasonedError ArchiveNeeded while others are based on it. */
   remove(name: string): Promise<void>;
-};
-
-/** A host in one of its boots. */
-export type HostBoot = { host: string; bootID: string };
-
-/**
- * Hosts that are kept from writing, asked for by another host that has the pool open too: one that nobody hears may run guests still, and what is
- * started in their place must not share their volumes. Each of a host's boots by itself, and the host writes only while none is revoked: who comes late
- * with an earlier boot, to revoke or to restore it, changes nothing for a later one.
- */
-export type Revocations = {
-  /**
-   * When it resolves nothing that this host writes reaches the pool any more, from whichever of its addresses, and all that did is there; its changes are
-   * refused with ReasonedError StorageRevoked. Holds until `restore`, or for as long as the storage keeps such words: asked again, it is renewed.
-   */
-  revoke(boot: HostBoot): Promise<void>;
-  /** This boot is over for sure. Nothing there is no error. */
-  restore(boot: HostBoot): Promise<void>;
-  /** All that hold, by host. */
-  list(): Promise<HostBoot[]>;
 };
 
 export type StoragePool = {

@@ -1,6 +1,7 @@
 /** What a pool promises that several hosts have open and that can be taken from one of them. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Revocations, StoragePool, VolumeRequest } from '../../../src/drivers/storage/contract.ts';
+import type { StoragePool, VolumeRequest } from '../../../src/drivers/storage/contract.ts';
+import type { Revocations } from '../../../src/drivers/storage/revocations.ts';
 import type { PoolLab } from './suite.ts';
 
 const signal = new AbortController().signal;

@@ -3,9 +3,9 @@
  * leaves each done or not.
  */
 import type { Files } from '../../../base/files.ts';
-import type { HostBoot, Revocations } from '../contract.ts';
 import { checkedName } from '../names.ts';
 import { storageRevoked } from '../refusals.ts';
+import type { HostBoot, Revocations } from '../revocations.ts';
 
 export type SimulatedRevocations = {
   revocations: Revocations;

@@ -72,7 +72,7 @@ export function createStarts(options: StartsOptions): Starts {
       epoch,
       () => {
         host.epochs.set(stored.uid, Math.max(epoch, host.epochs.get(stored.uid) ?? 0));
-        setReport(id, { epoch, state: 'Preparing', failures });
+        setReport(id, { epoch, state: 'Preparing', failures, uid: stored.uid });
         const keeper = host.keeper();
         const open = (): void => {
           host.processes.set(id, { guest: id, uid: stored.uid, epoch, state: 'Preparing' });

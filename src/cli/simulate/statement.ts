@@ -69,8 +69,9 @@ export function createStatement({ host, api, caller, after, life, memory }: Stat
 
 function reportsOf(host: SimHost, { reports }: AgentMemory): HostStatement['guests'] {
   return new Map(
-    [...reports].map(([id, report]) => {
-      const uid = host.processes.get(id)?.uid;
+    [...reports].map(([id, { uid: begun, ...report }]) => {
+      // What is about to be started is said before anything of it is there.
+      const uid = host.processes.get(id)?.uid ?? (report.state === 'Preparing' ? begun : undefined);
       return [id, uid === undefined ? report : { ...report, uid }];
     }),
   );

@@ -139,9 +139,7 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
     for (const uid of recordsOf(id, host)) if (uid !== stored.uid) host.orphans.add(uid);
     const own = process(id);
     // The API was restored from an older copy: what it says of this guest is over.
-    if (own !== undefined && own.epoch > (placement?.epoch ?? 0)) {
-      if (own.state !== 'Incoming') return;
-    }
+    if (own !== undefined && own.epoch > (placement?.epoch ?? 0) && own.state !== 'Incoming') return;
     if (own?.state === 'Job') {
       if (!jobs.isOwn(id)) end(id);
       return;

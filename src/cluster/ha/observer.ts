@@ -45,8 +45,10 @@ export type Observer = {
   lease(host: string): HostLease | undefined;
   /** The last Lease of this life that was seen, also when the host has begun another since. */
   leaseOf(host: string, life: { bootID: string; term: number }): HostLease | undefined;
-  /** How long the host has certainly been silent: since this manager has seen its last sign of life, peers' word included. */
+  /** How long the host has certainly been silent: since this manager has seen its last renewal. */
   silentFor(host: string, now: number): number;
+  /** Since this manager has seen the last renewal of another that names it among those it hears; Infinity: none did. */
+  unheardFor(host: string, now: number): number;
   /** The last sign of life of this host that this manager has seen, on its clock. */
   lastSign(host: string): number | undefined;
   isSuspect(host: string, now: number): boolean;
@@ -68,6 +70,8 @@ const FORGOTTEN_MS = 600_000;
 /** `timings` may change; the excuse age of a suspect's own Lease bounds what counts as a gap, see docs/safety.md. */
 export function createObserver(timings: () => HaTimings): Observer {
   const hosts = new Map<string, Seen>();
+  /** When another was last seen to say that it hears the host. */
+  const heardAt = new Map<string, number>();
   let lastReadStart: number | undefined;
 
   /** The longest silence of a voter in which it excuses nobody: each host's Lease says what it takes for an excuse. */
@@ -85,6 +89,8 @@ export function createObserver(timings: () => HaTimings): Observer {
       notBefore: lastReadStart ?? Number.NEGATIVE_INFINITY,
       notAfter: endedAt,
     };
+    if (known?.last.lease.version !== lease.version)
+      for (const name of lease.hears) heardAt.set(name, endedAt);
     if (known === undefined) {
       hosts.set(lease.host, { last: renewal, previous: undefined, steadySince: endedAt, former: undefined });
       return;
@@ -149,6 +155,7 @@ export function createObserver(timings: () => HaTimings): Observer {
       );
     },
     silentFor,
+    unheardFor: (host, now) => now - (heardAt.get(host) ?? Number.NEGATIVE_INFINITY),
     lastSign: (host) => hosts.get(host)?.last.notAfter,
     isSuspect: (host, now) => silentFor(host, now) >= timings().leaseDuration,
     hasRenewed: (host) => hosts.get(host)?.previous !== undefined,

@@ -103,8 +103,8 @@ function weightOf(
   { record: { state, placement }, wanted }: GuestView,
   { name, record }: HostView,
 ): 1 | 2 | 3 {
-  // One that was left alone and is wanted again is adopted in this very round; one that did not end when it was stopped runs on, disabled.
-  if ((state === 'Ignored' || state === 'Disabled') && wanted === state) return 1;
+  // One that was left alone and is wanted again is adopted in this very round; one that did not end when it was stopped runs on, by itself.
+  if (state === 'Error' || ((state === 'Ignored' || state === 'Disabled') && wanted === state)) return 1;
   return placement?.host === name && !isSameLife(placement, record.life) ? 2 : 3;
 }
 

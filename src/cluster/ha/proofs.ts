@@ -85,13 +85,16 @@ function isPoweredOff(host: HostView, incident: Incident, fences: readonly Fence
   return isOff && view.observer.heardBy(host.name, view.now).length === 0 && hasFrozen(host, view);
 }
 
-/** So long silent, a host whose keeper works has frozen its guests, or killed them if it could not. */
+/**
+ * So long silent, a host whose keeper works has frozen its guests, or killed them if it could not. What its peers answer it puts that off, so that
+ * their word that they hear it is a sign of its life.
+ */
 export function hasFrozen(host: HostView, view: View): boolean {
-  const lease = view.observer.lease(host.name);
+  const { observer, now } = view;
+  const lease = observer.lease(host.name);
   const { freezeAfter, killTime } = lease?.timings ?? view.policy.timings;
-  const silence =
-    lease === undefined ? leaselessFor(host, view) : view.observer.silentFor(host.name, view.now);
-  return silence >= freezeAfter + killTime;
+  const silence = lease === undefined ? leaselessFor(host, view) : observer.silentFor(host.name, now);
+  return Math.min(silence, observer.unheardFor(host.name, now)) >= freezeAfter + killTime;
 }
 
 /**

@@ -29,17 +29,6 @@ export function createAsking({ cluster, caller, alive }: AskingOptions): Asking 
     return able[turn % Math.max(1, able.length)];
   };
 
-  const giveUpAll = <T extends { id: string; result?: unknown }>(
-    asked: ReadonlyMap<string, Versioned<T>>,
-    since: Since,
-    fail: (id: string, version: number) => void,
-  ): void => {
-    for (const { value, version } of asked.values()) {
-      const waited = since(`asked/${value.id}`, value.result === undefined);
-      if (value.result === undefined && waited > LIMIT_MS) fail(value.id, version);
-    }
-  };
-
   return {
     ask: (decision, objects) => {
       if (decision.type === 'Fence') {
@@ -63,21 +52,22 @@ export function createAsking({ cluster, caller, alive }: AskingOptions): Asking 
         cluster.storages.execute(revocation.id);
       });
     },
-    giveUp: ({ fences: askedFences, revocations: askedRevocations }, since) => {
-      giveUpAll(askedFences, since, (id, version) =>
-        call(({ fences }) => {
-          const stored = fences.get(id);
-          if (stored?.version === version)
-            fences.set(id, { version: api.version(), value: { ...stored.value, result: 'Failed' } });
-        }),
-      );
-      giveUpAll(askedRevocations, since, (id, version) =>
-        call(({ revocations }) => {
-          const stored = revocations.get(id);
-          if (stored?.version === version)
-            revocations.set(id, { version: api.version(), value: { ...stored.value, result: 'Failed' } });
-        }),
-      );
+    giveUp: (objects, since) => {
+      for (const [kind, asked] of asksOf(objects).entries())
+        for (const { value, version } of asked.values()) {
+          const waited = since(`asked/${value.id}`, value.result === undefined);
+          if (value.result !== undefined || waited <= LIMIT_MS) continue;
+          call((stored) => {
+            const present = asksOf(stored)[kind];
+            if (present?.get(value.id)?.version === version)
+              present.set(value.id, { version: api.version(), value: { ...value, result: 'Failed' } });
+          });
+        }
     },
   };
+}
+
+/** All that is asked of agents, whatever it is. */
+function asksOf({ fences, revocations }: Objects): Map<string, Versioned<{ id: string; result?: string }>>[] {
+  return [fences, revocations];
 }

@@ -2,8 +2,7 @@
  * The keeper of this host as a process of its own, started by the agent while there is a ClusterPolicy: it outlives the agent, as guests do, and
  * goes on with what the one before it knew. It kills guests when nobody hears the host; it starts none.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createClient } from '../client/client.ts';
@@ -25,26 +24,35 @@ import {
   resetPort,
 } from './keeper/ports.ts';
 import { writeOutShared } from './keeper/sharedPools.ts';
+import { takeStand } from './keeper/standing.ts';
 import { watchdogDevice } from './keeper/watchdog.ts';
 import { version } from './version.ts';
 import { realWorld } from './world/world.ts';
 
 const REFRESH_MS = 5_000;
 
-/** Short of memory or processor the host needs its keeper most. */
-function stayAlive(): void {
-  const wishes = [() => writeFileSync('/proc/self/oom_score_adj', '-1000'), () => setPriority(-20)];
-  for (const wish of wishes) {
-    try {
-      wish();
-    } catch {
-      // Without the right to it the keeper does its work all the same.
-    }
+/** Said to the second process by the first. */
+const STANDING = 'standing';
+
+/** Memory is counted where it was first touched, and threads keep the priority they began with: the keeper is a second process, which has all of its own. */
+async function begin(placeFile: string): Promise<void> {
+  const at = placeIn(placeFile);
+  const world = realWorld();
+  const refused = await takeStand(world, at.keeperGroup);
+  if (refused.length > 0) {
+    const log = world.log.child({ host: at.host, component: 'keeper' });
+    log.warn('the host does not let its keeper stand quite apart', { message: refused.join('; ') });
   }
+  const command = [process.execPath, process.argv[1] ?? '', placeFile, STANDING];
+  await world.processes.spawnDetached(command, { outputPath: join(at.runDirectory, 'keeper.log') });
+  process.exit(0);
+}
+
+function placeIn(file: string): KeeperPlace {
+  return JSON.parse(readFileSync(file, 'utf8')) as KeeperPlace;
 }
 
 async function run(at: KeeperPlace): Promise<void> {
-  stayAlive();
   const given = realWorld();
   const clock = bootClock(given.clock);
   const world = { ...given, clock, log: given.log.child({ host: at.host, component: 'keeper' }) };
@@ -108,7 +116,8 @@ async function run(at: KeeperPlace): Promise<void> {
 
 // A service manager that ends the agent does not mean the keeper, which is ended by its socket.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});
-run(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as KeeperPlace).catch((error: unknown) => {
+const [placeFile = '', stage] = process.argv.slice(2);
+(stage === STANDING ? run(placeIn(placeFile)) : begin(placeFile)).catch((error: unknown) => {
   process.stderr.write(`${String(error)}\n`);
   process.exit(1);
 });

@@ -16,6 +16,8 @@ export type Layout = {
   scope: string;
   /** Control group root, below each hierarchy's mount. */
   cgroupRoot: string;
+  /** Control group of the keeper, below each hierarchy's mount. */
+  keeperGroup: string;
   kubeconfig: string;
 };
 
@@ -31,6 +33,11 @@ export function defaultDataDirectory(): string {
 /** Eight hex characters of a state directory. */
 export function scopeOf(stateDirectory: string): string {
   return createHash('sha256').update(resolve(stateDirectory)).digest('hex').slice(0, 8);
+}
+
+/** Control group of the keeper of an agent. */
+export function keeperGroupOf(scope: string): string {
+  return `vireo-keeper-${scope}`;
 }
 
 /** Default of --run-dir for an agent's state directory. */
@@ -52,6 +59,7 @@ export function layoutOf(dataDirectory: string, kubeconfig?: string): Layout {
     runDirectory: defaultRunDirectory(agent),
     scope,
     cgroupRoot: `vireo/${scope}`,
+    keeperGroup: keeperGroupOf(scope),
     kubeconfig: kubeconfig === undefined ? join(data, 'kubeconfig') : resolve(kubeconfig),
   };
 }

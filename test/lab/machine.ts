@@ -49,7 +49,8 @@ const IS_UP = '[ -e /run/lab/up ] && [ "$(cat /sys/class/net/vmbr0/operstate)" =
 export function createMachine(options: MachineOptions): Machine {
   const { name, namespace, disk, address } = options;
   // Everything it has, where it has a root of its own.
-  const groups = options.systemd === true ? `lab-${namespace}` : layoutOf(disk).cgroupRoot;
+  const { cgroupRoot, keeperGroup } = layoutOf(disk);
+  const groups = options.systemd === true ? `lab-${namespace}` : cgroupRoot;
   const ip = (...args: string[]) => must(['ip', '-n', namespace, ...args]);
 
   async function pids(): Promise<number[]> {
@@ -114,7 +115,7 @@ export function createMachine(options: MachineOptions): Machine {
       });
       await options.switch.unplug(name);
       await run(['ip', 'netns', 'delete', namespace]);
-      await removeControlGroups(groups);
+      for (const root of [groups, keeperGroup]) await removeControlGroups(root);
     },
   };
 

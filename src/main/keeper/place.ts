@@ -8,6 +8,8 @@ export type KeeperPlace = {
   stateDirectory: string;
   runDirectory: string;
   cgroupRoot: string;
+  /** Its own control group, beside that root. */
+  keeperGroup: string;
   watchdog: WatchdogChoice;
   resetWithoutWatchdog: boolean;
 };

@@ -21,7 +21,7 @@ import { hostEnd } from '../hostEnd.ts';
 import { defaultHostName, firstAddress, realHostFacts, simulatedHostFacts } from '../hostfacts.ts';
 import { keeperLink } from '../keeper/link.ts';
 import type { KeeperPlace } from '../keeper/place.ts';
-import { defaultRunDirectory, isRoot, scopeOf } from '../layout.ts';
+import { defaultRunDirectory, isRoot, keeperGroupOf, scopeOf } from '../layout.ts';
 import { aborted, type Lifetime } from '../lifetime.ts';
 import { type MonitoringAddress, roleMetrics, serveMonitoring } from '../monitoring.ts';
 import { type PaperNetwork, paperPeers, tlsPeers } from '../peers.ts';
@@ -112,7 +112,7 @@ async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfi
   const host = options.host ?? defaultHostName();
   const { stateDirectory } = options;
   const { watchdog, resetWithoutWatchdog } = config;
-  const keeper = realKeeper(options, { ...places, host, watchdog, resetWithoutWatchdog }, world);
+  const keeper = realKeeper(options, { ...places, keeperGroup: keeperGroupOf(scope), host, watchdog, resetWithoutWatchdog }, world);
   const place = { host, stateDirectory, config, drivers, hostFacts: realHostFacts(world) };
   const role = {
     ...(keeper === undefined ? {} : { keeper }),
@@ -124,11 +124,11 @@ async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfi
 /** It kills by control groups, and reaches the API by a kubeconfig that outlives the agent; a host without either has none. */
 function realKeeper(
   { kubeconfig }: AgentOptions,
-  { host, stateDirectory, runDirectory, cgroupRoot, ...resets }: Omit<KeeperPlace, 'kubeconfig'>,
+  { host, stateDirectory, runDirectory, cgroupRoot, keeperGroup, ...resets }: Omit<KeeperPlace, 'kubeconfig'>,
   world: World,
 ): KeeperLink | undefined {
   if (kubeconfig === undefined || !isRoot()) return undefined;
-  const places = { stateDirectory, runDirectory, cgroupRoot };
+  const places = { stateDirectory, runDirectory, cgroupRoot, keeperGroup };
   const at = { host, kubeconfig: resolve(kubeconfig), ...places, ...resets };
   return keeperLink(world, at, { command: besides('keeper.js'), version });
 }

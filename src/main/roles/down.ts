@@ -7,6 +7,7 @@ import { removeEverything } from '../../agent/removal.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
 import { createCgroups } from '../../drivers/cgroup/cgroups.ts';
+import { removeOwnGroup } from '../../drivers/cgroup/own.ts';
 import { lockDirectory } from '../../store/lock.ts';
 import { realDrivers } from '../drivers/real.ts';
 import { endKeeper } from '../keeper/link.ts';
@@ -49,6 +50,7 @@ export async function runDown({ layout, yes }: DownOptions, world: World): Promi
         return 1;
       }
       await (await createCgroups({ world, root: layout.cgroupRoot })).removeRoot();
+      await removeOwnGroup(world, layout.keeperGroup);
     }
   } finally {
     await release();

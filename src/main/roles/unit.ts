@@ -28,7 +28,7 @@ const SLEEP = ['sleep', 'suspend', 'hibernate', 'hybrid-sleep', 'suspend-then-hi
 );
 
 /** Text of the unit. KillMode=process: what the agent has started lives in control groups of its own and is not the unit's to end.
- * MemorySwapMax: the keeper is in the unit's group, and a keeper that waits for a disk is too late (control groups of version 2).
+ * MemorySwapMax: a keeper that waits for a disk is too late; it has a group of its own, where the host lets it (control groups of version 2).
  * When the host goes down the agent shuts guests down first, while network and storage are there: what a unit comes after ends after it. */
 export function unitText(stateDirectory: string): string {
   return `[Unit]

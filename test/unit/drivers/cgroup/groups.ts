@@ -14,12 +14,13 @@ export const v1Mounts = [
 export const v2Mounts = 'cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0';
 
 const controlFiles: Record<string, Record<string, string>> = {
-  'cpu,cpuacct': { 'cpu.cfs_quota_us': '-1', 'cpu.cfs_period_us': '100000' },
+  'cpu,cpuacct': { 'cpu.cfs_quota_us': '-1', 'cpu.cfs_period_us': '100000', 'cpu.shares': '1024' },
   cpuset: { 'cpuset.cpus': '', 'cpuset.mems': '', 'cgroup.clone_children': '0' },
   memory: {
     'memory.limit_in_bytes': '9223372036854771712',
     'memory.memsw.limit_in_bytes': '9223372036854771712',
     'memory.use_hierarchy': '1',
+    'memory.swappiness': '60',
   },
   pids: { 'pids.max': 'max' },
   freezer: { 'freezer.state': 'THAWED' },
@@ -30,7 +31,9 @@ const controlFiles: Record<string, Record<string, string>> = {
     'cgroup.freeze': '0',
     'cgroup.events': 'populated 0\nfrozen 0',
     'cpu.max': 'max 100000',
+    'cpu.weight': '100',
     'memory.max': 'max',
+    'memory.min': '0',
     'memory.swap.max': 'max',
     'memory.stat': 'anon 1000\nfile 99999999\nshmem 24',
     'pids.max': 'max',

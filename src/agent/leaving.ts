@@ -1,6 +1,7 @@
 /**
- * The way down of a host: announced first, then guests leave where that is the policy, the rest is shut down, the life ends with its keeper, and only
- * then it is said that nothing of it runs. Whatever is cut short on the way leaves a host that is lost like any other.
+ * The way down of a host: announced first, then guests leave where that is the policy, the rest is shut down, what they have written to shared storage is
+ * written out, the life ends with its keeper, and only then it is said that nothing of it runs. Whatever is cut short on the way leaves a host that is
+ * lost like any other.
  */
 
 import { strategyOf } from '../api/guest.ts';
@@ -17,6 +18,7 @@ import type { AgentDrivers } from './options.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
 import type { Turns } from './turns.ts';
+import { isWrittenOut } from './writeOut.ts';
 
 /** What the controllers of guests give. */
 export type LeavingGuests = {
@@ -28,7 +30,7 @@ export type LeavingGuests = {
 
 export type LeavingDeps = LeavingGuests & {
   world: Pick<World, 'clock' | 'log'>;
-  drivers: Pick<AgentDrivers, 'machines' | 'containers'>;
+  drivers: Pick<AgentDrivers, 'machines' | 'containers' | 'writeOutShared'>;
   records: Records;
   presence: Pick<Presence, 'isRunning'>;
   reporter: Pick<HostReporter, 'publish' | 'known'>;
@@ -50,6 +52,8 @@ const SLACK_MS = 30_000;
 const ORDER_MS = 300_000;
 /** All of it stays within the TimeoutStopSec of the unit. */
 const MOST_MS = 540_000;
+/** Storage that takes longer is taken for dead. */
+const WRITE_OUT_MS = 60_000;
 
 /** Resolves when all is done that can be; never rejects. */
 export function createLeaving(deps: LeavingDeps): (kind: EndKind) => Promise<void> {
@@ -64,6 +68,10 @@ export function createLeaving(deps: LeavingDeps): (kind: EndKind) => Promise<voi
       const left = await untilOff(deps);
       if (left.length > 0) {
         log.error('guests are not off: nobody may start them elsewhere before this host is fenced', { left });
+        return;
+      }
+      if (!(await isWrittenOut(deps.drivers, clock, WRITE_OUT_MS, deps.signal))) {
+        log.error('shared storage does not take what guests have written: this host counts as lost');
         return;
       }
       const life = await deps.guarding.retire();

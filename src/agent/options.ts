@@ -25,6 +25,8 @@ export type AgentDrivers = {
   /** Opens a pool; `path` is checked against the allow-list. `sharedBy`: this host's name, when all hosts have one directory there. */
   openPool(pool: PoolPlace): Promise<StoragePool>;
   images: ImageBuilder;
+  /** Resolves when all that this host has written to shared pools is on their storage, however long that takes; absent: nothing is held back. */
+  writeOutShared?(): Promise<void>;
   /** Lets LXC map these host ids (subuid(5)), and takes that back; absent: nothing is needed. */
   ensureIdRange?(base: number, count: number): Promise<void>;
   removeIdRange?(base: number, count: number): Promise<void>;

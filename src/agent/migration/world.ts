@@ -13,6 +13,8 @@ export type MoveWorld = {
   guests: GuestWorld;
   files: Files;
   peers: Peers;
+  /** Whether all that this host has written to shared pools is on their storage; waits for it a little. */
+  isWrittenOut(signal: AbortSignal): Promise<boolean>;
   mover(kind: GuestRecord['kind']): Mover;
 };
 

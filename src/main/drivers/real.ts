@@ -13,7 +13,7 @@ import { createImageBuilder } from '../../drivers/image/builder.ts';
 import { createLinuxNetwork } from '../../drivers/network/linux/network.ts';
 import { openBtrfsPool } from '../../drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../drivers/storage/directory/pool.ts';
-import { noteShared } from '../keeper/sharedPools.ts';
+import { noteShared, writeOutShared } from '../keeper/sharedPools.ts';
 import { isRoot } from '../layout.ts';
 
 export type HostPlaces = { stateDirectory: string; runDirectory: string; cgroupRoot: string; scope: string };
@@ -55,6 +55,7 @@ export async function realDrivers(
         ? openBtrfsPool({ world, config: { type, ...pool, ...more } })
         : openDirectoryPool({ world, config: { type, ...pool, ...more } });
     },
+    writeOutShared: writeOutShared(world, places.runDirectory),
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),
     ensureIdRange: (base, count) => ensureIdRange(world, { base, count }),
     removeIdRange: (base, count) => removeIdRange(world, { base, count }),

@@ -64,6 +64,8 @@ export type LabOptions = {
   keeper?: KeeperLink;
   /** The host votes and runs no guests. */
   witness?: boolean;
+  /** Has what the host holds of shared pools written out. */
+  writeOutShared?: () => Promise<void>;
   /** The same machine and API, as an earlier story has left them. */
   before?: { clock: FakeClock; user: MemoryClient; disk: Disk };
   /** Time each change of a pool takes. */
@@ -190,6 +192,7 @@ export function createLab(options: LabOptions = {}) {
         );
       },
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
+      ...(options.writeOutShared === undefined ? {} : { writeOutShared: options.writeOutShared }),
     };
     return { machines, containers, drivers };
   };

@@ -50,10 +50,10 @@ const record = (lab: Lab, state: string, life: Life) =>
   lab.user.mergePatch(Host, { name: 'h1' }, { status: { ha: { state, life } } }, { subresource: 'status' });
 
 /** `db` with ha and `web` without it run. */
-async function running(spec = {}) {
+async function running(spec = {}, writeOutShared?: () => Promise<void>) {
   const found: { lab?: Lab } = {};
   const { keeper, link } = createKeeper(() => found.lab?.executing() ?? 0);
-  const lab = createLab({ keeper: link });
+  const lab = createLab({ keeper: link, ...(writeOutShared === undefined ? {} : { writeOutShared }) });
   found.lab = lab;
   lab.user.seed(ClusterPolicy, {
     ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'ClusterPolicy', metadata: { name: 'default' }, spec: {} },
@@ -120,6 +120,35 @@ describe('a host that goes down', () => {
     lab.faults[lab.idOf('VirtualMachine', 'web')] = { ignoreShutdown: true };
     await goDown(lab, agent);
     expect([lab.executing(), keeper.stoodAtEnd]).toEqual([1, []]);
+    expect(shutdown(lab)).toMatchObject(LIFE);
+    expect(shutdown(lab)?.stoppedAt).toBeUndefined();
+  });
+
+  it('says it when what its guests wrote to shared storage is there, not before', async () => {
+    const storage = { isThere: false, asked: 0 };
+    const found: { lab?: Lab } = {};
+    const { lab, keeper, agent } = await running({}, async () => {
+      storage.asked += 1;
+      expect(found.lab?.executing()).toBe(0);
+      if (!storage.isThere) throw new Error('held back still');
+    });
+    found.lab = lab;
+    const leaves = agent.leave('PowerOff');
+    await lab.until('it is tried again', () => storage.asked > 3);
+    expect([keeper.stoodAtEnd, shutdown(lab)?.stoppedAt]).toEqual([[], undefined]);
+    storage.isThere = true;
+    await lab.until('it is said', () => shutdown(lab)?.stoppedAt !== undefined);
+    await leaves;
+    await agent.stop();
+  });
+
+  it.each([
+    ['does not answer', () => new Promise<void>(() => {})],
+    ['fails', () => Promise.reject(new Error('Input/output error'))],
+  ])('does not say it when its shared storage %s: then it counts as lost', async (_how, writeOut) => {
+    const { lab, keeper, agent } = await running({}, writeOut);
+    await goDown(lab, agent);
+    expect([lab.executing(), keeper.stoodAtEnd]).toEqual([0, []]);
     expect(shutdown(lab)).toMatchObject(LIFE);
     expect(shutdown(lab)?.stoppedAt).toBeUndefined();
   });

@@ -39,6 +39,8 @@ export async function handOver(
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
   const ends = endsOf(world, pass.handle.id);
   if (ends === undefined) return again;
+  if (!wasAsked && isOffOnShared(world, pass) && !(await world.isWrittenOut(pass.signal)))
+    return after(HANDOVER_RECHECK_MS, { message: 'its shared storage does not take what it has written' });
   const still = {
     stillSince: transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now,
   };
@@ -78,6 +80,16 @@ export async function handOver(
     default:
       return result satisfies never;
   }
+}
+
+/** What it wrote may be in the memory of this host; a machine that leaves while it runs has written all of it itself. */
+function isOffOnShared({ guests }: MoveWorld, { handle }: MovePass): boolean {
+  const record = guests.records.get(handle.id);
+  if (record?.outgoing?.type !== 'Offline') return false;
+  return record.volumes.some(({ pool: name }) => {
+    const pool = guests.pools.get(name);
+    return pool?.type === 'Open' && pool.driver.capabilities.shared === true;
+  });
 }
 
 /** A target takes this long for a guest that is its own, at the most, when nothing is wrong. */

@@ -64,6 +64,8 @@ export function createHosts() {
   const handlers = new Map<string, Parameters<Peers['serve']>[0]>();
   const wires = new Map<string, Duplex[]>();
   const poolFaults: { a: { full?: boolean }; b: { full?: boolean } } = { a: {}, b: {} };
+  /** What the shared pool is told of comes to be there only while it takes writes. */
+  const sharedStorage = { takesWrites: true, asked: 0 };
   const startFaults: { a: number; b: number } = { a: 0, b: 0 };
   const api: {
     intercept?: (request: MemoryRequest, host: HostName) => void | Promise<void>;
@@ -178,6 +180,10 @@ export function createHosts() {
         ]);
       },
       images: createSimulatedImageBuilder({ world, faults: () => ({}) }),
+      writeOutShared: async () => {
+        sharedStorage.asked += 1;
+        if (!sharedStorage.takesWrites) throw new Error('held back still');
+      },
     };
   };
 
@@ -318,6 +324,7 @@ export function createHosts() {
     disks,
     plugs,
     poolFaults,
+    sharedStorage,
     startFaults,
     api,
     start,

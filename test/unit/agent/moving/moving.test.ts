@@ -173,10 +173,30 @@ describe('a guest whose volumes go to another pool', () => {
       await hosts.until('the move is over', () => isOver(hosts));
       expect(hosts.migration()?.status, hosts.describe()).toMatchObject({ phase: 'Succeeded' });
       expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
+      expect(hosts.sharedStorage.asked).toBe(type === 'Offline' ? 1 : 0);
       await a.stop();
       await b.stop();
     },
   );
+
+  it('is not handed over, off, while its host still holds what it wrote to shared storage', async () => {
+    const hosts = createHosts();
+    hosts.createPool('shared');
+    hosts.createMachine({ disks: [{ name: 'root', pool: 'shared', size: '1Gi' }] });
+    const a = await hosts.start('a');
+    const b = await hosts.start('b');
+    await hosts.until('it runs on a', () => isReady(hosts, 'VirtualMachine'));
+    hosts.sharedStorage.takesWrites = false;
+    hosts.migrate('VirtualMachine', 'web', 'Offline');
+    await hosts.until('its host has tried for long', () => hosts.sharedStorage.asked > 20);
+    expect(hosts.machine()?.status?.placement).toMatchObject({ host: 'a', epoch: 1 });
+    expect(hosts.migration()?.status?.message).toContain('does not take what it has written');
+    hosts.sharedStorage.takesWrites = true;
+    await hosts.until('the move is over', () => isOver(hosts));
+    expect(hosts.machine()?.status?.placement).toMatchObject({ host: 'b', epoch: 2 });
+    await a.stop();
+    await b.stop();
+  });
 
   /** It ran on b until b was lost, and runs on a now, as a manager's recovery leaves it. */
   async function recovered(pool: 'shared' | 'local') {

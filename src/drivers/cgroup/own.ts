@@ -38,7 +38,8 @@ export async function enterOwnGroup(world: OwnWorld, own: OwnGroup): Promise<str
     }
   }
   for (const controller of ['memory', 'cpu'])
-    if (!held.some((file) => file.startsWith(controller))) refused.push(`no group has a say in ${controller}`);
+    if (!held.some((file) => file.startsWith(controller)))
+      refused.push(`no group has a say in ${controller}`);
   return refused;
 }
 

@@ -112,7 +112,11 @@ async function realAgent(options: AgentOptions & { metrics: Metrics }, kubeconfi
   const host = options.host ?? defaultHostName();
   const { stateDirectory } = options;
   const { watchdog, resetWithoutWatchdog } = config;
-  const keeper = realKeeper(options, { ...places, keeperGroup: keeperGroupOf(scope), host, watchdog, resetWithoutWatchdog }, world);
+  const keeper = realKeeper(
+    options,
+    { ...places, keeperGroup: keeperGroupOf(scope), host, watchdog, resetWithoutWatchdog },
+    world,
+  );
   const place = { host, stateDirectory, config, drivers, hostFacts: realHostFacts(world) };
   const role = {
     ...(keeper === undefined ? {} : { keeper }),

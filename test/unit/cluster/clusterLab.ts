@@ -24,6 +24,8 @@ type LabOptions = {
   intercept?: (request: MemoryRequest) => void;
   /** How fence devices answer; none does when absent. */
   fence?: (clock: Clock) => FenceDriver;
+  /** The host whose machine runs the API server. */
+  embeddedOn?: string;
 };
 
 export function createClusterLab(options: LabOptions = {}) {
@@ -77,7 +79,9 @@ export function createClusterLab(options: LabOptions = {}) {
         incarnation: (restored ?? 0) + 1,
         ...(restored === undefined ? {} : { restored }),
       });
-      addClusterControllers({ manager, clock, cluster, raise: async () => {}, fence });
+      const { embeddedOn } = options;
+      const place = embeddedOn === undefined ? {} : { embeddedOn };
+      addClusterControllers({ manager, clock, cluster, raise: async () => {}, fence, ...place });
       const stop = new AbortController();
       const ended = manager.run(stop.signal);
       leading = { stop, ended };

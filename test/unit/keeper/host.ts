@@ -115,9 +115,9 @@ export function createHost({ hasWatchdog = false, mayReset = false } = {}) {
       memory = undefined;
     },
     /** Starts a keeper; `end` kills it, guests run on, and the kernel closes what it had open. */
-    start: async (bootID = 'boot-1') => {
+    start: async (bootID = 'boot-1', pausable = false) => {
       const end = new AbortController();
-      const keeper = createKeeper(ports, { host: 'h1', bootID, pausable: false });
+      const keeper = createKeeper(ports, { host: 'h1', bootID, pausable });
       const running = keeper.run(end.signal);
       running.catch(() => undefined);
       await clock.advance(0);

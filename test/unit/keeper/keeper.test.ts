@@ -26,6 +26,14 @@ describe('a keeper whose host is heard', () => {
     expect(last?.acknowledgedAt).toBe(before?.sentAt);
   });
 
+  it.each([true, false])('says whether its host may be paused from outside: %s', async (pausable) => {
+    const host = createHost();
+    const keeper = await host.start('boot-1', pausable);
+    await host.guest(keeper, 'a');
+    await host.clock.advance(3_000);
+    expect(new Set(host.written.map((statement) => statement.pausable))).toEqual(new Set([pausable]));
+  });
+
   it('lets a guest be guarded only when an acknowledged Lease lists it, and does not wait for the next second', async () => {
     const { host, keeper } = await settled();
     host.world.isApiAway = true;

@@ -88,18 +88,24 @@ describe('a host that is being fenced and has a switch port', () => {
 });
 
 describe('the port of a host is left alone', () => {
-  it('when nothing would follow from its silence: it may come back by itself', async () => {
-    const lab = await plugged();
-    lab.machine('a').watchdog = false;
-    await lab.advance(2_000);
-    lab.cutOff('a');
-    await lab.until('it is waited for', () => lab.ha('a')?.state === 'Fencing');
-    await lab.advance(30_000);
-    expect(lab.switched).toEqual([]);
-    lab.mend('a');
-    await lab.until('its next life proves the end of the last', () => lab.whereRuns('db').length === 1);
-    await lab.resign();
-  });
+  it.each([
+    ['it has no watchdog', { watchdog: false }],
+    ['it may be paused from outside', { pausable: true }],
+  ])(
+    'when nothing would follow from its silence, as %s: it may come back by itself',
+    async (_why, machine) => {
+      const lab = await plugged();
+      Object.assign(lab.machine('a'), machine);
+      await lab.advance(2_000);
+      lab.cutOff('a');
+      await lab.until('it is waited for', () => lab.ha('a')?.state === 'Fencing');
+      await lab.advance(30_000);
+      expect(lab.switched).toEqual([]);
+      lab.mend('a');
+      await lab.until('its next life proves the end of the last', () => lab.whereRuns('db').length === 1);
+      await lab.resign();
+    },
+  );
 
   it('while another host hears it', async () => {
     const lab = await plugged();

@@ -58,7 +58,7 @@ export type Machine = {
 
 export type HaLab = Awaited<ReturnType<typeof createHaLab>>;
 
-export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
+export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], embeddedOn?: string) {
   const machines = new Map<string, Machine>();
   const faults = new Map<string, SimulatedFenceFaults>();
   const twice: string[] = [];
@@ -80,6 +80,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c']) {
     },
   };
   const lab = createClusterLab({
+    ...(embeddedOn === undefined ? {} : { embeddedOn }),
     fence: (clock) => {
       const drivers = new Map<string, ReturnType<typeof createSimulatedFence>>();
       const driverOf = (plug = '') => {

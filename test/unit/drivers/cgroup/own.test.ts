@@ -80,12 +80,15 @@ describe('a host that does not let it have all of that', () => {
   });
 });
 
-it.each([v1Mounts, v2Mounts])('the group is removed once the process has gone, and not before', async (mounts) => {
-  const { kernel } = host(mounts);
-  await enterOwnGroup(kernel, OWN);
-  await expect(removeOwnGroup(kernel, OWN.group)).rejects.toMatchObject({ reason: 'CgroupBusy' });
-  kernel.end(OWN.pid);
-  await removeOwnGroup(kernel, OWN.group);
-  expect([...kernel.groups.directories].filter((path) => path.includes(OWN.group))).toEqual([]);
-  await removeOwnGroup(kernel, OWN.group);
-});
+it.each([v1Mounts, v2Mounts])(
+  'the group is removed once the process has gone, and not before',
+  async (mounts) => {
+    const { kernel } = host(mounts);
+    await enterOwnGroup(kernel, OWN);
+    await expect(removeOwnGroup(kernel, OWN.group)).rejects.toMatchObject({ reason: 'CgroupBusy' });
+    kernel.end(OWN.pid);
+    await removeOwnGroup(kernel, OWN.group);
+    expect([...kernel.groups.directories].filter((path) => path.includes(OWN.group))).toEqual([]);
+    await removeOwnGroup(kernel, OWN.group);
+  },
+);

@@ -134,6 +134,7 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
     // Until the lease is held another agent may be the one that acts for this host: not one write before.
     await Promise.race([lease.held, whenAborted(signal)]);
     if (signal.aborted) return;
+    await controllers.begin();
     const settling = controllers.lookAfterStrays(signal, () => {
       started = true;
       reporter.touch();

@@ -46,6 +46,7 @@ import { operationController } from './operations/controller.ts';
 import type { AgentOptions } from './options.ts';
 import { poolController } from './pools/controller.ts';
 import type { PoolTable } from './pools/table.ts';
+import { createGuestPrograms, type GuestPrograms } from './programs.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
 import { restoreController } from './restores/controller.ts';
@@ -79,6 +80,8 @@ export type Parts = AgentOptions & {
 
 export type Connected = {
   guarding: Guarding;
+  /** Before anything else: ends what an earlier agent began with volumes. */
+  begin(): Promise<void>;
   guests: LeavingGuests;
   /** Resolves when each record without an object is settled; `onFirstRound` is called when each was looked at once. */
   lookAfterStrays(signal: AbortSignal, onFirstRound: () => void): Promise<void>;
@@ -103,24 +106,38 @@ export function connectControllers(parts: Parts): Connected {
       pools.list().every(({ metadata }) => parts.pools.get(metadata.name) !== undefined),
   });
   const backups = jobInformer(manager.informers, Backup, host);
-  const guarding = createGuarding({
+  const objectOf = (record: GuestRecord) =>
+    (record.kind === 'Container' ? containerInformer : machineInformer).get(keyOf(record));
+  /** This host's to guard, as far as it knows. */
+  const isWanted = (record: GuestRecord): boolean => {
+    const guest = objectOf(record);
+    return guest?.metadata.uid === record.uid && moveStage(record) !== 'Left' && guarding.needs(guest);
+  };
+  const programs = createGuestPrograms({
+    log: parts.world.log,
+    groups: parts.keeper === undefined ? undefined : drivers.programs,
+    isOn: () => guarding.isOn(),
+    guardedAs: (id) => {
+      const record = records.get(id);
+      return record && isWanted(record) ? guardKey(record.uid, record.epoch) : undefined;
+    },
+    keep: (key, id) => guarding.keep(key, id),
+  });
+  const guarding: Guarding = createGuarding({
     clock: parts.world.clock,
     log: parts.world.log,
     policies: manager.informers.informer(ClusterPolicy),
     keeper: parts.keeper,
+    programs,
     guests: () =>
-      records.all().map((record) => {
-        const guest = (record.kind === 'Container' ? containerInformer : machineInformer).get(keyOf(record));
-        const isOurs = guest?.metadata.uid === record.uid && moveStage(record) !== 'Left';
-        return {
-          key: guardKey(record.uid, record.epoch),
-          id: record.id,
-          isRunning: parts.presence.isRunning(record.id),
-          wanted: isOurs && guarding.needs(guest),
-        };
-      }),
+      records.all().map((record) => ({
+        key: guardKey(record.uid, record.epoch),
+        id: record.id,
+        isRunning: parts.presence.isRunning(record.id),
+        wanted: isWanted(record),
+      })),
   });
-  const world = guestWorld(parts, guarding, looked, backups);
+  const world = guestWorld(parts, { guarding, programs }, looked, backups);
   const builds = addHostControllers(parts, world);
 
   manager.add(guestController(world, machines, machineInformer));
@@ -190,8 +207,9 @@ export function connectControllers(parts: Parts): Connected {
 
   return {
     guarding,
+    begin: programs.begin,
     guests: {
-      object: (record) => informerOf(record.kind).get(keyOf(record)),
+      object: objectOf,
       wake: (record) => manager.enqueue(controllerOf(record.kind), keyOf(record)),
       turns: world.turns,
       jobs: world.jobs,
@@ -271,7 +289,7 @@ function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
 
 function guestWorld(
   parts: Parts,
-  guarding: Guarding,
+  { guarding, programs }: { guarding: Guarding; programs: GuestPrograms },
   looked: Promise<void>,
   backups: Informer<Backup>,
 ): GuestWorld {
@@ -306,7 +324,7 @@ function guestWorld(
     idRanges: parts.idRanges,
     grantIds: grantOnce(drivers, parts.idRanges.block),
     jobs: createJobs(world.clock),
-    turns: createTurns(),
+    turns: createTurns(programs.workFor),
     looked,
     hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
     enqueue: (controller, key) => manager.enqueue(controller, key),

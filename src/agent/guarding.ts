@@ -1,6 +1,6 @@
 /**
- * The agent's side of the keeper: guests with `ha` are guarded before they start and as long as they run, and start only in the life of the host
- * that the manager's word names. While there is no ClusterPolicy nothing is asked and nothing is guarded; guests without `ha` never are.
+ * The agent's side of the keeper: guests with `ha` are guarded before they start and as long as they run, or programs work on their volumes, and start
+ * only in the life of the host that the manager's word names. While there is no ClusterPolicy nothing is asked and nothing is guarded; guests without `ha` never are.
  */
 import { isProtected } from '../api/ha.ts';
 import { CLUSTER_POLICY, type ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
@@ -11,6 +11,7 @@ import type { KeeperState, Life } from '../keeper/contract.ts';
 import { type Announcement, createAnnouncement } from './announcement.ts';
 import { GateClosed } from './guests/gate.ts';
 import type { GuestObject } from './guests/kind.ts';
+import type { GuestPrograms } from './programs.ts';
 
 /** The keeper of this host, which outlives the agent. All methods start it when it does not run, but for `retire` and `end`. */
 export type KeeperLink = {
@@ -29,12 +30,16 @@ export type KeeperLink = {
 export type GuardedGuest = { key: string; id: string; isRunning: boolean; wanted: boolean };
 
 export type Guarding = {
+  /** There is a keeper, or may be: what counts as a guest with `ha` must be where it can be killed. */
+  isOn(): boolean;
   /** What the keeper last said; undefined while there is none. */
   last(): KeeperState | undefined;
   /** It starts only by the manager's word and under the keeper's eyes. */
   needs(guest: GuestObject): boolean;
   /** Resolves once the guest is guarded. Throws GateClosed. */
   hold(key: string, id: string): Promise<Life>;
+  /** As `hold`, for programs that work on its volumes: it stays guarded until none of them is left. Once it is so, that is not asked again. */
+  keep(key: string, id: string): Promise<Life>;
   /** Throws GateClosed unless the placement is for this life, and the keeper's gate is open now. */
   admit(guest: GuestObject | undefined, life: Life): Promise<void>;
   /**
@@ -56,15 +61,23 @@ export type GuardingOptions = {
   keeper: KeeperLink | undefined;
   /** All guests with a record here. */
   guests(): readonly GuardedGuest[];
+  programs: Pick<GuestPrograms, 'where' | 'isBusy' | 'idle' | 'settle'>;
 };
 
 const LOOK_MS = 1_000;
 /** A guest that is being started has no process yet: it stays guarded for longer than any start takes. */
 const STARTING_MS = 180_000;
+/** Programs that were told to end, or end by themselves, when the host goes down. */
+const ENDING_MS = 5_000;
 
-export function createGuarding({ clock, log, policies, keeper, guests }: GuardingOptions): Guarding {
+/** Of a guest that is guarded for programs: the life is known once it is. */
+type Kept = { guarded: Promise<Life>; life?: Life };
+
+export function createGuarding(options: GuardingOptions): Guarding {
+  const { clock, log, policies, keeper, guests, programs } = options;
   const changed = createAnnouncement<void>();
   const heldAt = new Map<string, number>();
+  const kept = new Map<string, Kept>();
   let last: KeeperState | undefined;
   let complaint = '';
   let wake = () => {};
@@ -87,24 +100,69 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
     return keeper;
   };
 
+  const guard = async (key: string, id: string): Promise<Life> => {
+    const running = link();
+    if (programs.where(id) === 'Outside') {
+      const message = 'work on its volumes was begun when there was no ClusterPolicy: it is guarded when that has ended';
+      throw new GateClosed('WorkUnderWay', message);
+    }
+    return running.guard(key, id).catch((error: unknown) => {
+      throw closed(error);
+    });
+  };
+  const keep = (key: string, id: string): Promise<Life> => {
+    const known = kept.get(key);
+    if (known !== undefined) return known.guarded;
+    const mine: Kept = { guarded: guard(key, id) };
+    kept.set(key, mine);
+    mine.guarded.then(
+      (life) => {
+        mine.life = life;
+      },
+      () => {
+        if (kept.get(key) === mine) kept.delete(key);
+      },
+    );
+    return mine.guarded;
+  };
+  /** False: something of it does not die, and is guarded until it does. */
+  const isClear = (id: string): Promise<boolean> =>
+    programs.settle(id).then(
+      () => true,
+      () => false,
+    );
+
   const sweep = async (running: KeeperLink): Promise<void> => {
+    const before = [...kept].filter(([, { life }]) => life !== undefined);
     const state = await running.state();
     take(state);
     const known = guests();
     const guarded = new Map(state.guarded);
-    for (const { key, id, wanted, isRunning } of known)
-      if (wanted && isRunning && !guarded.has(key)) await running.guard(key, id);
+    // What the keeper has killed is guarded no more: whoever works on asks anew.
+    for (const [key, { life }] of before)
+      if (!guarded.has(key) || !isSameLife(life, state.life)) kept.delete(key);
+    const isAlive = ({ id, isRunning }: GuardedGuest) => isRunning || programs.where(id) === 'Inside';
+    for (const guest of known) {
+      const { key, id, wanted } = guest;
+      if (wanted && isAlive(guest) && !guarded.has(key) && programs.where(id) !== 'Outside')
+        await running.guard(key, id);
+    }
     const byKey = new Map(known.map((guest) => [guest.key, guest]));
     for (const [key, id] of state.guarded) {
       const guest = byKey.get(key);
       const isHeld = clock.monotonic() - (heldAt.get(key) ?? Number.NEGATIVE_INFINITY) < STARTING_MS;
-      if (isHeld || (guest?.wanted === true && guest.isRunning)) continue;
+      if (isHeld || (guest?.wanted === true && isAlive(guest))) continue;
       // A process without its record, or under another epoch, is guarded until it is gone or guarded by its other name.
-      const others = known.filter((one) => one.id === id && one.isRunning && one.key !== key);
+      const others = known.filter((one) => one.id === id && isAlive(one) && one.key !== key);
       if (guest === undefined && others.some((one) => one.wanted && !guarded.has(one.key))) continue;
+      // From here on whoever starts a program for it has it guarded anew, behind this.
+      kept.delete(key);
+      if (programs.where(id) === 'None' && !(await isClear(id))) continue;
       heldAt.delete(key);
       await running.release(key);
     }
+    const stillGuarded = new Set(guarded.values());
+    for (const id of programs.idle()) if (!stillGuarded.has(id)) await isClear(id);
   };
 
   const nextChange = (signal: AbortSignal): Promise<void> =>
@@ -125,20 +183,19 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
     }
   };
 
+  const mayBeOn = () => keeper !== undefined && (isOn() || !policies.hasSynced());
+
   return {
     changed,
     last: () => last,
+    isOn: mayBeOn,
     needs: ({ spec, status }) =>
       status?.ha !== undefined || (isProtected(spec.ha) && (isOn() || !policies.hasSynced())),
     hold: async (key, id) => {
       heldAt.set(key, clock.monotonic());
-      const life = await link()
-        .guard(key, id)
-        .catch((error: unknown) => {
-          throw closed(error);
-        });
-      return life;
+      return guard(key, id);
     },
+    keep,
     admit: async (guest, life) => {
       const placement = guest?.status?.placement;
       if (placement?.bootID !== life.bootID || placement.term !== life.term) {
@@ -162,7 +219,13 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
       isRetired = true;
       await looking;
       if (keeper === undefined || !isOn()) return undefined;
+      const until = clock.monotonic() + ENDING_MS;
+      while (programs.isBusy()) {
+        if (clock.monotonic() > until) throw new Error('programs still work on volumes');
+        await clock.sleep(100);
+      }
       const state = await keeper.state();
+      await Promise.all(state.guarded.map(([, id]) => programs.settle(id)));
       await Promise.all(state.guarded.map(([key]) => keeper.release(key)));
       return keeper.retire();
     },
@@ -180,6 +243,7 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
           await keeper
             .end()
             .catch((error: unknown) => log.warn('the keeper does not end', { message: String(error) }));
+          kept.clear();
           take(undefined);
           if (!isOn() && !signal.aborted) await nextChange(signal);
         }
@@ -188,4 +252,8 @@ export function createGuarding({ clock, log, policies, keeper, guests }: Guardin
       }
     },
   };
+}
+
+function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
+  return a !== undefined && a.bootID === b?.bootID && a.term === b.term;
 }

@@ -17,6 +17,7 @@ import type { HostFacts } from './host/facts.ts';
 import type { Peers } from './migration/peers.ts';
 import type { PeerIdentity } from './peers/identity.ts';
 import type { PoolPlace } from './pools/controller.ts';
+import type { ProgramGroups } from './programs.ts';
 
 export type AgentDrivers = {
   machines: MachineDriver;
@@ -27,6 +28,8 @@ export type AgentDrivers = {
   images: ImageBuilder;
   /** Resolves when all that this host has written to shared pools is on their storage, however long that takes; absent: nothing is held back. */
   writeOutShared?(): Promise<void>;
+  /** Where the programs of pools run that work on a guest's volumes; absent: where the agent runs. */
+  programs?: ProgramGroups;
   /** Lets LXC map these host ids (subuid(5)), and takes that back; absent: nothing is needed. */
   ensureIdRange?(base: number, count: number): Promise<void>;
   removeIdRange?(base: number, count: number): Promise<void>;

@@ -5,12 +5,15 @@ export type Turns = {
   take<T>(id: string, work: () => Promise<T>): Promise<T>;
 };
 
-/** Nobody waits. */
-export function createTurns(): Turns {
+/** Nobody waits. `around`: each piece of work is done within it. */
+export function createTurns(
+  around: <T>(id: string, work: () => Promise<T>) => Promise<T> = (_, work) => work(),
+): Turns {
   const lines = new Map<string, Promise<unknown>>();
   return {
     take: <T>(id: string, work: () => Promise<T>) => {
-      const turn = (lines.get(id) ?? Promise.resolve()).then(work, work);
+      const begin = () => around(id, work);
+      const turn = (lines.get(id) ?? Promise.resolve()).then(begin, begin);
       const end: Promise<void> = turn.then(
         () => undefined,
         () => undefined,

@@ -7,6 +7,7 @@ import { ReasonedError } from '../base/outcome.ts';
 import type { Connected, Parts } from './controllers.ts';
 import { createGuarding } from './guarding.ts';
 import { createJobs } from './jobs/beside.ts';
+import { createGuestPrograms } from './programs.ts';
 import { createTurns } from './turns.ts';
 
 /** Throws ReasonedError where this machine has guests: they would be looked after by nobody. */
@@ -19,8 +20,13 @@ export function connectWitness({ world, manager, keeper, records, host }: Parts)
       { stalled: true },
     );
   const policies = manager.informers.informer(ClusterPolicy);
+  const programs = createGuestPrograms({
+    ...{ log: world.log, groups: undefined, isOn: () => false, guardedAs: () => undefined },
+    keep: () => Promise.reject(new Error('a witness has no guests')),
+  });
   return {
-    guarding: createGuarding({ clock: world.clock, log: world.log, policies, keeper, guests: () => [] }),
+    guarding: createGuarding({ clock: world.clock, log: world.log, policies, keeper, guests: () => [], programs }),
+    begin: programs.begin,
     guests: {
       object: () => undefined,
       wake: () => {},

@@ -33,6 +33,12 @@ export type PipedProcess = {
   ended: Promise<{ code: number; stderr: string }>;
 };
 
+/**
+ * Asked before a program is started: how its command line begins, and what is to be called when it has ended, or was not started after all. What
+ * it throws is why the program is not started.
+ */
+export type Admission = () => Promise<{ prefix: readonly string[]; ended(): void }>;
+
 export type Processes = {
   /** Runs to the end; a program that cannot be started gives code 127 with the reason in stderr. Never throws for an exit code. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;

@@ -48,10 +48,18 @@ export type KeeperPorts = {
   policy(timeoutMs: number): Promise<{ timings: HaTimings; table?: VoteTable }>;
   /** How long ago that host's last acknowledged renewal was sent, if it has history enough to say so. Rejects when it does not answer. */
   ask(host: string, timeoutMs: number): Promise<{ ageMs: number | undefined }>;
+  /** All of a guest: its own processes and the programs that work on its volumes. */
   guests: {
+    /** From now on programs can be started for it, in a control group of this term that a kill takes away. */
+    admit(id: string, term: number): Promise<void>;
+    /** Takes that group away, with whatever is in it. */
+    dismiss(id: string, term: number): Promise<void>;
     freeze(id: string): Promise<void>;
     thaw(id: string): Promise<void>;
-    /** Resolves when no process of it is left, and nothing it wrote to shared storage is on its way. What joins its control group later stands still until `thaw`. */
+    /**
+     * Resolves when no process of it is left, and nothing it wrote to shared storage is on its way. What joins its own control group later stands
+     * still until `thaw`; a program of a term before finds no group to join, and is not started.
+     */
     kill(id: string): Promise<void>;
   };
   /** Absent: the host is told to use none. */
@@ -75,8 +83,8 @@ export type KeeperState = {
 export type Keeper = {
   state(): KeeperState;
   /**
-   * The guest is killed at the deadline from now on. Resolves with the present life once an acknowledged Lease lists it; rejects when guests
-   * are killed meanwhile.
+   * The guest is killed at the deadline from now on. Resolves with the present life once an acknowledged Lease lists it, and programs can be
+   * started for it; rejects when guests are killed meanwhile.
    */
   guard(key: string, id: string): Promise<Life>;
   /** It is gone, or left alone from now on: resolves once no Lease lists it. */

@@ -259,8 +259,15 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
 
   return {
     state,
-    guard: (key, id) =>
-      isKilling() ? Promise.reject(new Error('the host ends its guests')) : change(guards.add(key, id)),
+    guard: async (key, id) => {
+      if (isKilling()) throw new Error('the host ends its guests');
+      const listed = await change(guards.add(key, id));
+      await ports.guests.admit(id, listed.term);
+      if (!isKilling() && term === listed.term) return listed;
+      // Made beside the kill, perhaps after it had looked: what enters now would be guarded by nobody.
+      await ports.guests.dismiss(id, listed.term);
+      throw new Error('the host ends its guests');
+    },
     release: async (key) => {
       if (phase !== 'Killing') await change(guards.drop(key));
     },

@@ -2,6 +2,7 @@
  * The work queue: keys, not events. A key waits once however often it is added, is never worked on twice at the same time,
  * and runs once more when it was added meanwhile. Only failures back off.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { backoffDelay } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
@@ -73,6 +74,8 @@ function createDelays(clock: Clock, due: (key: string) => void) {
 /** Makes a stopped queue. */
 export function createQueue(options: QueueOptions): Queue {
   const { clock, random, concurrency, work, meter } = options;
+  // A pass is nobody's: not that of whoever had its key looked at, and of what is done on behalf of that.
+  const apart = AsyncLocalStorage.snapshot();
   const backoff = options.backoff ?? { baseMs: 200, maxMs: 60_000 };
   /** With the time at which each was added. */
   const ready = new Map<string, number>();
@@ -145,7 +148,7 @@ export function createQueue(options: QueueOptions): Queue {
       const [key, addedAt] = first;
       ready.delete(key);
       meter?.taken(clock.monotonic() - addedAt);
-      void run(key);
+      void apart(run, key);
     }
   };
 

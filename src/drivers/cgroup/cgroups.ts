@@ -1,8 +1,8 @@
 /** The host's control groups for guests: finds out what is mounted and puts tree, limits and freezer together. */
 import { ReasonedError } from '../../base/outcome.ts';
 import type { World } from '../../base/world.ts';
-import type { Cgroups } from './contract.ts';
-import { createFreezer } from './freezer.ts';
+import { type Cgroups, JOBS_GROUP } from './contract.ts';
+import { createFreezer, freezable } from './freezer.ts';
 import type { Hierarchies } from './hierarchy.ts';
 import { parseHierarchies } from './hierarchy.ts';
 import { errorCode, writeControl } from './kernelfile.ts';
@@ -12,6 +12,9 @@ import type { Tree } from './tree.ts';
 import { createTree } from './tree.ts';
 
 type CgroupWorld = Pick<World, 'files' | 'clock' | 'processes'>;
+
+/** It is the program itself that enters, so that nothing it does comes before; `$0` is the control file. */
+const ENTER = 'echo $$ >"$0" || exit 126; exec "$@"';
 
 /**
  * Opens the group `root` (relative to the mounts, for example `vireo/h1`), making it where it is missing. Throws ReasonedError
@@ -33,12 +36,16 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
   const limits = version === 1 ? v1Limits : v2Limits;
   const swapDirectory = limitDirectories(hierarchies, root).memory;
   const accountsSwap = (await world.files.stat(`${swapDirectory}/${limits.swapFile}`)) !== undefined;
+  const doors = freezable(hierarchies) ?? hierarchies.all[0];
+  const forPrograms = createTree(world, doors === undefined ? [] : [doors]);
   const pathOf = (id: string) => `${root}/${checkedPath(id)}`;
 
   return {
     version,
     root,
     create: async (id) => tree.createBelow(root, checkedPath(id)),
+    createFreezable: async (id) => forPrograms.createBelow(root, checkedPath(id)),
+    door: (id) => ['sh', '-c', ENTER, `${doors?.mount ?? ''}/${pathOf(id)}/cgroup.procs`],
     enter: async (id, pid) => {
       for (const { mount } of hierarchies.all) {
         await writeControl(world.files, `${mount}/${pathOf(id)}/cgroup.procs`, String(pid), 'CgroupRefused');
@@ -54,8 +61,12 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
     isFrozen: async (id) => freezer.isFrozen(pathOf(id)),
     killAll: async (id, given) => freezer.killAll(pathOf(id), given?.timeoutMs ?? 30_000),
     remove: async (id) => tree.remove(pathOf(id)),
-    list: () => tree.children(root),
-    removeRoot: () => removeRoot(tree, root),
+    list: (id) => tree.children(id === undefined ? root : pathOf(id)),
+    removeRoot: async () => {
+      const jobs = `${root}/${JOBS_GROUP}`;
+      if ((await tree.members(jobs)).length === 0) await tree.remove(jobs);
+      await removeRoot(tree, root);
+    },
   };
 }
 

@@ -17,6 +17,17 @@ export type CgroupLimits = {
 /** One control file, as `memory.max`, and what is written to it. */
 export type CgroupSetting = { file: string; value: string };
 
+/**
+ * Programs that work on the volumes of a guest run in groups below this one, beside the guest's own: it may be frozen for a snapshot while they
+ * work, its limits are not theirs, and whether it runs is told by its own group alone.
+ */
+export function jobsGroup(id: string): string {
+  return `${JOBS_GROUP}/${id}`;
+}
+
+/** Below the root; no guest has this id. */
+export const JOBS_GROUP = 'jobs';
+
 export type Cgroups = {
   /** 0: this host gives us no control groups; guests are known by process identity only and limits are refused. */
   readonly version: 0 | 1 | 2;
@@ -24,6 +35,13 @@ export type Cgroups = {
   readonly root: string;
   /** Makes the group in every hierarchy; it existing already is no error. */
   create(id: string): Promise<void>;
+  /** Makes the group only where it can be frozen, for programs without limits that come by its `door`; it existing already is no error. */
+  createFreezable(id: string): Promise<void>;
+  /**
+   * How a command line begins whose process enters such a group before it becomes the program. One that cannot enter, because the group is not
+   * there any more for example, is not started: code 126. Empty where there are no groups.
+   */
+  door(id: string): readonly string[];
   /** Moves a process in, in every hierarchy. */
   enter(id: string, pid: number): Promise<void>;
   /** All pids in the group and below it, in any hierarchy, rising; [] when it does not exist. */
@@ -48,8 +66,8 @@ export type Cgroups = {
   killAll(id: string, options?: { timeoutMs?: number }): Promise<void>;
   /** Removes the empty group with its children; not empty throws ReasonedError CgroupBusy; nothing there is no error. */
   remove(id: string): Promise<void>;
-  /** Ids that have a group under the root. */
-  list(): Promise<string[]>;
+  /** Ids that have a group under the root, or names of groups below that of `id`. */
+  list(id?: string): Promise<string[]>;
   /** Removes the root when it is empty, and its parents when nobody else uses them. */
   removeRoot(): Promise<void>;
 };

@@ -94,10 +94,15 @@ async function killMembers(
   }
 }
 
-function freezerFiles(hierarchies: Hierarchies): FreezerFiles | undefined {
+/** The hierarchy by which groups are frozen. */
+export function freezable(hierarchies: Hierarchies): Hierarchy | undefined {
   const wanted = (one: Hierarchy) =>
     hierarchies.version === 2 ? one.unified : one.controllers.includes('freezer');
-  const hierarchy = hierarchies.all.find(wanted);
+  return hierarchies.all.find(wanted);
+}
+
+function freezerFiles(hierarchies: Hierarchies): FreezerFiles | undefined {
+  const hierarchy = freezable(hierarchies);
   if (hierarchy === undefined) return undefined;
   return hierarchies.version === 2
     ? { hierarchy, file: 'cgroup.freeze', frozen: '1', thawed: '0' }

@@ -36,6 +36,8 @@ export function createNoCgroups(options: { world: Pick<World, 'processes' | 'clo
     create: async (id) => {
       if (!groups.has(id)) groups.set(id, []);
     },
+    createFreezable: async () => {},
+    door: () => [],
     enter: async (id, pid) => {
       const identity = await processes.identify(pid);
       if (identity !== undefined) groups.set(id, [...(groups.get(id) ?? []), identity]);
@@ -59,7 +61,7 @@ export function createNoCgroups(options: { world: Pick<World, 'processes' | 'clo
       if ((await living(id)).length > 0) throw new ReasonedError('CgroupBusy', `${id} still has processes`);
       groups.delete(id);
     },
-    list: async () => [...groups.keys()].sort(),
+    list: async (id) => (id === undefined ? [...groups.keys()].sort() : []),
     removeRoot: async () => {},
   };
 }

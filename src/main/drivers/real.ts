@@ -15,6 +15,7 @@ import { openBtrfsPool } from '../../drivers/storage/directory/btrfs/pool.ts';
 import { openDirectoryPool } from '../../drivers/storage/directory/pool.ts';
 import { noteShared, writeOutShared } from '../keeper/sharedPools.ts';
 import { isRoot } from '../layout.ts';
+import { programGroups } from './programs.ts';
 
 export type HostPlaces = { stateDirectory: string; runDirectory: string; cgroupRoot: string; scope: string };
 
@@ -28,8 +29,10 @@ export async function realDrivers(
   const cgroups = isRoot()
     ? await createCgroups({ world, root: places.cgroupRoot })
     : createNoCgroups({ world });
+  const { admission, ...programs } = programGroups(cgroups);
   const note = noteShared(world.files, places.runDirectory);
   return {
+    ...programs,
     machines: createQemuDriver({
       world,
       cgroups,
@@ -52,8 +55,8 @@ export async function realDrivers(
       const ageKey = { told, ...(config.backupKey === undefined ? {} : { file: config.backupKey }) };
       const more = { ageKey, ...(sumGrowing === undefined ? {} : { sumGrowing }) };
       return type === 'Btrfs'
-        ? openBtrfsPool({ world, config: { type, ...pool, ...more } })
-        : openDirectoryPool({ world, config: { type, ...pool, ...more } });
+        ? openBtrfsPool({ world, admission, config: { type, ...pool, ...more } })
+        : openDirectoryPool({ world, admission, config: { type, ...pool, ...more } });
     },
     writeOutShared: writeOutShared(world, places.runDirectory),
     images: createImageBuilder({ world, cacheDirectory: join(places.stateDirectory, 'cache') }),

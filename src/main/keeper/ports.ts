@@ -13,7 +13,7 @@ import { apiVersionOf } from '../../api/meta.ts';
 import { type Clock, microTimestamp } from '../../base/clock.ts';
 import type { Files } from '../../base/files.ts';
 import type { Client } from '../../client/contract.ts';
-import type { Cgroups } from '../../drivers/cgroup/contract.ts';
+import { type Cgroups, jobsGroup } from '../../drivers/cgroup/contract.ts';
 import type { KeeperMemory, KeeperPorts, StoredLease, VoteTable } from '../../keeper/contract.ts';
 import type { Place } from './peers.ts';
 
@@ -111,23 +111,47 @@ export function incidentPort(client: Client, host: string): KeeperPorts['inciden
 }
 
 /**
- * A group that was killed stands still from then on: what was about to be started into it does not run before it is guarded anew. It is dead once
- * `writeOut` has resolved, too; that is begun when it freezes, so that little is left to be written when it is killed.
+ * A guest's own group that was killed stands still from then on: what was about to be started into it does not run before it is guarded anew. The
+ * group of its programs is gone: one that was about to be started into it is not. It is dead once `writeOut` has resolved, too; that is begun when it
+ * freezes, so that little is left to be written when it is killed.
  */
 export function guestsPort(cgroups: Cgroups, writeOut: () => Promise<void>): KeeperPorts['guests'] {
+  const freezeOwn = async (id: string): Promise<boolean> => {
+    if ((await cgroups.members(id)).length === 0) return false;
+    await cgroups.freeze(id);
+    return true;
+  };
+  /** Empty or not: a program that joins it now stands still. */
+  const freezeJobs = async (id: string): Promise<boolean> => {
+    const group = jobsGroup(id);
+    const before = (await cgroups.members(group)).length;
+    await cgroups.createFreezable(group);
+    await cgroups.freeze(group);
+    return before > 0;
+  };
+  const killOwn = async (id: string): Promise<void> => {
+    await cgroups.killAll(id, { timeoutMs: 1_000 });
+    await cgroups.create(id);
+    await cgroups.freeze(id);
+  };
+  const takeAway = async (group: string): Promise<void> => {
+    await cgroups.killAll(group, { timeoutMs: 1_000 });
+    await cgroups.remove(group);
+  };
   return {
+    admit: (id, term) => cgroups.createFreezable(`${jobsGroup(id)}/${term}`),
+    dismiss: (id, term) => takeAway(`${jobsGroup(id)}/${term}`),
     freeze: async (id) => {
-      if ((await cgroups.members(id)).length === 0) return;
-      await cgroups.freeze(id);
-      writeOut().catch(() => undefined);
+      const frozen = await Promise.allSettled([freezeOwn(id), freezeJobs(id)]);
+      if (frozen.some((one) => one.status === 'rejected' || one.value)) writeOut().catch(() => undefined);
+      for (const one of frozen) if (one.status === 'rejected') throw one.reason;
     },
     thaw: async (id) => {
-      if (await cgroups.isFrozen(id)) await cgroups.thaw(id);
+      for (const group of [id, jobsGroup(id)])
+        if (await cgroups.isFrozen(group)) await cgroups.thaw(group);
     },
     kill: async (id) => {
-      await cgroups.killAll(id, { timeoutMs: 1_000 });
-      await cgroups.create(id);
-      await cgroups.freeze(id);
+      await Promise.all([killOwn(id), takeAway(jobsGroup(id))]);
       await writeOut();
     },
   };

@@ -36,6 +36,8 @@ export function createHost({ hasWatchdog = false, mayReset = false } = {}) {
   let memory: KeeperMemory | undefined;
   let versions = 0;
   const guests = new Map<string, 'Running' | 'Frozen' | 'Dead'>();
+  /** Terms whose programs can be started, by guest. */
+  const rooms = new Map<string, number>();
   const written: KeeperStatement[] = [];
   const happened: { at: number; what: string }[] = [];
   const dog = createFakeWatchdog(clock);
@@ -67,6 +69,11 @@ export function createHost({ hasWatchdog = false, mayReset = false } = {}) {
       return { ageMs: world.peers.get(name) };
     },
     guests: {
+      admit: async (id, term) => void rooms.set(id, term),
+      dismiss: async (id, term) => {
+        note(`dismiss ${id}`);
+        if (rooms.get(id) === term) rooms.delete(id);
+      },
       freeze: async (id) => {
         note(`freeze ${id}`);
         guests.set(id, 'Frozen');
@@ -81,6 +88,7 @@ export function createHost({ hasWatchdog = false, mayReset = false } = {}) {
           throw new Error('processes remain');
         }
         note(`kill ${id}`);
+        rooms.delete(id);
         guests.set(id, 'Dead');
       },
     },
@@ -98,6 +106,7 @@ export function createHost({ hasWatchdog = false, mayReset = false } = {}) {
     clock,
     world,
     guests,
+    rooms,
     written,
     happened,
     dog,

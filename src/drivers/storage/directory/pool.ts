@@ -1,5 +1,6 @@
 /** A storage pool in a directory of this host: sparse disk files and container root directories. */
 import { ReasonedError } from '../../../base/outcome.ts';
+import type { Admission } from '../../../base/processes.ts';
 import type { World } from '../../../base/world.ts';
 import type {
   BtrfsPoolConfig,
@@ -36,20 +37,20 @@ const capabilities: Omit<PoolCapabilities, 'snapshots'> = {
  * Opens the pool, making the directory when it is missing and removing what a crash left half-done. Throws ReasonedError PoolInUse when
  * the directory belongs to a pool of another name, or is shared by hosts and opened as if it were not. One program of a host may have it open.
  */
-export function openDirectoryPool(options: {
-  world: World;
-  config: DirectoryPoolConfig;
-}): Promise<StoragePool> {
-  return openPool(options.world, options.config, plainGround);
+export function openDirectoryPool({ config, ...options }: PoolOptions<DirectoryPoolConfig>): Promise<StoragePool> {
+  return openPool(options, config, plainGround);
 }
+
+/** `admission`: of the programs that work on volumes; all may start when absent. */
+export type PoolOptions<Config> = { world: World; config: Config; admission?: Admission };
 
 /** Opens a pool of directories on any ground, as `openDirectoryPool` says. */
 export async function openPool(
-  world: World,
+  { world, admission }: Pick<PoolOptions<never>, 'world' | 'admission'>,
   config: DirectoryPoolConfig | BtrfsPoolConfig,
   makeGround: (tools: Tools, world: World) => Ground,
 ): Promise<StoragePool> {
-  const room = await openRoom(world, config, makeGround);
+  const room = await openRoom(world, config, makeGround, admission);
   const { snapshots, stream } = room.ground;
   const keeper = room.ground.keeper(room);
   await finishRollbacks(room, keeper);

@@ -1,6 +1,7 @@
 /** What volumes and images of one directory pool share: places, tools, locks, and the proof that the pool's disk is really there. */
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
+import type { Admission } from '../../../base/processes.ts';
 import type { World } from '../../../base/world.ts';
 import type { BtrfsPoolConfig, DirectoryPoolConfig } from '../contract.ts';
 import { createGroupRun, createKeyedLock, type KeyedLock } from '../locks.ts';
@@ -40,12 +41,15 @@ export async function openRoom(
   world: World,
   config: DirectoryPoolConfig | BtrfsPoolConfig,
   makeGround: (tools: Tools, world: World) => Ground,
+  admission?: Admission,
 ): Promise<PoolRoom> {
   const { name, path } = config;
   const sharedBy = config.type === 'Directory' ? config.sharedBy : undefined;
   const isShared = sharedBy !== undefined;
   const layout = layoutOf(path, sharedBy);
-  const tools = createTools(world, name);
+  const tools = createTools(world, name, admission);
+  // What many wait for is nobody's: it must not stand still with one guest.
+  const common = createTools(world, name);
   const ground = makeGround(tools, world);
   await world.files.makeDirectory(path);
   await ground.check(path);
@@ -79,7 +83,7 @@ export async function openRoom(
     lock: createKeyedLock(),
     makeBlankDisk: createBlankDisks(world.files, tools),
     flush: createGroupRun(async () => {
-      await tools.run(['sync', '-f', layout.root]);
+      await common.run(['sync', '-f', layout.root]);
     }),
     partialPath: (thing) =>
       `${layout.partial}/${thing}.${Buffer.from(world.random.bytes(6)).toString('hex')}`,

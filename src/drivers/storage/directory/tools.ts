@@ -1,6 +1,7 @@
 /** Runs the programs of a directory pool: a failure becomes a ReasonedError, and a full disk always the same one. */
 import { ReasonedError } from '../../../base/outcome.ts';
 import {
+  type Admission,
   explainFailure,
   type PipedProcess,
   type RunOptions,
@@ -35,8 +36,12 @@ export function idleTools({ run, pipe }: Tools): Tools {
   };
 }
 
-/** The tools of the pool named `pool`. */
-export function createTools(world: World, pool: string): Tools {
+/** The tools of the pool named `pool`; each program is admitted first. */
+export function createTools(
+  world: Pick<World, 'processes' | 'clock'>,
+  pool: string,
+  admission: Admission = async () => ({ prefix: [], ended: () => {} }),
+): Tools {
   const failure = (argv: readonly string[], result: RunResult): ReasonedError => {
     if (/No space left on device|Disk quota exceeded/.test(result.stderr)) return poolFull(pool, 1);
     if (result.code !== 127) return new ReasonedError('StorageFailed', explainFailure(argv, result));
@@ -45,7 +50,10 @@ export function createTools(world: World, pool: string): Tools {
   };
   const run: Tools['run'] = async (argv, options = {}) => {
     options.signal?.throwIfAborted();
-    const result = await world.processes.run(argv, { timeoutMs: longTimeoutMs, ...options });
+    const { prefix, ended } = await admission();
+    const result = await world.processes
+      .run([...prefix, ...argv], { timeoutMs: longTimeoutMs, ...options })
+      .finally(ended);
     options.signal?.throwIfAborted();
     if (result.code === 0 && !result.timedOut) return result;
     throw failure(argv, result);
@@ -54,8 +62,11 @@ export function createTools(world: World, pool: string): Tools {
     run,
     pipe: async (argv, { signal, harmless = [] }, talk) => {
       signal.throwIfAborted();
+      const { prefix, ended } = await admission();
       const end = new AbortController();
-      const program = world.processes.pipe(argv, { signal: AbortSignal.any([signal, end.signal]) });
+      const either = AbortSignal.any([signal, end.signal]);
+      const program = world.processes.pipe([...prefix, ...argv], { signal: either });
+      void program.ended.then(ended);
       const success = program.ended.then(({ code, stderr }) => {
         const isFull = code !== 0 && /No space left on device|Disk quota exceeded/.test(stderr);
         if (isFull || (code !== 0 && !harmless.includes(code)))

@@ -325,6 +325,7 @@ function guestWorld(
     grantIds: grantOnce(drivers, parts.idRanges.block),
     jobs: createJobs(world.clock),
     turns: createTurns(programs.workFor),
+    workFor: programs.workFor,
     looked,
     hypervisorFacts: (kind) => (kind === 'Container' ? stock.containers() : stock.machines()),
     enqueue: (controller, key) => manager.enqueue(controller, key),

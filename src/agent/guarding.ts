@@ -71,7 +71,7 @@ const STARTING_MS = 180_000;
 const ENDING_MS = 5_000;
 
 /** Of a guest that is guarded for programs: the life is known once it is. */
-type Kept = { guarded: Promise<Life>; life?: Life };
+type Kept = { id: string; guarded: Promise<Life>; life?: Life };
 
 export function createGuarding(options: GuardingOptions): Guarding {
   const { clock, log, policies, keeper, guests, programs } = options;
@@ -113,7 +113,7 @@ export function createGuarding(options: GuardingOptions): Guarding {
   const keep = (key: string, id: string): Promise<Life> => {
     const known = kept.get(key);
     if (known !== undefined) return known.guarded;
-    const mine: Kept = { guarded: guard(key, id) };
+    const mine: Kept = { id, guarded: guard(key, id) };
     kept.set(key, mine);
     mine.guarded.then(
       (life) => {
@@ -126,11 +126,14 @@ export function createGuarding(options: GuardingOptions): Guarding {
     return mine.guarded;
   };
   /** False: something of it does not die, and is guarded until it does. */
-  const isClear = (id: string): Promise<boolean> =>
-    programs.settle(id).then(
+  const isClear = async (id: string): Promise<boolean> => {
+    // Its group goes, which the keeper makes again when it is asked to guard.
+    for (const [key, one] of kept) if (one.id === id) kept.delete(key);
+    return programs.settle(id).then(
       () => true,
       () => false,
     );
+  };
 
   const sweep = async (running: KeeperLink): Promise<void> => {
     const before = [...kept].filter(([, { life }]) => life !== undefined);

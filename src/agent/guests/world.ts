@@ -18,6 +18,7 @@ import type { IdRanges } from '../idRanges.ts';
 import type { ImageTable } from '../images/table.ts';
 import type { Jobs } from '../jobs/beside.ts';
 import type { PoolTable } from '../pools/table.ts';
+import type { GuestPrograms } from '../programs.ts';
 import type { Records } from '../records.ts';
 import type { Turns } from '../turns.ts';
 
@@ -55,6 +56,8 @@ export type GuestWorld = {
   jobs: Jobs;
   /** Who looks after a guest and who moves it take turns. */
   turns: Turns;
+  /** What is done for a guest outside of its turn: programs of pools count as its own. */
+  workFor: GuestPrograms['workFor'];
   /** What the driver of a kind last said of the host. */
   hypervisorFacts(kind: string): HypervisorFacts;
   /** Resolves after the first look around; at once from then on. */

@@ -1,47 +1,9 @@
 /** Guests with `ha` on one host: guarded first, started by the manager's word alone, and guests without it as ever. */
 import { describe, expect, it } from 'vitest';
-import type { KeeperLink } from '../../../src/agent/guarding.ts';
 import { ClusterPolicy } from '../../../src/api/kinds/clusterPolicy.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
-import type { KeeperState } from '../../../src/keeper/contract.ts';
+import { createKeeperStub, LIFE } from './keeperStub.ts';
 import { createLab, type Lab } from './lab.ts';
-
-const LIFE = { bootID: 'boot-1', term: 1 };
-
-/** A keeper as an agent sees it, and what was asked of it. */
-function createKeeperStub() {
-  const guarded = new Map<string, string>();
-  const asked: string[] = [];
-  const host = { life: LIFE, isOpen: true, isGone: false };
-  const state = (): KeeperState => ({
-    life: host.life,
-    isOpen: host.isOpen,
-    guarded: [...guarded],
-    watchdog: 'Ready',
-  });
-  const reach = (what: string) => {
-    asked.push(what);
-    if (host.isGone) throw new Error('the keeper has gone');
-  };
-  const link: KeeperLink = {
-    state: async () => {
-      reach('state');
-      return state();
-    },
-    guard: async (key, id) => {
-      reach(`guard ${key}`);
-      guarded.set(key, id);
-      return host.life;
-    },
-    release: async (key) => {
-      reach(`release ${key}`);
-      guarded.delete(key);
-    },
-    retire: async () => host.life,
-    end: async () => void asked.push('end'),
-  };
-  return { link, host, guarded, asked };
-}
 
 const policy = (lab: Lab) =>
   lab.user.seed(ClusterPolicy, {

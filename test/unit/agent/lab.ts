@@ -51,6 +51,7 @@ import { createFakeClock, type FakeClock, settle } from '../../world/fakeClock.t
 import { seededRandom } from '../../world/seededRandom.ts';
 import { type Crasher, createCrasher } from './crasher.ts';
 import { createFakeNetwork, type Plugs } from './fakeNetwork.ts';
+import type { FakePrograms } from './fakePrograms.ts';
 import { createMemoryFiles, type Disk } from './memoryFiles.ts';
 
 const HOST = 'h1';
@@ -62,6 +63,8 @@ export type LabOptions = {
   latency?: SimulatedLatency;
   /** The keeper of the host; without one guests with `ha` do not start while there is a ClusterPolicy. */
   keeper?: KeeperLink;
+  /** What pools run to make disks of an archive, and to roll one back. */
+  programs?: FakePrograms;
   /** The host votes and runs no guests. */
   witness?: boolean;
   /** Has what the host holds of shared pools written out. */
@@ -177,9 +180,26 @@ export function createLab(options: LabOptions = {}) {
           faults: () => poolFaults,
           ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
         });
-        const snapshots = crasher.wrap('snapshots', pool.snapshots, ['take', 'rollBack', 'remove']);
+        const { programs } = options;
+        const rollBack: typeof pool.snapshots.rollBack = async (id, name, permitted) => {
+          await pool.snapshots.rollBack(id, name, permitted);
+          await programs?.run('rollBack');
+        };
+        const prepare: typeof pool.replacements.prepare = async (replacement, signal) => {
+          await programs?.run('prepare');
+          await pool.replacements.prepare(replacement, signal);
+        };
+        const snapshots = crasher.wrap('snapshots', { ...pool.snapshots, rollBack }, [
+          'take',
+          'rollBack',
+          'remove',
+        ]);
         const fills = ['begin', 'target', 'gather', 'save', 'finish', 'remove'] as const;
-        const replacements = crasher.wrap('replacements', pool.replacements, ['prepare', 'swap', 'discard']);
+        const replacements = crasher.wrap('replacements', { ...pool.replacements, prepare }, [
+          'prepare',
+          'swap',
+          'discard',
+        ]);
         const archives = crasher.wrap('archives', pool.archives, fills);
         const limit = async (id: string, sizeBytes: number | undefined) => void limits.set(id, sizeBytes);
         const limited = type === 'Btrfs' ? { limit } : {};
@@ -193,6 +213,7 @@ export function createLab(options: LabOptions = {}) {
       },
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
       ...(options.writeOutShared === undefined ? {} : { writeOutShared: options.writeOutShared }),
+      ...(options.programs === undefined ? {} : { programs: options.programs.groups }),
     };
     return { machines, containers, drivers };
   };

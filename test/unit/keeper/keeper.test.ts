@@ -75,6 +75,14 @@ describe('a keeper whose host is heard', () => {
 });
 
 describe('a keeper that nobody hears', () => {
+  it('takes the groups of programs away with the kill: none of that term is started after it', async () => {
+    const { host } = await settled();
+    expect([...host.rooms]).toEqual([['a', 1]]);
+    host.world.isApiAway = true;
+    await host.clock.advance(30_000);
+    expect([...host.rooms]).toEqual([]);
+  });
+
   it('freezes, then kills what it guards and nothing else, and begins another term', async () => {
     const { host, keeper } = await settled();
     const lastSent = host.written.at(-1)?.sentAt ?? 0;

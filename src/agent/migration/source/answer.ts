@@ -111,17 +111,17 @@ async function sendVolume(
     throw new ReasonedError('GuestNotOff', 'the guest is not off on the source');
   }
   const driver = openPool(world, volume.pool);
-  if (driver.exportVolume === undefined) {
+  const { exportVolume } = driver;
+  if (exportVolume === undefined) {
     throw new ReasonedError(
       'PoolCannotMove',
       `volumes of the StoragePool ${volume.pool} cannot be copied to another host`,
     );
   }
   writeLine(stream, { ok: true });
-  await driver.exportVolume(volume.id, stream, {
-    pass,
-    signal,
-    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-  });
+  const limit = bytesPerSecond === undefined ? {} : { bytesPerSecond };
+  await world.guests.workFor(record.id, () =>
+    exportVolume(volume.id, stream, { pass, signal, ...limit }),
+  );
   stream.end();
 }

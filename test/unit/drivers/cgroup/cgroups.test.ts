@@ -1,6 +1,7 @@
 /** Groups of guests on both kernel interfaces: made, entered, limited, frozen, killed and removed in every hierarchy. */
 import { describe, expect, it } from 'vitest';
 import { createCgroups } from '../../../../src/drivers/cgroup/cgroups.ts';
+import { jobsGroup } from '../../../../src/drivers/cgroup/contract.ts';
 import { createNoCgroups } from '../../../../src/drivers/cgroup/none.ts';
 import { fakeKernel, v1Mounts, v2Mounts } from './kernel.ts';
 
@@ -38,6 +39,26 @@ describe.each([
     expect(await cgroups.members('abc')).toEqual([20, 30]);
     expect(await cgroups.members('xyz')).toEqual([]);
     expect(await cgroups.list()).toEqual(['abc']);
+  });
+
+  it('has groups for programs beside those of guests, by a door that is shut when they are gone', async () => {
+    const { kernel, cgroups } = await withGuest(mounts, [20]);
+    const group = `${jobsGroup('abc')}/7`;
+    await cgroups.createFreezable(group);
+    const door = cgroups.door(group).at(-1) ?? '';
+    const mount = version === 1 ? '/sys/fs/cgroup/freezer' : '/sys/fs/cgroup';
+    expect(door).toBe(`${mount}/${root}/jobs/abc/7/cgroup.procs`);
+    kernel.spawn(30);
+    await kernel.files.writeInPlace(door, '30');
+    expect([await cgroups.members('abc'), await cgroups.members(jobsGroup('abc'))]).toEqual([[20], [30]]);
+    expect(await cgroups.list('jobs')).toEqual(['abc']);
+    await cgroups.freeze('abc/payload');
+    expect(kernel.groups.isFrozen(30)).toBe(false);
+    await cgroups.freeze(jobsGroup('abc'));
+    await cgroups.killAll(jobsGroup('abc'));
+    await cgroups.remove(jobsGroup('abc'));
+    expect([kernel.alive(20), kernel.alive(30)]).toEqual([true, false]);
+    expect(await kernel.files.stat(door)).toBeUndefined();
   });
 
   it('sees a process the guest hid in a group named like a control file', async () => {

@@ -34,6 +34,8 @@ async function host() {
     freeze: async (id) => void told.push(`freeze ${id}`),
     killAll: async (id) => void told.push(`kill ${id}`),
     create: async () => {},
+    createFreezable: async () => {},
+    remove: async () => {},
   } as Partial<Cgroups> as Cgroups;
   const note = noteShared(files, root);
   await Promise.all([note('/mnt/a'), note('/mnt/b'), note('/mnt/a')]);
@@ -86,7 +88,7 @@ describe('a guest that is killed', () => {
     await begun(4);
     expect(isDead.x).toBe(false);
     const kinds = told.map((line) => line.split(' ')[0]);
-    expect(kinds.slice(0, 3)).toEqual(['freeze', 'sync', 'sync']);
+    expect(kinds.slice(0, 4)).toEqual(['freeze', 'freeze', 'sync', 'sync']);
     expect(kinds.slice(-2)).toEqual(['sync', 'sync']);
     for (const { answer } of syncs) answer();
     await killed;

@@ -1,8 +1,6 @@
 /** Puts the controllers of the agent together: their informers, what they share, and the events of the drivers that wake them. */
 
-import { guardKey } from '../api/keeperLease.ts';
 import { Backup } from '../api/kinds/backup.ts';
-import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Operation } from '../api/kinds/operation.ts';
 import { Restore } from '../api/kinds/restore.ts';
@@ -18,14 +16,14 @@ import { archiveNameOf } from './backups/world.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
 import { createElsewhere } from './cluster/elsewhere.ts';
 import { firstLook } from './firstLook.ts';
-import { createGuarding, type Guarding } from './guarding.ts';
+import { connectGuarding } from './guarded.ts';
+import type { Guarding } from './guarding.ts';
 import { containerKind } from './guests/container.ts';
 import { guestController, guestInformer } from './guests/controller.ts';
 import { departGuest } from './guests/depart.ts';
 import { departDeps } from './guests/farewell.ts';
 import { handleOf } from './guests/gather.ts';
 import { machineKind } from './guests/machine.ts';
-import { moveStage } from './guests/moving.ts';
 import type { GuestWorld } from './guests/world.ts';
 import type { Ending } from './host/ending.ts';
 import type { HostLease } from './host/lease.ts';
@@ -46,7 +44,7 @@ import { operationController } from './operations/controller.ts';
 import type { AgentOptions } from './options.ts';
 import { poolController } from './pools/controller.ts';
 import type { PoolTable } from './pools/table.ts';
-import { createGuestPrograms, type GuestPrograms } from './programs.ts';
+import type { GuestPrograms } from './programs.ts';
 import type { GuestRecord } from './record.ts';
 import type { Records } from './records.ts';
 import { restoreController } from './restores/controller.ts';
@@ -108,35 +106,7 @@ export function connectControllers(parts: Parts): Connected {
   const backups = jobInformer(manager.informers, Backup, host);
   const objectOf = (record: GuestRecord) =>
     (record.kind === 'Container' ? containerInformer : machineInformer).get(keyOf(record));
-  /** This host's to guard, as far as it knows. */
-  const isWanted = (record: GuestRecord): boolean => {
-    const guest = objectOf(record);
-    return guest?.metadata.uid === record.uid && moveStage(record) !== 'Left' && guarding.needs(guest);
-  };
-  const programs = createGuestPrograms({
-    log: parts.world.log,
-    groups: parts.keeper === undefined ? undefined : drivers.programs,
-    isOn: () => guarding.isOn(),
-    guardedAs: (id) => {
-      const record = records.get(id);
-      return record && isWanted(record) ? guardKey(record.uid, record.epoch) : undefined;
-    },
-    keep: (key, id) => guarding.keep(key, id),
-  });
-  const guarding: Guarding = createGuarding({
-    clock: parts.world.clock,
-    log: parts.world.log,
-    policies: manager.informers.informer(ClusterPolicy),
-    keeper: parts.keeper,
-    programs,
-    guests: () =>
-      records.all().map((record) => ({
-        key: guardKey(record.uid, record.epoch),
-        id: record.id,
-        isRunning: parts.presence.isRunning(record.id),
-        wanted: isWanted(record),
-      })),
-  });
+  const { guarding, programs } = connectGuarding(parts, objectOf);
   const world = guestWorld(parts, { guarding, programs }, looked, backups);
   const builds = addHostControllers(parts, world);
 

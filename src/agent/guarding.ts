@@ -103,7 +103,8 @@ export function createGuarding(options: GuardingOptions): Guarding {
   const guard = async (key: string, id: string): Promise<Life> => {
     const running = link();
     if (programs.where(id) === 'Outside') {
-      const message = 'work on its volumes was begun when there was no ClusterPolicy: it is guarded when that has ended';
+      const message =
+        'work on its volumes was begun when there was no ClusterPolicy: it is guarded when that has ended';
       throw new GateClosed('WorkUnderWay', message);
     }
     return running.guard(key, id).catch((error: unknown) => {
@@ -135,6 +136,9 @@ export function createGuarding(options: GuardingOptions): Guarding {
     );
   };
 
+  const isHeld = (key: string): boolean =>
+    clock.monotonic() - (heldAt.get(key) ?? Number.NEGATIVE_INFINITY) < STARTING_MS;
+
   const sweep = async (running: KeeperLink): Promise<void> => {
     const before = [...kept].filter(([, { life }]) => life !== undefined);
     const state = await running.state();
@@ -142,8 +146,10 @@ export function createGuarding(options: GuardingOptions): Guarding {
     const known = guests();
     const guarded = new Map(state.guarded);
     // What the keeper has killed is guarded no more: whoever works on asks anew.
-    for (const [key, { life }] of before)
-      if (!guarded.has(key) || !isSameLife(life, state.life)) kept.delete(key);
+    for (const [key, one] of before) {
+      const isOver = !guarded.has(key) || !isSameLife(one.life, state.life);
+      if (isOver && kept.get(key) === one) kept.delete(key);
+    }
     const isAlive = ({ id, isRunning }: GuardedGuest) => isRunning || programs.where(id) === 'Inside';
     for (const guest of known) {
       const { key, id, wanted } = guest;
@@ -153,14 +159,15 @@ export function createGuarding(options: GuardingOptions): Guarding {
     const byKey = new Map(known.map((guest) => [guest.key, guest]));
     for (const [key, id] of state.guarded) {
       const guest = byKey.get(key);
-      const isHeld = clock.monotonic() - (heldAt.get(key) ?? Number.NEGATIVE_INFINITY) < STARTING_MS;
-      if (isHeld || (guest?.wanted === true && isAlive(guest))) continue;
+      const isNeeded = () => isHeld(key) || (guest?.wanted === true && isAlive(guest));
+      if (isNeeded()) continue;
       // A process without its record, or under another epoch, is guarded until it is gone or guarded by its other name.
       const others = known.filter((one) => one.id === id && isAlive(one) && one.key !== key);
       if (guest === undefined && others.some((one) => one.wanted && !guarded.has(one.key))) continue;
-      // From here on whoever starts a program for it has it guarded anew, behind this.
-      kept.delete(key);
       if (programs.where(id) === 'None' && !(await isClear(id))) continue;
+      // That took time. From here on whoever holds it, or starts a program for it, has it guarded anew behind this.
+      if (isNeeded()) continue;
+      kept.delete(key);
       heldAt.delete(key);
       await running.release(key);
     }

@@ -42,6 +42,8 @@ export type GuestProgramsOptions = {
   isOn(): boolean;
   /** By which key the guest is guarded; undefined when it is not. */
   guardedAs(id: string): string | undefined;
+  /** The life of this host, as last heard of its keeper. */
+  life(): Life | undefined;
   /** Resolves once it is guarded; it stays so while some are inside. */
   keep(key: string, id: string): Promise<Life>;
 };
@@ -49,7 +51,7 @@ export type GuestProgramsOptions = {
 type Work = { inside: number; outside: number; isUsed: boolean; settling?: Promise<void> };
 
 export function createGuestPrograms(options: GuestProgramsOptions): GuestPrograms {
-  const { log, groups, isOn, guardedAs, keep } = options;
+  const { log, groups, isOn, guardedAs, keep, life: presentLife } = options;
   const works = new Map<string, Work>();
   /** Guests whose groups hold what an earlier agent began. */
   const strays = new Set<string>();
@@ -88,7 +90,11 @@ export function createGuestPrograms(options: GuestProgramsOptions): GuestProgram
     await work.settling;
   };
 
-  const admit = async (id: string, held: { life?: Life }, at: ProgramGroups) => {
+  const admit = async (
+    id: string,
+    begun: { as: string | undefined; in: Life | undefined },
+    at: ProgramGroups,
+  ) => {
     if (!isOn()) return { prefix: [], ended: count(id, 'outside') };
     const ended = count(id, 'inside');
     try {
@@ -96,11 +102,12 @@ export function createGuestPrograms(options: GuestProgramsOptions): GuestProgram
       workOf(id).isUsed = true;
       const key = guardedAs(id);
       const life = key === undefined ? undefined : await keep(key, id);
-      if (life !== undefined && held.life !== undefined && !isSame(life, held.life)) {
-        const message = 'nobody heard this host for too long: what was at work on the guest was ended with it';
-        throw new GateClosed('HostNotHeard', message);
+      const isOver = begun.as !== undefined && key !== begun.as;
+      if (isOver || (life !== undefined && !isSame(life, begun.in))) {
+        const message =
+          'the guest, or this host, has had its end since the work was begun: it begins anew if the guest is still here';
+        throw new GateClosed('WorkOutlived', message);
       }
-      if (life !== undefined) held.life = life;
       return { prefix: await at.door(id, life), ended };
     } catch (error) {
       ended();
@@ -117,9 +124,9 @@ export function createGuestPrograms(options: GuestProgramsOptions): GuestProgram
   return {
     workFor: (id, work) => {
       if (groups === undefined) return work();
-      // Of one piece of work: what begins later asks for itself whether the guest is still this host's.
-      const held: { life?: Life } = {};
-      return groups.within(() => admit(id, held, groups), work);
+      // What it has asked about the guest it has asked in this life and stay: since the end of either the guest may run elsewhere.
+      const begun = { as: guardedAs(id), in: presentLife() };
+      return groups.within(() => admit(id, begun, groups), work);
     },
     where: (id) => {
       const work = works.get(id);
@@ -140,6 +147,6 @@ export function createGuestPrograms(options: GuestProgramsOptions): GuestProgram
   };
 }
 
-function isSame(a: Life, b: Life): boolean {
-  return a.bootID === b.bootID && a.term === b.term;
+function isSame(a: Life, b: Life | undefined): boolean {
+  return a.bootID === b?.bootID && a.term === b.term;
 }

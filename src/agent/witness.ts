@@ -22,10 +22,18 @@ export function connectWitness({ world, manager, keeper, records, host }: Parts)
   const policies = manager.informers.informer(ClusterPolicy);
   const programs = createGuestPrograms({
     ...{ log: world.log, groups: undefined, isOn: () => false, guardedAs: () => undefined },
+    life: () => undefined,
     keep: () => Promise.reject(new Error('a witness has no guests')),
   });
   return {
-    guarding: createGuarding({ clock: world.clock, log: world.log, policies, keeper, guests: () => [], programs }),
+    guarding: createGuarding({
+      clock: world.clock,
+      log: world.log,
+      policies,
+      keeper,
+      guests: () => [],
+      programs,
+    }),
     begin: programs.begin,
     guests: {
       object: () => undefined,

@@ -147,8 +147,7 @@ export function guestsPort(cgroups: Cgroups, writeOut: () => Promise<void>): Kee
       for (const one of frozen) if (one.status === 'rejected') throw one.reason;
     },
     thaw: async (id) => {
-      for (const group of [id, jobsGroup(id)])
-        if (await cgroups.isFrozen(group)) await cgroups.thaw(group);
+      for (const group of [id, jobsGroup(id)]) if (await cgroups.isFrozen(group)) await cgroups.thaw(group);
     },
     kill: async (id) => {
       await Promise.all([killOwn(id), takeAway(jobsGroup(id))]);

@@ -1,7 +1,10 @@
 /** Programs that work on the volumes of a guest count as the guest: guarded before they start, dead when its keeper says that the guest is. */
 import { describe, expect, it } from 'vitest';
+import { createGuestPrograms } from '../../../src/agent/programs.ts';
 import { ClusterPolicy } from '../../../src/api/kinds/clusterPolicy.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../src/api/kinds/virtualMachine.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import type { Life } from '../../../src/keeper/contract.ts';
 import { createFakePrograms } from './fakePrograms.ts';
 import { createKeeperStub } from './keeperStub.ts';
 import { createLab, type Lab } from './lab.ts';
@@ -17,6 +20,9 @@ const policy = (lab: Lab) =>
     metadata: { name: 'default' },
     spec: {},
   });
+
+/** As long as a guest may take to start after its gate was asked: a Restore asks there before it gives the disks. */
+const HELD_MS = 200_000;
 
 const change = (lab: Lab, spec: Partial<VirtualMachineSpec>) =>
   lab.user.mergePatch(VirtualMachine, { namespace: 'default', name: 'web' }, { spec });
@@ -37,6 +43,8 @@ async function host({ ha, hasPolicy = true }: { ha: boolean; hasPolicy?: boolean
   await lab.until('it is let go', () => lab.machine('web')?.status?.lock === undefined);
   await change(lab, { runStrategy: 'Halted', ...(ha ? { ha: {} } : {}) });
   await lab.until('it is off', () => lab.executing() === 0);
+  const placement = { host: 'h1', epoch: 1, since: '2026-01-01T00:00:00Z', bootID: 'boot-1', term: 1 };
+  await lab.patchStatus(VirtualMachine, 'web', { placement });
   await lab.until('nothing is guarded', () => keeper.guarded.size === 0);
   programs.told.splice(0);
   keeper.asked.splice(0);
@@ -63,7 +71,7 @@ describe('a guest with ha that is off', () => {
     expect([...keeper.guarded]).toEqual([[key, id]]);
     programs.finish();
     await lab.until('it is restored', () => phaseOf(lab) === 'Succeeded');
-    await lab.until('it is guarded no more', () => keeper.guarded.size === 0);
+    await lab.until('it is guarded no more', () => keeper.guarded.size === 0, HELD_MS);
     expect(programs.rooms.size).toBe(0);
     await agent.stop();
   });
@@ -102,7 +110,7 @@ describe('a guest with ha that is off', () => {
     programs.state.immortal = true;
     programs.finish();
     await lab.until('it is restored', () => phaseOf(lab) === 'Succeeded');
-    await lab.clock.advance(60_000);
+    await lab.clock.advance(HELD_MS);
     expect(keeper.guarded.size).toBe(1);
     programs.state.immortal = false;
     await lab.until('it is let go', () => keeper.guarded.size === 0);
@@ -137,7 +145,8 @@ describe('other guests', () => {
     await lab.until('it is guarded', () => keeper.guarded.has(key));
     programs.finish();
     await lab.until('it is restored', () => phaseOf(lab) === 'Succeeded');
-    await lab.until('no group is left', () => programs.rooms.size === 0 && keeper.guarded.size === 0);
+    const isTidy = () => programs.rooms.size === 0 && keeper.guarded.size === 0;
+    await lab.until('no group is left', isTidy, HELD_MS);
     await agent.stop();
   });
 
@@ -151,7 +160,65 @@ describe('other guests', () => {
     expect(keeper.guarded.size).toBe(0);
     programs.finish();
     await lab.until('it is restored', () => phaseOf(lab) === 'Succeeded');
-    expect(programs.rooms.size).toBe(0);
     await agent.stop();
+  });
+});
+
+describe('work for a guest', () => {
+  function host() {
+    const pool = createFakePrograms();
+    const now: { key: string | undefined; life: Life } = { key: 'uid@1', life: { bootID: 'boot', term: 1 } };
+    const programs = createGuestPrograms({
+      log: silentLog,
+      groups: pool.groups,
+      isOn: () => true,
+      guardedAs: () => now.key,
+      life: () => now.life,
+      keep: async () => {
+        pool.admit('g1', now.life.term);
+        return now.life;
+      },
+    });
+    const work = (meanwhile: () => void) =>
+      programs.workFor('g1', async () => {
+        meanwhile();
+        await pool.run('tar');
+      });
+    return { pool, now, programs, work };
+  }
+
+  it('that an agent was paused in starts nothing when the host has come to another life meanwhile', async () => {
+    const { pool, now, work } = host();
+    const outlived = work(() => {
+      now.life = { bootID: 'boot', term: 2 };
+    });
+    await expect(outlived).rejects.toMatchObject({ reason: 'WorkOutlived' });
+    expect(pool.told).toEqual([]);
+    await work(() => {});
+    expect(pool.told).toEqual(['tar in g1/2']);
+  });
+
+  it('starts nothing when the guest has left meanwhile, or has come back under another epoch', async () => {
+    const { pool, now, work } = host();
+    for (const key of [undefined, 'uid@2']) {
+      const before = now.key;
+      await expect(
+        work(() => {
+          now.key = key;
+        }),
+      ).rejects.toMatchObject({ reason: 'WorkOutlived' });
+      now.key = before;
+    }
+    expect(pool.told).toEqual([]);
+  });
+
+  it('that was refused leaves nothing that counts as running', async () => {
+    const { now, programs, work } = host();
+    await work(() => {
+      now.key = undefined;
+    }).catch(() => undefined);
+    expect([programs.where('g1'), programs.isBusy()]).toEqual(['None', false]);
+    await programs.settle('g1');
+    expect(programs.idle()).toEqual([]);
   });
 });

@@ -120,8 +120,6 @@ async function sendVolume(
   }
   writeLine(stream, { ok: true });
   const limit = bytesPerSecond === undefined ? {} : { bytesPerSecond };
-  await world.guests.workFor(record.id, () =>
-    exportVolume(volume.id, stream, { pass, signal, ...limit }),
-  );
+  await world.guests.workFor(record.id, () => exportVolume(volume.id, stream, { pass, signal, ...limit }));
   stream.end();
 }

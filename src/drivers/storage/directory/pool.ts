@@ -37,7 +37,10 @@ const capabilities: Omit<PoolCapabilities, 'snapshots'> = {
  * Opens the pool, making the directory when it is missing and removing what a crash left half-done. Throws ReasonedError PoolInUse when
  * the directory belongs to a pool of another name, or is shared by hosts and opened as if it were not. One program of a host may have it open.
  */
-export function openDirectoryPool({ config, ...options }: PoolOptions<DirectoryPoolConfig>): Promise<StoragePool> {
+export function openDirectoryPool({
+  config,
+  ...options
+}: PoolOptions<DirectoryPoolConfig>): Promise<StoragePool> {
   return openPool(options, config, plainGround);
 }
 

@@ -75,13 +75,10 @@ export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id:
 export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
   const { files, log } = room.world;
   const { rollbacks, replacing } = room.layout;
-  const swaps = room.isShared ? [] : await swapsBegun(room);
+  if (room.isShared) return;
+  const swaps = await swapsBegun(room);
   const swapped = swaps.flatMap(({ ids }) => ids);
-  const begun = [
-    ...(await files.list(rollbacks)),
-    ...(room.isShared ? [] : await files.list(replacing)),
-    ...swapped,
-  ];
+  const begun = [...(await files.list(rollbacks)), ...(await files.list(replacing)), ...swapped];
   for (const id of new Set(begun)) {
     await room
       .lock(id, () => finishRollback(room, keeper, id))

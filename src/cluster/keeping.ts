@@ -19,10 +19,10 @@ import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
 import { verificationController } from './schedules/verification.ts';
 import type { Kept } from './snapshots/decide.ts';
+import { backupsOfPools, isLost } from './snapshots/heirs.ts';
 import { createQueue } from './snapshots/queue.ts';
 import {
   backupController,
-  isLost,
   keptIndexes,
   keptJobController,
   keptOfGuests,
@@ -79,9 +79,11 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
     keptJobController('rollbacks', Rollback, rollbacks, { ...kept, triggers: triggersOf(rollbacks) }),
   );
   manager.add(keptJobController('restores', Restore, restores, { ...kept, triggers: triggersOf(restores) }));
-  manager.add(backupController(backups, { ...kept, queue }, triggersOf(backups)));
+  const { pool } = sources;
+  const backupTriggers = [...triggersOf(backups), backupsOfPools({ hosts, pool }, backups)];
+  manager.add(backupController(backups, { ...kept, pool, queue }, backupTriggers));
   manager.add(importController({ hosts, backups }));
-  manager.add(verifyController({ verifies, backups, hosts }));
+  manager.add(verifyController({ verifies, backups, hosts, pool }));
   manager.add(verificationController({ backups, schedules }));
 
   const guestsIn = (namespace: string) => [

@@ -1,4 +1,5 @@
 /** What becomes of a Verify on this host. Pure. */
+import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import type { BackupPhase } from '../../api/kinds/backup.ts';
 import type { Verify } from '../../api/kinds/verify.ts';
 import type { Stored } from '../../api/meta.ts';
@@ -22,15 +23,20 @@ export type VerifyDecision =
 
 /** What tells nobody is looked at again after this. */
 const RECHECK_MS = 5_000;
+const POOL_AWAY = 'StoragePoolNotReady';
 
 export function decideVerify(facts: VerifyFacts): VerifyDecision {
   const { verify, backup, now } = facts;
   const { spec, status } = verify;
   if (status?.completedAt !== undefined) return { type: 'rest' };
+  const objection = objectionTo(facts);
+  const isLate = status?.phase !== 'Running' && startDeadlineOf(verify) <= now;
+  // That the pool was away says more than that it is too late.
+  if (isLate && objection?.reason === POOL_AWAY && !isRestoredCopy(verify))
+    return jobEnd('Failed', objection.reason, `${objection.message}, and not since this was to begin`);
   return inTime<VerifyDecision>(verify, { now, noun: 'verify' }, () => {
     if (status?.phase === 'Running' && backup === undefined)
       return jobEnd('Failed', 'BackupNotFound', `the Backup ${spec.backup} has gone`);
-    const objection = objectionTo(facts);
     return objection === undefined ? { type: 'read' } : objected(objection, RECHECK_MS);
   });
 }
@@ -43,5 +49,5 @@ function objectionTo({ verify, backup, isOpen }: VerifyFacts): Objection | undef
     return never('BackupNotReady', `the Backup ${name} is ${phase}: there is no archive`);
   if (phase !== 'Succeeded') return notYet('BackupNotReady', `${name} is not made yet`);
   if (isOpen) return undefined;
-  return notYet('StoragePoolNotReady', `the StoragePool ${pool} of the archive cannot be used at the moment`);
+  return notYet(POOL_AWAY, `the StoragePool ${pool} of the archive cannot be used at the moment`);
 }

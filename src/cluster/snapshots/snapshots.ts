@@ -14,6 +14,7 @@ import type { Guest, StoredGuest } from '../guests.ts';
 import { jobController, sayOfJob, timeOf } from '../jobs.ts';
 import { guestKey } from '../placement/placement.ts';
 import { decideKept, type Kept, type KeptDecision } from './decide.ts';
+import { type HeirSources, heirOf, isLost } from './heirs.ts';
 import type { Queue } from './queue.ts';
 
 export type KeptSources = {
@@ -55,7 +56,7 @@ export function snapshotController(
 
 export function backupController(
   backups: Informer<Backup>,
-  sources: KeptSources & { queue: Queue },
+  sources: KeptSources & HeirSources & { queue: Queue },
   triggers: readonly Trigger[],
 ): Controller<Backup> {
   return {
@@ -68,6 +69,8 @@ export function backupController(
     reconcile: async (pass) => {
       const { object } = pass;
       const { queue } = sources;
+      const heir = heirOf(object, sources.guest(guestText(object)), sources);
+      if (heir !== undefined) return { outcome: done, status: { ...object.status, host: heir } };
       const decision = queue.admit(object, decide(pass, object.status?.completedAt !== undefined, sources));
       return decision.type === 'release'
         ? release(pass, Backup, BACKUP_FINALIZER)
@@ -136,12 +139,6 @@ export function keptOfGuests<T extends Guest, K extends Kept>(
     if (guest === undefined || (before !== undefined && after !== undefined && was === is)) return [];
     return jobs.byIndex('guest', guestKey(guest)).map(({ metadata }) => keyOf(metadata));
   });
-}
-
-/** Nothing goes on there as far as anybody can tell. */
-export function isLost(host: Host | undefined): boolean {
-  const { state } = host?.status ?? {};
-  return host === undefined || state === 'Fenced' || state === 'Offline';
 }
 
 /** A host was lost or removed. */

@@ -15,8 +15,9 @@ type Lab = ReturnType<typeof createClusterLab>;
 const GUEST = { kind: 'VirtualMachine', name: 'web' } as const;
 const snapshotOf = (lab: Lab, name = 's') => lab.get(Snapshot, `default/${name}`);
 const rollbackOf = (lab: Lab) => lab.get(Rollback, 'default/r');
-const ready = (of: { status?: { conditions?: { type: string; reason: string }[] } } | undefined) =>
-  of?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
+const ready = (
+  of: { status?: { conditions?: { type: string; reason: string }[] } | undefined } | undefined,
+) => of?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
 
 const meta = (lab: Lab, name: string) => ({
   name,
@@ -256,9 +257,10 @@ describe('a Backup', () => {
     await lab.advance(1_000);
     expect(verifyOf('v')?.status?.host).toBe('h2');
     await lab.api.delete(Host, { name: 'h2' });
-    seed('w');
+    await lab.advance(1_000);
+    expect(ready(verifyOf('v'))).toBe('HostGone');
     await lab.advance(61_000);
-    expect(verifyOf('v')?.status?.phase).toBe('Pending');
+    expect(verifyOf('v')).toBeUndefined();
     await lab.resign();
   });
 
@@ -275,22 +277,96 @@ describe('a Backup', () => {
     await lab.resign();
   });
 
-  it('in a shared pool is had on any host that has the pool, also when the one that made it has gone', async () => {
-    const lab = createClusterLab();
-    const has = (...pools: string[]) => ({
-      pools: pools.map((name) => ({
-        ...{ name, healthy: true, snapshot: false, clone: false, thin: true, resize: true },
-      })),
-    });
-    lab.addHosts(host('h1', has('local')), host('h2', has('local', 'nas')), host('h3', has('local')));
-    await lab.lead();
+  const has = (...pools: string[]) => ({
+    pools: pools.map((name) => ({
+      ...{ name, healthy: true, snapshot: false, clone: false, thin: true, resize: true },
+    })),
+  });
+  const seedShared = (lab: Lab) =>
     lab.api.seed(StoragePool, {
       apiVersion: 'vireo.dev/v1alpha1',
       kind: 'StoragePool',
       metadata: { name: 'nas' },
       spec: { type: 'Directory', shared: true, directory: { path: '/nas' } },
     } as StoragePool);
-    seedBackup(lab, { phase: 'Succeeded', host: 'gone', completedAt: '2026-01-01T00:00:00Z' }, [], 'nas');
+  const verify = (lab: Lab, name: string, more: object = {}) => {
+    lab.api.seed(Verify, {
+      ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'Verify', metadata: meta(lab, name) },
+      spec: { backup: 'b', ...more },
+    } as Verify);
+    return () => lab.get(Verify, `default/${name}`)?.status;
+  };
+  const made = (host: string) =>
+    ({ phase: 'Succeeded', host, completedAt: '2026-01-01T00:00:00Z' }) satisfies BackupStatus;
+
+  it('in a shared pool is looked after by another host that has the pool when its own is lost, has lost the pool, or has gone', async () => {
+    const lab = createClusterLab();
+    lab.addHosts(
+      host('h1', has('nas')),
+      host('h2', has('nas')),
+      host('h3', has('nas')),
+      host('h4', has('local')),
+    );
+    await lab.lead();
+    seedShared(lab);
+    seedBackup(lab, made('h1'), [BACKUP_FINALIZER], 'nas');
+    const first = verify(lab, 'first');
+    await lab.advance(1_000);
+    expect(first()?.host).toBe('h1');
+    lab.silent.add('h1');
+    await lab.advance(60_000);
+    expect(backupOf(lab)?.status).toEqual(made('h2'));
+    expect(first()).toMatchObject({ host: 'h2', phase: 'Pending' });
+
+    const ref = { name: 'h2' };
+    await lab.api.mergePatch(Host, ref, { status: has() }, { subresource: 'status' });
+    await lab.advance(1_000);
+    expect([backupOf(lab)?.status?.host, first()?.host]).toEqual(['h3', 'h3']);
+    // What comes back takes nothing away again.
+    lab.silent.delete('h1');
+    await lab.advance(60_000);
+    expect(backupOf(lab)?.status).toEqual(made('h3'));
+
+    await lab.api.delete(Backup, { namespace: 'default', name: 'b' });
+    await lab.api.delete(Host, { name: 'h3' });
+    await lab.advance(10_000);
+    expect(backupOf(lab)?.metadata.finalizers).toEqual([BACKUP_FINALIZER]);
+    expect([backupOf(lab)?.status?.host, first()?.host]).toEqual(['h1', 'h1']);
+    await lab.resign();
+  });
+
+  it('in a pool of a host that is lost is waited for by its Verifies until their time is over', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    seedBackup(lab, made('h1'), [BACKUP_FINALIZER]);
+    const early = verify(lab, 'early', { startDeadlineSeconds: 600 });
+    await lab.advance(1_000);
+    expect(early()?.host).toBe('h1');
+    lab.silent.add('h1');
+    await lab.advance(60_000);
+    const late = verify(lab, 'late', { startDeadlineSeconds: 600 });
+    await lab.advance(1_000);
+    expect([ready({ status: early() }), ready({ status: late() })]).toEqual(['HostLost', 'HostLost']);
+    expect([early()?.phase, late()?.phase]).toEqual(['Pending', 'Pending']);
+    await lab.advance(600_000);
+    for (const status of [early(), late()]) {
+      expect([status?.phase, ready({ status })]).toEqual(['Failed', 'HostLost']);
+      expect(status?.message).toContain('h1');
+    }
+    expect(backupOf(lab)?.status).toEqual(made('h1'));
+    const again = verify(lab, 'again', { startDeadlineSeconds: 600 });
+    await lab.advance(1_000);
+    lab.silent.delete('h1');
+    await lab.advance(60_000);
+    expect(again()?.host).toBe('h1');
+    await lab.resign();
+  });
+
+  it('in a shared pool is had on any host that has the pool, also when the one that made it has gone', async () => {
+    const lab = createClusterLab();
+    lab.addHosts(host('h1', has('local')), host('h2', has('local', 'nas')), host('h3', has('local')));
+    await lab.lead();
+    seedShared(lab);
+    seedBackup(lab, made('gone'), [], 'nas');
     const disks = [{ name: 'data', pool: 'local', source: { backup: { name: 'b' } } }];
     lab.api.seed(VirtualMachine, machine('again', { disks }));
     await lab.advance(10_000);

@@ -114,6 +114,11 @@ it('a key is missed, made, exported, and the copy opens what the pool encrypted'
   await mkdir(target);
   const found = (await must(['find', lab.dataDirectory, '-type', 'd', '-name', String(archive)])).trim();
   await follow('check', { ARCHIVE: found });
+  // Neither the key nor any other Secret's data is in what everybody may copy.
+  for (const file of await readdir(found)) {
+    const bytes = await readFile(join(found, file));
+    expect([file, bytes.includes('AGE-SECRET-KEY')]).toEqual([file, false]);
+  }
   await follow('decrypt', { ARCHIVE: found, KEY: copy, PLAIN: plain });
   await follow('root', { ARCHIVE: plain, TARGET: target });
   await must(['cmp', `${root}/data`, `${target}/data`]);

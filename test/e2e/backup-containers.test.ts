@@ -1,7 +1,19 @@
 /** Backups in each mode of a container on a Btrfs pool that writes a log with sums all the time, had back by hand and in place. */
 
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, link, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -31,6 +43,7 @@ type Job = {
     stillMilliseconds?: number;
     archive?: string;
     message?: string;
+    conditions?: { type: string; reason: string }[];
   };
 };
 
@@ -70,6 +83,17 @@ async function over(kind: string, name: string): Promise<NonNullable<Job['status
   );
 }
 
+/** A file system of 64 MiB in a file of the other, which keeps what it holds while it is not mounted. */
+const small = () => join(place, 'mnt', 'small');
+async function mountSmall(): Promise<void> {
+  const file = join(place, 'small.img');
+  if ((await stat(file).catch(() => undefined)) === undefined) {
+    await must(['truncate', '-s', '64M', file]);
+    await must(['mkfs.ext4', '-q', '-m', '0', file]);
+  }
+  await must(['mount', '-o', 'loop', file, small()]);
+}
+
 /** The root that an archive holds, had back by the recipe of the page. */
 async function hadBack(name: string, { archive = '' }: NonNullable<Job['status']>): Promise<string> {
   const found = (await must(['find', lab.dataDirectory, '-type', 'd', '-name', archive])).trim();
@@ -102,6 +126,11 @@ metadata: {name: local}
 spec: {type: Directory}
 ---
 apiVersion: vireo.dev/v1alpha1
+kind: StoragePool
+metadata: {name: small}
+spec: {type: Directory, directory: {path: ${place}/mnt/small/pool}}
+---
+apiVersion: vireo.dev/v1alpha1
 kind: Image
 metadata: {name: writer}
 spec: {kind: ContainerRootfs, pool: fast, source: {path: {path: ${place}/writer.tar}}}
@@ -122,6 +151,8 @@ beforeAll(async () => {
   await truncate(join(place, 'disk'), 2 ** 30);
   await must(['mkfs.btrfs', '-q', join(place, 'disk')]);
   await must(['mount', '-o', 'loop', join(place, 'disk'), join(place, 'mnt')]);
+  await mkdir(small());
+  await mountSmall();
   await packRoot(join(place, 'writer.tar'));
   await writeFile(join(place, 'agent.yaml'), `imagePaths: [${place}]\npoolPaths: [${place}/mnt]\n`);
   lab = await startLab({ name: 'ctbackup', args: ['--config', join(place, 'agent.yaml')] });
@@ -133,6 +164,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await lab?.dispose();
+  await must(['umount', small(), '--quiet']).catch(() => undefined);
   await must(['umount', join(place, 'mnt')]);
   await rm(place, { recursive: true });
   expect(await hostState()).toEqual(before);
@@ -187,5 +219,76 @@ spec: {guest: {kind: Container, name: writer}, backup: by-snapshot, ifRunning: S
     const lines = await linesOf(join(root, 'log'));
     expect(lines.slice(0, saved.length)).toEqual(saved);
     expect(lines.slice(saved.length).every(({ boot }) => boot === later.boot)).toBe(true);
+  });
+});
+
+describe('a pool for archives that fails', () => {
+  type Guest = { status?: { lock?: object; phase?: string } };
+  const backUp = (name: string) =>
+    lab.apply(`
+apiVersion: vireo.dev/v1alpha1
+kind: Backup
+metadata: {name: ${name}, namespace: default}
+spec: {guest: {kind: Container, name: writer}, pool: small, compression: None, startDeadlineSeconds: 300}
+`);
+  const failed = (name: string) =>
+    until(
+      `${name} has failed`,
+      async () => {
+        const { status } = await lab.get<Job>(`backups.vireo.dev/${name}`);
+        if (status?.phase === 'Succeeded') throw new Error('it was made');
+        return status?.phase === 'Failed' && status.conditions?.find(({ type }) => type === 'Ready')?.reason;
+      },
+      60_000,
+    );
+  /** It wrote on all the time, the same boot, and nobody holds it. */
+  const expectUntouched = async (from: Written) => {
+    const later = await until('it writes on', async () => {
+      const seen = await now();
+      return seen.number > from.number && seen;
+    });
+    expect(later.boot).toBe(from.boot);
+    const { status } = await until('it is let go', async () => {
+      const guest = await lab.get<Guest>('ct/writer');
+      return guest.status?.lock === undefined && guest;
+    });
+    expect(status?.phase).toBe('Running');
+    expect(await must(['find', join(place, 'mnt', 'pool', 'snapshots'), '-mindepth', '2'])).toBe('');
+  };
+  const left = async () => {
+    const [archives, partial] = await Promise.all(
+      ['archives', '.partial'].map((directory) => readdir(join(small(), 'pool', directory)).catch(() => [])),
+    );
+    return { archives, partial };
+  };
+
+  it('for it is full says so, leaves nothing there, and takes the next one when there is room', async () => {
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'pool/small');
+    await must(['dd', 'if=/dev/urandom', `of=${root}/large`, 'bs=1M', 'count=32', 'status=none']);
+    await must(['dd', 'if=/dev/zero', `of=${small()}/filler`, 'bs=1M', 'count=30', 'status=none']);
+    const from = await now();
+    await backUp('too-large');
+    expect(await failed('too-large')).toBe('PoolFull');
+    await expectUntouched(from);
+    expect(await left()).toEqual({ archives: [], partial: [] });
+    await rm(join(small(), 'filler'));
+    await backUp('fits');
+    const made = await over('backups', 'fits');
+    expect((await left()).archives).toEqual([made.archive]);
+    await lab.kubectl('delete', 'backups.vireo.dev', 'fits', 'too-large', '--wait');
+  });
+
+  it('for its file system is not mounted says so, writes nothing below the place, and goes on when it is there again', async () => {
+    await must(['umount', small()]);
+    const from = await now();
+    await backUp('nowhere');
+    expect(await failed('nowhere')).toMatch(/^(PoolMissing|StoragePoolNotReady)$/);
+    await expectUntouched(from);
+    expect(await readdir(small())).toEqual([]);
+    await mountSmall();
+    await backUp('again');
+    const made = await over('backups', 'again');
+    expect((await left()).archives).toEqual([made.archive]);
+    await must(['rm', `${root}/large`]);
   });
 });

@@ -1,5 +1,5 @@
 /** `npm run bench`: every figure beside what it is compared with, measured in the same run. Needs root, QEMU, LXC and kubectl. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ import { cpuSeconds, type Figure, median, printFigures, processTree, pssBytes } 
 import { benchMigration } from './migration.ts';
 import { benchPlacement } from './placement.ts';
 import { benchSchedules } from './schedules.ts';
+import { benchStill, mountBtrfs } from './still.ts';
 
 const IDLE_SECONDS = 20;
 const { values: flags, positionals: only } = parseArgs({
@@ -149,6 +150,19 @@ if (only.length === 0 || only.includes('backup')) {
       );
   } finally {
     await rm(images, { recursive: true, force: true });
+  }
+}
+if (only.length === 0 || only.includes('still')) {
+  const place = await mkdtemp(join(tmpdir(), 'vireo-bench-still-'));
+  const config = join(place, 'agent.yaml');
+  await chmod(place, 0o711);
+  await writeFile(config, `imagePaths: [${place}]\npoolPaths: [${place}/btrfs]\n`);
+  const unmount = await mountBtrfs(place);
+  try {
+    await withLab(['--config', config], (lab) => benchStill(lab, place));
+  } finally {
+    await unmount();
+    await rm(place, { recursive: true, force: true });
   }
 }
 if (only.length === 0 || only.includes('real')) await withLab([], real);

@@ -9,34 +9,13 @@ import type { GuestHandle, MachineRequest } from '../../src/drivers/hypervisor/c
 import type { QemuDriver } from '../../src/drivers/hypervisor/qemu/driver.ts';
 import { buildDemoDisk } from '../../src/drivers/image/demo-disk.ts';
 import { createQemuLab, type QemuLab } from '../contract/hypervisor/qemuLab.ts';
+import { agentService } from '../lab/agent.ts';
 import { until } from './harness/commands.ts';
 
 /** It hangs so long, seconds. */
 const HANGS = 12;
 /** An emulated machine on a busy host needs its time. */
 const LONG_MS = 150_000;
-
-const AGENT = `
-for place in /sys/class/virtio-ports/*; do
-  [ "$(cat $place/name)" = org.qemu.guest_agent.0 ] && port=/dev/\${place##*/}
-done
-exec 3<>$port
-say() { echo "AGENT $1" >/dev/ttyS0; }
-answer() { printf "$1" >&3; }
-freezes=0
-while :; do
-  while read -r line <&3; do
-    case "$line" in
-      *guest-sync-delimited*) answer "\\377{\\"return\\": $(echo "$line" | sed 's/[^0-9]*\\([0-9]*\\).*/\\1/')}\\n" ;;
-      *fsfreeze-freeze*)
-        freezes=$((freezes+1))
-        [ $freezes = 2 ] && say hangs && sleep ${HANGS}
-        say frozen; answer '{"return": 1}\\n' ;;
-      *fsfreeze-thaw*) say thawed; answer '{"return": 1}\\n' ;;
-    esac
-  done
-  usleep 50000
-done`;
 
 let lab: QemuLab;
 let driver: QemuDriver;
@@ -55,7 +34,12 @@ beforeAll(async () => {
   const workDirectory = join(lab.directory, 'build');
   await mkdir(workDirectory);
   await buildDemoDisk(lab.world, {
-    ...{ workDirectory, output, cacheDirectory: join(workDirectory, 'cache'), service: AGENT },
+    ...{
+      workDirectory,
+      output,
+      cacheDirectory: join(workDirectory, 'cache'),
+      service: agentService({ hangs: HANGS }),
+    },
     ...{ signal: AbortSignal.timeout(240_000), progress: () => {} },
   });
   const [disk] = lab.request.disks;

@@ -66,6 +66,13 @@ export function jobProgress<P extends TSchema>(phase: P, about: { host?: string;
   };
 }
 
+/** `status.progress` of jobs that copy volumes. */
+export const copyProgress = Type.Optional(
+  object('How much is copied, said every few seconds.', {
+    percent: integer('Of what there is to copy, about; 100 when all of it is there.', 0, 100),
+  }),
+);
+
 /** What `kubectl get` shows of most jobs. */
 export const jobColumns = {
   guest: { name: 'Guest', type: 'string', jsonPath: '.spec.guest.name', description: 'Guest.' },
@@ -75,6 +82,13 @@ export const jobColumns = {
     type: 'string',
     jsonPath: '.status.message',
     description: 'What happened.',
+    priority: 1,
+  },
+  copied: {
+    name: 'Copied',
+    type: 'integer',
+    jsonPath: '.status.progress.percent',
+    description: 'Percent that is copied.',
     priority: 1,
   },
   age: { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },

@@ -110,10 +110,10 @@ describe('a Btrfs pool', () => {
       'count=300',
       'status=none',
     ]);
-    await pool.archives.begin('backup-1');
+    await pool.archives.filling.begin('backup-1');
     const source = { name: 'rootfs', attachment: await pool.attach(tree.id) };
-    await pool.archives.save('backup-1', source, 'None', signal);
-    await pool.archives.finish('backup-1', about, signal);
+    await pool.archives.filling.save('backup-1', source, 'None', signal);
+    await pool.archives.filling.finish('backup-1', about, signal);
     for (let time = 0; time < 2; time += 1) {
       await pool.remove(tree.id, owner);
       const archived = await pool.archives.open('backup-1', 'rootfs', signal);

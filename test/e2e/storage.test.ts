@@ -48,7 +48,7 @@ describe('a container root', () => {
 
   /** Packs what `make` puts into a directory with an init, and publishes it. */
   const publish = async (make: (root: string) => Promise<void>, ...tarOptions: string[]) => {
-    const directory = await pool.stageImage('base');
+    const directory = await pool.images.stage('base');
     const root = join(directory, 'root');
     await mkdir(join(root, 'sbin'), { recursive: true });
     await writeFile(join(root, 'sbin', 'init'), '#!/bin/sh\n', { mode: 0o755 });
@@ -67,7 +67,7 @@ describe('a container root', () => {
       file,
       '.',
     ]);
-    return pool.publishImage({ name: 'base', kind: 'ContainerRootfs', sourceHash: 'x', file });
+    return pool.images.publish({ name: 'base', kind: 'ContainerRootfs', sourceHash: 'x', file });
   };
   const rootOf = async (from: StoragePool, id = 'g1-rootfs') => {
     const attachment = await from.attach(id);
@@ -77,10 +77,10 @@ describe('a container root', () => {
 
   it('is whole after the way from the builder through the pool to a volume', async () => {
     const builder = createImageBuilder({ world, cacheDirectory: join(path, 'cache') });
-    const directory = await pool.stageImage('base');
+    const directory = await pool.images.stage('base');
     const options = { directory, kind: 'ContainerRootfs' as const, signal, progress: () => {} };
     const { file } = await builder.build({ type: 'BusyboxRootfs' }, options);
-    await pool.publishImage({ name: 'base', kind: 'ContainerRootfs', sourceHash: 'x', file });
+    await pool.images.publish({ name: 'base', kind: 'ContainerRootfs', sourceHash: 'x', file });
     await pool.create(request, signal);
     const { root, shift } = await rootOf(pool);
     expect(shift).toBe('Idmapped');
@@ -145,10 +145,10 @@ describe('a container root', () => {
     const { root } = await rootOf(pool);
     await must(['mknod', join(root, 'disk'), 'b', '254', '0']);
     await must(['mknod', join(root, 'sbin', 'mem'), 'c', '1', '1']);
-    await pool.archives.begin('backup-1');
+    await pool.archives.filling.begin('backup-1');
     const source = { name: 'rootfs', attachment: await pool.attach('g1-rootfs') };
-    await pool.archives.save('backup-1', source, 'None', signal);
-    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    await pool.archives.filling.save('backup-1', source, 'None', signal);
+    const { parts } = await pool.archives.filling.finish('backup-1', about, signal);
     const packed = join(path, 'archives', 'backup-1', parts[0]?.file ?? '');
     expect(await must(['tar', '-tf', packed])).toContain('./sbin/mem');
     const archived = await pool.archives.open('backup-1', 'rootfs', signal);

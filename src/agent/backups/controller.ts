@@ -23,7 +23,7 @@ import { backupOf } from '../verifies/controller.ts';
 import { isIncremental, tidyMarks } from './bases.ts';
 import { type BackupFacts, decideBackup } from './decide.ts';
 import { makeBackup } from './make.ts';
-import { archiveFields, BACKUP_STATUS_PATHS, progressText, wholeSaid } from './status.ts';
+import { archiveFields, BACKUP_STATUS_PATHS, wholeSaid } from './status.ts';
 import { takeIn } from './takeIn.ts';
 import { undoBackup } from './undo.ts';
 import { withVerified } from './verified.ts';
@@ -211,8 +211,11 @@ async function work(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep>
       // This pass has the turn of the guest, which the work is about to need.
       0,
     );
-    if (made === undefined)
-      return { type: 'follow', message: progressText(world.working.get(uid)), afterMs: FOLLOW_MS };
+    if (made === undefined) {
+      const percent = world.working.get(uid);
+      const follow = { type: 'follow', message: 'the archive is being filled', afterMs: FOLLOW_MS } as const;
+      return percent === undefined ? follow : { ...follow, more: { progress: { percent } } };
+    }
     world.working.delete(uid);
     return await say(world, pass, made.value);
   } catch (error) {

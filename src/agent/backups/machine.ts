@@ -4,6 +4,7 @@ import type { CopyBegun } from '../../drivers/hypervisor/contract.ts';
 import { handleOf } from '../guests/gather.ts';
 import { unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
+import { percentOf } from '../jobs/progress.ts';
 import { consistencyOf } from '../snapshots/take.ts';
 import { isOpen } from '../snapshots/volumes.ts';
 import { wakeGuest } from '../snapshots/world.ts';
@@ -46,7 +47,7 @@ function makeTargets({ archives, lock, volumes, bases, compression, bytesPerSeco
     volumes.map(async ({ name, sizeBytes }) => {
       const known = bases === undefined ? [] : basesOfDisk(bases, { name, sizeBytes });
       const holdsAll = known.length === 0;
-      const path = await archives.target(lock.key, { name, sizeBytes, compression, holdsAll });
+      const path = await archives.filling.target(lock.key, { name, sizeBytes, compression, holdsAll });
       // All are read at the same time.
       const share =
         bytesPerSecond === undefined ? {} : { bytesPerSecond: Math.ceil(bytesPerSecond / volumes.length) };
@@ -58,7 +59,7 @@ function makeTargets({ archives, lock, volumes, bases, compression, bytesPerSeco
 
 /** Follows the copies of a running machine to their end, and writes down what they are of. */
 async function copied(
-  { world, record, backup, archives, lock, bases, signal }: Work,
+  { world, record, backup, archives, lock, bases, signal, tell }: Work,
   begun: readonly CopyBegun[],
 ): Promise<void> {
   const { inGuest, observe } = world.hands(record.kind);
@@ -67,8 +68,8 @@ async function copied(
   const began = clock.monotonic();
   for (;;) {
     const progress = await inGuest?.copies.progress(handle).catch(orPoolFull(backup.spec.pool));
-    world.working.set(backup.metadata.uid, progress);
     if (progress === undefined || progress.done) break;
+    tell(percentOf({ doneBytes: progress.copiedBytes, totalBytes: progress.totalBytes }));
     const waitMs = Math.min(Math.max((clock.monotonic() - began) / POLL_SHARE, POLL_MS.least), POLL_MS.most);
     await clock.sleep(waitMs, signal);
   }
@@ -79,7 +80,7 @@ async function copied(
   if (bases === undefined) return;
   for (const each of begun) {
     const base = each.since === undefined ? {} : { base: each.since };
-    archives.holds(lock.key, each.name, { bitmap: bitmapOf(each), ...base });
+    archives.filling.holds(lock.key, each.name, { bitmap: bitmapOf(each), ...base });
   }
 }
 

@@ -9,6 +9,7 @@ import { ReasonedError } from '../../base/outcome.ts';
 import { parseBytes } from '../../base/quantity.ts';
 import type { ArchiveManifest, ArchiveSource } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
+import { createProgress } from '../jobs/progress.ts';
 import type { GuestRecord } from '../record.ts';
 import { consistencyOf } from '../snapshots/take.ts';
 import { takeVolumes, volumesOf } from '../snapshots/volumes.ts';
@@ -38,21 +39,27 @@ export async function makeBackup(
   const compression = backup.spec.compression ?? 'Zstd';
   const { bandwidth } = backup.spec;
   const bytesPerSecond = bandwidth === undefined ? undefined : parseBytes(bandwidth);
-  const begun = await archives.begin(lock.key, {
+  const begun = await archives.filling.begin(lock.key, {
     ...(backup.spec.encryption === 'Age' ? { encryption: 'Age' } : {}),
     ...(backup.spec.ioPriority === 'Idle' ? { ioPriority: 'Idle' } : {}),
     bases: basesFor(backup, world.backups.byIndex('guest', guestOf(backup).text)),
   });
   const bases = isIncremental(backup) ? fittingBases(begun, record, backup) : undefined;
+  const { uid: job } = backup.metadata;
+  const tell: Work['tell'] = (percent) => {
+    if (world.working.has(job)) world.working.set(job, percent);
+  };
+  const follow: Work['follow'] = createProgress(volumes, tell).of;
   const work: Work = {
     ...{ world, backup, record, lock, archives, volumes, bases, compression, bytesPerSecond, signal },
+    ...{ tell, follow },
   };
   const taken = await takeAll(work);
   const guest = await hands.read(record, signal);
   await insistOnVolumes(work, guest?.metadata.uid);
   const { uid, uuid, kind, namespace, name } = record;
   const { takenAt, ...rest } = taken;
-  return archives.finish(
+  return archives.filling.finish(
     lock.key,
     {
       guest: { kind, namespace, name, uid, uuid },
@@ -124,12 +131,12 @@ async function packInPasses(work: Work, sources: readonly ArchiveSource[]): Prom
     for (const source of sources) if (!(await pack(source))) return false;
     return true;
   };
-  if (!(await all((source) => archives.pack(lock.key, limited(work, source), compression, signal))))
+  if (!(await all((source) => archives.filling.pack(lock.key, limited(work, source), compression, signal))))
     return undefined;
   let isWhole = false;
   const moment = await inTurn(work, () =>
     atOneMoment(work, true, async () => {
-      isWhole = await all((source) => archives.packRest(lock.key, source, compression, signal));
+      isWhole = await all((source) => archives.filling.packRest(lock.key, source, compression, signal));
     }),
   );
   return isWhole ? moment : undefined;
@@ -139,7 +146,7 @@ async function packInPasses(work: Work, sources: readonly ArchiveSource[]): Prom
 async function gatherInPasses(work: Work, sources: readonly ArchiveSource[]): Promise<Moment> {
   const { archives, lock, signal } = work;
   const gather = async (of: readonly ArchiveSource[]) => {
-    for (const source of of) await archives.gather(lock.key, source, signal);
+    for (const source of of) await archives.filling.gather(lock.key, source, signal);
   };
   await gather(sources.map((source) => limited(work, source)));
   // While the guest stands still nothing is slowed down.
@@ -148,11 +155,12 @@ async function gatherInPasses(work: Work, sources: readonly ArchiveSource[]): Pr
 
 function save(work: Work, source: ArchiveSource): Promise<void> {
   const { archives, lock, compression, signal } = work;
-  return archives.save(lock.key, limited(work, source), compression, signal);
+  return archives.filling.save(lock.key, limited(work, source), compression, signal);
 }
 
-function limited({ bytesPerSecond }: Work, source: ArchiveSource): ArchiveSource {
-  return bytesPerSecond === undefined ? source : { ...source, bytesPerSecond };
+function limited({ bytesPerSecond, follow }: Work, source: ArchiveSource): ArchiveSource {
+  const followed = { ...source, follow: follow(source.name) };
+  return bytesPerSecond === undefined ? followed : { ...followed, bytesPerSecond };
 }
 
 /** A guest that is removed meanwhile takes its volumes along, and a copy of half of a tree looks like a whole one. */

@@ -4,11 +4,12 @@ import type { Stored } from '../../api/meta.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import { JOB_STATUS_PATHS, jobEnd } from '../jobs/status.ts';
-import { archiveNameOf, type Progress } from './world.ts';
+import { archiveNameOf } from './world.ts';
 
 /** Paths an agent writes; `status.host` is the manager's. */
 export const BACKUP_STATUS_PATHS: readonly string[] = [
   ...JOB_STATUS_PATHS,
+  'status.progress',
   'status.takenAt',
   'status.mode',
   'status.consistency',
@@ -35,17 +36,12 @@ function whyNot(asked: string): string {
     : `${asked} cannot be had here`;
 }
 
-/** How far it is, for people. */
-export function progressText(progress: Progress | undefined): string {
-  if (progress === undefined || progress.totalBytes === 0) return 'the archive is being filled';
-  return `${Math.floor((100 * progress.copiedBytes) / progress.totalBytes)} % of the disks are copied`;
-}
-
 /** What the status says of a whole archive. */
 export function archiveFields(backup: Stored<Backup>, manifest: ArchiveManifest): Partial<BackupStatus> {
   const { takenAt, mode, consistency, stillMilliseconds, parts, needs, encryption } = manifest;
   const size = parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   return {
+    progress: { percent: 100 },
     takenAt,
     mode,
     consistency,

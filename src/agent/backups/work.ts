@@ -2,7 +2,7 @@
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { ArchiveAbout, ArchiveBase, Archives } from '../../drivers/storage/contract.ts';
+import type { ArchiveAbout, ArchiveBase, Archives, Follower } from '../../drivers/storage/contract.ts';
 import { handleOf } from '../guests/gather.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { consistencyOf, FREEZE_MS, letGo } from '../snapshots/take.ts';
@@ -22,6 +22,10 @@ export type Work = {
   compression: ArchiveAbout['compression'];
   /** How fast the guest's volumes may be read. */
   bytesPerSecond: number | undefined;
+  /** How many percent are copied. */
+  tell(percent: number | undefined): void;
+  /** Told how far a volume is. */
+  follow(volume: string): Follower;
   signal: AbortSignal;
 };
 

@@ -9,15 +9,13 @@ import type { PoolTable } from '../pools/table.ts';
 import type { GuestLock } from '../record.ts';
 import type { SnapshotWorld } from '../snapshots/world.ts';
 
-export type Progress = { copiedBytes: number; totalBytes: number };
-
 export type BackupWorld = SnapshotWorld & {
   /** Backups given to this host. */
   backups: Informer<Backup>;
   /** Verifies given to this host, with the index `backup`. */
   verifies: Informer<Verify>;
-  /** By uid: those whose archive this agent fills, and how far it is as far as that is known. */
-  working: Map<string, Progress | undefined>;
+  /** By uid: those whose archive this agent fills, and how many percent are copied as far as that is known. */
+  working: Map<string, number | undefined>;
   /** Of this agent. */
   version: string;
 };

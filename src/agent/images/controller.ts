@@ -60,7 +60,7 @@ export function imageController(options: ImageControllerOptions): {
       if (!options.mayRemove() || (await client.find(Image, { name })) !== undefined) return done;
       await builds.cancel(name);
       const pool = pools.get(images.get(name)?.pool ?? '');
-      if (pool?.type === 'Open') await pool.driver.removeImage(name);
+      if (pool?.type === 'Open') await pool.driver.images.remove(name);
       images.set(name, undefined);
       return done;
     },
@@ -88,7 +88,7 @@ async function settleImage(
   if (pool.type === 'Broken') return pending('StoragePoolNotReady', `the pool ${spec.pool}: ${pool.message}`);
 
   const hash = imageSourceHash(spec);
-  const facts = (await pool.driver.images()).find((image) => image.name === name);
+  const facts = (await pool.driver.images.list()).find((image) => image.name === name);
   if (facts?.sourceHash === hash) {
     builds.forget(name);
     images.set(name, { ...base, state: 'Available', facts });

@@ -33,11 +33,11 @@ export async function makeImage(
     throw new ReasonedError('PathNotAllowed', message, { stalled: true });
   }
   await requireTools(builder, source);
-  const directory = await pool.stageImage(name);
+  const directory = await pool.images.stage(name);
   const { signal, progress, sourceHash } = how;
   const built = await builder.build(source, { directory, kind: spec.kind, signal, progress });
   signal.throwIfAborted();
-  await pool.publishImage({ name, kind: built.kind, sourceHash, file: built.file });
+  await pool.images.publish({ name, kind: built.kind, sourceHash, file: built.file });
 }
 
 async function requireTools(builder: ImageBuilder, source: ImageSource): Promise<void> {

@@ -9,6 +9,7 @@ import type { StoragePool } from '../../drivers/storage/contract.ts';
 import { archiveOf } from '../backups/world.ts';
 import { isHeldOff, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
+import { createProgress } from '../jobs/progress.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { type SnapshotWorld, wakeGuest } from '../snapshots/world.ts';
 
@@ -17,16 +18,20 @@ export async function prepareDisks(
   { guests }: SnapshotWorld,
   record: GuestRecord,
   findBackup: (signal: AbortSignal) => Promise<Stored<Backup>>,
-  signal: AbortSignal,
+  { tell, signal }: { tell(percent: number): void; signal: AbortSignal },
 ): Promise<void> {
-  for (const { name, id, driver, key } of disksOf({ guests }, record)) {
+  const disks = disksOf({ guests }, record);
+  const progress = createProgress(disks, tell);
+  for (const { name, id, driver, key } of disks) {
     const open = async (until: AbortSignal) => {
       const backup = await findBackup(until);
       const found = await archiveOf(guests.pools, backup);
       return found.archives.open(found.name, name, until);
     };
     const shift = record.idBase === undefined ? {} : { idBase: record.idBase };
-    await driver.replacements.prepare({ id, name: key, open, ...shift }, signal);
+    const follow = progress.of(name);
+    await driver.replacements.prepare({ id, name: key, open, follow, ...shift }, signal);
+    follow({ doneBytes: 1, totalBytes: 1 });
   }
 }
 

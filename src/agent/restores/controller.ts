@@ -12,6 +12,8 @@ import { giveDisks, prepareDisks, undoRestore } from './act.ts';
 import { lookAtArchive } from './archive.ts';
 
 export function restoreController(world: SnapshotWorld, informer: Informer<Restore>): Controller<Restore> {
+  /** By uid, of those that are being prepared. */
+  const percents = new Map<string, number>();
   return heldJobController(world, informer, {
     name: CONTROLLERS.restores,
     kind: Restore,
@@ -31,7 +33,14 @@ export function restoreController(world: SnapshotWorld, informer: Informer<Resto
         const message = `the Backup ${spec.backup} has gone meanwhile`;
         throw new ReasonedError('BackupNotFound', message, { stalled: true });
       };
-      return prepareDisks(world, record, findBackup, signal);
+      const tell = (percent: number) => void percents.set(metadata.uid, percent);
+      return prepareDisks(world, record, findBackup, { tell, signal }).finally(() =>
+        percents.delete(metadata.uid),
+      );
+    },
+    progress: ({ metadata }, isOver) => {
+      const percent = isOver ? 100 : percents.get(metadata.uid);
+      return percent === undefined ? undefined : { progress: { percent } };
     },
     change: (record, signal) => giveDisks(world, record, signal),
     undo: (record) => undoRestore(world, record),

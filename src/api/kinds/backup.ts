@@ -14,7 +14,7 @@ import {
   text,
   time,
 } from '../fields.ts';
-import { fixed, jobColumns, jobGuest, jobProgress, startDeadline } from '../job.ts';
+import { copyProgress, fixed, jobColumns, jobGuest, jobProgress, startDeadline } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -93,7 +93,10 @@ export const backupPhase = oneOf(
 );
 
 const status = object('How far it is, and what is in the archive.', {
-  ...jobProgress(backupPhase, { host: 'Host that makes it, where the archive lies.' }),
+  ...jobProgress(backupPhase, {
+    host: 'Host that makes it, where the archive lies; one of a shared pool that is lost is replaced by another.',
+  }),
+  progress: copyProgress,
   takenAt: Type.Optional(time('The moment it shows.')),
   mode: Type.Optional(
     oneOf(
@@ -182,6 +185,7 @@ export const Backup = defineKind<Backup>({
       description: 'What the last Verify found.',
       priority: 1,
     },
+    jobColumns.copied,
     jobColumns.message,
     jobColumns.age,
   ],

@@ -1,6 +1,6 @@
 /** Restore: one return of a guest to what a Backup of it holds, as an object: it runs once and says how it ended. */
 import { atomicList, dnsLabel, object, objectName, oneOf, type Static, Type } from '../fields.ts';
-import { fixed, jobColumns, jobGuest, jobProgress, startDeadline, timeToLive } from '../job.ts';
+import { copyProgress, fixed, jobColumns, jobGuest, jobProgress, startDeadline, timeToLive } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
 
@@ -36,6 +36,7 @@ export const restorePhase = oneOf(
 
 const status = object('How far it is.', {
   ...jobProgress(restorePhase),
+  progress: copyProgress,
 });
 
 export type RestoreSpec = Static<typeof spec>;
@@ -54,6 +55,7 @@ export const Restore = defineKind<Restore>({
     jobColumns.guest,
     { name: 'Backup', type: 'string', jsonPath: '.spec.backup', description: 'Backup.' },
     jobColumns.phase,
+    jobColumns.copied,
     jobColumns.message,
     jobColumns.age,
   ],

@@ -1,5 +1,5 @@
 /** Part of the contract of storage pools: what makes volumes other than they are, snapshots that they are rolled back to and data that takes the place of theirs. */
-import type { ArchivedVolume, VolumeAttachment } from './contract.ts';
+import type { ArchivedVolume, Follower, VolumeAttachment } from './contract.ts';
 
 /**
  * Asked when all has been read, right before the first change: storage may have kept its reader waiting for longer than the guest was its
@@ -34,6 +34,8 @@ export type Replacement = {
   idBase?: number;
   /** Finds the part of an archive; called only when it has still to be read. */
   open(signal: AbortSignal): Promise<ArchivedVolume>;
+  /** Told while it is made. */
+  follow?: Follower;
 };
 
 /**

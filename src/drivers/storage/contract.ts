@@ -168,14 +168,19 @@ export type ArchiveManifest = ArchiveAbout & {
 /** A whole archive that another may be based on. */
 export type ArchiveBase = { name: string; manifest: ArchiveManifest };
 
-/** A volume to be put into an archive, where what is to be read of it lies, and how fast it may be read; as fast as can be when absent. */
-export type ArchiveSource = { name: string; attachment: VolumeAttachment; bytesPerSecond?: number };
+/** Told now and then how much of a volume has been read or written, of about how much: the total is an estimate. */
+export type Follower = (far: { doneBytes: number; totalBytes: number }) => void;
 
-/**
- * Archives of guests: a plain directory each, seen under its name only once it is whole and flushed. Names are the caller's, unique. Of one
- * archive one thing at a time is asked. What is half-made goes when the pool is opened.
- */
-export type Archives = {
+/** A volume to be put into an archive, where what is to be read of it lies, and how fast it may be read; as fast as can be when absent. */
+export type ArchiveSource = {
+  name: string;
+  attachment: VolumeAttachment;
+  bytesPerSecond?: number;
+  follow?: Follower;
+};
+
+/** Fills archives, which nobody sees before they are whole and flushed. Of one archive one thing at a time is asked. What is half-made goes when the pool is opened. */
+export type ArchiveFilling = {
   /**
    * Begins one, empty, to be encrypted if so; what an earlier attempt left is removed. Answers with those of `bases` that its disks may be based
    * on: whole, and encrypted alike. All of `bases` stay until it is finished or removed. Idle: what fills it gives way to all others that use the
@@ -210,6 +215,11 @@ export type Archives = {
   save(name: string, volume: ArchiveSource, compression: Compression, signal: AbortSignal): Promise<void>;
   /** Takes sums, flushes everything, and shows it. Throws ReasonedError PoolFull, ArchiveBaseMissing. */
   finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;
+};
+
+/** Archives of guests: a plain directory each, seen under its name only once it is whole. Names are the caller's, unique. */
+export type Archives = {
+  readonly filling: ArchiveFilling;
   /** Names of all that are there, damaged ones too, in order. */
   list(): Promise<string[]>;
   /** Undefined when there is no whole one. Throws ReasonedError ArchiveTooNew, ArchiveBroken. */
@@ -219,6 +229,22 @@ export type Archives = {
   /** Reads all of it and what it is based on, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveBaseMissing, ArchiveTooNew, ArchiveBroken, KeyMissing, KeyWrong. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Removes it, whole or not; nothing there is no error. Throws ReasonedError ArchiveNeeded while others are based on it. */
+  remove(name: string): Promise<void>;
+};
+
+/** Images that volumes of one pool are made from. */
+export type PoolImages = {
+  list(): Promise<ImageFacts[]>;
+  /** A directory inside the pool (same file system) for making one image; emptied at start-up. */
+  stage(name: string): Promise<string>;
+  /** Checks what was made in the staging directory, records and publishes it atomically under its name. */
+  publish(image: {
+    name: string;
+    kind: ImageFacts['kind'];
+    sourceHash: string;
+    /** File or directory inside the staging directory. */
+    file: string;
+  }): Promise<ImageFacts>;
   remove(name: string): Promise<void>;
 };
 
@@ -258,18 +284,7 @@ export type StoragePool = {
    * Throws ReasonedError VolumeOwnedByOther, PoolFull, and when the other end hangs up.
    */
   importVolume?(request: VolumeRequest, stream: Duplex, options: CopyOptions): Promise<void>;
-  images(): Promise<ImageFacts[]>;
-  /** A directory inside the pool (same file system) for making one image; emptied at start-up. */
-  stageImage(name: string): Promise<string>;
-  /** Checks what was made in the staging directory, records and publishes it atomically under its name. */
-  publishImage(image: {
-    name: string;
-    kind: ImageFacts['kind'];
-    sourceHash: string;
-    /** File or directory inside the staging directory. */
-    file: string;
-  }): Promise<ImageFacts>;
-  removeImage(name: string): Promise<void>;
+  readonly images: PoolImages;
 };
 
 /** The key of age for archives: what is told, each time it is needed and kept on no disk; else what the file holds, an absolute path. */

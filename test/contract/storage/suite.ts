@@ -52,10 +52,31 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
     afterEach(() => lab.remove());
 
     const publish = async (image: string, kind: 'Disk' | 'ContainerRootfs', sourceHash = 'hash-1') => {
-      const directory = await pool.stageImage(image);
+      const directory = await pool.images.stage(image);
       const file = kind === 'Disk' ? await lab.diskImage(directory) : await lab.rootfsImage(directory);
-      return pool.publishImage({ name: image, kind, sourceHash, file });
+      return pool.images.publish({ name: image, kind, sourceHash, file });
     };
+
+    it('asks at most a dozen things of its driver in one place', () => {
+      const asked = (part: object) => Object.values(part).filter((one) => typeof one === 'function').length;
+      const { snapshots, archives, replacements, revocations = {}, images } = pool;
+      const parts = {
+        pool,
+        snapshots,
+        archives,
+        filling: archives.filling,
+        replacements,
+        revocations,
+        images,
+      };
+      const all = Object.entries(parts).filter(([, part]) => asked(part) > 12);
+      expect(all.map(([name]) => name)).toEqual([]);
+      const isKnown = (value: unknown) => Object.values<unknown>(parts).includes(value);
+      const strange = Object.entries(pool).filter(
+        ([, value]) => typeof value === 'object' && !isKnown(value),
+      );
+      expect(strange.map(([name]) => name)).toEqual(['capabilities']);
+    });
 
     it('makes a blank disk and shows it with its owner', async () => {
       const made = await pool.create(disk('g1-data'), signal);
@@ -104,7 +125,7 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       const made = await pool.create(disk('g1-data', { image: 'base' }), signal);
       const reopened = await lab.open();
       expect(await reopened.observe('g1-data')).toEqual(made);
-      expect((await reopened.images()).map((image) => image.name)).toEqual(['base']);
+      expect((await reopened.images.list()).map((image) => image.name)).toEqual(['base']);
     });
 
     it('gives a volume to nobody but its owner', async () => {
@@ -186,41 +207,41 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
     });
 
     it('refuses a broken image and shows nothing of it', async () => {
-      const directory = await pool.stageImage('base');
+      const directory = await pool.images.stage('base');
       const file = await lab.brokenImage(directory);
       const refusal = await reasonOf(
-        pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file }),
+        pool.images.publish({ name: 'base', kind: 'Disk', sourceHash: 'x', file }),
       );
       expect(refusal).toMatchObject({ reason: 'ImageBroken', stalled: true });
-      expect(await pool.images()).toEqual([]);
+      expect(await pool.images.list()).toEqual([]);
     });
 
     it('keeps the old image when its successor is broken', async () => {
       const old = await publish('base', 'Disk');
-      const directory = await pool.stageImage('base');
+      const directory = await pool.images.stage('base');
       const file = await lab.brokenImage(directory);
-      await reasonOf(pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'hash-2', file }));
-      expect(await pool.images()).toEqual([old]);
+      await reasonOf(pool.images.publish({ name: 'base', kind: 'Disk', sourceHash: 'hash-2', file }));
+      expect(await pool.images.list()).toEqual([old]);
     });
 
     it('replaces an image made from another source and leaves its volumes alone', async () => {
       await publish('base', 'Disk', 'hash-1');
       const made = await pool.create(disk('g1-data', { image: 'base' }), signal);
       await publish('base', 'Disk', 'hash-2');
-      expect((await pool.images()).map((image) => image.sourceHash)).toEqual(['hash-2']);
-      await pool.removeImage('base');
-      await pool.removeImage('base');
-      expect(await pool.images()).toEqual([]);
+      expect((await pool.images.list()).map((image) => image.sourceHash)).toEqual(['hash-2']);
+      await pool.images.remove('base');
+      await pool.images.remove('base');
+      expect(await pool.images.list()).toEqual([]);
       expect(await pool.observe('g1-data')).toEqual(made);
     });
 
     it('forgets an image that was staged but never published', async () => {
-      const directory = await pool.stageImage('base');
+      const directory = await pool.images.stage('base');
       const file = await lab.diskImage(directory);
       const reopened = await lab.open();
-      expect(await reopened.images()).toEqual([]);
+      expect(await reopened.images.list()).toEqual([]);
       const gone = await reasonOf(
-        reopened.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file }),
+        reopened.images.publish({ name: 'base', kind: 'Disk', sourceHash: 'x', file }),
       );
       expect(gone.reason).toBe('ImageMissing');
     });
@@ -249,7 +270,7 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       for (const id of ['../evil', 'a/b', '..', '.hidden', '', 'A']) {
         expect((await reasonOf(pool.create(disk(id), signal))).reason).toBe('NameInvalid');
       }
-      expect((await reasonOf(pool.stageImage('../evil'))).reason).toBe('NameInvalid');
+      expect((await reasonOf(pool.images.stage('../evil'))).reason).toBe('NameInvalid');
     });
 
     describe('and the same pool of another host', () => {
@@ -416,13 +437,13 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
       });
       beforeEach(async () => {
         await pool.create(disk('g1-data'), signal);
-        await pool.archives.begin('backup-1');
+        await pool.archives.filling.begin('backup-1');
         const attachment = await pool.attach('g1-data');
-        await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+        await pool.archives.filling.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
         const guest = { kind: 'VirtualMachine', namespace: 'default', name: 'anna', uid: 'u', uuid: 'uuid' };
         const how = { mode: 'Snapshot', consistency: 'Crash', compression: 'Zstd' } as const;
         const about = { guest, labels: {}, spec: {}, takenAt: '2026-01-01T00:00:00Z', stillMilliseconds: 0 };
-        await pool.archives.finish('backup-1', { ...about, ...how }, signal);
+        await pool.archives.filling.finish('backup-1', { ...about, ...how }, signal);
       });
 
       it('prepares one beside the volume, which stays what it is, and has it in its place through restarts', async () => {

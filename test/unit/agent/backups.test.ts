@@ -1,11 +1,14 @@
 /** Backups of guests on a simulated host: what becomes of the guest meanwhile, and of the backup when anything dies. */
 import { describe, expect, it } from 'vitest';
 import { findArchives } from '../../../src/agent/pools/archives.ts';
+import { decideVerify } from '../../../src/agent/verifies/decide.ts';
 import { Namespace } from '../../../src/api/core.ts';
 import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
 import { Container } from '../../../src/api/kinds/container.ts';
 import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
+import type { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import type { Stored } from '../../../src/api/meta.ts';
 import type { ArchiveManifest } from '../../../src/drivers/storage/contract.ts';
 import { crashEverywhere } from './crashEverywhere.ts';
 import { createCrasher } from './crasher.ts';
@@ -93,6 +96,38 @@ describe('a backup', () => {
     ]);
     await lab.until('the lock is not shown any more', () => lab.machine('web')?.status?.lock === undefined);
     checkUntouched(lab, 1);
+    await agent.stop();
+  });
+
+  it('of a container, and of a machine, says every few seconds how much is copied', async () => {
+    const { lab, agent } = await labWithWeb({ latency: { disksMs: 40_000 }, poolLatencyMs: 20_000 });
+    lab.createImage('root', { kind: 'ContainerRootfs', source: { build: { recipe: 'BusyboxRootfs' } } });
+    lab.createContainer('box');
+    await lab.until(
+      'box is Ready',
+      () => lab.conditionOf(lab.container('box'), 'Ready')?.status === 'True',
+      120_000,
+    );
+    for (const [name, guest] of [
+      ['of-box', BOX],
+      ['of-web', WEB],
+    ] as const) {
+      const said: number[] = [];
+      lab.createBackup(name, guest);
+      await lab.until(
+        `${name} is over`,
+        () => {
+          const { progress, phase } = statusOf(lab, name) ?? {};
+          if (progress !== undefined && progress.percent !== said.at(-1)) said.push(progress.percent);
+          return phase === 'Succeeded';
+        },
+        300_000,
+      );
+      expect(said.length).toBeGreaterThan(1);
+      expect(said.length).toBeLessThan(15);
+      expect(said).toEqual(said.toSorted((a, b) => a - b));
+      expect(said.at(-1)).toBe(100);
+    }
     await agent.stop();
   });
 
@@ -399,6 +434,19 @@ describe('a Verify', () => {
     await lab.clock.advance(5_000);
     expect(found(lab)).toBe('Whole');
     await agent.stop();
+  });
+
+  it('whose pool is away all the time says so at the end, and not only that it is too late', () => {
+    const created = Date.parse('2026-01-01T00:00:00Z');
+    const metadata = { name: 'v', namespace: 'default', uid: 'v', resourceVersion: '1' };
+    const verify: Stored<Verify> = {
+      ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'Verify', spec: { backup: 'first' } },
+      metadata: { ...metadata, creationTimestamp: '2026-01-01T00:00:00Z' },
+    };
+    const facts = { verify, backup: { phase: 'Succeeded', pool: 'nas' }, isOpen: false } as const;
+    const said = (now: number) => decideVerify({ ...facts, now: created + now });
+    expect(said(599_000)).toMatchObject({ type: 'wait', reason: 'StoragePoolNotReady', afterMs: 1_000 });
+    expect(said(600_000)).toMatchObject({ type: 'end', phase: 'Failed', reason: 'StoragePoolNotReady' });
   });
 
   it('of a Backup that failed or does not come fails, and says nothing of it', async () => {

@@ -194,13 +194,14 @@ export function createLab(options: LabOptions = {}) {
           'rollBack',
           'remove',
         ]);
-        const fills = ['begin', 'target', 'gather', 'save', 'finish', 'remove'] as const;
+        const fills = ['begin', 'target', 'gather', 'save', 'finish'] as const;
+        const filling = crasher.wrap('archives', pool.archives.filling, fills);
         const replacements = crasher.wrap('replacements', { ...pool.replacements, prepare }, [
           'prepare',
           'swap',
           'discard',
         ]);
-        const archives = crasher.wrap('archives', pool.archives, fills);
+        const archives = crasher.wrap('archives', { ...pool.archives, filling }, ['remove']);
         const limit = async (id: string, sizeBytes: number | undefined) => void limits.set(id, sizeBytes);
         const limited = type === 'Btrfs' ? { limit } : {};
         const shared = sharedBy === undefined ? {} : { shared: true };

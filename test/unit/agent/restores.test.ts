@@ -67,6 +67,23 @@ describe('a restore', () => {
     await agent.stop();
   });
 
+  it('says every few seconds how much of the disks is made', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 30_000 });
+    const said: number[] = [];
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await lab.until(
+      'it is over',
+      () => {
+        const { progress } = statusOf(lab) ?? {};
+        if (progress !== undefined && progress.percent !== said.at(-1)) said.push(progress.percent);
+        return isOver(lab);
+      },
+      600_000,
+    );
+    expect(said).toEqual([25, 50, 75, 100]);
+    await agent.stop();
+  });
+
   it('lets the machine run until its disks are made, then gives them to it and starts it again', async () => {
     const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 2_000 });
     const uuid = lab.machine('web')?.status?.uuid;

@@ -30,6 +30,8 @@ export type HeldWork<T extends ChangingJob> = {
   judge(job: Stored<T>, record: GuestRecord, signal: AbortSignal): Promise<OwnLock | Objection>;
   /** Makes ready beside the guest what it is to get, hidden; again after a crash, and once more before the change. */
   prepare?(job: Stored<T>, record: GuestRecord, signal: AbortSignal): Promise<void>;
+  /** What its status says of how far that is, when it goes on or is over. */
+  progress?(job: Stored<T>, isOver: boolean): Partial<T['status']> | undefined;
   /** Repeatable after a crash at any line; marks the lock as changing before the first change, and gives it back after the last. */
   change(record: GuestRecord, signal: AbortSignal): Promise<void>;
   /** Gives the lock back with nothing changed. */

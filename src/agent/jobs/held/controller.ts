@@ -29,14 +29,17 @@ export function heldJobController<T extends ChangingJob>(
     name: work.name,
     kind: work.kind,
     informer,
-    writes: JOB_STATUS_PATHS,
+    writes: work.progress === undefined ? JOB_STATUS_PATHS : [...JOB_STATUS_PATHS, 'status.progress'],
     access: work.access,
     selects: ({ status }) => status?.completedAt === undefined,
     stamp: ({ metadata }) => startedStamp(metadata),
     triggers: [onSettled(world.guests.settled, informer)],
     concurrency: 8,
     reconcile: (pass) =>
-      inTurn(world, pass.object, async () => jobResult<T>(pass.object, await execute(held, pass), pass.now)),
+      inTurn(world, pass.object, async () => {
+        const step = await execute(held, pass);
+        return jobResult<T>(pass.object, step, pass.now, progressOf(work, pass.object, step));
+      }),
     // Deleted: called off, unless volumes have changed already.
     gone: async (_key, last, { signal }) => {
       await world.guests.jobs.cancel(groupOf(last));
@@ -87,6 +90,15 @@ async function execute<T extends ChangingJob>(held: Held<T>, pass: Pass<T>): Pro
     default:
       return decision;
   }
+}
+
+function progressOf<T extends ChangingJob>(
+  { progress }: HeldWork<T>,
+  job: Stored<T>,
+  step: JobStep,
+): Partial<T['status']> | undefined {
+  if (step.type === 'follow') return progress?.(job, false);
+  return step.type === 'end' && step.phase === 'Succeeded' ? progress?.(job, true) : undefined;
 }
 
 function success<T extends ChangingJob>({ words }: HeldWork<T>): JobEnd {

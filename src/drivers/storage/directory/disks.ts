@@ -1,8 +1,9 @@
 /** Makes and grows disk files with qemu-img. Nothing here decides; the pool has checked owner, size and space. */
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import type { Compression } from '../contract.ts';
-import { type Tools, wholeVolumeMs } from './tools.ts';
+import type { Compression, Follower } from '../contract.ts';
+import { runWithPercent } from './following.ts';
+import type { Tools } from './tools.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
 
@@ -27,13 +28,15 @@ export type MakeBlankDisk = (disk: BlankDisk, signal?: AbortSignal) => Promise<v
 const wholeClusterBytes = 256 * 1024;
 
 /**
- * For programs of QEMU that read or write clusters of that size: malloc would take each buffer from the kernel and give it back, and pages that are
+ * How `qemu-img` is started that reads or writes clusters of that size: malloc would take each buffer from the kernel and give it back, and pages that are
  * new to a process cost more than what is done with them (mallopt(3)).
  */
-export const keepsBuffers = {
-  MALLOC_MMAP_THRESHOLD_: String(16 * 1024 * 1024),
-  MALLOC_TRIM_THRESHOLD_: String(256 * 1024 * 1024),
-};
+export const qemuImg: readonly string[] = [
+  'env',
+  `MALLOC_MMAP_THRESHOLD_=${16 * 1024 * 1024}`,
+  `MALLOC_TRIM_THRESHOLD_=${256 * 1024 * 1024}`,
+  'qemu-img',
+];
 
 /** Options of qemu-img for a qcow2 file whose clusters are, or will be, compressed; zlib is what it does without being told. */
 export function qcow2Options(compression: Compression | undefined, holdsAll: boolean): string[] {
@@ -192,11 +195,8 @@ export async function restoreDisk(
   tools: Tools,
   from: ArchivedFiles,
   disk: { path: string; format: DiskFormat },
-  signal: AbortSignal,
+  { signal, follow, totalBytes }: { signal: AbortSignal; follow: Follower | undefined; totalBytes: number },
 ): Promise<void> {
-  await tools.run(['qemu-img', 'convert', '-q', '-O', disk.format, ...archivedSource(from), disk.path], {
-    signal,
-    timeoutMs: wholeVolumeMs,
-    env: keepsBuffers,
-  });
+  const argv = ['convert', '-p', '-O', disk.format, ...archivedSource(from), disk.path];
+  await runWithPercent(tools, [...qemuImg, ...argv], { signal, follow, totalBytes: () => totalBytes });
 }

@@ -1,5 +1,5 @@
 /** Makes the data of a new volume in a hidden directory: blank, a whole copy of an image, or what a snapshot of another volume holds. */
-import type { ArchivedVolume, VolumeRequest } from '../contract.ts';
+import type { ArchivedVolume, Follower, VolumeRequest } from '../contract.ts';
 import { checkArchivedKind, checkImageKind, diskSize, snapshotMissing, volumeMissing } from '../refusals.ts';
 import type { Capacity } from './capacity.ts';
 import { growDisk, makeDiskFromImage, measureArchivedDisk, restoreDisk } from './disks.ts';
@@ -9,7 +9,7 @@ import type { Images } from './images.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { readVolumeRecord, type VolumeRecord, volumeRecordName, writeRecord } from './records.ts';
 import type { PoolRoom } from './room.ts';
-import { canMapIds, copyTree, shiftTree, unpackTree } from './trees.ts';
+import { canMapIds, copyTree, shiftTree, unpackArchived } from './trees.ts';
 
 /** A blank volume's own blocks. */
 const blankBytes = 1024 * 1024;
@@ -17,11 +17,14 @@ const blankBytes = 1024 * 1024;
 /** What data of volumes is made from. */
 export type Sources = { room: PoolRoom; images: Images; capacity: Capacity; keeper: SnapshotKeeper };
 
+/** The hidden directory, and who is told how much of an archive is in it by now. */
+type Place = { made: string; signal: AbortSignal; follow?: Follower };
+
 /** Makes the data in the hidden directory; answers with the record that belongs to it. */
 export async function fillVolume(
   { room, images, capacity, keeper }: Sources,
   request: VolumeRequest,
-  to: { made: string; signal: AbortSignal },
+  to: Place,
 ): Promise<VolumeRecord> {
   const { id, owner } = request;
   if (request.from !== undefined)
@@ -69,7 +72,7 @@ async function restoreChecked(
   sources: Pick<Sources, 'room' | 'capacity'>,
   request: VolumeRequest,
   archived: ArchivedVolume,
-  { made, signal }: { made: string; signal: AbortSignal },
+  { signal, ...to }: Place,
 ): Promise<VolumeRecord> {
   const broken = new AbortController();
   const [check, record] = await Promise.allSettled([
@@ -77,7 +80,7 @@ async function restoreChecked(
       broken.abort(error);
       throw error;
     }),
-    restore(sources, request, archived, { made, signal: AbortSignal.any([signal, broken.signal]) }),
+    restore(sources, request, archived, { ...to, signal: AbortSignal.any([signal, broken.signal]) }),
   ]);
   if (check.status === 'rejected') throw check.reason;
   if (record.status === 'rejected') throw record.reason;
@@ -89,9 +92,10 @@ async function restore(
   { room, capacity }: Pick<Sources, 'room' | 'capacity'>,
   request: VolumeRequest,
   { path, bases = [], part }: ArchivedVolume,
-  to: { made: string; signal: AbortSignal },
+  to: Place,
 ): Promise<VolumeRecord> {
   const { id, owner, format, kind } = request;
+  const { signal, follow } = to;
   checkArchivedKind(part, kind);
   if (kind === 'Disk') {
     diskSize(id, request.sizeBytes, part.sizeBytes);
@@ -100,7 +104,7 @@ async function restore(
     return capacity.reserve({ bytes: found.unpackedBytes, place: to.made }, async () => {
       const disk = { path: `${to.made}/${diskName(format)}`, format, sizeBytes };
       await flushWhile(room.world, disk.path, () =>
-        restoreDisk(room.tools, [path, ...bases], disk, to.signal),
+        restoreDisk(room.tools, [path, ...bases], disk, { signal, follow, totalBytes: found.sizeBytes }),
       );
       if (sizeBytes > found.sizeBytes) await growDisk(room.tools, disk, to.signal);
       return { id, owner, kind: 'Disk', format, sizeBytes, initialBytes: part.storedBytes };
@@ -111,8 +115,7 @@ async function restore(
   return capacity.reserve({ bytes, place: to.made }, async () => {
     const record = await ownTree(room, request, to, async (root) => {
       await room.world.files.makeDirectory(root, { mode: 0o755 });
-      // It may be two files of tar, one after the other.
-      await unpackTree(room.tools, path, root, ['--ignore-zeros'], to.signal);
+      await unpackArchived(room.tools, path, root, { signal, follow, totalBytes: bytes });
     });
     return { ...record, initialBytes: part.storedBytes };
   });

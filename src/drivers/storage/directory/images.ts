@@ -2,23 +2,14 @@
 import type { FileStat } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import { imageBroken, inspectDisk, inspectRootfsArchive } from '../../image/inspect.ts';
-import type { ImageFacts } from '../contract.ts';
+import type { ImageFacts, PoolImages } from '../contract.ts';
 import { imageMissing } from '../refusals.ts';
 import { diskName, rootfsName } from './layout.ts';
 import { imageRecordName, readImageRecord, writeRecord } from './records.ts';
 import { type PoolRoom, renameIfThere } from './room.ts';
 import { measureTrees, unpackTree } from './trees.ts';
 
-export type Images = {
-  list(): Promise<ImageFacts[]>;
-  stage(name: string): Promise<string>;
-  publish(image: {
-    name: string;
-    kind: ImageFacts['kind'];
-    sourceHash: string;
-    file: string;
-  }): Promise<ImageFacts>;
-  remove(name: string): Promise<void>;
+export type Images = PoolImages & {
   /** Runs `copy` with the image's facts and directory while the image is kept. Throws ReasonedError ImageMissing. */
   reading<T>(name: string, copy: (image: ImageFacts, directory: string) => Promise<T>): Promise<T>;
 };

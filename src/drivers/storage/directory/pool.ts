@@ -99,10 +99,7 @@ export async function openPool(
     snapshots: createSnapshots(room, keeper),
     archives: createArchives(room, capacity, config),
     replacements: createReplacements({ room, images, capacity, keeper }),
-    images: images.list,
-    stageImage: images.stage,
-    publishImage: images.publish,
-    removeImage: images.remove,
+    images,
     // On shared storage they are on all hosts already.
     ...(room.isShared ? {} : { exportVolume: volumes.send, importVolume: volumes.receive }),
   };

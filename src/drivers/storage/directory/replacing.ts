@@ -26,7 +26,7 @@ export function createReplacements(sources: Sources): VolumeReplacements {
 
   return {
     // Not under the lock of the volume: its guest may run, and be given a larger disk, for as long as this takes.
-    prepare: async ({ id, name, idBase, open }, signal) =>
+    prepare: async ({ id, name, idBase, open, follow }, signal) =>
       room.lock(placeOf(id, name), async () => {
         await room.checkPresent();
         if ((await files.stat(placeOf(id, name))) !== undefined) return;
@@ -37,7 +37,9 @@ export function createReplacements(sources: Sources): VolumeReplacements {
         const made = room.partialPath(id);
         try {
           await room.ground.makeVolume(made);
-          const filled = await fillVolume(sources, request, { made, signal });
+          const filled = await fillVolume(sources, request, {
+            ...{ made, signal, ...(follow === undefined ? {} : { follow }) },
+          });
           await flushVolume(room, made, { ...filled, replacedBy: name });
           signal.throwIfAborted();
           await room.lock(id, async () => {

@@ -1,7 +1,9 @@
 /** Container root file systems as directories: copied, unpacked, checked, and shifted where the file system cannot map ids at mount. */
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
-import { type Tools, wholeVolumeMs } from './tools.ts';
+import type { Follower } from '../contract.ts';
+import { dotsOfReader, runDotted } from './following.ts';
+import type { Tools } from './tools.ts';
 
 /** File systems with id-mapped mounts (mount_setattr(2), Linux 5.12 and 5.15), as LXC's `idmap=container` needs them. */
 const idmappable = new Set(['ext4', 'btrfs', 'xfs']);
@@ -33,20 +35,30 @@ export async function copyTree(tools: Tools, from: string, to: string, signal: A
  * Unpacks a (compressed) archive that may be hostile: GNU tar keeps it inside `to`; attributes other than users' own and file
  * capabilities are left out, devices are removed (a privileged container could use them), ids above 65535 are refused.
  */
-export async function unpackTree(
+export async function unpackTree(tools: Tools, archive: string, to: string): Promise<void> {
+  await tools.run(unpacking(archive, to));
+  await checkTree(tools, to);
+}
+
+/** The same for a part of an archive, which may be two files of tar, one after the other. `totalBytes`: about what it unpacks to. */
+export async function unpackArchived(
   tools: Tools,
   archive: string,
   to: string,
-  options: readonly string[] = [],
-  signal?: AbortSignal,
+  { signal, follow, totalBytes }: { signal: AbortSignal; follow: Follower | undefined; totalBytes: number },
 ): Promise<void> {
-  const argv = [
-    ...['tar', ...options, '--numeric-owner', '--same-owner', '-p', '--sparse', '--acls', '--xattrs'],
+  const dots = dotsOfReader();
+  const argv = [...unpacking(archive, to), '--ignore-zeros', ...dots.argv];
+  await runDotted(tools, argv, dots, { signal, follow, totalBytes: () => totalBytes });
+  await checkTree(tools, to);
+}
+
+function unpacking(archive: string, to: string): string[] {
+  return [
+    ...['tar', '--numeric-owner', '--same-owner', '-p', '--sparse', '--acls', '--xattrs'],
     ...['--xattrs-include=user.*', '--xattrs-include=security.capability'],
     ...['--exclude=./dev/*', '--exclude=dev/*', '-xf', archive, '-C', to],
   ];
-  await tools.run(argv, signal && { signal, timeoutMs: wholeVolumeMs });
-  await checkTree(tools, to);
 }
 
 async function checkTree(tools: Tools, root: string): Promise<void> {

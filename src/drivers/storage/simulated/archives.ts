@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Clock, timestamp } from '../../../base/clock.ts';
 import type { Files } from '../../../base/files.ts';
-import type { ArchiveManifest, ArchivePart, Archives } from '../contract.ts';
+import type { ArchiveManifest, ArchivePart, Archives, Follower } from '../contract.ts';
 import {
   archiveMissing,
   archiveNeeded,
@@ -49,6 +49,11 @@ export function createSimulatedArchives({
     filled.set(name, [...others, { ...part, file, storedBytes: 0, sha256 }]);
     return `${place(name)}/${file}`;
   };
+  const copy = async ({ follow }: { follow?: Follower | undefined }, signal: AbortSignal) => {
+    await clock.sleep(latencyMs / 2, signal);
+    follow?.({ doneBytes: 1, totalBytes: 2 });
+    await clock.sleep(latencyMs / 2, signal);
+  };
   const read: Archives['read'] = async (name) => {
     const text = await files.readText(`${place(name)}/${manifestName}`);
     return text === undefined ? undefined : parseManifest(name, text);
@@ -63,57 +68,59 @@ export function createSimulatedArchives({
   };
   const list = () => files.list(`${path}/archives`);
   return {
-    begin: async (name, { bases = [] } = {}) => {
-      checkPresent();
-      filled.set(checkedName(name), []);
-      awaited.set(name, bases);
-      return wholeBases(bases, read);
-    },
-    target: async (name, { name: disk, sizeBytes }) =>
-      add(name, { name: disk, kind: 'Disk', format: 'qcow2', sizeBytes }),
-    holds: (name, disk, what) => {
-      const parts = filled.get(name) ?? [];
-      const baseSha256 = what.base === undefined ? {} : { baseSha256: sumOf(what.base, disk) };
-      filled.set(
-        name,
-        parts.map((part) => (part.name === disk ? { ...part, ...what, ...baseSha256 } : part)),
-      );
-    },
-    pack: async (_name, _tree, _compression, signal) => {
-      await clock.sleep(latencyMs, signal);
-      return true;
-    },
-    packRest: async (_name, _tree, _compression, signal) => {
-      await clock.sleep(latencyMs, signal);
-      return true;
-    },
-    gather: (_name, _tree, signal) => clock.sleep(latencyMs, signal),
-    save: async (name, { name: volume, attachment }, _compression, signal) => {
-      await clock.sleep(latencyMs, signal);
-      const isDisk = attachment.type === 'File';
-      add(name, {
-        name: volume,
-        kind: isDisk ? 'Disk' : 'Filesystem',
-        format: isDisk ? 'qcow2' : 'tar',
-        sizeBytes: 0,
-      });
-    },
-    finish: async (name, about, signal) => {
-      await clock.sleep(latencyMs, signal);
-      checkPresent();
-      checkSpace();
-      const parts = filled.get(name) ?? [];
-      const bases = [...new Set(parts.flatMap(({ base }) => base ?? []))];
-      const needed = await Promise.all(
-        bases.map(async (base) => ({ name: base, manifest: await readChain(base) })),
-      );
-      const based = bases.length === 0 ? {} : { version: 2 as const, needs: needsOf(needed) };
-      const manifest = { version: 1 as const, ...based, ...about, finishedAt: timestamp(clock), parts };
-      await files.makeDirectory(place(name));
-      await files.writeAtomic(`${place(name)}/${manifestName}`, formatManifest(manifest));
-      filled.delete(name);
-      awaited.delete(name);
-      return manifest;
+    filling: {
+      begin: async (name, { bases = [] } = {}) => {
+        checkPresent();
+        filled.set(checkedName(name), []);
+        awaited.set(name, bases);
+        return wholeBases(bases, read);
+      },
+      target: async (name, { name: disk, sizeBytes }) =>
+        add(name, { name: disk, kind: 'Disk', format: 'qcow2', sizeBytes }),
+      holds: (name, disk, what) => {
+        const parts = filled.get(name) ?? [];
+        const baseSha256 = what.base === undefined ? {} : { baseSha256: sumOf(what.base, disk) };
+        filled.set(
+          name,
+          parts.map((part) => (part.name === disk ? { ...part, ...what, ...baseSha256 } : part)),
+        );
+      },
+      pack: async (_name, tree, _compression, signal) => {
+        await copy(tree, signal);
+        return true;
+      },
+      packRest: async (_name, _tree, _compression, signal) => {
+        await clock.sleep(latencyMs, signal);
+        return true;
+      },
+      gather: (_name, _tree, signal) => clock.sleep(latencyMs, signal),
+      save: async (name, { name: volume, attachment, follow }, _compression, signal) => {
+        await copy({ follow }, signal);
+        const isDisk = attachment.type === 'File';
+        add(name, {
+          name: volume,
+          kind: isDisk ? 'Disk' : 'Filesystem',
+          format: isDisk ? 'qcow2' : 'tar',
+          sizeBytes: 0,
+        });
+      },
+      finish: async (name, about, signal) => {
+        await clock.sleep(latencyMs, signal);
+        checkPresent();
+        checkSpace();
+        const parts = filled.get(name) ?? [];
+        const bases = [...new Set(parts.flatMap(({ base }) => base ?? []))];
+        const needed = await Promise.all(
+          bases.map(async (base) => ({ name: base, manifest: await readChain(base) })),
+        );
+        const based = bases.length === 0 ? {} : { version: 2 as const, needs: needsOf(needed) };
+        const manifest = { version: 1 as const, ...based, ...about, finishedAt: timestamp(clock), parts };
+        await files.makeDirectory(place(name));
+        await files.writeAtomic(`${place(name)}/${manifestName}`, formatManifest(manifest));
+        filled.delete(name);
+        awaited.delete(name);
+        return manifest;
+      },
     },
     list,
     read,

@@ -193,29 +193,31 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
           keep: (volume) => change(() => state.volumes.set(volume.id, volume), options.signal),
         }),
       ),
-    images: async () => [...state.images.values()],
-    stageImage: async (name) => {
-      await world.files.removeTree(stage(name));
-      await world.files.makeDirectory(stage(name));
-      return stage(name);
-    },
-    publishImage: async (image) => {
-      if (faults().brokenImages?.includes(image.name))
-        throw imageBroken(`the image ${image.name} is damaged`);
-      const content = await readSimulatedImage(world.files, image.file);
-      checkSpace(content.usedBytes);
-      const facts: ImageFacts = {
-        ...content,
-        name: image.name,
-        kind: image.kind,
-        sourceHash: image.sourceHash,
-      };
-      await change(() => state.images.set(checkedName(image.name), facts));
-      await world.files.removeTree(stage(image.name));
-      return facts;
-    },
-    removeImage: async (name) => {
-      if (state.images.has(name)) await change(() => state.images.delete(name));
+    images: {
+      list: async () => [...state.images.values()],
+      stage: async (name) => {
+        await world.files.removeTree(stage(name));
+        await world.files.makeDirectory(stage(name));
+        return stage(name);
+      },
+      publish: async (image) => {
+        if (faults().brokenImages?.includes(image.name))
+          throw imageBroken(`the image ${image.name} is damaged`);
+        const content = await readSimulatedImage(world.files, image.file);
+        checkSpace(content.usedBytes);
+        const facts: ImageFacts = {
+          ...content,
+          name: image.name,
+          kind: image.kind,
+          sourceHash: image.sourceHash,
+        };
+        await change(() => state.images.set(checkedName(image.name), facts));
+        await world.files.removeTree(stage(image.name));
+        return facts;
+      },
+      remove: async (name) => {
+        if (state.images.has(name)) await change(() => state.images.delete(name));
+      },
     },
   };
 }

@@ -23,7 +23,7 @@ export function createSimulatedReplacements({
 }: SimulatedReplacementsOptions): VolumeReplacements {
   const keyOf = (id: string, name: string) => `${checkedName(id)}/${checkedName(name)}`;
   return {
-    prepare: async ({ id, name, open }, signal) =>
+    prepare: async ({ id, name, open, follow }, signal) =>
       lock(keyOf(id, name), async () => {
         if (state.prepared.has(keyOf(id, name))) return;
         const volume = state.volumes.get(id);
@@ -36,6 +36,7 @@ export function createSimulatedReplacements({
           archived,
         );
         checkSpace(made.usedBytes);
+        follow?.({ doneBytes: 1, totalBytes: 2 });
         await change(() => {
           if (!state.volumes.has(id)) throw volumeMissing(id);
           state.prepared.set(keyOf(id, name), made);

@@ -64,9 +64,9 @@ async function makeDisk(format: 'raw' | 'qcow2'): Promise<string> {
 
 async function archiveDisk(compression: Compression, format: 'raw' | 'qcow2' = 'raw') {
   const attachment = { type: 'File', path: await makeDisk(format), format } as const;
-  await pool.archives.begin('backup-1');
-  await pool.archives.save('backup-1', { name: 'data', attachment }, compression, signal);
-  return pool.archives.finish('backup-1', about(compression), signal);
+  await pool.archives.filling.begin('backup-1');
+  await pool.archives.filling.save('backup-1', { name: 'data', attachment }, compression, signal);
+  return pool.archives.filling.finish('backup-1', about(compression), signal);
 }
 
 async function changeManifest(change: (manifest: { version: number; parts: { file: string }[] }) => void) {
@@ -109,14 +109,14 @@ describe('an archive', () => {
       await symlink('/etc/motd', join(tree, 'link'));
       await must(['truncate', '-s', '32M', join(tree, 'sparse')]);
       const attachment = { type: 'Directory', path: tree, shift: 'Idmapped' } as const;
-      await pool.archives.begin('backup-1');
+      await pool.archives.filling.begin('backup-1');
       for (let pass = 0; pass < 2; pass += 1) {
-        await pool.archives.gather('backup-1', { name: 'rootfs', attachment }, signal);
+        await pool.archives.filling.gather('backup-1', { name: 'rootfs', attachment }, signal);
         // Of the same size within the same second: only looking into it tells.
         await writeFile(join(tree, 'etc', 'motd'), pass === 0 ? 'HELLO' : 'later');
       }
-      await pool.archives.save('backup-1', { name: 'rootfs', attachment }, compression, signal);
-      const { parts } = await pool.archives.finish('backup-1', about(compression), signal);
+      await pool.archives.filling.save('backup-1', { name: 'rootfs', attachment }, compression, signal);
+      const { parts } = await pool.archives.filling.finish('backup-1', about(compression), signal);
       expect(parts[0]?.storedBytes).toBeLessThan(MIB);
       expect(await pool.archives.verify('backup-1', signal)).toMatchObject({ parts });
       expect(await readdir(join(shelf(), 'backup-1'))).toEqual(['manifest.json', parts[0]?.file]);
@@ -143,19 +143,23 @@ describe('an archive', () => {
       seen.push(argv);
       return real.processes.run(argv, options);
     };
+    const pipe: Processes['pipe'] = (argv, options) => {
+      seen.push(argv);
+      return real.processes.pipe(argv, options);
+    };
     pool = await openDirectoryPool({
-      world: { ...real, log: silentLog, processes: { ...real.processes, run } },
+      world: { ...real, log: silentLog, processes: { ...real.processes, run, pipe } },
       config: { type: 'Directory', name: 'local', path: join(root, 'pool') },
     });
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
     for (const ioPriority of [undefined, 'Idle'] as const) {
       seen.length = 0;
-      await pool.archives.begin('backup-1', ioPriority === undefined ? {} : { ioPriority });
-      await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
-      await pool.archives.finish('backup-1', about('Zstd'), signal);
+      await pool.archives.filling.begin('backup-1', ioPriority === undefined ? {} : { ioPriority });
+      await pool.archives.filling.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+      await pool.archives.filling.finish('backup-1', about('Zstd'), signal);
       const [copied, summed] = ['convert', 'dgst'].map((word) => seen.find((argv) => argv.includes(word)));
       expect([copied?.[0], summed?.[0]]).toEqual(
-        ioPriority === undefined ? ['qemu-img', 'openssl'] : ['ionice', 'ionice'],
+        ioPriority === undefined ? ['env', 'openssl'] : ['ionice', 'ionice'],
       );
       expect((await pool.archives.verify('backup-1', signal)).parts).toHaveLength(1);
       await pool.archives.remove('backup-1');
@@ -170,20 +174,20 @@ describe('an archive', () => {
       { name: 'data', attachment: { type: 'File', path: await makeDisk('raw'), format: 'raw' } },
       { name: 'rootfs', attachment: { type: 'Directory', path: tree, shift: 'Idmapped' } },
     ] as const;
-    await pool.archives.begin('backup-1');
+    await pool.archives.filling.begin('backup-1');
     for (const source of sources) {
       const began = performance.now();
-      await pool.archives.save('backup-1', { ...source, bytesPerSecond: MIB }, 'Zstd', signal);
+      await pool.archives.filling.save('backup-1', { ...source, bytesPerSecond: MIB }, 'Zstd', signal);
       expect(performance.now() - began).toBeGreaterThan(900);
     }
-    await pool.archives.finish('backup-1', about('Zstd'), signal);
+    await pool.archives.filling.finish('backup-1', about('Zstd'), signal);
     expect((await pool.archives.verify('backup-1', signal)).parts).toHaveLength(2);
   });
 
   it('that is half-made is not seen, and goes when the pool is opened again', async () => {
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
-    await pool.archives.begin('backup-1');
-    await pool.archives.save('backup-1', { name: 'data', attachment }, 'None', signal);
+    await pool.archives.filling.begin('backup-1');
+    await pool.archives.filling.save('backup-1', { name: 'data', attachment }, 'None', signal);
     expect(await pool.archives.read('backup-1')).toBeUndefined();
     expect(await readdir(shelf())).toEqual([]);
     pool = await openPool();
@@ -194,18 +198,18 @@ describe('an archive', () => {
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
     const [place, away] = [join(root, 'pool'), join(root, 'away')];
     const fill = async () => {
-      await pool.archives.begin('backup-1');
-      await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+      await pool.archives.filling.begin('backup-1');
+      await pool.archives.filling.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
     };
     await fill();
     await rename(place, away);
-    await expect(pool.archives.finish('backup-1', about('Zstd'), signal)).rejects.toThrow();
+    await expect(pool.archives.filling.finish('backup-1', about('Zstd'), signal)).rejects.toThrow();
     await expect(pool.archives.remove('backup-1')).rejects.toMatchObject({ reason: 'PoolMissing' });
     expect(await readdir(root)).not.toContain('pool');
     await rename(away, place);
     expect(await pool.archives.list()).toEqual([]);
     await fill();
-    await pool.archives.finish('backup-1', about('Zstd'), signal);
+    await pool.archives.filling.finish('backup-1', about('Zstd'), signal);
     expect(await pool.archives.list()).toEqual(['backup-1']);
     expect(await readdir(join(place, '.partial'))).toEqual([]);
   });
@@ -223,7 +227,7 @@ describe('an archive', () => {
 
   it('is removed, whole or not, however often', async () => {
     await archiveDisk('Zstd');
-    await pool.archives.begin('backup-2');
+    await pool.archives.filling.begin('backup-2');
     for (const name of ['backup-1', 'backup-1', 'backup-2']) await pool.archives.remove(name);
     expect(await readdir(shelf())).toEqual([]);
     await expect(pool.archives.verify('backup-1', signal)).rejects.toMatchObject({
@@ -298,13 +302,13 @@ describe('an archive', () => {
         },
       });
     const attachment = { type: 'File', path: await makeDisk('raw'), format: 'raw' } as const;
-    await expect(pool.archives.begin('backup-1', { encryption: 'Age' })).rejects.toMatchObject({
+    await expect(pool.archives.filling.begin('backup-1', { encryption: 'Age' })).rejects.toMatchObject({
       reason: 'KeyMissing',
     });
     pool = await openWith(key);
-    await pool.archives.begin('backup-1', { encryption: 'Age' });
-    await pool.archives.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
-    const manifest = await pool.archives.finish('backup-1', about('Zstd'), signal);
+    await pool.archives.filling.begin('backup-1', { encryption: 'Age' });
+    await pool.archives.filling.save('backup-1', { name: 'data', attachment }, 'Zstd', signal);
+    const manifest = await pool.archives.filling.finish('backup-1', about('Zstd'), signal);
     const recipient = (await must(['age-keygen', '-y', key])).trim();
     expect(manifest).toMatchObject({
       encryption: { format: 'age', recipient },

@@ -55,15 +55,19 @@ async function archive(
   encryption?: 'Age',
 ): Promise<ArchiveManifest> {
   const bases = base === undefined ? [] : [base];
-  await pool.archives.begin(name, { bases, ...(encryption === undefined ? {} : { encryption }) });
+  await pool.archives.filling.begin(name, { bases, ...(encryption === undefined ? {} : { encryption }) });
   const holdsAll = base === undefined;
   const part = { name: 'data', sizeBytes: 8 * MIB, compression: 'Zstd', holdsAll } as const;
-  const to = await pool.archives.target(name, part);
+  const to = await pool.archives.filling.target(name, part);
   const write = `write -P ${letter.charCodeAt(0)} ${atMib}M 1M`;
   await must(['qemu-io', '-f', 'raw', '-c', write, disk()]);
   await must(['qemu-io', '-f', 'qcow2', '-c', write, to]);
-  pool.archives.holds(name, 'data', base === undefined ? { bitmap: 'New' } : { bitmap: 'Used', base });
-  return pool.archives.finish(name, about, signal);
+  pool.archives.filling.holds(
+    name,
+    'data',
+    base === undefined ? { bitmap: 'New' } : { bitmap: 'Used', base },
+  );
+  return pool.archives.filling.finish(name, about, signal);
 }
 
 /** A full one, and two that hold what changed since the one before. */
@@ -118,10 +122,10 @@ describe('an archive of what changed', () => {
     await pool.archives.verify('backup-3', signal);
     expect(await readdir(join(root, 'pool', '.partial'))).toEqual([]);
     const bases = ['backup-3'];
-    expect(await pool.archives.begin('backup-4', { encryption: 'Age', bases })).toHaveLength(1);
-    expect(await pool.archives.begin('backup-4', { bases })).toEqual([]);
+    expect(await pool.archives.filling.begin('backup-4', { encryption: 'Age', bases })).toHaveLength(1);
+    expect(await pool.archives.filling.begin('backup-4', { bases })).toEqual([]);
     pool = await openPool(other);
-    expect(await pool.archives.begin('backup-4', { encryption: 'Age', bases })).toEqual([]);
+    expect(await pool.archives.filling.begin('backup-4', { encryption: 'Age', bases })).toEqual([]);
   });
 
   it('that is encrypted is not opened where there is no room for what is decrypted, and nothing is left', async () => {
@@ -142,7 +146,7 @@ describe('an archive of what changed', () => {
     await archiveThree();
     const needed = { reason: 'ArchiveNeeded', stalled: false };
     await expect(pool.archives.remove('backup-1')).rejects.toMatchObject(needed);
-    await pool.archives.begin('backup-4', { bases: ['backup-3'] });
+    await pool.archives.filling.begin('backup-4', { bases: ['backup-3'] });
     await expect(pool.archives.remove('backup-3')).rejects.toMatchObject(needed);
     expect(await pool.archives.list()).toEqual(['backup-1', 'backup-2', 'backup-3']);
     await pool.archives.verify('backup-3', signal);
@@ -176,12 +180,14 @@ describe('an archive of what changed', () => {
 
   it('is not shown when what it was to be based on has gone', async () => {
     await archive('backup-1', ['a', 0]);
-    expect(await pool.archives.begin('backup-2', { bases: ['backup-0', 'backup-1'] })).toHaveLength(1);
+    expect(await pool.archives.filling.begin('backup-2', { bases: ['backup-0', 'backup-1'] })).toHaveLength(
+      1,
+    );
     const disk = { name: 'data', sizeBytes: 8 * MIB, compression: 'Zstd', holdsAll: false } as const;
-    await pool.archives.target('backup-2', disk);
-    pool.archives.holds('backup-2', 'data', { bitmap: 'Used', base: 'backup-1' });
+    await pool.archives.filling.target('backup-2', disk);
+    pool.archives.filling.holds('backup-2', 'data', { bitmap: 'Used', base: 'backup-1' });
     await rm(join(root, 'pool', 'archives', 'backup-1'), { recursive: true });
-    const finished = pool.archives.finish('backup-2', about, signal);
+    const finished = pool.archives.filling.finish('backup-2', about, signal);
     await expect(finished).rejects.toMatchObject({ reason: 'ArchiveBaseMissing' });
     expect(await pool.archives.list()).toEqual([]);
   });

@@ -58,10 +58,10 @@ async function dieAtEachStep(
 }
 
 async function publishBase(pool: StoragePool, sourceHash = 'hash-1'): Promise<void> {
-  const directory = await pool.stageImage('base');
+  const directory = await pool.images.stage('base');
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, 'base.raw'), Buffer.alloc(MIB, sourceHash));
-  await pool.publishImage({ name: 'base', kind: 'Disk', sourceHash, file: join(directory, 'base.raw') });
+  await pool.images.publish({ name: 'base', kind: 'Disk', sourceHash, file: join(directory, 'base.raw') });
 }
 
 describe('a host that dies while its pool', () => {
@@ -173,14 +173,19 @@ describe('a host that dies while its pool', () => {
     const file = (id: string) => join(path, 'volumes', id, 'disk.raw');
     const [then, now] = [Buffer.alloc(MIB, 'then'), Buffer.alloc(MIB, 'now')];
     const first = await openHealthy();
-    await first.archives.begin('backup-1');
+    await first.archives.filling.begin('backup-1');
     for (const name of names) {
       await first.create(raw(name), signal);
       await writeFile(file(name), then);
-      await first.archives.save('backup-1', { name, attachment: await first.attach(name) }, 'Zstd', signal);
+      await first.archives.filling.save(
+        'backup-1',
+        { name, attachment: await first.attach(name) },
+        'Zstd',
+        signal,
+      );
       await writeFile(file(name), now);
     }
-    await first.archives.finish('backup-1', about, signal);
+    await first.archives.filling.finish('backup-1', about, signal);
     const restore = async (pool: StoragePool) => {
       for (const id of names) {
         const open = () => pool.archives.open('backup-1', id, signal);
@@ -219,7 +224,7 @@ describe('a host that dies while its pool', () => {
     await dieAtEachStep(
       (pool) => publishBase(pool, 'hash-2'),
       async (pool) => {
-        const hash = (await pool.images())[0]?.sourceHash;
+        const hash = (await pool.images.list())[0]?.sourceHash;
         if (hash === undefined) return publishBase(pool, 'hash-1');
         await pool.create({ ...disk, format: 'raw' }, signal);
         const content = await readFile(join(path, 'volumes', 'g1-data', 'disk.raw'));

@@ -122,7 +122,7 @@ describe('a pool in a directory', () => {
 
   it('refuses an image that would read other files of the host', async () => {
     const pool = await open();
-    const directory = await pool.stageImage('base');
+    const directory = await pool.images.stage('base');
     const file = join(directory, 'evil.qcow2');
     await writeFile(join(directory, 'secret'), Buffer.alloc(MIB));
     await world.processes.run([
@@ -137,27 +137,27 @@ describe('a pool in a directory', () => {
       'raw',
       file,
     ]);
-    const publication = pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file });
+    const publication = pool.images.publish({ name: 'base', kind: 'Disk', sourceHash: 'x', file });
     await expect(publication).rejects.toMatchObject({ reason: 'ImageBroken', stalled: true });
   });
 
   it('takes only what was made in the staging directory', async () => {
     const pool = await open();
-    await pool.stageImage('base');
+    await pool.images.stage('base');
     const outside = join(path, '..', 'disk.raw');
     await writeFile(outside, Buffer.alloc(MIB));
-    const publication = pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file: outside });
+    const publication = pool.images.publish({ name: 'base', kind: 'Disk', sourceHash: 'x', file: outside });
     await expect(publication).rejects.toMatchObject({ reason: 'ImageMissing' });
     const upwards = `${join(path, '.staging', 'base')}/../../../disk.raw`;
-    const climbing = pool.publishImage({ name: 'base', kind: 'Disk', sourceHash: 'x', file: upwards });
+    const climbing = pool.images.publish({ name: 'base', kind: 'Disk', sourceHash: 'x', file: upwards });
     await expect(climbing).rejects.toMatchObject({ reason: 'ImageMissing' });
   });
 
   it('keeps an image until the last volume has been copied from it', async () => {
     const pool = await open();
-    const directory = await pool.stageImage('base');
+    const directory = await pool.images.stage('base');
     await writeFile(join(directory, 'base.raw'), Buffer.alloc(16 * MIB, 'x'));
-    await pool.publishImage({
+    await pool.images.publish({
       name: 'base',
       kind: 'Disk',
       sourceHash: 'x',
@@ -173,7 +173,7 @@ describe('a pool in a directory', () => {
       }),
     );
     const made = Promise.allSettled(requests.map((request) => pool.create(request, signal)));
-    await pool.removeImage('base');
+    await pool.images.remove('base');
     for (const [index, result] of (await made).entries()) {
       if (result.status === 'rejected')
         expect(result.reason).toMatchObject({ reason: expect.stringMatching(/ImageMissing|StorageFailed/) });

@@ -27,9 +27,9 @@ async function archivePackedBy(...tar: string[]): Promise<void> {
   await mkdir(join(source, 'etc'), { recursive: true });
   await writeFile(join(source, 'etc', 'motd'), 'hello');
   const attachment = { type: 'Directory', path: source, shift: 'Idmapped' } as const;
-  await pool.archives.begin('backup-1');
-  await pool.archives.save('backup-1', { name: 'rootfs', attachment }, 'None', signal);
-  const manifest = await pool.archives.finish(
+  await pool.archives.filling.begin('backup-1');
+  await pool.archives.filling.save('backup-1', { name: 'rootfs', attachment }, 'None', signal);
+  const manifest = await pool.archives.filling.finish(
     'backup-1',
     {
       guest: { kind: 'Container', namespace: 'default', name: 'web', uid: 'uid-1', uuid: 'uuid-1' },

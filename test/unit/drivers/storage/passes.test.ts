@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Clock } from '../../../../src/base/clock.ts';
 import { silentLog } from '../../../../src/base/log.ts';
 import type { SumGrowing } from '../../../../src/base/sums.ts';
 import type { Compression, StoragePool } from '../../../../src/drivers/storage/contract.ts';
@@ -63,7 +64,7 @@ beforeEach(async () => {
   await symlink('var', join(tree(), 'way'));
   await must(['truncate', '-s', '32M', join(tree(), 'sparse')]);
   await openAt(60_000);
-  await pool.archives.begin('backup-1');
+  await pool.archives.filling.begin('backup-1');
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
@@ -101,11 +102,11 @@ describe('a tree packed in two passes', () => {
   it.each(['None', 'Gzip', 'Zstd'] as const)(
     'is what it was when it stood still, by %s',
     async (compression: Compression) => {
-      expect(await pool.archives.pack('backup-1', source(), compression, signal)).toBe(true);
+      expect(await pool.archives.filling.pack('backup-1', source(), compression, signal)).toBe(true);
       await live();
-      expect(await pool.archives.packRest('backup-1', source(), compression, signal)).toBe(true);
-      await pool.archives.save('backup-1', source(), compression, signal);
-      const manifest = await pool.archives.finish('backup-1', { ...about, compression }, signal);
+      expect(await pool.archives.filling.packRest('backup-1', source(), compression, signal)).toBe(true);
+      await pool.archives.filling.save('backup-1', source(), compression, signal);
+      const manifest = await pool.archives.filling.finish('backup-1', { ...about, compression }, signal);
       expect(await pool.archives.verify('backup-1', signal)).toEqual(manifest);
       expect(told).toBe(1);
       // What it takes to have it back was measured: the files beside its holes.
@@ -121,11 +122,11 @@ describe('a tree packed in two passes', () => {
 
   it('packs again what was too young to be told from what is written next', async () => {
     await openAt(-60_000);
-    await pool.archives.begin('backup-1');
-    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
-    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(true);
-    await pool.archives.save('backup-1', source(), 'None', signal);
-    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    await pool.archives.filling.begin('backup-1');
+    expect(await pool.archives.filling.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.filling.packRest('backup-1', source(), 'None', signal)).toBe(true);
+    await pool.archives.filling.save('backup-1', source(), 'None', signal);
+    const { parts } = await pool.archives.filling.finish('backup-1', about, signal);
     const file = join(root, 'pool/archives/backup-1', String(parts[0]?.file));
     const listed = await must(['tar', '--list', '--ignore-zeros', '--file', file]);
     expect(listed.split('\n').filter((name) => name === './srv/data/a')).toHaveLength(2);
@@ -133,29 +134,79 @@ describe('a tree packed in two passes', () => {
   });
 
   it('is of the later moment when it is gathered after all, as when another tree of its guest had to be', async () => {
-    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
-    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.filling.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.filling.packRest('backup-1', source(), 'None', signal)).toBe(true);
     await live();
-    await pool.archives.gather('backup-1', source(), signal);
-    await pool.archives.save('backup-1', source(), 'None', signal);
-    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    await pool.archives.filling.gather('backup-1', source(), signal);
+    await pool.archives.filling.save('backup-1', source(), 'None', signal);
+    const { parts } = await pool.archives.filling.finish('backup-1', about, signal);
     await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
   });
 
   it('is to be gathered when a directory was elsewhere just when it would have been packed', async () => {
-    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.filling.pack('backup-1', source(), 'None', signal)).toBe(true);
     const list = join(root, 'pool/.partial/backup-1/lists/rootfs.packed');
     const listed = await readFile(list, 'utf8');
     expect(listed).toContain('./srv/data/a\n');
     await writeFile(list, listed.replace('./srv/data/a\n', ''));
-    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(false);
+    expect(await pool.archives.filling.packRest('backup-1', source(), 'None', signal)).toBe(false);
   });
+
+  it('is told of while it is packed, and its list of names is none the worse', async () => {
+    // Gigabytes take a while: of these few megabytes somebody asks without a pause.
+    const clock: Clock = {
+      ...real.clock,
+      sleep: (ms, until) => real.clock.sleep(ms === 5_000 ? 10 : ms, until),
+    };
+    const config = { type: 'Directory', name: 'local', path: join(root, 'pool') } as const;
+    pool = await openDirectoryPool({ world: { ...real, clock, log: silentLog }, config });
+    await must([
+      'dd',
+      'if=/dev/urandom',
+      `of=${join(tree(), 'srv/large')}`,
+      'bs=1M',
+      'count=24',
+      'status=none',
+    ]);
+    await mkdir(join(tree(), '...dots'));
+    await writeFile(join(tree(), '...dots/..and more'), '');
+    const said: { doneBytes: number; totalBytes: number }[] = [];
+    const followed = {
+      ...source(),
+      follow: (far: { doneBytes: number; totalBytes: number }) => void said.push(far),
+    };
+    const { filling } = pool.archives;
+    await filling.begin('backup-1');
+    expect(await filling.pack('backup-1', followed, 'Zstd', signal)).toBe(true);
+    expect(Math.max(...said.map(({ doneBytes }) => doneBytes))).toBeGreaterThanOrEqual(16 * 1024 * 1024);
+    expect(said.every(({ totalBytes }) => totalBytes > 24e6 && totalBytes < 35e6)).toBe(true);
+    await live();
+    expect(await filling.packRest('backup-1', followed, 'Zstd', signal)).toBe(true);
+    await filling.save('backup-1', followed, 'Zstd', signal);
+    const { parts } = await filling.finish('backup-1', about, signal);
+    await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
+
+    said.length = 0;
+    await filling.begin('backup-2');
+    await filling.save('backup-2', followed, 'Zstd', signal);
+    expect(said.at(-1)?.doneBytes).toBe(16 * 1024 * 1024);
+    await filling.finish('backup-2', about, signal);
+
+    said.length = 0;
+    const owner = { guestUuid: 'uuid', guest: 'Container/default/web', disk: 'rootfs' };
+    const volume = { id: 'web-rootfs', owner, kind: 'Filesystem', format: 'raw' } as const;
+    await pool.create(volume, signal);
+    const open = (until: AbortSignal) => pool.archives.open('backup-2', 'rootfs', until);
+    const { follow } = followed;
+    await pool.replacements.prepare({ id: 'web-rootfs', name: 'back', open, follow }, signal);
+    expect(said.at(-1)?.doneBytes).toBeGreaterThan(16e6);
+  }, 60_000);
 
   it('is not gathered for a socket, which is never packed', async () => {
     const server = createServer().listen(join(tree(), 'srv/socket'));
     await once(server, 'listening');
-    expect(await pool.archives.pack('backup-1', source(), 'None', signal)).toBe(true);
-    expect(await pool.archives.packRest('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.filling.pack('backup-1', source(), 'None', signal)).toBe(true);
+    expect(await pool.archives.filling.packRest('backup-1', source(), 'None', signal)).toBe(true);
     server.close();
   });
 
@@ -168,12 +219,12 @@ describe('a tree packed in two passes', () => {
     ],
     ['a file was renamed', () => rename(join(tree(), 'new\nline'), join(tree(), 'other'))],
   ])('is to be gathered when %s meanwhile, and is right then', async (_, change) => {
-    expect(await pool.archives.pack('backup-1', source(), 'Zstd', signal)).toBe(true);
+    expect(await pool.archives.filling.pack('backup-1', source(), 'Zstd', signal)).toBe(true);
     await change();
-    expect(await pool.archives.packRest('backup-1', source(), 'Zstd', signal)).toBe(false);
-    for (let pass = 0; pass < 2; pass += 1) await pool.archives.gather('backup-1', source(), signal);
-    await pool.archives.save('backup-1', source(), 'Zstd', signal);
-    const { parts } = await pool.archives.finish('backup-1', about, signal);
+    expect(await pool.archives.filling.packRest('backup-1', source(), 'Zstd', signal)).toBe(false);
+    for (let pass = 0; pass < 2; pass += 1) await pool.archives.filling.gather('backup-1', source(), signal);
+    await pool.archives.filling.save('backup-1', source(), 'Zstd', signal);
+    const { parts } = await pool.archives.filling.finish('backup-1', about, signal);
     expect(parts).toHaveLength(1);
     await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
   });

@@ -24,12 +24,12 @@ const open = (sharedBy?: string) =>
   });
 
 async function stage(pool: StoragePool, content: string): Promise<string> {
-  const file = join(await pool.stageImage('base'), 'base.raw');
+  const file = join(await pool.images.stage('base'), 'base.raw');
   await writeFile(file, Buffer.alloc(MIB, content));
   return file;
 }
 const publish = (pool: StoragePool, file: string, sourceHash: string) =>
-  pool.publishImage({ name: 'base', kind: 'Disk', sourceHash, file });
+  pool.images.publish({ name: 'base', kind: 'Disk', sourceHash, file });
 
 describe('a directory that two hosts share', () => {
   beforeEach(async () => {
@@ -64,7 +64,7 @@ describe('a directory that two hosts share', () => {
     permit();
     await making;
     await publish(a, file, 'hash-1');
-    expect((await a.images()).map(({ name }) => name)).toEqual(['base']);
+    expect((await a.images.list()).map(({ name }) => name)).toEqual(['base']);
   });
 
   it('cleans up after itself when a host starts again', async () => {
@@ -113,7 +113,7 @@ describe('a directory that two hosts share', () => {
     await publish(a, await stage(a, 'x'), 'hash-1');
     const [made] = await Promise.allSettled([
       a.create({ ...disk, image: 'base' }, signal),
-      b.removeImage('base'),
+      b.images.remove('base'),
     ]);
     if (made.status === 'rejected')
       expect(made.reason).toMatchObject({ reason: expect.stringMatching(/ImageMissing|StorageFailed/) });

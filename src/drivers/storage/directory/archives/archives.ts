@@ -117,125 +117,131 @@ export function createArchives(
       }
   };
   return {
-    begin: async (name, { encryption, bases = [], ioPriority } = {}) => {
-      await room.checkPresent();
-      const recipient = encryption === undefined ? undefined : await recipientOf(tools, ageKey);
-      await room.removeTree(hidden(name));
-      forget(name);
-      if (recipient !== undefined) recipients.set(name, recipient);
-      if (ioPriority === 'Idle') idle.add(name);
-      await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
-      awaited.set(name, bases);
-      return room.lock(shelf, async () => {
-        const found = await wholeBases(bases, reader.read);
-        return found.filter(({ manifest }) => manifest.encryption?.recipient === recipient);
-      });
-    },
-    target: async (name, { name: disk, sizeBytes, compression, holdsAll }) => {
-      const file = `${checkedName(disk)}.qcow2`;
-      const path = add(name, { name: disk, kind: 'Disk', file, format: 'qcow2', sizeBytes });
-      await room.makeBlankDisk({ path, format: 'qcow2', sizeBytes, compression, holdsAll });
-      return path;
-    },
-    holds: (name, disk, what) => {
-      const part = filled.get(name)?.find((known) => known.name === disk);
-      if (part !== undefined) add(name, { ...part, ...what });
-    },
-    pack: async (name, { name: volume, attachment, bytesPerSecond }, compression, signal) => {
-      const tree = treeOf(attachment);
-      const to = await addTree(name, checkedName(volume), compression);
-      await beginTree(name, to.file);
-      const [isPacked, bytes] = await Promise.all([
-        firstPass(roomFor(name), tree, to, { compression, bytesPerSecond, signal }),
-        bytesOf(tools, tree),
-      ]);
-      await addTree(name, volume, compression, bytes);
-      return isPacked;
-    },
-    packRest: async (name, { name: volume, attachment }, compression, signal) => {
-      const to = await addTree(name, checkedName(volume), compression);
-      const isWhole = await secondPass(tools, treeOf(attachment), to, { compression, signal });
-      if (isWhole) packed.add(to.lists);
-      return isWhole;
-    },
-    gather: async (name, { name: volume, attachment, bytesPerSecond }, signal) => {
-      const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
-      // What was packed of it shows another moment.
-      packed.delete(`${hidden(name)}/${lists}/${volume}`);
-      const since = gatheredAt.get(to);
-      gatheredAt.set(to, clock.now());
-      await files.makeDirectory(to, { mode: 0o700, fleeting: true });
-      if (since !== undefined) await doubtSince(room, to, since);
-      await copyBeside(room, { id: volume, from: attachment.path, to }, { signal, bytesPerSecond });
-    },
-    save: async (name, source, compression, signal) => {
-      const volume = checkedName(source.name);
-      const { bytesPerSecond } = source;
-      const { attachment } = await gatheredOr(room, source, `${hidden(name)}/${gathered}/${volume}`);
-      if (attachment.type === 'File') {
-        const sizeBytes = await virtualSize(tools, files, attachment);
-        const part: Filled = {
-          name: volume,
-          kind: 'Disk',
-          file: `${volume}.qcow2`,
-          format: 'qcow2',
-          sizeBytes,
-        };
-        await saveDisk(roomFor(name).tools, attachment, add(name, part), {
-          compression,
-          bytesPerSecond,
-          signal,
-        });
-        return;
-      }
-      const to = await addTree(name, volume, compression);
-      if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
-      await beginTree(name, to.file);
-      const pace = { compression, bytesPerSecond, signal };
-      const [bytes] = await Promise.all([
-        bytesOf(tools, attachment),
-        saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace),
-      ]);
-      await addTree(name, volume, compression, bytes);
-    },
-    finish: async (name, about, signal) => {
-      await endFlushing(name);
-      const removed = Promise.all([
-        room.removeTree(`${hidden(name)}/${gathered}`),
-        // Plain files of our own, for which no program is needed.
-        files.removeTree(`${hidden(name)}/${lists}`),
-      ]);
-      // Told below, when the sums are there.
-      removed.catch(() => undefined);
-      const parts: ArchivePart[] = [];
-      const recipient = recipients.get(name);
-      for (const plain of filled.get(name) ?? []) {
-        const part = recipient === undefined ? plain : { ...plain, file: `${plain.file}${sealedSuffix}` };
-        const path = `${hidden(name)}/${part.file}`;
-        if (recipient !== undefined) {
-          await seal(roomFor(name).tools, `${hidden(name)}/${plain.file}`, recipient, signal);
-          await files.remove(`${hidden(name)}/${plain.file}`);
-        }
-        await files.chmod(path, 0o600);
-        // One waits for the disk, the other for the processor.
-        const [sha256] = await Promise.all([sums.end(roomFor(name).tools, path, signal), files.sync(path)]);
-        const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
-        parts.push({ ...part, storedBytes, sha256 });
-      }
-      await removed;
-      return room.lock(shelf, async () => {
-        const manifest: ArchiveManifest = {
-          ...{ ...about, finishedAt: timestamp(clock), ...(await based(reader, name, parts)) },
-          ...(recipient === undefined ? {} : { encryption: { format: 'age', recipient } }),
-        };
-        await files.writeAtomic(`${hidden(name)}/${manifestName}`, formatManifest(manifest), { mode: 0o600 });
-        // An unmounted disk must not take what was written before it went.
+    filling: {
+      begin: async (name, { encryption, bases = [], ioPriority } = {}) => {
         await room.checkPresent();
-        signal.throwIfAborted();
-        await files.rename(hidden(name), place(name));
+        const recipient = encryption === undefined ? undefined : await recipientOf(tools, ageKey);
+        await room.removeTree(hidden(name));
         forget(name);
-        return manifest;
-      });
+        if (recipient !== undefined) recipients.set(name, recipient);
+        if (ioPriority === 'Idle') idle.add(name);
+        await files.makeDirectory(hidden(name), { mode: 0o700, fleeting: true });
+        awaited.set(name, bases);
+        return room.lock(shelf, async () => {
+          const found = await wholeBases(bases, reader.read);
+          return found.filter(({ manifest }) => manifest.encryption?.recipient === recipient);
+        });
+      },
+      target: async (name, { name: disk, sizeBytes, compression, holdsAll }) => {
+        const file = `${checkedName(disk)}.qcow2`;
+        const path = add(name, { name: disk, kind: 'Disk', file, format: 'qcow2', sizeBytes });
+        await room.makeBlankDisk({ path, format: 'qcow2', sizeBytes, compression, holdsAll });
+        return path;
+      },
+      holds: (name, disk, what) => {
+        const part = filled.get(name)?.find((known) => known.name === disk);
+        if (part !== undefined) add(name, { ...part, ...what });
+      },
+      pack: async (name, { name: volume, attachment, bytesPerSecond, follow }, compression, signal) => {
+        const tree = treeOf(attachment);
+        const to = await addTree(name, checkedName(volume), compression);
+        await beginTree(name, to.file);
+        const measured = measure(tools, tree);
+        const pace = { compression, bytesPerSecond, signal };
+        const watch = { follow, totalBytes: measured.sofar };
+        const [isPacked, bytes] = await Promise.all([
+          firstPass(roomFor(name), tree, to, pace, watch),
+          measured.bytes,
+        ]);
+        await addTree(name, volume, compression, bytes);
+        return isPacked;
+      },
+      packRest: async (name, { name: volume, attachment }, compression, signal) => {
+        const to = await addTree(name, checkedName(volume), compression);
+        const isWhole = await secondPass(tools, treeOf(attachment), to, { compression, signal });
+        if (isWhole) packed.add(to.lists);
+        return isWhole;
+      },
+      gather: async (name, { name: volume, attachment, bytesPerSecond }, signal) => {
+        const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
+        // What was packed of it shows another moment.
+        packed.delete(`${hidden(name)}/${lists}/${volume}`);
+        const since = gatheredAt.get(to);
+        gatheredAt.set(to, clock.now());
+        await files.makeDirectory(to, { mode: 0o700, fleeting: true });
+        if (since !== undefined) await doubtSince(room, to, since);
+        await copyBeside(room, { id: volume, from: attachment.path, to }, { signal, bytesPerSecond });
+      },
+      save: async (name, source, compression, signal) => {
+        const volume = checkedName(source.name);
+        const { bytesPerSecond, follow } = source;
+        const pace = { compression, bytesPerSecond, signal };
+        const { attachment } = await gatheredOr(room, source, `${hidden(name)}/${gathered}/${volume}`);
+        if (attachment.type === 'File') {
+          const sizeBytes = await virtualSize(tools, files, attachment);
+          const part: Filled = {
+            name: volume,
+            kind: 'Disk',
+            file: `${volume}.qcow2`,
+            format: 'qcow2',
+            sizeBytes,
+          };
+          const watch = { follow, totalBytes: () => sizeBytes };
+          await saveDisk(roomFor(name).tools, attachment, add(name, part), pace, watch);
+          return;
+        }
+        const to = await addTree(name, volume, compression);
+        if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
+        await beginTree(name, to.file);
+        const measured = measure(tools, attachment);
+        const watch = { follow, totalBytes: measured.sofar };
+        const [bytes] = await Promise.all([
+          measured.bytes,
+          saveTree(roomFor(name).tools, attachment, { file: to.file, maps: `${to.lists}.ids` }, pace, watch),
+        ]);
+        await addTree(name, volume, compression, bytes);
+      },
+      finish: async (name, about, signal) => {
+        await endFlushing(name);
+        const removed = Promise.all([
+          room.removeTree(`${hidden(name)}/${gathered}`),
+          // Plain files of our own, for which no program is needed.
+          files.removeTree(`${hidden(name)}/${lists}`),
+        ]);
+        // Told below, when the sums are there.
+        removed.catch(() => undefined);
+        const parts: ArchivePart[] = [];
+        const recipient = recipients.get(name);
+        for (const plain of filled.get(name) ?? []) {
+          const part = recipient === undefined ? plain : { ...plain, file: `${plain.file}${sealedSuffix}` };
+          const path = `${hidden(name)}/${part.file}`;
+          if (recipient !== undefined) {
+            await seal(roomFor(name).tools, `${hidden(name)}/${plain.file}`, recipient, signal);
+            await files.remove(`${hidden(name)}/${plain.file}`);
+          }
+          await files.chmod(path, 0o600);
+          // One waits for the disk, the other for the processor.
+          const [sha256] = await Promise.all([sums.end(roomFor(name).tools, path, signal), files.sync(path)]);
+          const storedBytes = (await files.stat(path))?.sizeBytes ?? 0;
+          parts.push({ ...part, storedBytes, sha256 });
+        }
+        await removed;
+        return room.lock(shelf, async () => {
+          const manifest: ArchiveManifest = {
+            ...{ ...about, finishedAt: timestamp(clock), ...(await based(reader, name, parts)) },
+            ...(recipient === undefined ? {} : { encryption: { format: 'age', recipient } }),
+          };
+          await files.writeAtomic(`${hidden(name)}/${manifestName}`, formatManifest(manifest), {
+            mode: 0o600,
+          });
+          // An unmounted disk must not take what was written before it went.
+          await room.checkPresent();
+          signal.throwIfAborted();
+          await files.rename(hidden(name), place(name));
+          forget(name);
+          return manifest;
+        });
+      },
     },
     list: reader.list,
     read: reader.read,
@@ -280,10 +286,18 @@ async function based(
   return { version: 2, needs, parts: summed };
 }
 
-/** A container that removes files while du walks makes du fail: then it is not said. */
-async function bytesOf(tools: Tools, { path }: Tree): Promise<number | undefined> {
-  const sizes = await measureTrees(tools, [path]).catch(() => undefined);
-  return sizes?.get(path);
+/** The bytes a tree takes, and what is known of them by now. A container that removes files while du walks makes du fail: then it is not said. */
+function measure(
+  tools: Tools,
+  { path }: Tree,
+): { bytes: Promise<number | undefined>; sofar(): number | undefined } {
+  let known: number | undefined;
+  const look = async () => {
+    const sizes = await measureTrees(tools, [path]).catch(() => undefined);
+    known = sizes?.get(path);
+    return known;
+  };
+  return { bytes: look(), sofar: () => known };
 }
 
 /** Only trees are packed while they change. */

@@ -1,8 +1,9 @@
 /** Writes one volume into an archive: a disk as a qcow2 file, a tree as a tar, both readable by the tools that everybody has. */
 import { ReasonedError } from '../../../../base/outcome.ts';
-import type { ArchivePart, Compression, VolumeAttachment } from '../../contract.ts';
+import type { ArchivePart, Compression, Follower, VolumeAttachment } from '../../contract.ts';
 import { archiveBroken } from '../../manifest.ts';
-import { keepsBuffers, measureArchivedDisk, qcow2Options } from '../disks.ts';
+import { measureArchivedDisk, qcow2Options, qemuImg } from '../disks.ts';
+import { dotsOfWriter, RECORD_BLOCKS, runDotted, runWithPercent } from '../following.ts';
 import { type Tools, wholeVolumeMs } from '../tools.ts';
 
 export type Tree = Extract<VolumeAttachment, { type: 'Directory' }>;
@@ -11,9 +12,8 @@ type Disk = Extract<VolumeAttachment, { type: 'File' }>;
 /** How a volume is saved; `bytesPerSecond`: most that is read of it. */
 export type Pace = { compression: Compression; bytesPerSecond: number | undefined; signal: AbortSignal };
 
-/** What tar reads and writes at once: a tree of small files takes longer by its own twenty blocks, 10 KiB. */
-const RECORD_BLOCKS = 128;
-const RECORD_BYTES = RECORD_BLOCKS * 512;
+/** Who is told how far it is, and of how much, as far as that is known by then. */
+export type Watch = { follow: Follower | undefined; totalBytes(): number | undefined };
 
 /** The format a tree gets, which is the end of its file name too. */
 export function treeFormat(compression: Compression): ArchivePart['format'] {
@@ -33,13 +33,12 @@ export async function saveDisk(
   { path, format }: Disk,
   to: string,
   { compression, bytesPerSecond, signal }: Pace,
+  watch: Watch,
 ): Promise<void> {
   const rate = bytesPerSecond === undefined ? [] : ['-r', String(bytesPerSecond)];
   const compress = compression === 'None' ? [] : ['-c', ...qcow2Options(compression, true)];
-  await tools.run(
-    ['qemu-img', 'convert', '-q', '-f', format, '-O', 'qcow2', ...rate, ...compress, path, to],
-    { signal, timeoutMs: wholeVolumeMs, env: keepsBuffers },
-  );
+  const argv = ['convert', '-p', '-f', format, '-O', 'qcow2', ...rate, ...compress, path, to];
+  await runWithPercent(tools, [...qemuImg, ...argv], { signal, ...watch });
 }
 
 /** Puts a tree that nobody writes to into a tar. `maps`: where lists of its owners may be written. */
@@ -48,12 +47,13 @@ export async function saveTree(
   tree: Tree,
   { file, maps }: { file: string; maps: string },
   pace: Pace,
+  watch: Watch,
 ): Promise<void> {
   const argv = [
     ...(await treeArguments(tools, tree, maps, pace)),
     ...['--file', file, '--directory', tree.path, '.'],
   ];
-  await tools.run(argv, { signal: pace.signal, timeoutMs: wholeVolumeMs });
+  await runDotted(tools, argv, dotsOfWriter(pace.bytesPerSecond), { signal: pace.signal, ...watch });
 }
 
 /**
@@ -73,16 +73,9 @@ export async function treeArguments(
     ...['--xattrs-include=*', '--one-file-system', '--warning=no-file-ignored'],
     ...packers[compression],
     `--blocking-factor=${RECORD_BLOCKS}`,
-    ...pauses(bytesPerSecond),
+    ...dotsOfWriter(bytesPerSecond).argv,
     ...(await ownersAsInside(tools, tree, maps, signal)),
   ];
-}
-
-/** A second of rest after as many bytes as a second may have: tar has no better way (tar(1), checkpoints count records). */
-function pauses(bytesPerSecond: number | undefined): string[] {
-  if (bytesPerSecond === undefined) return [];
-  const records = Math.max(1, Math.floor(bytesPerSecond / RECORD_BYTES));
-  return [`--checkpoint=${records}`, '--checkpoint-action=sleep=1'];
 }
 
 /** Owners that are shifted on disk are written as the container sees them. Its ids are 0 to 65535 wherever they lie. */

@@ -4,9 +4,10 @@
  * something of the first pass has gone since, and then the caller is told so.
  */
 import { ReasonedError } from '../../../../base/outcome.ts';
+import { dotsOfWriter } from '../following.ts';
 import type { PoolRoom } from '../room.ts';
 import { type Tools, wholeVolumeMs } from '../tools.ts';
-import { type Pace, type Tree, treeArguments } from './parts.ts';
+import { type Pace, type Tree, treeArguments, type Watch } from './parts.ts';
 
 /** Clocks of file systems run in ticks: what is as young as this may be written again with the same time. */
 const tickMs = 1_000;
@@ -20,13 +21,15 @@ export async function firstPass(
   tree: Tree,
   { file, lists }: PassFiles,
   pace: Pace,
+  watch: Watch,
 ): Promise<boolean> {
   const { signal } = pace;
+  const packed = `${lists}.packed`;
   const since = (world.clock.now() - tickMs) / 1_000;
   // A page that a program maps and has changed already may change again without a new time, until the kernel has written it.
   await flush();
   const before = `${lists}.before`;
-  const spoken = ['--verbose', '--quoting-style=literal', `--index-file=${lists}.packed`];
+  const spoken = ['--verbose', '--quoting-style=literal', `--index-file=${packed}`];
   const argv = [...(await treeArguments(tools, tree, `${lists}.ids`, pace)), ...spoken];
   // What changes meanwhile is younger than `since` whenever it is looked at, and what moves is found out by the second pass.
   const look = async () => {
@@ -34,14 +37,57 @@ export async function firstPass(
     await sort(tools, ['-z'], before, signal);
   };
   // Both have ended before anybody writes these files anew.
+  const endWatch = watchDots({ tools, world }, packed, pace, watch);
   const ends = await Promise.allSettled([
-    runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal),
+    runThough(tools, [...argv, '--file', file, '--directory', tree.path, '.'], signal).finally(endWatch),
     look(),
   ]);
   const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
   const isGivenUp = (error: unknown) => error instanceof ReasonedError && error.reason === 'StorageFailed';
   if (!errors.every(isGivenUp)) throw errors.find((error) => !isGivenUp(error));
-  return errors.length === 0;
+  if (errors.length > 0) return false;
+  await dropDots(tools, packed, signal);
+  return true;
+}
+
+/** How often a tar that also tells names is asked how far it is. */
+const lookMs = 5_000;
+
+/** Looks now and then how many dots there are, until the function that is given back is called. */
+function watchDots(
+  { tools, world }: Pick<PoolRoom, 'tools' | 'world'>,
+  list: string,
+  { bytesPerSecond, signal }: Pace,
+  { follow, totalBytes }: Watch,
+): () => void {
+  if (follow === undefined) return () => {};
+  const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
+  const look = async () => {
+    for (;;) {
+      await world.clock.sleep(lookMs, until);
+      const dots = await countDots(tools, list, until);
+      const total = totalBytes();
+      if (total === undefined || until.aborted) continue;
+      follow({ doneBytes: dots * dotsOfWriter(bytesPerSecond).bytes, totalBytes: total });
+    }
+  };
+  // How far it is is only told: nothing depends on it.
+  look().catch(() => {});
+  return () => over.abort();
+}
+
+/** Dots stand before names, which begin with `./`, and behind the last name. By a program: of a million names the list is long. */
+async function countDots(tools: Tools, list: string, signal: AbortSignal): Promise<number> {
+  const script = 's|^([.]+)$|\\1.|p; t; s|^([.]{2,})/.*|\\1|p';
+  const { stdout } = await tools.run(['sed', '--quiet', '--regexp-extended', script, list], { signal });
+  return stdout.split('\n').reduce((sum, run) => sum + Math.max(0, run.length - 1), 0);
+}
+
+/** So that the list holds names and nothing else. */
+async function dropDots(tools: Tools, list: string, signal: AbortSignal): Promise<void> {
+  const script = 's|^[.]{2,}/|./|; s|^[.]+$||';
+  await tools.run(['sed', '--in-place', '--regexp-extended', script, list], { signal });
 }
 
 /** The second pass, nobody writes to the tree; false: something that was packed has gone, or what was not is not new. `appendPass` follows when the guest goes on. */

@@ -1,5 +1,6 @@
 /** What a cluster decides about high availability: `spec` of ClusterPolicy, and `policy` of a scenario. */
 import { DURATION_PATTERN, parseDuration } from '../base/duration.ts';
+import { roundBytes } from '../base/quantity.ts';
 import { flag, integer, object, oneOf, type Static, Type, text } from './fields.ts';
 import { brokenInequalities, DEFAULT_HA_TIMINGS, type HaTimings, timingRules } from './haTimings.ts';
 
@@ -49,11 +50,13 @@ export const rebalancing = object('How load is spread.', {
   ...evening,
 });
 
+const overcommit = { minimum: 0.1, maximum: 10 };
+
 export const haPolicyFields = {
   timings: Type.Optional(timings),
   shutdownPolicy: Type.Optional(shutdownPolicy),
   memoryOvercommit: Type.Optional(
-    Type.Number({ description: 'Factor on the memory of hosts.', minimum: 0.1, maximum: 10 }),
+    Type.Number({ description: 'Factor on the memory of hosts.', ...overcommit }),
   ),
   maxConcurrentFences: Type.Optional(
     integer(
@@ -89,6 +92,13 @@ export const clusterPolicyFields = {
   timings: Type.Optional(
     object('Times; together they must keep the inequalities of docs/safety.md.', times, timingRules()),
   ),
+  memoryOvercommit: Type.Optional(
+    Type.Number({
+      description:
+        'Factor on the memory that a host may promise to guests; spec.overcommit.memoryPercent of a Host goes before it. 1 when absent. A lower one moves nobody, and lets nobody new in.',
+      ...overcommit,
+    }),
+  ),
   maxConcurrentFences: haPolicyFields.maxConcurrentFences,
   selfFenceWithoutWatchdog: haPolicyFields.selfFenceWithoutWatchdog,
   shutdownPolicy: haPolicyFields.shutdownPolicy,
@@ -118,6 +128,12 @@ export const clusterPolicyFields = {
 
 const policy = object('', haPolicyFields);
 export type HaPolicy = Static<typeof policy>;
+
+/** Memory that may be promised of what there is; in words where that is another amount. */
+export function overcommitted(bytes: number, factor: number): { bytes: number; inWords?: string } {
+  if (factor === 1) return { bytes };
+  return { bytes: Math.floor(bytes * factor), inWords: `${roundBytes(bytes)} x ${factor}` };
+}
 
 /** The times a policy asks for, over the defaults; milliseconds. */
 export function timingsOf({ timings: given = {} }: Pick<HaPolicy, 'timings'>): HaTimings {

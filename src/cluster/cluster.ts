@@ -45,6 +45,7 @@ import { withoutInventory } from './placement/inventory.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
 import { createMembership } from './placement/membership.ts';
+import { NO_OVERCOMMIT } from './placement/offer.ts';
 import { guestKey, isBehind, type PlacementSources, placementController } from './placement/placement.ts';
 import { createScheduler } from './placement/scheduler.ts';
 import { guestsToPlace } from './placement/triggers.ts';
@@ -109,6 +110,8 @@ export function addClusterControllers(options: ClusterOptions): void {
   });
   const line = createLine(scheduler);
   hosts.onChange(scheduler.observe);
+  const policies = informers.informer(ClusterPolicy);
+  policies.onChange(({ after }) => scheduler.overcommit(after?.spec.memoryOvercommit ?? NO_OVERCOMMIT));
   const incarnations = createSeenIncarnations();
   hosts.onChange(incarnations.observe);
   const migrations = informers.informer(Migration, { indexes: migrationIndexes });
@@ -127,7 +130,6 @@ export function addClusterControllers(options: ClusterOptions): void {
   ];
   const decisions = { ledger, scheduler, incarnations, line, cluster };
   const declared = { groups, pools, images, snapshots, backups, operations };
-  const policies = informers.informer(ClusterPolicy);
   const refusal = createAdmission({
     ...{ guest: guestOf, policy: () => policies.list()[0], membership },
     ...{ hosts: () => hosts.list(), groups: () => groups.list(), pool: (name) => pools.get(name) },

@@ -1,4 +1,5 @@
 /** Reads once what placement looks at, for commands that ask its code. */
+import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Container } from '../api/kinds/container.ts';
 import { HAGroup } from '../api/kinds/haGroup.ts';
 import { Host } from '../api/kinds/host.ts';
@@ -11,7 +12,7 @@ import type { Snapshot } from '../cluster/placement/explain.ts';
 
 /** Rejects with ApiError. */
 export async function readSnapshot(client: Client): Promise<Snapshot> {
-  const [machines, containers, hosts, groups, pools, images, migrations] = await Promise.all([
+  const [machines, containers, hosts, groups, pools, images, migrations, policies] = await Promise.all([
     client.list(VirtualMachine),
     client.list(Container),
     client.list(Host),
@@ -19,6 +20,7 @@ export async function readSnapshot(client: Client): Promise<Snapshot> {
     client.list(StoragePool),
     client.list(Image),
     client.list(Migration),
+    client.list(ClusterPolicy),
   ]);
   return {
     guests: [...machines.items, ...containers.items],
@@ -27,5 +29,6 @@ export async function readSnapshot(client: Client): Promise<Snapshot> {
     pools: pools.items,
     images: images.items,
     migrations: migrations.items,
+    policies: policies.items,
   };
 }

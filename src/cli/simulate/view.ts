@@ -1,4 +1,5 @@
 /** The engine's view of the model's API objects. */
+import { overcommitted } from '../../api/haPolicy.ts';
 import { DEFAULT_HA_TIMINGS } from '../../api/haTimings.ts';
 import {
   DEFAULT_REBALANCING,
@@ -34,12 +35,23 @@ export function hostViews(objects: Objects): Map<string, HostView> {
       fencing: spec.fencing,
       ...(policy === undefined ? {} : { shutdownPolicy: policy }),
       cpus: spec.cpus,
-      memoryBytes: spec.memoryBytes - bytesOfUntold(objects, name) / (objects.policy.memoryOvercommit ?? 1),
+      ...memoryOf(spec.memoryBytes, bytesOfUntold(objects, name), objects.policy),
+      real: { cpus: spec.cpus, memoryBytes: spec.memoryBytes },
       reported: statement?.guests ?? NOTHING,
       ...(statement === undefined ? {} : { reportedIn: statement.life }),
     });
   }
   return views;
+}
+
+/** Guests that the engine has not been told of have their part of it. */
+function memoryOf(
+  has: number,
+  untold: number,
+  { memoryOvercommit = 1 }: PolicySpec,
+): Pick<HostView, 'memoryBytes' | 'memoryInWords'> {
+  const { bytes, inWords } = overcommitted(has, memoryOvercommit);
+  return { memoryBytes: bytes - untold, ...(inWords === undefined ? {} : { memoryInWords: inWords }) };
 }
 
 export function guestViews(objects: Objects, cluster: Cluster): Map<string, GuestView> {
@@ -74,7 +86,6 @@ export function policyOf(spec: PolicySpec): Policy {
   return {
     timings: { ...DEFAULT_HA_TIMINGS, ...spec.timings },
     shutdownPolicy: spec.shutdownPolicy ?? 'Conditional',
-    memoryOvercommit: spec.memoryOvercommit ?? 1,
     ...(spec.maxConcurrentFences === undefined ? {} : { maxConcurrentFences: spec.maxConcurrentFences }),
     selfFenceWithoutWatchdog: spec.selfFenceWithoutWatchdog ?? 'Deny',
     storageRevocation: spec.storageRevocation ?? 'Ignore',

@@ -69,8 +69,10 @@ export function createChooser(
     }
     let memory = there.has(guest.id) ? 0 : guest.memoryBytes;
     for (const { id, memoryBytes } of company) if (!there.has(id)) memory += memoryBytes;
-    const room = host.memoryBytes * view.policy.memoryOvercommit - ledger.load(host.name).memoryBytes;
-    if (memory > room) return 'not enough memory';
+    if (memory > host.memoryBytes - ledger.load(host.name).memoryBytes)
+      return host.memoryInWords === undefined
+        ? 'not enough memory'
+        : `not enough memory of ${host.memoryInWords}`;
     return objection(guest, host);
   };
 

@@ -20,7 +20,7 @@ export function fill(host: HostView, ledger: Ledger, { policy }: View): number {
     case 'Requests':
       return Math.max(share(load.cpus, host.cpus), share(load.memoryBytes, host.memoryBytes));
     case 'Load':
-      return Math.max(share(load.usedCpus, host.cpus), share(load.usedMemory, host.memoryBytes));
+      return Math.max(share(load.usedCpus, host.real.cpus), share(load.usedMemory, host.real.memoryBytes));
     default:
       return policy.rebalancing.by satisfies never;
   }

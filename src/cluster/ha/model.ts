@@ -100,8 +100,13 @@ export type HostView = {
   confirmed?: string;
   fencing: readonly (readonly string[])[];
   shutdownPolicy?: ShutdownPolicy;
+  /** What may be promised to guests that the engine counts. */
   cpus: number;
   memoryBytes: number;
+  /** How the memory comes about, for people: `32Gi x 1.5`; absent where it is what the host has. */
+  memoryInWords?: string;
+  /** What guests can really use of it. */
+  real: { cpus: number; memoryBytes: number };
   /** What its agent last reported, by guest id. */
   reported: ReadonlyMap<string, GuestReport>;
   /** The life that report speaks of. */
@@ -223,7 +228,6 @@ export const DEFAULT_REBALANCING: Rebalancing = {
 export type Policy = {
   timings: HaTimings;
   shutdownPolicy: ShutdownPolicy;
-  memoryOvercommit: number;
   maxConcurrentFences?: number;
   selfFenceWithoutWatchdog: 'Allow' | 'Deny';
   /** Whether guests that cannot write any more are as good as dead. */

@@ -1,4 +1,5 @@
 /** What every host says to one guest, computed from a snapshot of the cluster by the code that places guests. Pure. */
+import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
 import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Image } from '../../api/kinds/image.ts';
@@ -12,6 +13,7 @@ import { destinationsOf } from '../migration/target.ts';
 import { choiceOf, type Verdict } from './choose.ts';
 import { createLedger } from './ledger.ts';
 import { membershipOf } from './membership.ts';
+import { NO_OVERCOMMIT } from './offer.ts';
 import { brokenReference } from './references.ts';
 import { createScheduler } from './scheduler.ts';
 
@@ -22,6 +24,8 @@ export type Snapshot = {
   pools: readonly Stored<StoragePool>[];
   images: readonly Stored<Image>[];
   migrations: readonly Stored<Migration>[];
+  /** One, or none. */
+  policies: readonly Stored<ClusterPolicy>[];
 };
 
 export type Explanation = {
@@ -59,10 +63,11 @@ export function explainGuest(guest: StoredGuest, snapshot: Snapshot): Explanatio
 }
 
 /** The scheduler over a snapshot, with what is promised to moves under way. */
-export function schedulerOf({ hosts, groups, guests, migrations }: Snapshot) {
+export function schedulerOf({ hosts, groups, guests, migrations, policies }: Snapshot) {
   const { groupOf } = membershipOf(groups);
   const ledger = createLedger(groupOf);
   const scheduler = createScheduler(ledger, { groupOf });
+  scheduler.overcommit(policies[0]?.spec.memoryOvercommit ?? NO_OVERCOMMIT);
   for (const host of hosts) scheduler.observe({ key: host.metadata.name, after: host });
   const byKey = new Map(guests.map((guest) => [keyOf(guest), guest]));
   for (const [key, guest] of byKey) {

@@ -1,4 +1,7 @@
-/** Why a host cannot take a guest: one table, each entry small and pure. A reason is read after the host's name and holds no figures. */
+/**
+ * Why a host cannot take a guest: one table, each entry small and pure. A reason is read after the host's name, and holds no figures that change with
+ * each guest.
+ */
 import type { Taint, Toleration } from '../../api/placement.ts';
 import { flagsOf } from './cpuLevels.ts';
 import type { Allocation } from './ledger.ts';
@@ -38,8 +41,11 @@ export const FILTERS: readonly Filter[] = [
   {
     name: 'Memory',
     sees: 'Promises',
-    refuse: ({ memoryBytes }, want, { allocated }) =>
-      unless(allocated.memoryBytes + want.memoryBytes <= memoryBytes, 'has not enough memory left'),
+    refuse: ({ memoryBytes, memoryInWords: of }, want, { allocated }) =>
+      unless(
+        allocated.memoryBytes + want.memoryBytes <= memoryBytes,
+        `has not enough memory left${of === undefined ? '' : ` of ${of}`}`,
+      ),
   },
   {
     name: 'CPU',

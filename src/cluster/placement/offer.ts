@@ -1,4 +1,5 @@
 /** What a Host offers to guests, read once for each change of the Host and not once for each guest. Pure. */
+import { overcommitted } from '../../api/haPolicy.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { Taint } from '../../api/placement.ts';
@@ -20,21 +21,32 @@ export type Offer = {
   pools: ReadonlyMap<string, string>;
   /** Images that lie here already. */
   images: ReadonlySet<string>;
-  /** What may be promised in all: allocatable less spec.reserved, times spec.overcommit. */
+  /** What may be promised in all: allocatable less spec.reserved, times spec.overcommit or what the ClusterPolicy says. */
   cpus: number;
   memoryBytes: number;
+  /** How the memory comes about, for people: `32Gi x 1.5`; absent where it is what the host has. */
+  memoryInWords?: string;
+  /** Allocatable less spec.reserved: what guests can really use. */
+  real: { cpus: number; memoryBytes: number };
 };
 
 /** KubeVirt's cpuAllocationRatio: a virtual CPU is given a tenth of a CPU at least. https://kubevirt.io/user-guide/compute/node_overcommit/ */
 const CPU_PERCENT = 1_000;
 /** Memory that is promised twice is found missing when it is too late. */
-const MEMORY_PERCENT = 100;
+export const NO_OVERCOMMIT = 1;
 
-export function offerOf(host: Stored<Host>): Offer {
+/** `memoryOvercommit`: the ClusterPolicy's, for hosts that have no word of their own. Nowhere else is it applied. */
+export function offerOf(host: Stored<Host>, memoryOvercommit: number): Offer {
   const { metadata, spec, status } = host;
   const { reserved, overcommit } = spec;
-  const cpus = (status?.allocatable?.cpu ?? 0) - parseCpus(reserved?.cpu ?? '0');
-  const memory = parseBytes(status?.allocatable?.memory ?? '0') - parseBytes(reserved?.memory ?? '0');
+  const { cpu = 0, memory = '0' } = status?.allocatable ?? {};
+  const real = {
+    cpus: Math.max(0, cpu - parseCpus(reserved?.cpu ?? '0')),
+    memoryBytes: Math.max(0, parseBytes(memory) - parseBytes(reserved?.memory ?? '0')),
+  };
+  const { memoryPercent } = overcommit ?? {};
+  const factor = memoryPercent === undefined ? memoryOvercommit : memoryPercent / 100;
+  const promised = overcommitted(real.memoryBytes, factor);
   return {
     name: metadata.name,
     labels: metadata.labels ?? {},
@@ -53,8 +65,10 @@ export function offerOf(host: Stored<Host>): Offer {
     images: new Set(
       (status?.images ?? []).filter(({ state }) => state === 'Available').map(({ name }) => name),
     ),
-    cpus: (Math.max(cpus, 0) * (overcommit?.cpuPercent ?? CPU_PERCENT)) / 100,
-    memoryBytes: Math.floor((Math.max(memory, 0) * (overcommit?.memoryPercent ?? MEMORY_PERCENT)) / 100),
+    cpus: (real.cpus * (overcommit?.cpuPercent ?? CPU_PERCENT)) / 100,
+    memoryBytes: promised.bytes,
+    ...(promised.inWords === undefined ? {} : { memoryInWords: promised.inWords }),
+    real,
   };
 }
 

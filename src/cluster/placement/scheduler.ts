@@ -14,7 +14,7 @@ import { groupWishOf } from './group.ts';
 import type { Allocation, Ledger } from './ledger.ts';
 import type { FindGroup } from './membership.ts';
 import { INDIFFERENT, type Standing } from './neighbours.ts';
-import { fingerprint, type Offer, offerOf } from './offer.ts';
+import { fingerprint, NO_OVERCOMMIT, type Offer, offerOf } from './offer.ts';
 import { rate } from './scores.ts';
 import { type Shape, type Want, wantOf } from './want.ts';
 
@@ -26,6 +26,8 @@ export type Scheduler = {
   want(guest: Guest): Want;
   /** Takes in one change of a Host. */
   observe(change: InformerChange<Host>): void;
+  /** The ClusterPolicy's factor on the memory of hosts is this from now on. */
+  overcommit(factor: number): void;
   /** What each host says to the guest, by name. */
   judge(guest: Guest, objection?: Objection): Verdict[];
   /** The host that takes the guest, or why none does. */
@@ -62,6 +64,7 @@ export function createScheduler(
   const shapes = new Map<string, Answers>();
   const listeners = new Set<(host: string) => void>();
   let sorted: readonly Known[] | undefined;
+  let memoryOvercommit = NO_OVERCOMMIT;
   const columns = createColumns<Known>();
   const lasting = filters.flatMap((filter) => (filter.sees === 'Host' ? [filter] : []));
   const passing = filters.flatMap((filter) => (filter.sees === 'Promises' ? [filter] : []));
@@ -129,6 +132,15 @@ export function createScheduler(
     for (const listener of listeners) listener(name);
   };
 
+  const take = (key: string, host: Stored<Host>): void => {
+    const known = hosts.get(key);
+    const offer = offerOf(host, memoryOvercommit);
+    const text = fingerprint(offer);
+    if (known?.fingerprint !== text)
+      replace(key, { host, offer, fingerprint: text, allocated: ledger.allocated(key) });
+    else known.host = host;
+  };
+
   const judge = (guest: Guest, objection?: Objection): Verdict[] => {
     const wanted = want(guest);
     const standing = standingOf(wanted);
@@ -157,21 +169,13 @@ export function createScheduler(
   return {
     want,
     observe: ({ key, after }) => {
-      const known = hosts.get(key);
-      if (after === undefined) {
-        if (known !== undefined) replace(key, undefined);
-        return;
-      }
-      const offer = offerOf(after);
-      const text = fingerprint(offer);
-      if (known?.fingerprint !== text)
-        replace(key, {
-          host: after,
-          offer,
-          fingerprint: text,
-          allocated: ledger.allocated(key),
-        });
-      else known.host = after;
+      if (after !== undefined) take(key, after);
+      else if (hosts.has(key)) replace(key, undefined);
+    },
+    overcommit: (factor) => {
+      if (factor === memoryOvercommit) return;
+      memoryOvercommit = factor;
+      for (const [key, { host }] of [...hosts]) take(key, host);
     },
     judge,
     choose: (guest) => {

@@ -3,6 +3,7 @@
  * would only be noticed on the day it happens.
  */
 import type { GroupAvailability } from '../../api/availability.ts';
+import type { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
 import { HAGroup, type HAGroupStatus } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
@@ -20,9 +21,10 @@ import { guestId } from './guestViews.ts';
 import { type OnPaper, onPaper, type PaperSources } from './onPaper.ts';
 import { type Rehearsal, rehearseGroup } from './rehearsal.ts';
 
-export type GroupSources = Omit<PaperSources, 'groups' | 'hosts' | 'membership'> & {
+export type GroupSources = Omit<PaperSources, 'groups' | 'hosts' | 'membership' | 'policy'> & {
   membership: Membership;
   groups: Informer<HAGroup>;
+  policies: Informer<ClusterPolicy>;
   hosts: Informer<Host>;
   /** Of both kinds; their changes are reasons to rehearse again. */
   guestInformers: readonly Pick<Informer<Guest>, 'kind' | 'onChange'>[];
@@ -43,7 +45,8 @@ const COUNTED_EVERY_MS = 1_000;
 const REHEARSED_EVERY_MS = 10_000;
 
 export function groupController(sources: GroupSources): Controller<HAGroup> {
-  const { groups, hosts, membership } = sources;
+  const { groups, hosts, policies, membership } = sources;
+  const policy = () => policies.list()[0];
   const all = () => groups.list().map(({ metadata }) => metadata.name);
   return {
     name: 'ha-groups',
@@ -71,7 +74,7 @@ export function groupController(sources: GroupSources): Controller<HAGroup> {
       const paper =
         hostFailuresToTolerate === undefined
           ? undefined
-          : onPaper({ ...sources, groups: () => groups.list(), hosts: () => hosts.list() });
+          : onPaper({ ...sources, policy, groups: () => groups.list(), hosts: () => hosts.list() });
       const { name } = object.metadata;
       const guests = sources.guests();
       const members = guests.filter((guest) => membership.groupOf(guest)?.name === name);
@@ -127,15 +130,19 @@ function overlapOf(
   return `these belong to another HAGroup that selects them and comes first by name: ${lost.slice(0, NAMED).join(', ')}${more}. Narrow one guestSelector, or name the group in their spec.ha.group`;
 }
 
-function reasonsToRehearse({ groups, hosts, guestInformers, clock }: GroupSources): Trigger[] {
+function reasonsToRehearse({ groups, hosts, policies, guestInformers, clock }: GroupSources): Trigger[] {
   const rehearsing = () =>
     groups
       .list()
       .filter(({ spec }) => spec.hostFailuresToTolerate !== undefined)
       .map(({ metadata }) => metadata.name);
-  return [hosts, ...guestInformers].map((informer) =>
-    atMostEvery(REHEARSED_EVERY_MS, clock, trigger(informer as Informer<Host>, rehearsing)),
-  );
+  const isDeclaredAnew = ({ before, after }: InformerChange<ClusterPolicy>) =>
+    before?.spec.memoryOvercommit !== after?.spec.memoryOvercommit || !before !== !after;
+  const triggers = [
+    ...[hosts, ...guestInformers].map((informer) => trigger(informer as Informer<Host>, rehearsing)),
+    trigger(policies, (change) => (isDeclaredAnew(change) ? rehearsing() : [])),
+  ];
+  return triggers.map((one) => atMostEvery(REHEARSED_EVERY_MS, clock, one));
 }
 
 function rehearsalOf({ metadata, spec }: HAGroup, paper: OnPaper | undefined): Rehearsal | undefined {

@@ -43,7 +43,7 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
   const crowd = createSorter(sources.membership)(sources.guests());
   const facts = {
     ...{ guests: crowd.index, votes: new Map(), actions: [], devicesOf: () => [] },
-    allocatedBytes: sources.allocatedBytes,
+    ...{ allocatedBytes: sources.allocatedBytes, memoryOvercommit: policy.spec.memoryOvercommit },
   };
   const names = [...hosts.values()].filter(({ status }) => status?.witness !== true);
   const views = names.map((host) => [host.metadata.name, hostView(host, facts)] as const);

@@ -237,6 +237,7 @@ function viewOf(
   const facts = {
     ...{ guests: crowd.index, votes: count(votes.voters), actions },
     ...{ devicesOf: sources.devicesOf, allocatedBytes: sources.allocatedBytes },
+    memoryOvercommit: policy.spec.memoryOvercommit,
   };
   // By name: of hosts that are equal the first is chosen, whoever leads.
   const names = [...hosts.keys()].sort();

@@ -12,7 +12,7 @@ import { trustedLevelsOf } from '../fencing/levels.ts';
 import type { StoredGuest } from '../guests.ts';
 import type { Fence, Group, GuestReport, HostRecord, HostView, Policy, Rebalancing } from '../ha/model.ts';
 import { DEFAULT_REBALANCING, isSameLife } from '../ha/model.ts';
-import { type Offer, offerOf } from '../placement/offer.ts';
+import { NO_OVERCOMMIT, type Offer, offerOf } from '../placement/offer.ts';
 import { type GuestIndex, guestId, guestView } from './guestViews.ts';
 import { hostRecordOf } from './stored.ts';
 
@@ -23,12 +23,14 @@ export type HostFacts = {
   actions: readonly Stored<FenceAction>[];
   /** Memory promised on the host in all. */
   allocatedBytes(host: string): number;
+  /** The ClusterPolicy's. */
+  memoryOvercommit: number | undefined;
 };
 
 export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
   const { name, resourceVersion } = host.metadata;
   const { spec, status } = host;
-  const { record, offer } = fixedOf(host);
+  const { record, offer } = fixedOf(host, facts.memoryOvercommit ?? NO_OVERCOMMIT);
   const life =
     status?.keeper === undefined ? undefined : { bootID: status.keeper.bootID, term: status.keeper.term };
   const { machineID: id, bootID } = status ?? {};
@@ -42,6 +44,8 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     fencing: trustedLevelsOf(host, facts.devicesOf(name)),
     cpus: offer.cpus,
     memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
+    ...(offer.memoryInWords === undefined ? {} : { memoryInWords: offer.memoryInWords }),
+    real: offer.real,
     reported: reportsOnce(host, facts.guests),
     ...(life === undefined ? {} : { reportedIn: life }),
     ...(id === undefined || bootID === undefined ? {} : { machine: { id, bootID } }),
@@ -58,13 +62,18 @@ function shutdownOf({ spec, status }: Stored<Host>): Pick<HostView, 'shutdown' |
   return { ...own, shutdown: { kind, bootID, term, ...stopped } };
 }
 
-/** Objects of informers are never changed: what is read out of one alone is read once. */
-const fixed = new WeakMap<Stored<Host>, { record: HostRecord; offer: Offer }>();
+type Fixed = { record: HostRecord; offer: Offer; memoryOvercommit: number };
 
-function fixedOf(host: Stored<Host>): { record: HostRecord; offer: Offer } {
-  const known = fixed.get(host) ?? { record: hostRecordOf(host.status), offer: offerOf(host) };
-  fixed.set(host, known);
-  return known;
+/** Objects of informers are never changed: what is read out of one alone is read once. */
+const fixed = new WeakMap<Stored<Host>, Fixed>();
+
+function fixedOf(host: Stored<Host>, memoryOvercommit: number): Fixed {
+  const known = fixed.get(host);
+  if (known?.memoryOvercommit === memoryOvercommit) return known;
+  const record = known?.record ?? hostRecordOf(host.status);
+  const next = { record, offer: offerOf(host, memoryOvercommit), memoryOvercommit };
+  fixed.set(host, next);
+  return next;
 }
 
 type Reports = {
@@ -175,12 +184,12 @@ export function groupsOf(groups: readonly Stored<HAGroup>[]): Map<string, Group>
   );
 }
 
-/** What real hosts do not follow yet has values that change nothing. */
+/** What real hosts do not follow yet has values that change nothing; the factor on their memory is in the views of them. */
 export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
   const { maxConcurrentFences, selfFenceWithoutWatchdog = 'Deny', haPaused } = spec;
   const { shutdownPolicy = 'Conditional', rebootGrace, freezeDeadline } = spec;
   return {
-    ...{ timings, selfFenceWithoutWatchdog, memoryOvercommit: 1, shutdownPolicy },
+    ...{ timings, selfFenceWithoutWatchdog, shutdownPolicy },
     storageRevocation: 'Ignore',
     ...(maxConcurrentFences === undefined ? {} : { maxConcurrentFences }),
     ...(haPaused === undefined ? {} : { haPaused }),

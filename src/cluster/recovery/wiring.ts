@@ -61,9 +61,8 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const allocatedBytes = (host: string) => ledger.allocated(host).memoryBytes;
   manager.add(
     groupController({
-      ...{ groups, hosts, clock, allocatedBytes, membership, guests: protectedGuests },
+      ...{ groups, hosts, policies, clock, allocatedBytes, membership, guests: protectedGuests },
       guestInformers: [machines as Informer<Guest>, containers as Informer<Guest>],
-      policy: () => policies.list()[0],
       pool: (name) => pools.get(name),
       judge: (guest) => scheduler.judge(guest),
     }),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { ClusterPolicy } from '../../../src/api/kinds/clusterPolicy.ts';
+import type { Stored } from '../../../src/api/meta.ts';
 import { printExplanation } from '../../../src/cli/explain.ts';
 import type { StoredGuest } from '../../../src/cluster/guests.ts';
 import { explainGuest } from '../../../src/cluster/placement/explain.ts';
@@ -17,8 +19,10 @@ function explain(
   guest: StoredGuest,
   hosts = [host('h1'), host('h2'), host('h3')],
   others: StoredGuest[] = [],
+  policies: Stored<ClusterPolicy>[] = [],
 ) {
   const snapshot = {
+    policies,
     hosts,
     groups: [],
     guests: [guest, ...others],
@@ -67,6 +71,17 @@ describe('explaining a guest', () => {
       h2     Refused   has not enough memory left
       "
     `);
+  });
+
+  it('reckons with the memory that the ClusterPolicy lets hosts promise', () => {
+    const policy = {
+      ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'ClusterPolicy' },
+      metadata: { name: 'default', uid: 'p', resourceVersion: '1' },
+      spec: { memoryOvercommit: 1.25 },
+    };
+    const ask = (size: string) => explain(machine('web', { memory: { size } }), [host('h1')], [], [policy]);
+    expect(ask('20Gi')).toContain('would run on h1');
+    expect(ask('21Gi')).toContain('has not enough memory left of 16Gi x 1.25');
   });
 
   it('says when no host can help', () => {

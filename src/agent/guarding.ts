@@ -40,7 +40,9 @@ export type Guarding = {
   hold(key: string, id: string): Promise<Life>;
   /** As `hold`, for programs that work on its volumes: it stays guarded until none of them is left. Once it is so, that is not asked again. */
   keep(key: string, id: string): Promise<Life>;
-  /** Throws GateClosed unless the placement is for this life, and the keeper's gate is open now. */
+  /** Throws GateClosed while the manager has still to choose where a guest starts that was off. */
+  requireChoice(guest: GuestObject | undefined): void;
+  /** Throws GateClosed unless its host is chosen, the placement is for this life, and the keeper's gate is open now. */
   admit(guest: GuestObject | undefined, life: Life): Promise<void>;
   /**
    * Nothing of this host runs any more: lets go of all that is guarded, and ends the life and its keeper. Undefined where there is none. From the
@@ -93,6 +95,13 @@ export function createGuarding(options: GuardingOptions): Guarding {
   };
   const closed = (error: unknown) =>
     new GateClosed('KeeperNotReady', `the keeper of this host cannot guard the guest yet: ${String(error)}`);
+  /** Without that wish its host starts it at once. */
+  const requireChoice = (guest: GuestObject | undefined): void => {
+    const { ha, placement } = guest?.status ?? {};
+    const isAwaited = policies.get(CLUSTER_POLICY)?.spec.rebalancing?.onStart === true;
+    if (isAwaited && ha?.state === 'Stopped' && ha.epoch === placement?.epoch)
+      throw new GateClosed('NotAdmitted', 'the manager has not said yet on which host the guest starts');
+  };
   const link = (): KeeperLink => {
     if (keeper === undefined) throw new GateClosed('NoKeeper', 'this host has no keeper for guests with ha');
     if (isRetired)
@@ -206,7 +215,9 @@ export function createGuarding(options: GuardingOptions): Guarding {
       return guard(key, id);
     },
     keep,
+    requireChoice,
     admit: async (guest, life) => {
+      requireChoice(guest);
       const placement = guest?.status?.placement;
       if (placement?.bootID !== life.bootID || placement.term !== life.term) {
         const message = 'the manager has not said yet that the guest may start in this life of the host';

@@ -121,6 +121,11 @@ export const clusterPolicyFields = {
           'What counts. Count: guests that are to run. Requests: CPUs and memory they ask for, as shares of those of the host. Count when absent.',
         ),
       ),
+      onStart: Type.Optional(
+        flag(
+          'A guest with ha that is off, and whose volumes are all shared, starts where it fits best, not where it was last: it is moved there before.',
+        ),
+      ),
       ...evening,
     }),
   ),

@@ -244,6 +244,7 @@ function startDeps<T extends GuestObject, Request, Hardware>(
 async function guardAhead(world: GuestWorld, { object, record }: GuestScope): Promise<void> {
   const { guarding } = world;
   if (record === undefined || !guarding.needs(object)) return;
+  guarding.requireChoice(object);
   await guarding.admit(object, await guarding.hold(guardKey(record.uid, record.epoch), record.id));
 }
 

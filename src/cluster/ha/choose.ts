@@ -24,6 +24,8 @@ export type ChooseOptions = {
   avoid?: ReadonlySet<string>;
   /** Not at all. */
   without?: ReadonlySet<string>;
+  /** Of hosts that are equal this one. */
+  first?: string;
 };
 
 /** What a host outside an unrestricted group counts. */
@@ -67,7 +69,8 @@ export function createChooser(
       if (other !== guest.id && (there.has(other) || company.some(({ id }) => id === other)))
         return `keeps apart from ${other}`;
     }
-    let memory = there.has(guest.id) ? 0 : guest.memoryBytes;
+    const isKept = guest.isRoomKept === true && guest.record.placement?.host === host.name;
+    let memory = there.has(guest.id) || isKept ? 0 : guest.memoryBytes;
     for (const { id, memoryBytes } of company) if (!there.has(id)) memory += memoryBytes;
     if (memory > host.memoryBytes - ledger.load(host.name).memoryBytes)
       return host.memoryInWords === undefined
@@ -100,7 +103,7 @@ export function createChooser(
     discomfort,
     searches: () => searches,
     isAllowed: isListed,
-    choose: (guests, { avoid, without } = {}) => {
+    choose: (guests, { avoid, without, first } = {}) => {
       searches += 1;
       const reasons = new Map<string, string[]>();
       const parties = partiesOf(guests);
@@ -111,6 +114,7 @@ export function createChooser(
           sum(guests, (guest) => discomfort(guest, host.name)),
           -sum(guests, (guest) => preference(guest, host.name)),
           fill(host, ledger, view),
+          host.name === first ? 0 : 1,
         ];
         // To be asked is what costs: a host that is no better than the best needs no answer.
         if (best !== undefined && !isLess(rank, best.rank)) continue;

@@ -54,7 +54,7 @@ export function decide(
  * A Lease that this manager found standing there may be that of a host which was lost before: where guests belong is decided by those who have heard
  * each host that is to be there, or have missed it. Who stands by has looked for long.
  */
-function hasJustBegun({ hosts, observer, now }: View): boolean {
+export function hasJustBegun({ hosts, observer, now }: View): boolean {
   return [...hosts.values()].some(
     (host) => isPresent(host) && !observer.hasRenewed(host.name) && !observer.isSuspect(host.name, now),
   );

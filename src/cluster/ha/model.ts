@@ -187,6 +187,8 @@ export type GuestView = {
   failback: boolean;
   cpus: number;
   memoryBytes: number;
+  /** Where it is placed its memory is set aside already, and not in what that host may promise. */
+  isRoomKept?: true;
   /** Pools of all volumes that it may write to, those of its process included; absent: not all are known. */
   pools?: readonly string[];
   /** For balancing by load. */

@@ -60,7 +60,7 @@ function outOfReach(
 }
 
 /** A pool of the guest that only its old host can read. */
-function volumesLeftBehind(guest: StoredGuest, pool: DestinationFacts['pool']): string | undefined {
+export function volumesLeftBehind(guest: StoredGuest, pool: DestinationFacts['pool']): string | undefined {
   const pools = new Set([
     ...demandOf(guest).pools,
     ...(guest.status?.volumes ?? []).map((volume) => volume.pool),

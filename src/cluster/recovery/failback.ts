@@ -54,5 +54,5 @@ export function leftBehind(migrations: readonly Stored<Migration>[]): ReadonlySe
 }
 
 function isRelocation(name: string): boolean {
-  return name.startsWith('ha-') && !/-(back|rule|even)$/.test(name);
+  return name.startsWith('ha-') && !/-(back|rule|even|start)$/.test(name);
 }

@@ -79,6 +79,7 @@ export function viewWith(guest: StoredGuest, record: GuestRecord): GuestView {
     // Its host starts it again for as long as it lives.
     ...{ maxRestart: Number.POSITIVE_INFINITY, maxRelocate: 0, failback: false },
     ...{ cpus, memoryBytes, liveMigratable: false, priority: priority ?? 0 },
+    ...(COUNTED.has(record.state) ? {} : { isRoomKept: true as const }),
   };
 }
 

@@ -22,6 +22,7 @@ import { GUESTS_A_ROUND, type Turns } from '../ha/turns.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { admit } from './admit.ts';
 import { balanceGuests } from './balance.ts';
+import { BEGIN_WITHIN_SECONDS, createBeginnings, isOff } from './beginnings.ts';
 import type { Crowd } from './crowd.ts';
 import { createObjection } from './destinations.ts';
 import { portsToShut } from './disconnect.ts';
@@ -40,6 +41,7 @@ import {
   writeFence,
   writeGuest,
   writeHost,
+  writeMove,
 } from './write.ts';
 
 /** What a round reads, all of it from informers. */
@@ -107,7 +109,14 @@ export async function runRound(
 
   const { told, decided } = facts.turns;
   const admitted = new Set<string>();
+  const held = new Set<string>();
+  const startsBest = facts.policy.spec.rebalancing?.onStart === true;
+  const beginning = createBeginnings(guests, view, sources);
   for (const [id, guest] of told.order(guests, ([id]) => id)) {
+    if (startsBest && isOff(guest) && !sources.isBehind(guest) && !(await mayBeginHere(id, guest))) {
+      held.add(id);
+      continue;
+    }
     if (admitted.size === GUESTS_A_ROUND) break;
     const word = wordFor(guest);
     if (word === undefined || sources.isBehind(guest)) continue;
@@ -130,11 +139,11 @@ export async function runRound(
   }
   await disconnect();
   const settled = crowd.restless.filter(
-    (guest) => !busy.has(guestId(guest)) && !admitted.has(guestId(guest)),
+    (guest) => ![busy, admitted, held].some((ids) => ids.has(guestId(guest))),
   );
   await moveGuests(settled, view, sources, context, ears);
   await mendRules(settled, guests, view, sources, context, ears);
-  const isCalm = decisions.length === 0 && admitted.size === 0;
+  const isCalm = decisions.length === 0 && admitted.size === 0 && held.size === 0;
   const isOpen = (name: string) => mayBeGiven(hosts.get(name));
   await balanceGuests({ watched: guests, isOpen, isCalm }, view, sources, context, ears);
   return { quorate, silent };
@@ -149,6 +158,15 @@ export async function runRound(
       if (devices.length > 0)
         await writeDisconnect({ host: host.name, incident, devices }, String(version), context);
     }
+  }
+
+  /** Moves a guest that is off to where it starts rather; then, and while it is on its way, it is told nothing. */
+  async function mayBeginHere(id: string, guest: StoredGuest): Promise<boolean> {
+    const found = beginning(id, guest);
+    if (typeof found === 'string') return found === 'Here';
+    await writeMove(guest, { ...found, type: 'Offline', within: BEGIN_WITHIN_SECONDS }, context);
+    ears.event('Normal', 'GuestStartsElsewhere', `${id} is to run: it goes to ${found.to} before`);
+    return false;
   }
 
   /** Undefined: there is nothing to say. */
@@ -170,7 +188,7 @@ export async function runRound(
       }
       case 'Guest': {
         const guest = guests.get(decision.guest);
-        if (guest === undefined || admitted.has(decision.guest)) return;
+        if (guest === undefined || admitted.has(decision.guest) || held.has(decision.guest)) return;
         if (!(await moveOn(guest, decision))) decided.pass(decision.guest);
         return;
       }

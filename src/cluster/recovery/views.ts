@@ -195,7 +195,8 @@ export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
     ...(haPaused === undefined ? {} : { haPaused }),
     rebootGraceMs: parseDuration(rebootGrace ?? '10s'),
     freezeDeadlineMs: parseDuration(freezeDeadline ?? '10m'),
-    rebalancing: rebalancingOf(spec),
+    // Who starts on another host is moved there before (beginnings.ts), so that what its own host knows of it comes along.
+    rebalancing: { ...rebalancingOf(spec), onStart: false },
   };
 }
 

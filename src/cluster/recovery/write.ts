@@ -139,10 +139,10 @@ async function createAction(
   return unlessRefused(() => client.create(FenceAction, action, { signal, timeoutMs }));
 }
 
-/** Asks for a move, once. Whether it may begin its hosts say, by the placement as it is then. */
+/** Asks for a move, once; `within`: so many seconds, or it does not begin at all. Whether it may begin its hosts say, by the placement as it is then. */
 export async function writeMove(
   guest: StoredGuest,
-  { to, name, type }: { to: string; name: string; type: 'Live' | 'Offline' },
+  { to, name, type, within }: { to: string; name: string; type: 'Live' | 'Offline'; within?: number },
   { client, signal, timeoutMs }: WriteContext,
 ): Promise<Written> {
   const { kind, namespace, name: guestName } = nameOf(guest);
@@ -153,6 +153,7 @@ export async function writeMove(
     spec: {
       ...{ guest: { kind, name: guestName }, targetHost: to, type },
       ttlSecondsAfterFinished: KEEP_SECONDS,
+      ...(within === undefined ? {} : { startDeadlineSeconds: within }),
     },
   };
   return unlessRefused(() => client.create(Migration, migration, { signal, timeoutMs }));

@@ -1,22 +1,22 @@
 /** Guests with `ha` on one host: guarded first, started by the manager's word alone, and guests without it as ever. */
 import { describe, expect, it } from 'vitest';
-import { ClusterPolicy } from '../../../src/api/kinds/clusterPolicy.ts';
+import { ClusterPolicy, type ClusterPolicySpec } from '../../../src/api/kinds/clusterPolicy.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import { createKeeperStub, LIFE } from './keeperStub.ts';
 import { createLab, type Lab } from './lab.ts';
 
-const policy = (lab: Lab) =>
+const policy = (lab: Lab, spec: ClusterPolicySpec = {}) =>
   lab.user.seed(ClusterPolicy, {
     apiVersion: 'vireo.dev/v1alpha1',
     kind: 'ClusterPolicy',
     metadata: { name: 'default' },
-    spec: {},
+    spec,
   });
 
-const admit = (lab: Lab, name: string, term: number, epoch = 1) =>
+const admit = (lab: Lab, name: string, term: number, epoch = 1, state: 'Starting' | 'Stopped' = 'Starting') =>
   lab.patchStatus(VirtualMachine, name, {
     placement: { host: 'h1', epoch, since: '2026-01-01T00:00:00Z', bootID: 'boot-1', term },
-    ha: { state: 'Starting', epoch },
+    ha: { state, epoch },
   });
 
 const isUp = (lab: Lab, name: string) => () => lab.conditionOf(lab.machine(name), 'Ready')?.status === 'True';
@@ -66,6 +66,31 @@ describe('with a ClusterPolicy', () => {
     await lab.until('it runs', isUp(lab, 'db'));
     expect([...keeper.guarded.keys()]).toEqual([`${uid}@1`]);
     expect(lab.host()?.status?.keeper).toMatchObject({ ...LIFE, watchdog: 'Ready' });
+    await agent.stop();
+  });
+
+  it('a guest that was off waits until its host is chosen, where the policy asks for the best', async () => {
+    const { lab } = await host();
+    policy(lab, { rebalancing: { onStart: true } });
+    lab.createMachine('db', { ha: {} });
+    const agent = await lab.start();
+    await lab.until('it waits for the word', () => reasonOf(lab, 'db') === 'NotAdmitted');
+    await admit(lab, 'db', 1, 1, 'Stopped');
+    await lab.clock.advance(10_000);
+    expect([lab.starts(lab.idOf('VirtualMachine', 'db')), reasonOf(lab, 'db')]).toEqual([0, 'NotAdmitted']);
+    await admit(lab, 'db', 1);
+    await lab.until('it runs', isUp(lab, 'db'));
+    await agent.stop();
+  });
+
+  it('a guest that was off starts at once where the policy does not', async () => {
+    const { lab } = await host();
+    policy(lab);
+    lab.createMachine('db', { ha: {} });
+    const agent = await lab.start();
+    await lab.until('it waits for the word', () => reasonOf(lab, 'db') === 'NotAdmitted');
+    await admit(lab, 'db', 1, 1, 'Stopped');
+    await lab.until('it runs', isUp(lab, 'db'));
     await agent.stop();
   });
 

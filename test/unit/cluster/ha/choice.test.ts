@@ -112,7 +112,9 @@ describe('guests of one lost host', () => {
 
   it('wait for their host where their volumes are its own', async () => {
     const lab = await watched();
-    await lab.addGuest('db', 'a', { disks: [{ name: 'root', pool: 'local', size: '1Gi' }] });
+    const disks = [{ name: 'root', pool: 'local', size: '1Gi' }];
+    // What it asks for is set aside there, and is not taken for somebody else's.
+    await lab.addGuest('db', 'a', { disks, memory: { size: '10Gi' } });
     lab.powerOff('a');
     await lab.until('it is proven', () => lab.guest('db').status?.ha?.state === 'Recovering');
     await lab.advance(2_000);

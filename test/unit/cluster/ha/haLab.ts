@@ -68,6 +68,9 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
   const writes: string[] = [];
   /** Guests of which agents say whether they run, and the hosts on which they do not start. */
   const failsOn = new Map<string, ReadonlySet<string>>();
+  /** Guests whose moves fail, and hosts that start guests without waiting for the choice of the manager. */
+  const failsToMove = new Set<string>();
+  const impatient = new Set<string>();
   let diesAfterWrites = Number.POSITIVE_INFINITY;
 
   const power = {
@@ -163,10 +166,17 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
     }
     if (one.hasFencedItself) Object.assign(one, { term: one.term + 1, sequence: 0, hasFencedItself: false });
     const mine = guestsOn(one.name);
+    const isChosen = ({ ha, placement }: NonNullable<VirtualMachine['status']>) =>
+      impatient.has(one.name) ||
+      policy()?.spec.rebalancing?.onStart !== true ||
+      ha?.state !== 'Stopped' ||
+      ha.epoch !== placement?.epoch;
     const isMine = ({ spec, status }: Stored<VirtualMachine>) =>
       status?.ha === undefined && !isProtected(spec.ha)
         ? true
-        : status?.placement?.bootID === bootOf(one) && status.placement.term === one.term;
+        : isChosen(status ?? {}) &&
+          status?.placement?.bootID === bootOf(one) &&
+          status.placement.term === one.term;
     for (const { metadata } of mine)
       if (metadata.deletionTimestamp !== undefined) one.running.delete(metadata.name);
     const startable = mine.filter(
@@ -228,6 +238,10 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
       const guest = mine.find(({ metadata }) => metadata.name === move.spec.guest.name);
       if (sourceHost !== one.name || completedAt !== undefined || guest === undefined) continue;
       const at = '2026-01-01T00:00:00Z';
+      if (failsToMove.has(guest.metadata.name)) {
+        api.seed(Migration, { ...move, status: { ...move.status, phase: 'Failed', completedAt: at } });
+        continue;
+      }
       one.running.delete(guest.metadata.name);
       const placement = {
         ...guest.status?.placement,
@@ -333,7 +347,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
   }
   const guest = (name: string) => api.state.get(VirtualMachine, `default/${name}`) as Stored<VirtualMachine>;
   return {
-    ...{ clock, api, machines, faults, twice, switched, writes, guest, failsOn },
+    ...{ clock, api, machines, faults, twice, switched, writes, guest, failsOn, failsToMove, impatient },
     moves: () => api.state.list(Migration).map((move) => move as Stored<Migration>),
     advance: (ms: number) => clock.advance(ms),
     lead: (restored?: number) => lab.lead(restored),

@@ -90,11 +90,16 @@ function isPoweredOff(host: HostView, incident: Incident, fences: readonly Fence
  * their word that they hear it is a sign of its life.
  */
 export function hasFrozen(host: HostView, view: View): boolean {
+  return frozenIn(host, view) <= 0;
+}
+
+/** How much longer it has to stay silent until that is so, ms. */
+export function frozenIn(host: HostView, view: View): number {
   const { observer, now } = view;
   const lease = observer.lease(host.name);
   const { freezeAfter, killTime } = lease?.timings ?? view.policy.timings;
   const silence = lease === undefined ? leaselessFor(host, view) : observer.silentFor(host.name, now);
-  return Math.min(silence, observer.unheardFor(host.name, now)) >= freezeAfter + killTime;
+  return freezeAfter + killTime - Math.min(silence, observer.unheardFor(host.name, now));
 }
 
 /**

@@ -145,7 +145,8 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     );
     if (result === undefined) return { outcome: again(timings.observation) };
     const outcome = result.quorate ? done : noQuorum(result.silent);
-    const soon = unseen.size > 0 ? AGAIN_MS : timings.observation;
+    const pace = Math.min(timings.observation, Math.max(AGAIN_MS, result.dueMs));
+    const soon = unseen.size > 0 ? AGAIN_MS : pace;
     const status = statusOf(policy, outcome, now);
     const at = { now, generation: policy.metadata.generation };
     const conditions = withRedundancy(status.conditions ?? [], sources.embeddedOn, sources.hosts(), at);

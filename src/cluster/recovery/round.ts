@@ -26,6 +26,7 @@ import { BEGIN_WITHIN_SECONDS, createBeginnings, isOff } from './beginnings.ts';
 import type { Crowd } from './crowd.ts';
 import { createObjection } from './destinations.ts';
 import { portsToShut } from './disconnect.ts';
+import { dueIn } from './due.ts';
 import { guestId, isDeleted } from './guestViews.ts';
 import { type MendSources, mendRules } from './mend.ts';
 import { moveGuests } from './moves.ts';
@@ -80,6 +81,8 @@ export type RoundResult = {
   quorate: boolean;
   /** Voters that are not heard, by name. */
   silent: readonly string[];
+  /** When the next round is needed, if that is sooner than its turn, ms. */
+  dueMs: number;
 };
 
 export type RoundEars = {
@@ -105,7 +108,8 @@ export async function runRound(
   const alive = observer.alive(view.now);
   const silent = facts.votes.voters.map(({ name }) => name).filter((name) => !alive.has(name));
   const quorate = isQuorate(view);
-  if (!quorate) return { quorate, silent };
+  const dueMs = dueIn(view);
+  if (!quorate) return { quorate, silent, dueMs };
 
   const { told, decided } = facts.turns;
   const admitted = new Set<string>();
@@ -146,7 +150,7 @@ export async function runRound(
   const isCalm = decisions.length === 0 && admitted.size === 0 && held.size === 0;
   const isOpen = (name: string) => mayBeGiven(hosts.get(name));
   await balanceGuests({ watched: guests, isOpen, isCalm }, view, sources, context, ears);
-  return { quorate, silent };
+  return { quorate, silent, dueMs };
 
   async function disconnect(): Promise<void> {
     for (const host of view.hosts.values()) {

@@ -31,7 +31,7 @@ export type Availability = {
   haOf(host: string): Promise<HostHa['status']>;
   /** A protected machine on the shared pool; resolves when it writes. */
   addMachine(name: string): Promise<Guest>;
-  /** A management controller of the host; what it does is a real one's work unless `power` is somebody else's. */
+  /** A management controller of the host, in the place of one it had; what it does is a real one's work unless `power` is somebody else's. */
   addIpmi(host: string, power?: PowerCommands): Promise<void>;
   /** A power strip whose outlets feed the hosts. */
   addPdu(hosts: readonly string[]): Promise<void>;
@@ -64,6 +64,7 @@ export async function openAvailability(options: {
   const directory = join(tmpdir(), `${name}-lab`);
   const lab = openLab({ name, directory, network, images, shared: ground, systemd });
   const devices: Device[] = [];
+  const controllers = new Map<string, Device>();
   await lab.down();
   await mkdir(shared, { recursive: true });
   await lab.up(names);
@@ -90,7 +91,9 @@ export async function openAvailability(options: {
       return guest;
     },
     addIpmi: async (host, power = powerOf(lab.host(host))) => {
+      await controllers.get(host)?.close();
       const device = await openIpmi(at(`bmc-${host}`, HA_HOSTS.indexOf(host)), power);
+      controllers.set(host, device);
       devices.push(device);
       const parameters = `username: ${IPMI_USER}, lanplus: "1", cipher: "3"`;
       await lab.apply(

@@ -56,12 +56,8 @@ import { createHands, type SnapshotWorld } from './snapshots/world.ts';
 import { lookAfterStrays } from './strays.ts';
 import { createTurns } from './turns.ts';
 import { verifyController, verifyInformer } from './verifies/controller.ts';
-import { isWrittenOut } from './writeOut.ts';
 
 /** What the controllers are made from. */
-/** A guest that has been stopped for a move waits so long at a time for what it wrote. */
-const WRITE_OUT_MS = 5_000;
-
 export type Parts = AgentOptions & {
   records: Records;
   controlPlane: ControlPlane;
@@ -162,7 +158,7 @@ export function connectControllers(parts: Parts): Connected {
       guests: world,
       files: parts.world.files,
       peers: parts.peers ?? noPeers,
-      isWrittenOut: (signal) => isWrittenOut(parts.drivers, parts.world.clock, WRITE_OUT_MS, signal),
+      writeOutShared: parts.drivers.writeOutShared,
       mover: (() => {
         const ofMachines = createMover(world, machines, machineInformer);
         const ofContainers = createMover(world, containers, containerInformer);

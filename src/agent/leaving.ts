@@ -70,7 +70,7 @@ export function createLeaving(deps: LeavingDeps): (kind: EndKind) => Promise<voi
         log.error('guests are not off: nobody may start them elsewhere before this host is fenced', { left });
         return;
       }
-      if (!(await isWrittenOut(deps.drivers, clock, WRITE_OUT_MS, deps.signal))) {
+      if (!(await isWrittenOut(deps.drivers.writeOutShared, clock, WRITE_OUT_MS, deps.signal))) {
         log.error('shared storage does not take what guests have written: this host counts as lost');
         return;
       }

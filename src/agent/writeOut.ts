@@ -3,13 +3,12 @@
  * guest is off here for good it is written out.
  */
 import type { Clock } from '../base/clock.ts';
-import type { AgentDrivers } from './options.ts';
 
 const AGAIN_MS = 500;
 
 /** Resolves with true when all of it is on its storage, with false when that does not come to pass within `limitMs`. */
 export async function isWrittenOut(
-  { writeOutShared }: Pick<AgentDrivers, 'writeOutShared'>,
+  writeOutShared: (() => Promise<void>) | undefined,
   clock: Clock,
   limitMs: number,
   signal: AbortSignal,

@@ -13,8 +13,8 @@ export type MoveWorld = {
   guests: GuestWorld;
   files: Files;
   peers: Peers;
-  /** Whether all that this host has written to shared pools is on their storage; waits for it a little. */
-  isWrittenOut(signal: AbortSignal): Promise<boolean>;
+  /** Has what this host holds of shared pools in its memory written out; absent: it holds nothing. */
+  writeOutShared: (() => Promise<void>) | undefined;
   mover(kind: GuestRecord['kind']): Mover;
 };
 

@@ -4,6 +4,7 @@
  */
 import { GateClosed } from '../../guests/gate.ts';
 import type { GivenUp } from '../../record.ts';
+import { isWrittenOut } from '../../writeOut.ts';
 import { askAhead } from '../ahead.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceMemory, SourceView } from './facts.ts';
@@ -39,7 +40,7 @@ export async function handOver(
   if (!guests.lease.isValid()) return after(HANDOVER_RECHECK_MS);
   const ends = endsOf(world, pass.handle.id);
   if (ends === undefined) return again;
-  if (!wasAsked && isOffOnShared(world, pass) && !(await world.isWrittenOut(pass.signal)))
+  if (!wasAsked && isOffOnShared(world, pass) && !(await isOut(world, pass)))
     return after(HANDOVER_RECHECK_MS, { message: 'its shared storage does not take what it has written' });
   const still = {
     stillSince: transfer.phase === 'Completed' ? pass.now - (transfer.downtimeMs ?? 0) : pass.now,
@@ -82,6 +83,10 @@ export async function handOver(
   }
 }
 
+function isOut({ guests, writeOutShared }: MoveWorld, { signal }: MovePass): Promise<boolean> {
+  return isWrittenOut(writeOutShared, guests.world.clock, WRITE_OUT_MS, signal);
+}
+
 /** What it wrote may be in the memory of this host; a machine that leaves while it runs has written all of it itself. */
 function isOffOnShared({ guests }: MoveWorld, { handle }: MovePass): boolean {
   const record = guests.records.get(handle.id);
@@ -91,6 +96,9 @@ function isOffOnShared({ guests }: MoveWorld, { handle }: MovePass): boolean {
     return pool?.type === 'Open' && pool.driver.capabilities.shared === true;
   });
 }
+
+/** A guest that is off for its move waits so long at a time. */
+const WRITE_OUT_MS = 5_000;
 
 /** A target takes this long for a guest that is its own, at the most, when nothing is wrong. */
 const QUIET_MS = 50;

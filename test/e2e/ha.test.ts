@@ -134,9 +134,9 @@ describe('three hosts with high availability', () => {
     const [written] = await until('it writes', async () => (await web.records()).length > 0 && web.records());
     const epoch = (await web.status()).placement?.epoch ?? 0;
     const before = await db.writing();
-    await lab.host(host).powerCut();
     const recovery = await watchRecovery(ha, db, { host, before: before.boot });
     const begun = performance.now();
+    await lab.host(host).powerCut();
     const [tookMs, boxedMs] = await Promise.all([
       recovery.ends(),
       until('the container writes', async () => {
@@ -145,7 +145,8 @@ describe('three hosts with high availability', () => {
       }),
     ]);
     process.stdout.write(`power cut, until the container writes: ${Math.round(boxedMs)} ms\n`);
-    for (const ms of [tookMs, boxedMs]) expect(ms).toBeLessThan(15_000);
+    expect(tookMs).toBeLessThan(15_000);
+    expect(boxedMs).toBeLessThan(20_000);
     expect((await ha.haOf(host))?.ha?.proof).toMatchObject({ kind: 'PowerOff' });
     await db.writesOn(before);
     expect(await db.instances()).toHaveLength(1);

@@ -14,7 +14,7 @@ export type Recovery = {
   ends(): Promise<number>;
 };
 
-/** Begins to look, at the moment of the cut; `before` is the boot of the machine that has written until then. */
+/** Begins to count: the power is cut next. `before` is the boot of the machine that has written until then. */
 export async function watchRecovery(
   ha: Availability,
   guest: Guest,

@@ -1,10 +1,13 @@
 /** What 1,000 schedules cost one leader while none of them is due, and how late they are when all are due at once; API in memory, guests on no real host. */
 import { hostLeaseName, SYSTEM_NAMESPACE } from '../../src/api/cluster.ts';
 import { Lease } from '../../src/api/core.ts';
+import { Backup } from '../../src/api/kinds/backup.ts';
+import { BackupSchedule } from '../../src/api/kinds/backupSchedule.ts';
 import { Host } from '../../src/api/kinds/host.ts';
 import { Snapshot } from '../../src/api/kinds/snapshot.ts';
 import { SnapshotSchedule } from '../../src/api/kinds/snapshotSchedule.ts';
 import { VirtualMachine } from '../../src/api/kinds/virtualMachine.ts';
+import type { KindRef } from '../../src/api/meta.ts';
 import { createMemoryClient } from '../../src/client/memory.ts';
 import { realWorld } from '../../src/main/world/world.ts';
 import { until } from '../e2e/harness/commands.ts';
@@ -17,7 +20,26 @@ const MINUTE_MS = 60_000;
 const IDLE_MS = 20_000;
 const SETTLE_MS = 5_000;
 
+type Kinds = {
+  schedule: KindRef<SnapshotSchedule> | KindRef<BackupSchedule>;
+  child: KindRef<Snapshot> | KindRef<Backup>;
+  /** What its spec has beside time and guests. */
+  spec: object;
+};
+const SNAPSHOTS: Kinds = { schedule: SnapshotSchedule, child: Snapshot, spec: { keep: 1 } };
+const BACKUPS: Kinds = {
+  schedule: BackupSchedule,
+  child: Backup,
+  spec: { pool: 'local', retention: { last: 1 }, maxFailures: 3 },
+};
+
+/** Of Snapshots, then of Backups, each with a leader of its own. */
 export async function benchSchedules(): Promise<Figure[]> {
+  return [...(await benchOf(SNAPSHOTS)), ...(await benchOf(BACKUPS))];
+}
+
+async function benchOf(kinds: Kinds): Promise<Figure[]> {
+  const { schedule: kind, child } = kinds;
   const world = realWorld({ logLevel: 'error' });
   const api = createMemoryClient({ clock: world.clock, historyLimit: 200_000 });
   const at = new Date(world.clock.now()).toISOString();
@@ -31,13 +53,16 @@ export async function benchSchedules(): Promise<Figure[]> {
   const without = await idleShare();
   const far = new Date(world.clock.now() + 12 * 60 * MINUTE_MS);
   const once = `0 ${far.getUTCHours()} * * *`;
-  for (let index = 0; index < COUNT; index += 1) api.seed(SnapshotSchedule, schedule(index, once, at));
-  await until('all know their next time', async () => allKnowTheirTime(api), MINUTE_MS, 100);
+  for (let index = 0; index < COUNT; index += 1)
+    api.seed(kind as KindRef<SnapshotSchedule>, schedule(kinds, index, once, at));
+  await until('all know their next time', async () => allKnowTheirTime(api, kind), MINUTE_MS, 100);
   const idle = await idleShare();
 
-  const late = watchSnapshots(api, stop.signal);
+  const late = watchChildren(api, child, stop.signal);
   for (let index = 0; index < COUNT; index += 1)
-    await api.mergePatch(SnapshotSchedule, ref(index), { spec: { schedule: '* * * * *' } });
+    await api.mergePatch(kind as KindRef<SnapshotSchedule>, ref(index), {
+      spec: { schedule: '* * * * *' },
+    });
   await until('two times have passed', async () => late.full().length >= 2, 4 * MINUTE_MS, 100);
   const [first = [], second = []] = late.full();
   clearInterval(renewals);
@@ -46,13 +71,17 @@ export async function benchSchedules(): Promise<Figure[]> {
   const drift = Math.abs(median(second) - median(first));
   return [
     {
-      name: 'idle CPU of a leader with 1,000 schedules',
+      name: `idle CPU of a leader with 1,000 ${kind.kind}s`,
       ours: idle,
       unit: '%',
       aim: 1,
       against: { name: 'without', value: without },
     },
-    { name: '1,000 Snapshots at one minute: half of them after', ours: median(second) / 1_000, unit: 's' },
+    {
+      name: `1,000 ${child.kind}s at one minute: half of them after`,
+      ours: median(second) / 1_000,
+      unit: 's',
+    },
     { name: 'all of them after', ours: Math.max(...second) / 1_000, unit: 's' },
     { name: 'later than the minute before (drift)', ours: drift / 1_000, unit: 's', aim: 1 },
   ];
@@ -70,17 +99,22 @@ async function idleShare(): Promise<number> {
 const pause = (ms: number) => new Promise((settle) => setTimeout(settle, ms));
 const ref = (index: number) => ({ namespace: 'default', name: `s${index}` });
 
-function allKnowTheirTime(api: ReturnType<typeof createMemoryClient>): boolean {
-  const all = api.state.list(SnapshotSchedule) as SnapshotSchedule[];
+function allKnowTheirTime(api: ReturnType<typeof createMemoryClient>, kind: Kinds['schedule']): boolean {
+  const all = api.state.list(kind as KindRef<SnapshotSchedule>) as SnapshotSchedule[];
   return all.length === COUNT && all.every(({ status }) => status?.nextTick !== undefined);
 }
 
 /** How late each was made, milliseconds after its minute; of the minutes of which all have been made, in their order. */
-function watchSnapshots(api: ReturnType<typeof createMemoryClient>, signal: AbortSignal) {
+function watchChildren(
+  api: ReturnType<typeof createMemoryClient>,
+  child: Kinds['child'],
+  signal: AbortSignal,
+) {
+  const kind = child as KindRef<Snapshot>;
   const minutes = new Map<number, number[]>();
   const look = async () => {
-    const { resourceVersion } = await api.list(Snapshot);
-    for await (const { type } of api.watch(Snapshot, { resourceVersion, signal })) {
+    const { resourceVersion } = await api.list(kind);
+    for await (const { type } of api.watch(kind, { resourceVersion, signal })) {
       if (type !== 'ADDED') continue;
       const now = Date.now();
       const minute = Math.floor(now / MINUTE_MS);
@@ -91,12 +125,17 @@ function watchSnapshots(api: ReturnType<typeof createMemoryClient>, signal: Abor
   return { full: () => [...minutes.values()].filter((late) => late.length === COUNT) };
 }
 
-function schedule(index: number, when: string, at: string): SnapshotSchedule {
+function schedule(
+  { schedule: { kind }, spec }: Kinds,
+  index: number,
+  when: string,
+  at: string,
+): SnapshotSchedule {
   return {
     apiVersion: API,
-    kind: 'SnapshotSchedule',
+    kind,
     metadata: { ...ref(index), creationTimestamp: at },
-    spec: { schedule: when, keep: 1, guestSelector: { matchLabels: { bench: String(index) } } },
+    spec: { schedule: when, guestSelector: { matchLabels: { bench: String(index) } }, ...spec },
   } as SnapshotSchedule;
 }
 

@@ -18,6 +18,7 @@ import type { Guarding } from './guarding.ts';
 import { createEnding, type EndKind } from './host/ending.ts';
 import type { HostFacts } from './host/facts.ts';
 import { createHostLease } from './host/lease.ts';
+import { createLoads } from './host/loads.ts';
 import { registerHost } from './host/register.ts';
 import { createHostReporter, type HostReporter } from './host/report.ts';
 import { openIdRanges } from './idRanges.ts';
@@ -85,6 +86,13 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
     host,
     identity: identityOf(host, facts, stateDirectory),
   });
+  const policy = () => manager.informers.informer(ClusterPolicy).get(CLUSTER_POLICY)?.spec;
+  const loads = createLoads({
+    ...{ clock: world.clock, log: world.log, usage: options.witness === true ? undefined : drivers.usage },
+    isWanted: () => policy()?.rebalancing?.by === 'Load',
+    running: () =>
+      [...records.all(), ...records.coming()].flatMap(({ id }) => (presence.isRunning(id) ? [id] : [])),
+  });
   let started = false;
   let guarding: Guarding | undefined;
   const begun = world.clock.monotonic();
@@ -105,7 +113,13 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
       const keeper = guarding?.last();
       const shutdown = (before: HostStatus) =>
         ending.field(before, { bootID: facts.bootID, life: keeper?.life });
-      const stage = { started, beginning, shutdown, ...(keeper === undefined ? {} : { keeper }) };
+      const stage = {
+        started,
+        beginning,
+        shutdown,
+        loadOf: loads.of,
+        ...(keeper === undefined ? {} : { keeper }),
+      };
       return describeHost(options, memory, stage, object);
     },
   });
@@ -118,12 +132,12 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
   hands.leaves(
     createLeaving({
       ...{ world, drivers, records, presence, reporter, ending, guarding, signal },
-      policy: () => manager.informers.informer(ClusterPolicy).get(CLUSTER_POLICY)?.spec,
+      policy,
       ...controllers.guests,
     }),
   );
   guarding.changed.listen(() => reporter.touch());
-  for (const part of [records, presence, memory.pools, memory.images, controlPlane, ending]) {
+  for (const part of [records, presence, loads, memory.pools, memory.images, controlPlane, ending]) {
     part.changed.listen(() => reporter.touch());
   }
 
@@ -142,6 +156,7 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
     await Promise.all([
       register(options, reporter, hands.registered, signal),
       stock.run(signal, reporter.touch),
+      loads.run(signal),
       identity?.run(signal),
       manager.run(signal),
       controllers.guarding.run(signal),

@@ -5,6 +5,7 @@ import type { Stored } from '../api/meta.ts';
 import { type ControlPlane, openControlPlane } from './cluster/controlPlane.ts';
 import type { HostFacts } from './host/facts.ts';
 import { inventoryOf } from './host/inventory.ts';
+import type { Loads } from './host/loads.ts';
 import { createPresence, type Presence } from './host/presence.ts';
 import { type HostView, hostStatus } from './host/status.ts';
 import { createStock, type Stock } from './host/stock.ts';
@@ -58,7 +59,12 @@ export async function remember({ world, stateDirectory, drivers, hostFacts }: Ag
 export function describeHost(
   { config, version, drivers, world, witness = false }: AgentOptions,
   { records, controlPlane, facts, presence, stock, pools, images }: Memory,
-  stage: Pick<HostView, 'started' | 'beginning' | 'keeper' | 'shutdown'>,
+  {
+    loadOf,
+    ...stage
+  }: Pick<HostView, 'started' | 'beginning' | 'keeper' | 'shutdown'> & {
+    loadOf: Loads['of'];
+  },
   { status = {}, metadata }: Stored<Host>,
 ): HostStatus {
   return hostStatus(status, {
@@ -73,7 +79,7 @@ export function describeHost(
     simulated: drivers.machines.name.startsWith('simulated'),
     pools: pools.all(),
     images: images.all(),
-    guests: inventoryOf([...records.all(), ...records.coming()], presence.isRunning),
+    guests: inventoryOf([...records.all(), ...records.coming()], presence.isRunning, loadOf),
     orphans: presence.orphans(),
     trust: controlPlane.trust(),
     incarnation: controlPlane.highest(),

@@ -1,6 +1,7 @@
 /** What `main` gives the agent: its place, its connections, and drivers by their contracts, real or simulated. */
 import type { World } from '../base/world.ts';
 import type { Client } from '../client/contract.ts';
+import type { CgroupUsage } from '../drivers/cgroup/contract.ts';
 import type {
   ContainerHardware,
   ContainerRequest,
@@ -23,6 +24,8 @@ export type AgentDrivers = {
   machines: MachineDriver;
   containers: HypervisorDriver<ContainerRequest, ContainerHardware>;
   network: NetworkDriver;
+  /** What the guest with this id has used; absent: nobody counts. */
+  usage?(id: string): Promise<CgroupUsage | undefined>;
   /** Opens a pool; `path` is checked against the allow-list. `sharedBy`: this host's name, when all hosts have one directory there. */
   openPool(pool: PoolPlace): Promise<StoragePool>;
   images: ImageBuilder;

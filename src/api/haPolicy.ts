@@ -117,8 +117,8 @@ export const clusterPolicyFields = {
     object('How load is spread.', {
       by: Type.Optional(
         oneOf(
-          ['Count', 'Requests'],
-          'What counts. Count: guests that are to run. Requests: CPUs and memory they ask for, as shares of those of the host. Count when absent.',
+          ['Count', 'Requests', 'Load'],
+          'What counts. Count: guests that are to run. Requests: CPUs and memory they ask for, as shares of those of the host. Load: what guests really use of them, as far as it is measured. Count when absent.',
         ),
       ),
       onStart: Type.Optional(

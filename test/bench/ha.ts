@@ -144,6 +144,7 @@ function seed(ruled = 0) {
         after: { ...guest, status: { ...guest.status, placement: { ...placement, host } } } as never,
       });
     },
+    demand: () => undefined,
     allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
     membership,
     migrationsOf: () => [],

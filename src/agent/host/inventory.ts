@@ -12,11 +12,14 @@ export type HostGuest = NonNullable<HostStatus['guests']>[number];
 export function inventoryOf(
   records: readonly GuestRecord[],
   isRunning: (id: string) => boolean,
+  loadOf: (id: string) => HostGuest['load'] = () => undefined,
 ): HostGuest[] {
   return records
     .map((record) => {
       const { uuid, kind, namespace, name, uid, epoch, id } = record;
-      return { uuid, kind, namespace, name, uid, epoch, running: isRunning(id) && !isShell(record) };
+      const running = isRunning(id) && !isShell(record);
+      const load = running ? loadOf(id) : undefined;
+      return { uuid, kind, namespace, name, uid, epoch, running, ...(load === undefined ? {} : { load }) };
     })
     .sort((a, b) => (a.uuid < b.uuid ? -1 : 1))
     .slice(0, HOST_GUEST_LIMIT);

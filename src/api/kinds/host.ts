@@ -166,6 +166,15 @@ const status = object('What the host is and has.', {
         uid: text('metadata.uid of the object it was started for.', 64),
         epoch: Type.Integer({ description: 'Epoch it was placed with.', format: 'int64', minimum: 0 }),
         running: flag('A process of it exists.'),
+        load: Type.Optional(
+          object(
+            'What it uses, smoothed and rounded; written while the ClusterPolicy balances by Load, and again when it has changed by much.',
+            {
+              cpu: Type.Number({ description: 'CPUs.', minimum: 0, maximum: 65_536 }),
+              memory: text('Bytes as a quantity.', 20),
+            },
+          ),
+        ),
       }),
       1024,
       'Inventory: what this host remembers.',

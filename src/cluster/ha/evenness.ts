@@ -2,6 +2,8 @@
 import type { Ledger } from './ledger.ts';
 import type { HostView, View } from './model.ts';
 
+const NOTHING = { cpus: 0, memoryBytes: 0 };
+
 /** Standard deviation of how full the hosts are, over their mean: 0 is even. */
 export function imbalance(hosts: readonly HostView[], ledger: Ledger, view: View): number {
   const fills = hosts.map((host) => fill(host, ledger, view));
@@ -19,8 +21,13 @@ export function fill(host: HostView, ledger: Ledger, { policy }: View): number {
       return load.guests;
     case 'Requests':
       return Math.max(share(load.cpus, host.cpus), share(load.memoryBytes, host.memoryBytes));
-    case 'Load':
-      return Math.max(share(load.usedCpus, host.real.cpus), share(load.usedMemory, host.real.memoryBytes));
+    case 'Load': {
+      const { real, usedByOthers: others = NOTHING } = host;
+      return Math.max(
+        share(load.usedCpus + others.cpus, real.cpus),
+        share(load.usedMemory + others.memoryBytes, real.memoryBytes),
+      );
+    }
     default:
       return policy.rebalancing.by satisfies never;
   }

@@ -107,6 +107,8 @@ export type HostView = {
   memoryInWords?: string;
   /** What guests can really use of it. */
   real: { cpus: number; memoryBytes: number };
+  /** What guests use of it that the engine does not count. */
+  usedByOthers?: { cpus: number; memoryBytes: number };
   /** What its agent last reported, by guest id. */
   reported: ReadonlyMap<string, GuestReport>;
   /** The life that report speaks of. */

@@ -25,6 +25,9 @@ export type BalanceFacts = {
   isCalm: boolean;
 };
 
+/** Who has no figure after this will have none. */
+const MEASURED_WITHIN_MS = 180_000;
+
 type Move = { guest: StoredGuest; to: string; name: string; after: number };
 
 export async function balanceGuests(
@@ -41,7 +44,8 @@ export async function balanceGuests(
   const ledger = createLedger(view);
   const hosts = [...view.hosts.values()].filter(({ name }) => isOpen(name));
   const before = isCalm ? imbalance(hosts, ledger, view) : 0;
-  const mayMove = before > threshold && isQuiet();
+  const hasFigures = isMeasured();
+  const mayMove = before > threshold && hasFigures && isQuiet();
   const held = view.since('imbalance', mayMove);
   if (!mayMove || held < holdMs) return;
   const best = bestMove();
@@ -56,6 +60,17 @@ export async function balanceGuests(
     'GuestBalanced',
     `${guestId(guest)} goes from ${from} to ${to}: imbalance ${before.toFixed(2)} becomes ${after.toFixed(2)}`,
   );
+
+  /** By Load: a guest that has just come somewhere counts as what it asks for until it is measured, which may be far from what it uses. */
+  function isMeasured(): boolean {
+    if (view.policy.rebalancing.by !== 'Load') return true;
+    const waits = [...view.guests.values()].map(({ id, wanted, record, load }) => {
+      const isDue = wanted === 'Started' && load === undefined;
+      const waited = view.since(`unmeasured/${id}/${record.placement?.host}`, isDue);
+      return isDue && waited < MEASURED_WITHIN_MS;
+    });
+    return !waits.includes(true);
+  }
 
   /** Every host is there, and no guest is on its way: who moves or is to be recovered will change the picture by itself. */
   function isQuiet(): boolean {

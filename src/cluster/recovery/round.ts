@@ -28,6 +28,7 @@ import { createObjection } from './destinations.ts';
 import { portsToShut } from './disconnect.ts';
 import { dueIn } from './due.ts';
 import { guestId, isDeleted } from './guestViews.ts';
+import { type LoadFacts, measuredLoads } from './loads.ts';
 import { type MendSources, mendRules } from './mend.ts';
 import { moveGuests } from './moves.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
@@ -60,6 +61,7 @@ export type RoundSources = MendSources & {
   /** Books the guest there at once: who is placed after it in the same round must know of it. */
   book(guest: StoredGuest, host: string): void;
   allocatedBytes(host: string): number;
+  demand: LoadFacts['demand'];
   /** A host remembers a later placement of the guest than the API holds: placement claims it there, and nobody else touches it. */
   isBehind(guest: StoredGuest): boolean;
 };
@@ -271,10 +273,15 @@ function viewOf(
   );
   // A Host that was deleted with a guest on it has left no proof: the guest stays as it is until a person decides.
   const guestViews = crowd.views.filter(({ record }) => hostViews.has(record.placement?.host ?? ''));
+  const loads =
+    policy.spec.rebalancing?.by === 'Load'
+      ? measuredLoads({ hosts: hosts.values(), guests: crowd.views, demand: sources.demand })
+      : undefined;
+  if (loads !== undefined) for (const [name, host] of hostViews) hostViews.set(name, loads.host(host));
   return {
     ...{ now, observer, since, rules: [] },
     hosts: hostViews,
-    guests: new Map(guestViews.map((guest) => [guest.id, guest])),
+    guests: new Map(guestViews.map((guest) => [guest.id, loads?.guest(guest) ?? guest])),
     groups: groupsOf(sources.groups()),
     fences: fencesOf(actions, hostViews),
     // No pool of real hosts can be taken from one of them yet.

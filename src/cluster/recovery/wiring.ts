@@ -16,7 +16,7 @@ import { fenceActionController } from '../fencing/actions.ts';
 import { devicesOfAction, fenceDeviceController, hostsOfDevice } from '../fencing/devices.ts';
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
 import { fencingReadinessController } from '../fencing/readiness.ts';
-import type { Guest, StoredGuest } from '../guests.ts';
+import { demandOf, type Guest, type StoredGuest } from '../guests.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Membership } from '../placement/membership.ts';
@@ -99,6 +99,10 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
         ledger.observe(key, { key, after: { ...guest, status } as StoredGuest });
       },
       allocatedBytes,
+      demand: ({ kind, namespace, name }) => {
+        const guest = wiring.guest(`${kind}/${namespace}/${name}`);
+        return guest === undefined ? undefined : demandOf(guest);
+      },
       current: (object) => {
         const { namespace, name } = object.metadata;
         return object.kind === 'Host' ? hosts.get(name) : wiring.guest(`${object.kind}/${namespace}/${name}`);

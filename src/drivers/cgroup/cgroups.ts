@@ -10,6 +10,7 @@ import type { LimitDirectories } from './limits.ts';
 import { v1Limits, v2Limits } from './limits.ts';
 import type { Tree } from './tree.ts';
 import { createTree } from './tree.ts';
+import { type UsageDirectories, usageV1, usageV2 } from './usage.ts';
 
 type CgroupWorld = Pick<World, 'files' | 'clock' | 'processes'>;
 
@@ -34,6 +35,7 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
   });
   const freezer = createFreezer(world, hierarchies, tree);
   const limits = version === 1 ? v1Limits : v2Limits;
+  const usageIn = version === 1 ? usageV1 : usageV2;
   const swapDirectory = limitDirectories(hierarchies, root).memory;
   const accountsSwap = (await world.files.stat(`${swapDirectory}/${limits.swapFile}`)) !== undefined;
   const doors = freezable(hierarchies) ?? hierarchies.all[0];
@@ -56,6 +58,7 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
     limit: async (id, wanted) => limits.set(world.files, limitDirectories(hierarchies, pathOf(id)), wanted),
     settings: (wanted) => limits.settings(wanted, accountsSwap),
     limits: async (id) => limits.get(world.files, limitDirectories(hierarchies, pathOf(id))),
+    usage: async (id) => usageIn(world.files, usageDirectories(hierarchies, pathOf(id))),
     freeze: async (id) => freezer.freeze(pathOf(id)),
     thaw: async (id) => freezer.thaw(pathOf(id)),
     isFrozen: async (id) => freezer.isFrozen(pathOf(id)),
@@ -81,8 +84,20 @@ async function removeRoot(tree: Tree, root: string): Promise<void> {
 }
 
 function limitDirectories(hierarchies: Hierarchies, path: string): LimitDirectories {
-  const directories: LimitDirectories = {};
-  for (const name of ['cpu', 'memory', 'pids'] as const) {
+  return directoriesOf(['cpu', 'memory', 'pids'], hierarchies, path);
+}
+
+function usageDirectories(hierarchies: Hierarchies, path: string): UsageDirectories {
+  return directoriesOf(['cpuacct', 'memory'], hierarchies, path);
+}
+
+function directoriesOf<Name extends string>(
+  names: readonly Name[],
+  hierarchies: Hierarchies,
+  path: string,
+): { [name in Name]?: string } {
+  const directories: { [name in Name]?: string } = {};
+  for (const name of names) {
     const home = hierarchies.all.find((one) =>
       hierarchies.version === 2 ? one.unified : one.controllers.includes(name),
     );

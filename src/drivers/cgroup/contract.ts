@@ -14,6 +14,9 @@ export type CgroupLimits = {
   pids?: number;
 };
 
+/** What a group has used: time of processors since it was made, memory now, without what the kernel would drop first. */
+export type CgroupUsage = { cpuSeconds: number; memoryBytes: number };
+
 /** One control file, as `memory.max`, and what is written to it. */
 export type CgroupSetting = { file: string; value: string };
 
@@ -57,6 +60,8 @@ export type Cgroups = {
   settings(limits: CgroupLimits): CgroupSetting[];
   /** The limits the kernel holds now; an absent field is unlimited. Memory is in whole pages, as the kernel rounds it down. */
   limits(id: string): Promise<CgroupLimits>;
+  /** Of the group and all below it; undefined where it does not exist, or the kernel does not count. */
+  usage(id: string): Promise<CgroupUsage | undefined>;
   /** Resolves once every member stands still. */
   freeze(id: string): Promise<void>;
   thaw(id: string): Promise<void>;

@@ -49,6 +49,7 @@ export function createNoCgroups(options: { world: Pick<World, 'processes' | 'clo
     },
     settings: () => [],
     limits: async () => ({}),
+    usage: async () => undefined,
     freeze: async () => {
       throw refused('freezing');
     },

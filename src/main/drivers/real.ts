@@ -40,6 +40,7 @@ export async function realDrivers(
       transferPorts: config.migrationPorts,
     }),
     containers: createLxcDriver({ world, cgroups, lxcPath: join(places.stateDirectory, 'lxc') }),
+    usage: cgroups.usage,
     network: createLinuxNetwork({
       world,
       config: {

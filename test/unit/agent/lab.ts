@@ -65,6 +65,8 @@ export type LabOptions = {
   keeper?: KeeperLink;
   /** What pools run to make disks of an archive, and to roll one back. */
   programs?: FakePrograms;
+  /** What guests have used, where somebody counts. */
+  usage?: NonNullable<AgentDrivers['usage']>;
   /** The host votes and runs no guests. */
   witness?: boolean;
   /** Has what the host holds of shared pools written out. */
@@ -215,6 +217,7 @@ export function createLab(options: LabOptions = {}) {
       images: createSimulatedImageBuilder({ world: host, faults: () => imageFault }),
       ...(options.writeOutShared === undefined ? {} : { writeOutShared: options.writeOutShared }),
       ...(options.programs === undefined ? {} : { programs: options.programs.groups }),
+      ...(options.usage === undefined ? {} : { usage: options.usage }),
     };
     return { machines, containers, drivers };
   };

@@ -6,6 +6,7 @@ import { createHaLab, type HaLab } from './haLab.ts';
 
 const GUESTS = ['g1', 'g2', 'g3', 'g4'];
 const EVEN: ClusterPolicySpec = { rebalancing: { automatic: true, hold: '20s' } };
+const LOAD: ClusterPolicySpec = { rebalancing: { automatic: true, by: 'Load', hold: '20s' } };
 /** The longest that anything may take, and what is long enough to see that nothing is done. */
 const LONG = 150_000;
 const WHILE = 100_000;
@@ -109,6 +110,39 @@ describe('guests that all run on one host', () => {
     await lab.advance(WHILE);
     const others = new Set(['g1', 'g2', 'g3'].flatMap((name) => lab.whereRuns(name)));
     expect(others).not.toContain(lab.whereRuns('g4')[0]);
+    await lab.resign();
+  });
+
+  it('weigh what they really use, if that is to count, also those without protection', async () => {
+    const lab = await cluster(LOAD, () => ({ memory: { size: '1Gi' } }));
+    lab.seedGuest('other', 'c', { ha: { mode: 'Ignored' } });
+    lab.loads.set('other', { cpu: 6, memory: '1Gi' });
+    for (const name of GUESTS) lab.loads.set(name, { cpu: name === 'g3' ? 4 : 0.25, memory: '512Mi' });
+    await lab.until('the first moves', () => moves(lab).length > 0, LONG);
+    expect(moves(lab)[0]).toEqual(['ha-vm-g3-1-even', 'b']);
+    await lab.advance(WHILE);
+    expect([moves(lab).length, lab.whereRuns('g3'), lab.twice]).toEqual([1, ['b'], []]);
+    await lab.resign();
+  });
+
+  it('count as what they ask for where nobody measures, once that is clear', async () => {
+    const lab = await cluster(LOAD, (name) => ({ memory: { size: name === 'g4' ? '8Gi' : '256Mi' } }));
+    await lab.advance(120_000);
+    expect(moves(lab)).toEqual([]);
+    await lab.until('the first moves', () => moves(lab).length > 0, 2 * LONG);
+    await lab.advance(WHILE);
+    const others = new Set(['g1', 'g2', 'g3'].flatMap((name) => lab.whereRuns(name)));
+    expect(others).not.toContain(lab.whereRuns('g4')[0]);
+    await lab.resign();
+  });
+
+  it('are left alone when they ask for much and use little of it, all alike', async () => {
+    const lab = await cluster(LOAD, () => ({ memory: { size: '3Gi' } }));
+    for (const [index, name] of GUESTS.entries()) lab.seedGuest(`x${index}`, name < 'g3' ? 'b' : 'c', {});
+    for (const name of [...GUESTS, 'x0', 'x1', 'x2', 'x3'])
+      lab.loads.set(name, { cpu: name.startsWith('g') ? 0.5 : 1, memory: '64Mi' });
+    await lab.advance(WHILE);
+    expect(moves(lab)).toEqual([]);
     await lab.resign();
   });
 

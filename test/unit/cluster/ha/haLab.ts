@@ -71,6 +71,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
   /** Guests whose moves fail, and hosts that start guests without waiting for the choice of the manager. */
   const failsToMove = new Set<string>();
   const impatient = new Set<string>();
+  /** What hosts measure of guests. */
+  const loads = new Map<string, { cpu: number; memory: string }>();
   let diesAfterWrites = Number.POSITIVE_INFINITY;
 
   const power = {
@@ -276,11 +278,17 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
     one.acknowledgedAt = now;
   }
 
+  function loadOf(one: Machine, name: string) {
+    const load = one.running.has(name) ? loads.get(name) : undefined;
+    return load === undefined ? {} : { load };
+  }
+
   function report(one: Machine, mine: readonly Stored<VirtualMachine>[]): void {
     const current = api.state.get(Host, one.name) as Stored<Host> | undefined;
     const guests = mine.map(({ metadata, status }) => ({
       ...{ uuid: metadata.uid, kind: 'VirtualMachine' as const, namespace: 'default', name: metadata.name },
       ...{ uid: metadata.uid, epoch: status?.placement?.epoch ?? 0, running: one.running.has(metadata.name) },
+      ...loadOf(one, metadata.name),
     }));
     const keeper = { bootID: bootOf(one), term: one.term, watchdog: 'Armed' as const };
     const said = { guests, keeper, bootID: bootOf(one), machineID: one.machineID };
@@ -347,7 +355,20 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
   }
   const guest = (name: string) => api.state.get(VirtualMachine, `default/${name}`) as Stored<VirtualMachine>;
   return {
-    ...{ clock, api, machines, faults, twice, switched, writes, guest, failsOn, failsToMove, impatient },
+    ...{
+      clock,
+      api,
+      machines,
+      faults,
+      twice,
+      switched,
+      writes,
+      guest,
+      failsOn,
+      failsToMove,
+      impatient,
+      loads,
+    },
     moves: () => api.state.list(Migration).map((move) => move as Stored<Migration>),
     advance: (ms: number) => clock.advance(ms),
     lead: (restored?: number) => lab.lead(restored),

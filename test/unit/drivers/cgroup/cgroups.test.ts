@@ -77,6 +77,25 @@ describe.each([
     await expect(cgroups.members('abc')).rejects.toMatchObject({ reason: 'ForeignProcess' });
   });
 
+  it('tells what a group has used, without what the kernel would drop first', async () => {
+    const { kernel, cgroups } = await withGuest(mounts, [20]);
+    expect(await cgroups.usage('xyz')).toBeUndefined();
+    const put = (controller: string, file: string, text: string) => {
+      const mount = version === 1 ? `/sys/fs/cgroup/${controller}` : '/sys/fs/cgroup';
+      kernel.groups.files.set(`${mount}/${root}/abc/${file}`, text);
+    };
+    if (version === 1) {
+      put('cpu,cpuacct', 'cpuacct.usage', '2500000000\n');
+      put('memory', 'memory.usage_in_bytes', String(5 * mib));
+      put('memory', 'memory.stat', `inactive_file 1\ntotal_inactive_file ${2 * mib}\n`);
+    } else {
+      put('', 'cpu.stat', 'usage_usec 2500000\nuser_usec 1\n');
+      put('', 'memory.current', String(5 * mib));
+      put('', 'memory.stat', `anon 1\ninactive_file ${2 * mib}\n`);
+    }
+    expect(await cgroups.usage('abc')).toEqual({ cpuSeconds: 2.5, memoryBytes: 3 * mib });
+  });
+
   it('kills frozen members as well', async () => {
     const { kernel, cgroups } = await withGuest(mounts, [20, 21]);
     await cgroups.freeze('abc/payload');

@@ -12,7 +12,8 @@ import { hostsOfDevice } from './devices.ts';
 import { levelsOf } from './levels.ts';
 import { isUntrusted } from './trust.ts';
 
-const TYPE = 'FencingReady';
+/** Of Hosts; there while high availability is on. */
+export const FENCING_READY = 'FencingReady';
 
 export type ReadinessSources = {
   hosts: Informer<Host>;
@@ -26,7 +27,7 @@ export function fencingReadinessController({ hosts, devices, policies }: Readine
     name: 'fencing-readiness',
     kind: Host,
     informer: hosts,
-    writes: [`status.conditions.${TYPE}`],
+    writes: [`status.conditions.${FENCING_READY}`],
     triggers: [
       trigger(devices, ({ before, after }) => {
         const named = [before, after].flatMap((device) =>
@@ -45,11 +46,12 @@ export function fencingReadinessController({ hosts, devices, policies }: Readine
         named: devices.byIndex('host', name),
         device: (one) => devices.get(one),
       });
-      if (judged === undefined && findCondition(conditions, TYPE) === undefined) return { outcome: done };
+      if (judged === undefined && findCondition(conditions, FENCING_READY) === undefined)
+        return { outcome: done };
       const next =
         judged === undefined
-          ? removeCondition(conditions, TYPE)
-          : setCondition(conditions, { type: TYPE, ...judged }, { now, generation });
+          ? removeCondition(conditions, FENCING_READY)
+          : setCondition(conditions, { type: FENCING_READY, ...judged }, { now, generation });
       return { outcome: done, status: { ...host.status, conditions: next } };
     },
   };

@@ -27,7 +27,7 @@ export function createObjection(facts: DestinationFacts) {
     if (!isFree) return { refused: `it is not proven that ${from} runs it no more` };
     if (isDeleted(guest)) return { verdicts: new Map() };
     const left = volumesLeftBehind(guest, facts.pool);
-    if (left !== undefined) return { refused: `its volumes lie in ${left}, which is not shared` };
+    if (left !== undefined) return { refused: notShared(left) };
     return { verdicts: new Map(facts.judge(guest).map((verdict) => [verdict.host, verdict])) };
   };
 
@@ -61,9 +61,15 @@ function outOfReach(
 
 /** A pool of the guest that only its old host can read. */
 export function volumesLeftBehind(guest: StoredGuest, pool: DestinationFacts['pool']): string | undefined {
-  const pools = new Set([
-    ...demandOf(guest).pools,
-    ...(guest.status?.volumes ?? []).map((volume) => volume.pool),
-  ]);
-  return [...pools].find((name) => pool(name)?.spec.shared !== true);
+  return poolsOf(guest).find((name) => pool(name)?.spec.shared !== true);
+}
+
+/** Where volumes of the guest lie, or are to. */
+export function poolsOf(guest: StoredGuest): string[] {
+  const { volumes = [] } = guest.status ?? {};
+  return [...new Set([...demandOf(guest).pools, ...volumes.map((volume) => volume.pool)])];
+}
+
+export function notShared(pool: string): string {
+  return `its volumes lie in ${pool}, which is not shared`;
 }

@@ -24,6 +24,7 @@ import type { Scheduler } from '../placement/scheduler.ts';
 import { groupNameController } from './groupNames.ts';
 import { groupController } from './groups.ts';
 import { guestId, isToRun } from './guestViews.ts';
+import { protectedController } from './protected.ts';
 import { type RecoverySources, recoveryRounds } from './recovery.ts';
 
 export type RecoveryWiring = {
@@ -31,9 +32,10 @@ export type RecoveryWiring = {
   /** The host whose machine runs the embedded API server. */
   embeddedOn?: string;
   fence: FenceProbe & FenceSwitch;
+  /** Has the index `pool`. */
   hosts: Informer<Host>;
   pools: Informer<StoragePool>;
-  /** Both have the index `ha`. */
+  /** Both have the indexes `ha`, `host` and `pool`. */
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
   scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want' | 'breach'>;
@@ -69,6 +71,8 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   );
   manager.add(groupNameController(VirtualMachine, machines, groups));
   manager.add(groupNameController(Container, containers, groups));
+  manager.add(protectedController(VirtualMachine, machines, { hosts, pools, policies, clock }));
+  manager.add(protectedController(Container, containers, { hosts, pools, policies, clock }));
   manager.add(availabilityController(VirtualMachine, machines, isToRun));
   manager.add(availabilityController(Container, containers, isToRun));
   manager.add(fenceActionController({ actions, devices, hosts, fence, clock }));

@@ -222,9 +222,11 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
     const at = '2026-01-01T00:00:00Z';
     const running = { type: 'Running', status: fails ? 'False' : 'True', reason: 'Is', message: '' } as const;
     const { startFailure: _before, ...rest } = status;
+    // What others say of the guest stays.
+    const others = (status.conditions ?? []).filter(({ type }) => type !== running.type);
     const next = {
       ...rest,
-      conditions: [{ ...running, lastTransitionTime: at }],
+      conditions: [...others, { ...running, lastTransitionTime: at }],
       ...(fails && count > 0 ? { startFailure: { count, epoch: placement?.epoch ?? 0 } } : {}),
     };
     if (JSON.stringify(next) !== JSON.stringify(status))

@@ -253,11 +253,11 @@ describe('a machine under QEMU', () => {
       expect(await driver.observe(guest)).toEqual({ state: 'Off' });
     });
 
-    it('says that a volume is in use elsewhere, and leaves nothing', async () => {
+    it('says that another process holds the lock of a volume, and leaves nothing', async () => {
       await start();
       const thief = lab.guest('thief');
       await expect(driver.start(thief, lab.request, resolve(lab.request), open)).rejects.toMatchObject({
-        reason: 'VolumeInUse',
+        reason: 'VolumeLocked',
         stalled: false,
       });
       expect(await driver.observe(thief)).toEqual({ state: 'Off' });

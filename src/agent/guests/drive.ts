@@ -9,7 +9,7 @@ import {
   stalled,
   waiting,
 } from '../../base/outcome.ts';
-import type { GuestHandle, GuestObservation } from '../../drivers/hypervisor/contract.ts';
+import { type GuestHandle, type GuestObservation, VOLUME_LOCKED } from '../../drivers/hypervisor/contract.ts';
 import type { RunState } from '../record.ts';
 import { GateClosed } from './gate.ts';
 import { decidePower, type PowerDecision, type PowerFacts } from './power.ts';
@@ -219,12 +219,20 @@ async function startGuest(deps: DriveDeps, scope: GuestScope): Promise<Outcome |
       await deps.writeRun((state) => run.forbidRun(state, before));
       return block(scope, waiting(error.reason, error.message, GATE_RECHECK_MS));
     }
+    // Another host would not be given the lock either: it is no failure of this one, and counts as none.
+    if (error instanceof ReasonedError && error.reason === VOLUME_LOCKED) {
+      await deps.writeRun((state) => run.forbidRun(state, before));
+      return block(scope, waiting(error.reason, error.message, LOCK_RECHECK_MS));
+    }
     return block(scope, await noteFailure(deps, scope, error));
   }
 }
 
 /** A closed gate opens by a renewed lease or a new placement; both are looked for soon. */
 const GATE_RECHECK_MS = 2_000;
+
+/** A file server that gives up the lock of a lost host tells nobody. */
+const LOCK_RECHECK_MS = 5_000;
 
 async function noteFailure(deps: DriveDeps, scope: GuestScope, error: unknown): Promise<Outcome> {
   const outcome = outcomeOf(error, 'StartFailed');

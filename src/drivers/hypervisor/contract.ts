@@ -10,6 +10,9 @@ import type { GuestCopies } from './copying.ts';
 export type { CopyBegun, DiskCopy, GuestCopies } from './copying.ts';
 export type { GuestMemory, KeptMemory, MemoryKeeping } from './memory.ts';
 
+/** Reason of a start that another process refuses by its lock of a volume: on shared storage maybe one of a host that is lost. */
+export const VOLUME_LOCKED = 'VolumeLocked';
+
 /** Which guest, and where its files are. Nothing else of the guest lies outside `directory` except its volumes. */
 export type GuestHandle = {
   /** 13 lower-case base32 characters of the uuid: file, socket, cgroup and LXC names. */

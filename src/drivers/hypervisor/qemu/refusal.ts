@@ -1,5 +1,6 @@
 /** Why QEMU refused to start, from its own words: a constant reason and what to do. Pure. */
 import { ReasonedError } from '../../../base/outcome.ts';
+import { VOLUME_LOCKED } from '../contract.ts';
 
 type Known = { words: RegExp; reason: string; advice: string; stalled: boolean };
 
@@ -7,8 +8,9 @@ type Known = { words: RegExp; reason: string; advice: string; stalled: boolean }
 const known: readonly Known[] = [
   {
     words: /Failed to get "?(?:write|shared "?write)"? lock|Failed to lock/i,
-    reason: 'VolumeInUse',
-    advice: 'another process has the volume open',
+    reason: VOLUME_LOCKED,
+    advice:
+      'another process holds the lock of a volume, here (lslocks) or on another host. Of a host that was lost the file server gives it up by itself (NFS 4, after about 90 s) or when it is told to (NFS 3)',
     stalled: false,
   },
   {

@@ -5,13 +5,14 @@
 import { type Clock, timestamp } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import { compareRequests } from '../changes.ts';
-import type {
-  GuestEnd,
-  GuestHandle,
-  GuestObservation,
-  GuestSnapshots,
-  GuestTransfer,
-  HypervisorDriver,
+import {
+  type GuestEnd,
+  type GuestHandle,
+  type GuestObservation,
+  type GuestSnapshots,
+  type GuestTransfer,
+  type HypervisorDriver,
+  VOLUME_LOCKED,
 } from '../contract.ts';
 import type { GuestMemory } from '../memory.ts';
 import { createSimulatedCopies, type EarlyCopies } from './copies.ts';
@@ -37,6 +38,8 @@ export type SimulatedLatency = {
 export type SimulatedFault = TransferFault & {
   /** So many starts fail before one succeeds. */
   failStarts?: number;
+  /** Another process holds the lock of a volume, as long as this is set. */
+  locked?: boolean;
   /** A shutdown request is heard and not followed. */
   ignoreShutdown?: boolean;
   /** Its agent does not freeze file systems. */
@@ -115,6 +118,8 @@ export function createSimulatedHypervisor<Request, Hardware>(
     if (standing !== undefined) return;
     const fault = faultOf(guest);
     await take(latency.startMs);
+    if (fault.locked === true)
+      throw new ReasonedError(VOLUME_LOCKED, `another process holds the lock of a volume of ${guest.name}`);
     const failed = failures.get(guest.id) ?? 0;
     if (failed < (fault.failStarts ?? 0)) {
       failures.set(guest.id, failed + 1);

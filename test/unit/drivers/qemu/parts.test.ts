@@ -62,7 +62,7 @@ describe('why QEMU refused', () => {
 
   it.each([
     [
-      'VolumeInUse',
+      'VolumeLocked',
       '-blockdev {...}: Failed to get "write" lock\nIs another process using the image [/pool/a]?',
     ],
     ['VolumeBroken', '-blockdev {...}: Image is not in qcow2 format'],

@@ -35,7 +35,7 @@ const status = object('What it makes of the cluster.', {
   votes: Type.Optional(
     object('Who counts when hosts are judged. Changes by one host at a time.', {
       version: Type.Integer({ description: 'Counts changes.', format: 'int64', minimum: 1 }),
-      voters: voters('Hosts with votes: seven at most, witnesses first, then by age.'),
+      voters: voters('Hosts with votes: as their spec.votes say, and up to seven in all that say nothing.'),
       former: Type.Optional(
         voters(
           'Those of the version before, until every host counts by the new one: majorities hold under both.',

@@ -28,6 +28,13 @@ const spec = object('What is asked of the host.', {
   unschedulable: Type.Optional(flag('No guest is placed here; those here stay.')),
   maintenance: Type.Optional(maintenance),
   taints: Type.Optional(taints),
+  votes: Type.Optional(
+    integer(
+      'Its votes when hosts are judged. When absent: 1 while fewer than seven have any, witnesses first, then by age; else 0.',
+      0,
+      100,
+    ),
+  ),
   fencing: Type.Optional(hostFencing),
   shutdownPolicy: Type.Optional(shutdownPolicy),
   ...capacityFields,

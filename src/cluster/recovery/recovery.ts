@@ -28,7 +28,7 @@ import { guestId } from './guestViews.ts';
 import { readLeases } from './leases.ts';
 import { withRedundancy } from './redundancy.ts';
 import { forgetAll, type RoundSources, runRound } from './round.ts';
-import { nextVotes } from './votes.ts';
+import { nextVotes, withVoteless } from './votes.ts';
 
 export type RecoverySources = RoundSources & {
   policies: Informer<ClusterPolicy>;
@@ -50,9 +50,8 @@ const REQUEST_TIMEOUT_MS = 2_000;
 
 const WATCHING = { status: 'True', reason: 'Watching', message: 'hosts are watched' } as const;
 const PAUSED = {
-  status: 'True',
-  reason: 'Paused',
-  message: 'spec.haPaused: nothing is fenced or started elsewhere until it is removed',
+  Freeze: paused('and guests with ha move for nobody'),
+  Ignore: paused('and guests with ha move for people and maintenance only'),
 } as const;
 
 const ACCESS: readonly Access[] = [
@@ -118,14 +117,15 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     const again = (ms: number) => waiting('Watching', '', ms);
     if (read === undefined) return { outcome: again(timings.observation) };
     observer.observe(read.leases, read);
-    const next = nextVotes(votes, { hosts: sources.hosts(), stated: read.stated });
+    const alive = observer.alive(read.endedAt);
+    const next = nextVotes(votes, { hosts: sources.hosts(), stated: read.stated, alive });
     if (votes === undefined || next !== votes)
       return { outcome: again(AGAIN_MS), status: { ...policy.status, votes: next } };
     if (isStale()) return { outcome: again(AGAIN_MS) };
     const ahead = sources.ahead();
     const unreported = sources.unreported();
-    const alive = new Set(sources.hosts().flatMap((host) => (hasEnded(host) ? [] : [host.metadata.name])));
-    const standing = copied(unreported, read.leases).filter((host) => alive.has(host));
+    const going = new Set(sources.hosts().flatMap((host) => (hasEnded(host) ? [] : [host.metadata.name])));
+    const standing = copied(unreported, read.leases).filter((host) => going.has(host));
     const why = ofAnEarlierDay(ahead, unreported, standing);
     if (why !== undefined) {
       const outcome = rolledBack(why, timings.observation);
@@ -149,7 +149,8 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     const soon = unseen.size > 0 ? AGAIN_MS : pace;
     const status = statusOf(policy, outcome, now);
     const at = { now, generation: policy.metadata.generation };
-    const conditions = withRedundancy(status.conditions ?? [], sources.embeddedOn, sources.hosts(), at);
+    const redundancy = withRedundancy(status.conditions ?? [], sources.embeddedOn, sources.hosts(), at);
+    const conditions = withVoteless(redundancy, sources.hosts(), at);
     return { outcome: again(soon), status: { ...status, conditions } };
   }
 
@@ -175,6 +176,11 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
       return { outcome: isForgotten ? done : waiting('Forgetting', 'hosts and guests are let go', AGAIN_MS) };
     },
   };
+}
+
+function paused(what: string) {
+  const message = `spec.haPaused: nothing is fenced or started elsewhere until it is removed, ${what}`;
+  return { status: 'True', reason: 'Paused', message } as const;
 }
 
 /** The API does not answer, or not all of it: looked at again at the usual pace, because a back-off would be blind for too long. */
@@ -222,7 +228,8 @@ function rolledBack(why: string, againMs: number): Outcome {
 
 function statusOf(policy: Stored<ClusterPolicy>, outcome: Outcome, now: number): ClusterPolicyStatus {
   const { generation } = policy.metadata;
-  const well = policy.spec.haPaused === undefined ? WATCHING : PAUSED;
+  const { haPaused } = policy.spec;
+  const well = haPaused === undefined ? WATCHING : PAUSED[haPaused];
   return {
     ...policy.status,
     ...(generation === undefined ? {} : { observedGeneration: generation }),

@@ -1,4 +1,5 @@
 /** What guests and hosts say about high availability: what is asked of a guest, and what the manager stores of guests and hosts. */
+import { DURATION_PATTERN } from '../base/duration.ts';
 import {
   atomicList,
   flag,
@@ -154,16 +155,25 @@ export const hostShutdown = object(
 
 /** `spec.fencing` of Hosts. */
 export const hostFencing = object('How the host is cut off when it may be lost.', {
-  levels: atomicList(
-    object('Devices that together cut it off.', {
-      devices: setList(
-        objectName('Name of the FenceDevice.'),
-        8,
-        'All of them must say that the host is off.',
-      ),
-    }),
-    4,
-    'The next is tried when one has failed. When absent each FenceDevice that names the host is a level, by name.',
+  delay: Type.Optional(
+    text(
+      'Its devices are told so long after it is suspect, for example 3s: the other of two that lose each other is cut off first. Nothing else waits for it.',
+      16,
+      { pattern: DURATION_PATTERN },
+    ),
+  ),
+  levels: Type.Optional(
+    atomicList(
+      object('Devices that together cut it off.', {
+        devices: setList(
+          objectName('Name of the FenceDevice.'),
+          8,
+          'All of them must say that the host is off.',
+        ),
+      }),
+      4,
+      'The next is tried when one has failed. When absent each FenceDevice that names the host is a level, by name.',
+    ),
   ),
 });
 

@@ -53,6 +53,13 @@ const spec = object(
         20,
       ),
     ),
+    retries: Type.Optional(
+      integer(
+        'So often an action that has failed is tried again, within the time of one; not at all when absent.',
+        0,
+        5,
+      ),
+    ),
     testIntervalSeconds: Type.Optional(
       integer('From one test to the next; after a failed one a minute at most.', 10, 86_400, 600),
     ),

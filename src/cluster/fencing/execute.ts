@@ -22,10 +22,15 @@ export type ExecuteSources = {
 const DEFAULT_TIMEOUT_SECONDS = 20;
 /** A machine takes a moment to be off after it was told so. */
 const LOOK_EVERY_MS = 250;
+/** A device that has refused is given a moment. */
+const RETRY_AFTER_MS = 500;
 /** A device that was told is asked once in any case. */
 const LEAST_MS = 1_000;
 
-type Outlet = { name: string; target: ProbeTarget; timeoutMs: number };
+type Outlet = { name: string; target: ProbeTarget; timeoutMs: number; retries: number };
+
+/** Milliseconds that are left of an action's time. */
+type Left = () => { signal: AbortSignal; timeoutMs: number };
 
 /** Resolves when every device has said that the host, or its port, is off. Throws ReasonedError, the host being in any state. */
 export async function switchOff(
@@ -36,17 +41,40 @@ export async function switchOff(
   const outlets = await Promise.all(devices.map((name) => outletOf(host, name, sources)));
   const { fence, clock, signal } = sources;
   await Promise.all(
-    outlets.map(async ({ name, target, timeoutMs }) => {
-      const until = clock.monotonic() + timeoutMs;
-      const left = () => ({ signal, timeoutMs: Math.max(LEAST_MS, until - clock.monotonic()) });
-      await fence.off(target, left());
-      while ((await fence.state(target, left())) !== 'Off') {
-        if (clock.monotonic() >= until)
-          throw new ReasonedError('StillOn', `${name} was told to switch ${host} off and says that it is on`);
-        await clock.sleep(LOOK_EVERY_MS, signal);
-      }
-    }),
+    outlets.map((outlet) =>
+      tryAgain(outlet, sources, async (left, isOver) => {
+        await fence.off(outlet.target, left());
+        while ((await fence.state(outlet.target, left())) !== 'Off') {
+          if (isOver())
+            throw new ReasonedError(
+              'StillOn',
+              `${outlet.name} was told to switch ${host} off and says that it is on`,
+            );
+          await clock.sleep(LOOK_EVERY_MS, signal);
+        }
+      }),
+    ),
   );
+}
+
+/** The action of one device, again when it fails: all tries together take no longer than one may, so that no other level waits for them. */
+async function tryAgain(
+  { timeoutMs, retries }: Outlet,
+  { clock, signal }: ExecuteSources,
+  act: (left: Left, isOver: () => boolean) => Promise<void>,
+): Promise<void> {
+  const until = clock.monotonic() + timeoutMs;
+  const left = () => ({ signal, timeoutMs: Math.max(LEAST_MS, until - clock.monotonic()) });
+  const isOver = () => clock.monotonic() >= until;
+  for (let again = retries; ; again -= 1) {
+    try {
+      return await act(left, isOver);
+    } catch (error) {
+      const hasTime = until - clock.monotonic() >= LEAST_MS + RETRY_AFTER_MS;
+      if (!(error instanceof ReasonedError) || again === 0 || !hasTime) throw error;
+    }
+    await clock.sleep(RETRY_AFTER_MS, signal);
+  }
 }
 
 /** Tells every device to switch the host, or its port, on. Throws ReasonedError. */
@@ -55,10 +83,9 @@ export async function switchOn(
   devices: readonly string[],
   sources: ExecuteSources,
 ): Promise<void> {
-  const { fence, signal } = sources;
   for (const name of devices) {
-    const { target, timeoutMs } = await outletOf(host, name, sources);
-    await fence.on(target, { signal, timeoutMs });
+    const outlet = await outletOf(host, name, sources);
+    await tryAgain(outlet, sources, (left) => sources.fence.on(outlet.target, left()));
   }
 }
 
@@ -93,6 +120,7 @@ async function outletOf(
   return {
     name,
     target: plug === undefined ? target : { ...target, plug },
+    retries: spec.retries ?? 0,
     timeoutMs: Math.min((spec.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1_000, mostMs),
   };
 }

@@ -9,7 +9,7 @@ export function levelsOf(
   { spec }: Stored<Host>,
   named: readonly Stored<FenceDevice>[],
 ): readonly (readonly string[])[] {
-  if (spec.fencing !== undefined) return spec.fencing.levels.map(({ devices }) => devices);
+  if (spec.fencing?.levels !== undefined) return spec.fencing.levels.map(({ devices }) => devices);
   return named
     .filter(({ status }) => status?.reach !== 'Fabric')
     .map(({ metadata }) => [metadata.name])

@@ -12,7 +12,7 @@ import type {
   View,
 } from './model.ts';
 import { isSameLife } from './model.ts';
-import { isQuorate, leaselessFor, machineOf, proofFor } from './proofs.ts';
+import { isQuorate, isSpared, leaselessFor, machineOf, proofFor } from './proofs.ts';
 import { mayBeRevoked, type Suspect, toReboot } from './revocations.ts';
 import { revocationsFor } from './revoking.ts';
 import { moveHost, without } from './states.ts';
@@ -274,7 +274,7 @@ function fencesFor(host: HostView, view: View): Decision[] {
   if (record.state !== 'Fencing' || incident === undefined) return [];
   const reached = view.observer.heardBy(host.name, view.now).length > 0;
   const isBack = !view.observer.isSuspect(host.name, view.now);
-  if (reached || isBack || host.fencing.length === 0) return [];
+  if (reached || isBack || host.fencing.length === 0 || isSpared(host, view)) return [];
   const tried = view.fences.filter((fence) => fence.incident === incident.id);
   if (tried.some(({ result }) => result === undefined || result === 'PoweredOff')) return [];
   // Counted by their names: of those that are long over some are gone.

@@ -99,6 +99,8 @@ export type HostView = {
   /** Manual proof given by a person for this incident. */
   confirmed?: string;
   fencing: readonly (readonly string[])[];
+  /** Its devices are told so long after it is suspect; at once when absent. */
+  fencingDelayMs?: number;
   shutdownPolicy?: ShutdownPolicy;
   /** What may be promised to guests that the engine counts. */
   cpus: number;

@@ -96,10 +96,22 @@ export function hasFrozen(host: HostView, view: View): boolean {
 /** How much longer it has to stay silent until that is so, ms. */
 export function frozenIn(host: HostView, view: View): number {
   const { observer, now } = view;
-  const lease = observer.lease(host.name);
-  const { freezeAfter, killTime } = lease?.timings ?? view.policy.timings;
-  const silence = lease === undefined ? leaselessFor(host, view) : observer.silentFor(host.name, now);
-  return freezeAfter + killTime - Math.min(silence, observer.unheardFor(host.name, now));
+  const { freezeAfter, killTime } = observer.lease(host.name)?.timings ?? view.policy.timings;
+  return freezeAfter + killTime - Math.min(silenceOf(host, view), observer.unheardFor(host.name, now));
+}
+
+/** How long this manager has heard nothing of the host, ms. */
+function silenceOf(host: HostView, view: View): number {
+  const { observer, now } = view;
+  return observer.lease(host.name) === undefined
+    ? leaselessFor(host, view)
+    : observer.silentFor(host.name, now);
+}
+
+/** It is suspect, and its devices and ports are left alone yet: proofs wait for nothing of that. */
+export function isSpared(host: HostView, view: View): boolean {
+  const { fencingDelayMs = 0 } = host;
+  return fencingDelayMs > 0 && silenceOf(host, view) < view.policy.timings.leaseDuration + fencingDelayMs;
 }
 
 /**

@@ -6,17 +6,21 @@ import type { FenceAction } from '../../api/kinds/fenceAction.ts';
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { HostView, View } from '../ha/model.ts';
+import { isSpared } from '../ha/proofs.ts';
 
 /** As many as a FenceAction may name. */
 const MOST_DEVICES = 8;
 
 /** Names of the devices that are to shut them; empty: none is to be shut now. `named`: all devices that name the host. */
 export function portsToShut(
-  { name, record }: HostView,
-  { observer, policy, now }: View,
+  host: HostView,
+  view: View,
   { named, actions }: { named: readonly Stored<FenceDevice>[]; actions: readonly Stored<FenceAction>[] },
 ): readonly string[] {
+  const { name, record } = host;
+  const { observer, policy, now } = view;
   const { state, incident } = record;
+  if (isSpared(host, view)) return [];
   if (state !== 'Fencing' || incident === undefined || !observer.isSuspect(name, now)) return [];
   if (observer.heardBy(name, now).length > 0) return [];
   const lease = observer.lease(name);

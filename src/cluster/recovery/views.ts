@@ -42,6 +42,7 @@ export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
     ...shutdownOf(host),
     ...(confirmed === undefined ? {} : { confirmed }),
     fencing: trustedLevelsOf(host, facts.devicesOf(name)),
+    ...(spec.fencing?.delay === undefined ? {} : { fencingDelayMs: parseDuration(spec.fencing.delay) }),
     cpus: offer.cpus,
     memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
     ...(offer.memoryInWords === undefined ? {} : { memoryInWords: offer.memoryInWords }),

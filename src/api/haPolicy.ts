@@ -78,7 +78,10 @@ export const haPolicyFields = {
     ),
   ),
   haPaused: Type.Optional(
-    oneOf(['Freeze', 'Ignore'], 'Nothing is fenced or moved; hosts fence themselves all the same.'),
+    oneOf(
+      ['Freeze', 'Ignore'],
+      'Nothing is fenced or started elsewhere; hosts fence themselves all the same. Freeze: moves that people or maintenance ask of guests with ha are refused, or wait. Ignore: they are made, as those of guests without ha.',
+    ),
   ),
   rebootGrace: duration(
     'With Failover guests wait so long for a host that restarts, then start elsewhere. Default 10s.',
@@ -110,9 +113,7 @@ export const clusterPolicyFields = {
       'For laboratories alone. GuestsMayRunTwice: a host that is itself a virtual machine is believed to have fenced itself, though whoever pauses and resumes it makes its guests run twice. Deny when absent.',
     ),
   ),
-  haPaused: Type.Optional(
-    oneOf(['Freeze'], 'Nothing is fenced or started elsewhere; hosts fence themselves all the same.'),
-  ),
+  haPaused: haPolicyFields.haPaused,
   rebalancing: Type.Optional(
     object('How load is spread.', {
       by: Type.Optional(

@@ -160,6 +160,7 @@ export function addClusterControllers(options: ClusterOptions): void {
   );
   const moving = {
     ...{ migrations, hosts, guest: guestOf, scheduler, board },
+    haPaused: () => policies.list()[0]?.spec.haPaused,
     ...(parallelMigrations === undefined ? {} : { inCluster: parallelMigrations }),
   };
   addJoining(manager, clock);

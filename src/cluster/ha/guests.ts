@@ -76,10 +76,11 @@ function fromStopped(guest: GuestView, round: Round): Next {
   if (wanted === 'Started') {
     if (found !== undefined) return adopt(guest, found.host, found.report.epoch);
     if (lock === 'Create') return to(record, 'Error', 'CreateInterrupted: it was never made whole');
-    if (round.view.policy.haPaused !== undefined) return waitFor(guest, 'Paused');
+    const { haPaused, rebalancing } = round.view.policy;
+    if (haPaused === 'Freeze') return waitFor(guest, 'Paused');
     if (!isStoppedForSure(guest, round)) return waitFor(guest, 'WaitingForProof');
-    const stays = !round.view.policy.rebalancing.onStart;
-    return start(guest, round, 'to run', { stays });
+    const atHome = haPaused === 'Ignore';
+    return start(guest, round, 'to run', { stays: atHome || !rebalancing.onStart, atHome });
   }
   return followFate(guest, round);
 }
@@ -190,9 +191,10 @@ function fromStarting(guest: GuestView, round: Round): Next {
 
 /** On its own host again if that takes it, else where it fits. */
 function again(guest: GuestView, host: HostView, round: Round, why: string): Next {
+  const { haPaused } = round.view.policy;
   round.ledger.remove(guest, host.name);
-  if (round.view.policy.haPaused !== undefined) return waitFor(guest, 'Paused');
-  return start(guest, round, why, { stays: true });
+  if (haPaused === 'Freeze') return waitFor(guest, 'Paused');
+  return start(guest, round, why, { stays: true, atHome: haPaused === 'Ignore' });
 }
 
 function fromStarted(guest: GuestView, round: Round): Next {

@@ -16,7 +16,8 @@ export function planMoves(round: Round, busy: ReadonlySet<string>): Move[] {
   const { view } = round;
   const moves: Move[] = [];
   const moved = new Set(busy);
-  const isPaused = view.policy.haPaused !== undefined;
+  const { haPaused } = view.policy;
+  const isFrozen = haPaused === 'Freeze';
   const take = (planned: readonly Move[] = []): void => {
     for (const move of planned) {
       if (moved.has(move.guest.id)) continue;
@@ -25,10 +26,10 @@ export function planMoves(round: Round, busy: ReadonlySet<string>): Move[] {
     }
   };
   // What people ask for goes first: nothing is mended the other way at the same time.
-  for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(commanded(guest, round, isPaused));
-  if (!isPaused)
+  for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(commanded(guest, round, isFrozen));
+  if (!isFrozen)
     for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(ownMoves(guest, round));
-  if (moves.length === 0 && !isPaused) moves.push(...balance(round, moved));
+  if (moves.length === 0 && haPaused === undefined) moves.push(...balance(round, moved));
   return moves;
 }
 
@@ -80,7 +81,7 @@ function begin(guests: readonly GuestView[], to: string, why: MoveReason, round:
 }
 
 /** A person's move, or why it is refused. It is taken once, whatever becomes of it. */
-function commanded(guest: GuestView, round: Round, isPaused: boolean): Move[] | undefined {
+function commanded(guest: GuestView, round: Round, isFrozen: boolean): Move[] | undefined {
   const { command, record } = guest;
   if (command === undefined || record.command === command.id) return undefined;
   if (record.state === 'Stopped' && guest.wanted === 'Stopped')
@@ -91,7 +92,7 @@ function commanded(guest: GuestView, round: Round, isPaused: boolean): Move[] | 
       : undefined;
   if (record.state === 'Error') return [refuse(guest, 'it is in Error')];
   if (isSetOnTheMove(guest, round)) return undefined;
-  const refusal = isPaused ? 'Paused: HA is paused' : refusalOf(guest, command.to, round);
+  const refusal = isFrozen ? 'Paused: HA is paused' : refusalOf(guest, command.to, round);
   if (refusal !== undefined) return [refuse(guest, refusal)];
   const moves = begin(movingSet(guest, round), command.to, 'Person', round);
   return moves.map((move) =>
@@ -147,6 +148,8 @@ function ownMoves(guest: GuestView, round: Round): Move[] {
   const set = movingSet(guest, round);
   if (isSetOnTheMove(guest, round)) return [];
   if (mustLeave(host, round)) return evacuate(guest, set, host, round);
+  // While it is left to its host nobody minds where it is but who had it leave.
+  if (round.view.policy.haPaused === 'Ignore') return goBack(guest, set, round) ?? [];
   return goBack(guest, set, round) ?? mend(guest, set, host, round) ?? failBack(set, host, round) ?? [];
 }
 

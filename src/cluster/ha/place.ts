@@ -13,11 +13,15 @@ export type PlaceOptions = {
   avoid?: ReadonlySet<string>;
   /** Rather on the host it was on. */
   stays: boolean;
+  /** Nowhere else: high availability is paused, and leaves guests to their hosts. */
+  atHome?: boolean;
 };
 
 /** Starts the guest, or says why it waits. The caller knows that nothing of it runs. */
 export function start(guest: GuestView, round: Round, why: string, options: PlaceOptions): Next {
   const choice = chooseFor(guest, round, options);
+  if (options.atHome === true && !('host' in choice && choice.host === hostOf(guest, round)))
+    return waitFor(guest, 'Paused');
   if ('reason' in choice) return waitFor(guest, `NoHost: ${choice.reason}`);
   return startOn(guest, choice.host, round, `${why}: ${choice.host.name}`);
 }
@@ -25,7 +29,7 @@ export function start(guest: GuestView, round: Round, why: string, options: Plac
 function chooseFor(
   guest: GuestView,
   round: Round,
-  { avoid = new Set(), stays }: PlaceOptions,
+  { avoid = new Set(), stays, atHome = false }: PlaceOptions,
 ): { host: HostView } | { reason: string } {
   const { view, chooser } = round;
   const anchor = anchorOf(guest, round);
@@ -47,7 +51,7 @@ function chooseFor(
     chooser.refusal(guest, own, company) === undefined
   ) {
     // A group orders: own host only while no better class is free.
-    if (!guest.failback || isBest(guest, own, round)) return { host: own };
+    if (atHome || !guest.failback || isBest(guest, own, round)) return { host: own };
   }
   const choice = chooser.choose(set, { avoid });
   if ('reason' in choice) return choice;

@@ -1,6 +1,7 @@
 /** The cluster's part of migrations: gives each its hosts in turn, watches over those under way, deletes finished ones in time. */
 import { isDeepStrictEqual } from 'node:util';
 import { MIGRATION_FINALIZERS } from '../../api/cluster.ts';
+import { isProtected } from '../../api/ha.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import { isOver, Migration } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
@@ -25,6 +26,8 @@ export type MigrationSources = {
   guest(key: string): StoredGuest | undefined;
   scheduler: Scheduler;
   board: Board;
+  /** What the ClusterPolicy says now. */
+  haPaused?(): 'Freeze' | 'Ignore' | undefined;
   /** How many guests may move in the cluster at the same time; 5 when absent. */
   inCluster?: number;
 };
@@ -79,6 +82,7 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
         asked: object.spec.targetHost,
         isPersons: !CONTROLLERS.some((prefix) => object.metadata.name.startsWith(prefix)),
         moves,
+        isFrozen: sources.haPaused?.() === 'Freeze' && isProtected(guest.spec.ha),
         postCopy: object.spec.allowPostCopy === true,
         storage: object.spec.storage,
         scheduler,

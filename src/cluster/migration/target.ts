@@ -15,6 +15,8 @@ export type TargetFacts = {
   asked: string | undefined;
   /** Asked for by nobody's controller. */
   isPersons: boolean;
+  /** High availability is paused, and the guest stays where it is. */
+  isFrozen?: boolean;
   moves: 'Live' | 'Offline';
   /** It may go on before its memory is there. */
   postCopy?: boolean;
@@ -48,6 +50,12 @@ export function destinationsOf({
 
 export function chooseTarget(facts: TargetFacts): TargetChoice {
   const { asked } = facts;
+  if (facts.isFrozen === true)
+    return {
+      reason: 'Paused',
+      message: 'spec.haPaused of the ClusterPolicy is Freeze: remove it, or say Ignore',
+      final: facts.isPersons,
+    };
   const all = destinationsOf(facts);
   const verdicts = all.filter(({ host }) => asked === undefined || host === asked);
   if (verdicts.length === 0) {

@@ -16,8 +16,7 @@ export function planMoves(round: Round, busy: ReadonlySet<string>): Move[] {
   const { view } = round;
   const moves: Move[] = [];
   const moved = new Set(busy);
-  const { haPaused } = view.policy;
-  const isFrozen = haPaused === 'Freeze';
+  const isFrozen = view.policy.haPaused === 'Freeze';
   const take = (planned: readonly Move[] = []): void => {
     for (const move of planned) {
       if (moved.has(move.guest.id)) continue;
@@ -29,7 +28,7 @@ export function planMoves(round: Round, busy: ReadonlySet<string>): Move[] {
   for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(commanded(guest, round, isFrozen));
   if (!isFrozen)
     for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(ownMoves(guest, round));
-  if (moves.length === 0 && haPaused === undefined) moves.push(...balance(round, moved));
+  if (moves.length === 0 && view.policy.haPaused === undefined) moves.push(...balance(round, moved));
   return moves;
 }
 

@@ -35,7 +35,7 @@ export function protectedController<T extends Guest>(
 ): Controller<T> {
   const { hosts, pools, policies } = sources;
   const keys = (guests: readonly Stored<T>[]) =>
-    guests.filter(isAsked).map(({ metadata }) => keyOf(metadata));
+    guests.flatMap((guest) => (isAsked(guest) ? [keyOf(guest.metadata)] : []));
   const judge = (guest: Stored<T>): Protection | undefined => {
     const policy = policies.get(CLUSTER_POLICY);
     const host = hosts.get(guest.status?.placement?.host ?? '');

@@ -114,7 +114,10 @@ export const hostHaStatus = object('What high availability makes of the host; ab
   ),
   proof: Type.Optional(
     object('Why it is certain that nothing of this life runs any more.', {
-      kind: oneOf(['PowerOff', 'SelfFence', 'NewBoot', 'OrderlyStop', 'Manual'], 'What proves it.'),
+      kind: oneOf(
+        ['PowerOff', 'SelfFence', 'NewBoot', 'OrderlyStop', 'Manual', 'StorageRevoked'],
+        'What proves it. StorageRevoked: only that the guests it covers write nothing any more; the incident stays open.',
+      ),
       incident: text('Incident it belongs to.', 253),
       ...lifeFields,
       covers: Type.Optional(
@@ -122,6 +125,12 @@ export const hostHaStatus = object('What high availability makes of the host; ab
       ),
       at: time('When it was found; for people.'),
     }),
+  ),
+  revoked: Type.Optional(
+    text(
+      'Boot in which storage was taken from it, or may have been: it takes guests again in another one. Written before anybody is asked to.',
+      36,
+    ),
   ),
 });
 

@@ -104,6 +104,7 @@ export const clusterPolicyFields = {
   ),
   maxConcurrentFences: haPolicyFields.maxConcurrentFences,
   selfFenceWithoutWatchdog: haPolicyFields.selfFenceWithoutWatchdog,
+  storageRevocation: haPolicyFields.storageRevocation,
   shutdownPolicy: haPolicyFields.shutdownPolicy,
   rebootGrace: haPolicyFields.rebootGrace,
   freezeDeadline: haPolicyFields.freezeDeadline,

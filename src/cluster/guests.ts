@@ -49,6 +49,11 @@ export function demandOf(guest: Guest): Demand {
   return demand;
 }
 
+/** Pools of all its volumes: those it is to have, and those its process may have open still. */
+export function poolsOf(guest: StoredGuest): string[] {
+  return distinct([...demandOf(guest).pools, ...(guest.status?.volumes ?? []).map(({ pool }) => pool)]);
+}
+
 /** The guest as if volumes of it were in these pools too: to choose a host for it by, never to be written. */
 export function needingPools(guest: Guest, pools: readonly string[]): Guest {
   if (pools.length === 0) return guest;

@@ -1,4 +1,4 @@
-/** FenceAction: one try to cut a host off for one incident, or a person's word that it is off. Made once, never changed. */
+/** FenceAction: one try to cut a host off for one incident, or from its storage, or a person's word that it is off. Made once, never changed. */
 import {
   conditions,
   integer,
@@ -26,11 +26,13 @@ const spec = object(
     incident: text('Incident of the Host, `status.ha.incident.id`: for no other is it ever executed.', 253),
     ...lifeFields,
     method: oneOf(
-      ['PowerOff', 'Disconnect', 'Manual'],
-      'PowerOff: the devices switch the host off. Disconnect: they shut its switch ports, which proves nothing. Manual: a person says that it is off.',
+      ['PowerOff', 'Disconnect', 'Revoke', 'Manual'],
+      'PowerOff: the devices switch the host off. Disconnect: they shut its switch ports, which proves nothing. Revoke: the pool takes no write of this boot of the host any more. Manual: a person says that it is off.',
     ),
     level: Type.Optional(integer('Level of devices, counted from 0.', 0, 1_000_000)),
     devices: Type.Optional(setList(objectName('Name of the FenceDevice.'), 8, 'All of them must say Off.')),
+    pool: Type.Optional(objectName('StoragePool that is taken from the host.')),
+    executor: Type.Optional(objectName('Host whose agent tells the pool so.')),
     leaseVersion: Type.Optional(
       text(
         "resourceVersion of the host's Lease when it was asked for, 0 when it had none: a later one means that the host lives.",
@@ -42,8 +44,9 @@ const spec = object(
   [
     { rule: 'self == oldSelf', message: 'a FenceAction cannot be changed: make a new one' },
     {
-      rule: "self.method == 'Manual' ? has(self.confirmedBy) : has(self.devices) && size(self.devices) > 0 && has(self.leaseVersion)",
-      message: 'Manual needs confirmedBy, the others need devices and leaseVersion',
+      rule: "self.method == 'Manual' ? has(self.confirmedBy) : has(self.leaseVersion) && (self.method == 'Revoke' ? has(self.pool) && has(self.executor) && self.executor != self.host : has(self.devices) && size(self.devices) > 0)",
+      message:
+        'Manual needs confirmedBy, the others need leaseVersion; Revoke pool and executor, another host; the rest devices',
     },
   ],
 );
@@ -53,8 +56,8 @@ const status = object('How it went.', {
   conditions,
   phase: Type.Optional(
     oneOf(
-      ['Running', 'PoweredOff', 'Disconnected', 'Confirmed', 'Failed', 'Refused'],
-      'Refused: the host lives or the incident is over; nothing was switched.',
+      ['Running', 'PoweredOff', 'Disconnected', 'Revoked', 'Confirmed', 'Failed', 'Refused'],
+      'Refused: the host lives or the incident is over, or its executor cannot use the pool; nothing was done. A Revoke that Failed may have been done all the same.',
     ),
   ),
   startedAt: Type.Optional(time('Written before anything is switched.')),
@@ -100,4 +103,5 @@ export const FenceAction = defineKind<FenceAction>({
     },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
   ],
+  selectable: ['.spec.executor'],
 });

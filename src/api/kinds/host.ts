@@ -116,6 +116,7 @@ const status = object('What the host is and has.', {
         clone: flag('Volumes made from a snapshot.'),
         thin: flag('Thin.'),
         resize: flag('Volumes can grow.'),
+        revoke: Type.Optional(flag('It can be taken from another host by this one.')),
       }),
       ['name'],
       64,

@@ -103,6 +103,9 @@ const status = object('What the pool offers.', {
       clone: flag('Volumes made from a snapshot.'),
       thin: flag('Space is taken when written.'),
       resize: flag('Volumes can grow.'),
+      revoke: Type.Optional(
+        flag('It can be taken from one of its hosts, which writes nothing to it any more then.'),
+      ),
       formats: Type.Optional(setList(text('Format.', 16), 8, 'Disk formats.')),
     }),
   ),

@@ -2,14 +2,10 @@
  * Executes FenceActions: what is about to be done is stored before anything is switched, and just before it the Host and its Lease are read
  * again. After a crash an action that was under way is looked at and done again while its incident is open; one that is over never is.
  */
-import { keeperLeaseName, SYSTEM_NAMESPACE } from '../../api/cluster.ts';
+import { SYSTEM_NAMESPACE } from '../../api/cluster.ts';
 import { Lease } from '../../api/core.ts';
-import {
-  FenceAction,
-  type FenceActionSpec,
-  type FenceActionStatus,
-  NO_LEASE,
-} from '../../api/kinds/fenceAction.ts';
+import { isOpen, refusalOf } from '../../api/fenceRefusal.ts';
+import { FenceAction, type FenceActionSpec, type FenceActionStatus } from '../../api/kinds/fenceAction.ts';
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
@@ -19,7 +15,6 @@ import { ApiError, type Informer } from '../../client/contract.ts';
 import { readiness } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
-import { isSameLife } from '../ha/model.ts';
 import { switchOff, switchOn } from './execute.ts';
 import { surplusOf } from './history.ts';
 import { trustedLevelsOf } from './levels.ts';
@@ -40,11 +35,14 @@ export type FenceActionSources = {
 const POWER_ON_AGAIN_MS = 60_000;
 /** Longer than a self-fence takes to be proven, by times that are not far from the defaults. */
 const DISCONNECTED_MOST_MS = 60_000;
+/** An agent that works has told its pool by then. */
+const EXECUTOR_MS = 8_000;
 /** fence_ipmilan takes 3.6 s to switch off and look. */
 const LEVEL_MS = 5_000;
 
 export function fenceActionController(sources: FenceActionSources): Controller<FenceAction> {
   const { actions, hosts } = sources;
+  const patience = createPatience(sources.clock);
   return {
     name: 'fence-actions',
     kind: FenceAction,
@@ -73,8 +71,15 @@ export function fenceActionController(sources: FenceActionSources): Controller<F
       const { metadata, spec, status } = pass.object;
       if (metadata.deletionTimestamp !== undefined) return { outcome: done };
       if (status?.completedAt !== undefined)
-        await forget(surplusOf(actions.byIndex('host', spec.host)), pass);
-      return pass.object.spec.method === 'Manual' ? confirm(pass, sources) : cutOff(pass, sources);
+        await forget(surplusOf(actions.byIndex('host', spec.host), hosts.get(spec.host)), pass);
+      switch (spec.method) {
+        case 'Manual':
+          return confirm(pass, sources);
+        case 'Revoke':
+          return giveUp(pass, patience(metadata.uid, status?.completedAt === undefined));
+        default:
+          return cutOff(pass, sources);
+      }
     },
   };
 }
@@ -95,7 +100,7 @@ async function cutOff(
   const { object, now, client, signal } = pass;
   const { spec, status } = object;
   if (status?.completedAt !== undefined) return lookAfter(pass, sources);
-  const refusal = await refusalOf(pass);
+  const refusal = await refusalNow(pass);
   if (status?.startedAt === undefined) {
     if (refusal !== undefined) return over(pass, 'Refused', stalled('Refused', refusal));
     const started = { phase: 'Running', startedAt: seconds(now) } as const;
@@ -146,21 +151,11 @@ function toolsOf({ spec }: FenceAction, { devices, clock, fence }: FenceActionSo
 }
 
 /** Why nothing may be switched, by consistent reads, or undefined. */
-async function refusalOf({ object, client, signal }: Pass<FenceAction>): Promise<string | undefined> {
-  const { host: name, leaseVersion } = object.spec;
-  const lease = { namespace: SYSTEM_NAMESPACE, name: keeperLeaseName(name) };
-  // The Host first: who renews after it was found open is seen in the Lease.
-  const host = await client.find(Host, { name }, { signal });
-  const { metadata } = (await client.find(Lease, lease, { signal })) ?? {};
-  if (!isOpen(host, object.spec)) return 'the incident is over';
-  return (metadata?.resourceVersion ?? NO_LEASE) === leaseVersion
-    ? undefined
-    : 'the host has renewed its Lease since';
-}
-
-function isOpen(host: Stored<Host> | undefined, spec: FenceActionSpec): boolean {
-  const { state, incident } = host?.status?.ha ?? {};
-  return state === 'Fencing' && incident?.id === spec.incident && isSameLife(incident, spec);
+function refusalNow({ object, client, signal }: Pass<FenceAction>): Promise<string | undefined> {
+  return refusalOf(object.spec, {
+    host: (ref) => client.find(Host, ref, { signal }),
+    lease: (ref) => client.find(Lease, ref, { signal }),
+  });
 }
 
 /** Of an action that is over: the host is switched on again, and was the word of the devices true? */
@@ -209,6 +204,27 @@ async function switchOnAgain(
     return { outcome: waiting(error.reason, error.message, POWER_ON_AGAIN_MS) };
   }
   return { outcome: done, status: { ...status, poweredOnAt: seconds(now) } };
+}
+
+/** How long this manager has waited for each action that an agent is to execute: what is stored tells nobody how long that is. */
+function createPatience(clock: Clock): (uid: string, waits: boolean) => number {
+  const since = new Map<string, number>();
+  return (uid, waits) => {
+    if (!waits) since.delete(uid);
+    else if (!since.has(uid)) since.set(uid, clock.monotonic());
+    return clock.monotonic() - (since.get(uid) ?? clock.monotonic());
+  };
+}
+
+/** Its executor may be gone: then another one is asked. What that one has done all the same, or does later, it says itself. */
+function giveUp(pass: Pass<FenceAction>, waitedMs: number): PassResult<FenceAction> {
+  const { spec, status } = pass.object;
+  if (status?.completedAt !== undefined) return { outcome: done };
+  const message = `${spec.executor} is to take the pool ${spec.pool} from ${spec.host}`;
+  if (waitedMs < EXECUTOR_MS) return { outcome: waiting('Revoking', message, EXECUTOR_MS - waitedMs) };
+  const silent = `${message}, and has not said that it is done: another host is asked, if there is one`;
+  pass.event('Warning', 'ExecutorSilent', silent);
+  return over(pass, 'Failed', stalled('ExecutorSilent', silent));
 }
 
 /** A person's word counts for the incident that is open now, and is used up by it. */

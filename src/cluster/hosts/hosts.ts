@@ -110,7 +110,7 @@ function statusOf(
     ...(host.metadata.generation === undefined ? {} : { generation: host.metadata.generation }),
   };
   const lost = lossOf(host, facts.online);
-  const ready = lost === undefined ? readiness(host, facts.online) : lossCondition(lost);
+  const ready = lost === undefined ? readiness(host, facts.online) : lossCondition(lost, host);
   let conditions = setCondition([...(host.status?.conditions ?? [])], ready, at);
   conditions = setCondition(conditions, schedulable(host), at);
   const { sums } = facts;
@@ -137,7 +137,13 @@ const LOSSES = {
   Fenced: 'it is proven that its guests are dead; it comes back by itself when it has been started anew',
 } as const;
 
-function lossCondition(lost: keyof typeof LOSSES): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+/** Where a person is to do something it says what. */
+function lossCondition(
+  lost: keyof typeof LOSSES,
+  { status }: Stored<Host>,
+): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+  const { reason, message = '' } = status?.ha ?? {};
+  if (reason !== undefined) return { type: 'Ready', status: 'False', reason, message };
   return { type: 'Ready', status: 'False', reason: lost, message: LOSSES[lost] };
 }
 

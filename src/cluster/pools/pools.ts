@@ -116,6 +116,7 @@ export function poolStatus(
             clone: first.clone,
             thin: first.thin,
             resize: first.resize,
+            ...(reports.some(({ revoke }) => revoke === true) ? { revoke: true } : {}),
           },
         }),
     hosts: reports.map((report) => ({

@@ -2,7 +2,7 @@
 import type { Host } from '../../api/kinds/host.ts';
 import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { Stored } from '../../api/meta.ts';
-import { demandOf, type StoredGuest } from '../guests.ts';
+import { poolsOf, type StoredGuest } from '../guests.ts';
 import type { GuestView, HostView } from '../ha/model.ts';
 import type { Verdict } from '../placement/choose.ts';
 import { isCertainlyDead } from './evidence.ts';
@@ -62,12 +62,6 @@ function outOfReach(
 /** A pool of the guest that only its old host can read. */
 export function volumesLeftBehind(guest: StoredGuest, pool: DestinationFacts['pool']): string | undefined {
   return poolsOf(guest).find((name) => pool(name)?.spec.shared !== true);
-}
-
-/** Where volumes of the guest lie, or are to. */
-export function poolsOf(guest: StoredGuest): string[] {
-  const { volumes = [] } = guest.status ?? {};
-  return [...new Set([...demandOf(guest).pools, ...volumes.map((volume) => volume.pool)])];
 }
 
 export function notShared(pool: string): string {

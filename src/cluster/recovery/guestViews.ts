@@ -1,7 +1,7 @@
 /** Guests as the engine sees them: which are watched, whether they are to run, what is stored of them. Pure. */
 import { strategyOf } from '../../api/guest.ts';
 import { isProtected } from '../../api/ha.ts';
-import { demandOf, nameOf, type StoredGuest } from '../guests.ts';
+import { demandOf, nameOf, poolsOf, type StoredGuest } from '../guests.ts';
 import type { GuestRecord, GuestView } from '../ha/model.ts';
 import { guestRecordOf } from './stored.ts';
 
@@ -78,7 +78,7 @@ export function viewWith(guest: StoredGuest, record: GuestRecord): GuestView {
     ...(group === undefined || isGoing ? {} : { group }),
     // Its host starts it again for as long as it lives.
     ...{ maxRestart: Number.POSITIVE_INFINITY, maxRelocate: 0, failback: false },
-    ...{ cpus, memoryBytes, liveMigratable: false, priority: priority ?? 0 },
+    ...{ cpus, memoryBytes, liveMigratable: false, priority: priority ?? 0, pools: poolsOf(guest) },
     ...(COUNTED.has(record.state) ? {} : { isRoomKept: true as const }),
   };
 }

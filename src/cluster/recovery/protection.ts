@@ -5,8 +5,8 @@ import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { FENCING_READY } from '../fencing/readiness.ts';
-import { isMachine, type StoredGuest } from '../guests.ts';
-import { notShared, poolsOf, volumesLeftBehind } from './destinations.ts';
+import { isMachine, poolsOf, type StoredGuest } from '../guests.ts';
+import { notShared, volumesLeftBehind } from './destinations.ts';
 
 export type ProtectionFacts = {
   policy: ClusterPolicy;

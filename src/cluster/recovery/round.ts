@@ -31,6 +31,7 @@ import { guestId, isDeleted } from './guestViews.ts';
 import { type LoadFacts, measuredLoads } from './loads.ts';
 import { type MendSources, mendRules } from './mend.ts';
 import { moveGuests } from './moves.ts';
+import { executorFor, revocablePools, revocationsOf } from './revocations.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
 import {
@@ -44,6 +45,7 @@ import {
   writeGuest,
   writeHost,
   writeMove,
+  writeRevocation,
 } from './write.ts';
 
 /** What a round reads, all of it from informers. */
@@ -198,9 +200,14 @@ export async function runRound(
         if (!(await moveOn(guest, decision))) decided.pass(decision.guest);
         return;
       }
-      case 'Revoke':
-        // Never asked for: no pool is known to this round that could.
+      case 'Revoke': {
+        const { revocation } = decision;
+        const facts = { hosts, views: view.hosts, pool: sources.pool, observer, now: view.now };
+        const executor = executorFor(revocation, facts);
+        const leaseVersion = String(observer.lease(revocation.host)?.version ?? NO_LEASE);
+        if (executor !== undefined) await writeRevocation(decision, { executor, leaseVersion }, context);
         return;
+      }
       case 'Fence': {
         const version = observer.lease(decision.fence.host)?.version ?? NO_LEASE;
         await writeFence(decision, String(version), context);
@@ -284,8 +291,8 @@ function viewOf(
     guests: new Map(guestViews.map((guest) => [guest.id, loads?.guest(guest) ?? guest])),
     groups: groupsOf(sources.groups()),
     fences: fencesOf(actions, hostViews),
-    // No pool of real hosts can be taken from one of them yet.
-    ...{ revocations: [], revocable: new Set<string>() },
+    revocations: revocationsOf(actions, hostViews),
+    revocable: revocablePools({ hosts, views: hostViews, pool: sources.pool, observer, now, since }),
     policy: policyOf(policy.spec, timings),
     witnesses: new Map(),
     ...(votes.former === undefined ? {} : { formerVotes: count(votes.former) }),

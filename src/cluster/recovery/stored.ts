@@ -10,12 +10,13 @@ export const NO_LIFE: Life = { bootID: '', term: 0 };
 
 export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
   if (ha === undefined) return { state: 'Online' };
-  const { state, life, machineID, incident, incidents, proof } = ha;
+  const { state, life, machineID, incident, incidents, proof, revoked } = ha;
   return {
     state,
     ...(life === undefined ? {} : { life }),
     ...(machineID === undefined ? {} : { machineID }),
     ...(incidents === undefined ? {} : { incidents }),
+    ...(revoked === undefined ? {} : { revoked }),
     ...reasonOf(ha),
     ...(incident === undefined
       ? {}

@@ -189,9 +189,9 @@ export function groupsOf(groups: readonly Stored<HAGroup>[]): Map<string, Group>
 export function policyOf(spec: ClusterPolicySpec, timings: HaTimings): Policy {
   const { maxConcurrentFences, selfFenceWithoutWatchdog = 'Deny', haPaused } = spec;
   const { shutdownPolicy = 'Conditional', rebootGrace, freezeDeadline } = spec;
+  const { storageRevocation = 'Ignore' } = spec;
   return {
-    ...{ timings, selfFenceWithoutWatchdog, shutdownPolicy },
-    storageRevocation: 'Ignore',
+    ...{ timings, selfFenceWithoutWatchdog, shutdownPolicy, storageRevocation },
     ...(maxConcurrentFences === undefined ? {} : { maxConcurrentFences }),
     ...(haPaused === undefined ? {} : { haPaused }),
     rebootGraceMs: parseDuration(rebootGrace ?? '10s'),

@@ -3,7 +3,9 @@
  * takes a guest from its host without a proof that is stored. What was refused is decided anew in a later round.
  */
 
+import { createHash } from 'node:crypto';
 import { STARTED_ANNOTATION } from '../../api/cluster.ts';
+import { DOTTED_NAME } from '../../api/kind.ts';
 import { Container } from '../../api/kinds/container.ts';
 import { FenceAction, type FenceActionSpec } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
@@ -125,6 +127,26 @@ export async function writeDisconnect(
   const { id, bootID, term } = incident;
   const spec = { host, incident: id, bootID, term, leaseVersion } as const;
   return createAction(`${id}-cut`, { ...spec, method: 'Disconnect', devices: [...devices] }, context);
+}
+
+/** Asks an agent to take a pool from a host, once for each try. `executor`: whose agent. */
+export async function writeRevocation(
+  { revocation, life }: Extract<Decision, { type: 'Revoke' }>,
+  { executor, leaseVersion }: { executor: string; leaseVersion: string },
+  context: WriteContext,
+): Promise<Written> {
+  const { id, host, incident, pool } = revocation;
+  const { bootID, term } = life;
+  const spec = { host, incident, bootID, term, leaseVersion, pool, executor } as const;
+  return createAction(actionName(id), { ...spec, method: 'Revoke' }, context);
+}
+
+/** Names of pools may be longer than what is left of the name of an object; its number, by which tries are counted, stays. */
+function actionName(id: string): string {
+  if (id.length <= DOTTED_NAME.maxLength) return id;
+  const [what, number] = [id.slice(0, id.lastIndexOf('-')), id.slice(id.lastIndexOf('-'))];
+  const sum = createHash('sha256').update(what).digest('hex').slice(0, 12);
+  return `${what.slice(0, DOTTED_NAME.maxLength - sum.length - number.length - 1)}-${sum}${number}`;
 }
 
 async function createAction(

@@ -11,6 +11,7 @@ import { CertificateSigningRequest, ConfigMap, Lease, Namespace, Secret } from '
 import { Backup } from '../api/kinds/backup.ts';
 import { ClusterPolicy } from '../api/kinds/clusterPolicy.ts';
 import { Container } from '../api/kinds/container.ts';
+import { FenceAction } from '../api/kinds/fenceAction.ts';
 import { Host } from '../api/kinds/host.ts';
 import { Image } from '../api/kinds/image.ts';
 import { Migration } from '../api/kinds/migration.ts';
@@ -34,6 +35,7 @@ export const CONTROLLERS = {
   containers: 'agent-containers',
   pools: 'agent-pools',
   images: 'agent-images',
+  revocations: 'agent-revocations',
   operations: 'agent-operations',
   departures: 'agent-departures',
   arrivals: 'agent-arrivals',
@@ -49,6 +51,7 @@ export function agentDeclarations(): readonly Declaration[] {
   return [
     { name: CONTROLLERS.pools, kind: StoragePool, writes: [] },
     { name: CONTROLLERS.images, kind: Image, writes: [] },
+    { name: CONTROLLERS.revocations, kind: FenceAction, writes: REVOCATION_STATUS_PATHS },
     {
       name: CONTROLLERS.machines,
       kind: VirtualMachine,
@@ -95,6 +98,15 @@ export function agentDeclarations(): readonly Declaration[] {
     },
   ];
 }
+
+/** Paths of a FenceAction that its executor writes. */
+export const REVOCATION_STATUS_PATHS: readonly string[] = [
+  'status.observedGeneration',
+  'status.conditions',
+  'status.phase',
+  'status.startedAt',
+  'status.completedAt',
+];
 
 /** The stamp on a Migration is an annotation. */
 export const MIGRATION_ACCESS: readonly Access[] = [{ kind: Migration, verbs: ['get', 'patch'] }];

@@ -9,7 +9,6 @@ import { Snapshot } from '../api/kinds/snapshot.ts';
 import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
 import type { Informer } from '../client/contract.ts';
-import { CONTROLLERS } from './access.ts';
 import { createAnnouncement } from './announcement.ts';
 import { backupController } from './backups/controller.ts';
 import { archiveNameOf } from './backups/world.ts';
@@ -26,13 +25,13 @@ import { handleOf } from './guests/gather.ts';
 import { machineKind } from './guests/machine.ts';
 import type { GuestWorld } from './guests/world.ts';
 import type { Ending } from './host/ending.ts';
+import type { HostFacts } from './host/facts.ts';
 import type { HostLease } from './host/lease.ts';
 import type { Presence } from './host/presence.ts';
 import type { HostReporter } from './host/report.ts';
 import type { Stock } from './host/stock.ts';
+import { addHostControllers } from './hostControllers.ts';
 import type { IdBlock, IdRanges } from './idRanges.ts';
-import type { Builds } from './images/builds.ts';
-import { imageController } from './images/controller.ts';
 import type { ImageTable } from './images/table.ts';
 import { createJobs } from './jobs/beside.ts';
 import { jobInformer } from './jobs/guest.ts';
@@ -42,7 +41,6 @@ import { createMoves } from './migration/moves.ts';
 import { noPeers } from './migration/peers.ts';
 import { operationController } from './operations/controller.ts';
 import type { AgentOptions } from './options.ts';
-import { poolController } from './pools/controller.ts';
 import type { PoolTable } from './pools/table.ts';
 import type { GuestPrograms } from './programs.ts';
 import type { GuestRecord } from './record.ts';
@@ -68,6 +66,7 @@ export type Parts = AgentOptions & {
   lease: HostLease;
   reporter: HostReporter;
   ending: Ending;
+  facts: HostFacts;
   idRanges: IdRanges;
   signal: AbortSignal;
 };
@@ -221,36 +220,6 @@ export function connectControllers(parts: Parts): Connected {
       await Promise.all([builds.close(), world.jobs.close(), parts.peers?.close()]);
     },
   };
-}
-
-/** Pools and images. */
-function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
-  const { manager, world, drivers, config, host, stateDirectory, controlPlane } = parts;
-  const { pools, images, poolInformer, imageInformer } = guests;
-  manager.add(
-    poolController({
-      ...{ host, stateDirectory, pools },
-      ...{ files: world.files, clock: world.clock, client: guests.client },
-      archives: guests.archives,
-      informer: poolInformer,
-      poolPaths: config.poolPaths,
-      openPool: drivers.openPool,
-    }),
-  );
-  const { controller, builds } = imageController({
-    pools,
-    images,
-    files: world.files,
-    clock: world.clock,
-    random: world.random,
-    informer: imageInformer,
-    builder: drivers.images,
-    imagePaths: config.imagePaths,
-    mayRemove: () => controlPlane.trust().type === 'Trusted',
-    enqueue: (name) => manager.enqueue(CONTROLLERS.images, name),
-  });
-  manager.add(controller);
-  return builds;
 }
 
 function guestWorld(

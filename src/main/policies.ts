@@ -182,6 +182,21 @@ const POLICIES: readonly Policy[] = [
     ],
   },
   {
+    name: 'vireo-agent-fence-actions',
+    kinds: [FenceAction],
+    operations: ['CREATE', 'UPDATE', 'DELETE'],
+    who: isAgent,
+    variables: jobMetadata.variables,
+    validations: [
+      {
+        expression: `request.operation == 'UPDATE' && oldObject.spec.method == 'Revoke' && has(oldObject.spec.executor) && ${isHost('oldObject.spec.executor')}`,
+        message: 'an agent writes only fence actions that its host executes',
+      },
+      SPEC,
+      ...jobMetadata.validations,
+    ],
+  },
+  {
     name: 'vireo-agent-host',
     kinds: [Host],
     operations: ['CREATE', 'UPDATE', 'DELETE'],

@@ -95,7 +95,8 @@ async function lookAtAll(
   return { restored, at, seats, silent: others.filter((one) => isSilent(one, restored)).map(nameOf) };
 }
 
-function isSilent({ status = {} }: Stored<Host>, restored: number): boolean {
+/** It has not said what it has since the API was restored. */
+export function isSilent({ status = {} }: Stored<Host>, restored: number): boolean {
   return status.inventoryAt === undefined || (status.incarnation ?? 0) < restored;
 }
 

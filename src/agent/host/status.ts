@@ -172,6 +172,7 @@ function poolField(
     clone,
     thin,
     resize,
+    ...(driver.revocations === undefined ? {} : { revoke: true }),
   };
 }
 

@@ -4,15 +4,15 @@
  */
 import { join } from 'node:path';
 import { StoragePool } from '../../api/kinds/storagePool.ts';
-import type { Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Files } from '../../base/files.ts';
 import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outcome.ts';
 import type { Client, Informer } from '../../client/contract.ts';
-import type { StoragePool as PoolDriver } from '../../drivers/storage/contract.ts';
-import type { Controller, Trigger } from '../../runtime/contract.ts';
+import type { StoragePool as PoolDriver, PoolFacts } from '../../drivers/storage/contract.ts';
+import type { Controller, Pass, Trigger } from '../../runtime/contract.ts';
 import { CONTROLLERS } from '../access.ts';
 import { isAllowedPath } from '../allowlist.ts';
+import { STORAGE_REVOKED, type Upkeep, withoutWrites } from '../fencing/upkeep.ts';
 import { findArchives } from './archives.ts';
 import { readBackupKey } from './backupKey.ts';
 import type { PoolTable } from './table.ts';
@@ -21,6 +21,8 @@ import type { PoolTable } from './table.ts';
 export const POOL_POLL_MS = 60_000;
 /** After volumes were made or removed they are read this much later, once for all of a burst. */
 export const POOL_USED_MS = 3_000;
+/** What was taken from this host, or by it, is looked at so often. */
+const TAKEN_POLL_MS = 5_000;
 
 export type PoolPlace = {
   type: StoragePool['spec']['type'];
@@ -44,6 +46,10 @@ export type PoolControllerOptions = {
   /** Names of the archives that Backups of this host stand for. */
   archives(): ReadonlySet<string>;
   openPool(pool: PoolPlace): Promise<PoolDriver>;
+  /** Looks after what was taken from hosts in pools that can be. */
+  upkeep: Upkeep;
+  /** Of this host. */
+  bootID: string | undefined;
 };
 
 type OpenPool = (place: Omit<PoolPlace, 'sharedBy' | 'backupKey'>, shared: boolean) => Promise<PoolDriver>;
@@ -78,7 +84,9 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
     writes: [],
     concurrency: 2,
     triggers: [afterUse(options)],
-    reconcile: async ({ object }) => ({ outcome: await settlePool(options, open, object) }),
+    reconcile: async ({ object, signal, log }) => ({
+      outcome: await settlePool(options, open, { object, signal, log }),
+    }),
     gone: async (name) => {
       opened.delete(name);
       pools.set(name, undefined);
@@ -108,10 +116,13 @@ function afterUse({ pools, clock }: PoolControllerOptions): Trigger {
 }
 
 async function settlePool(
-  { host, stateDirectory, poolPaths, files, pools, archives: known }: PoolControllerOptions,
+  options: PoolControllerOptions,
   open: OpenPool,
-  { metadata: { name }, spec }: Stored<StoragePool>,
+  pass: Pick<Pass<StoragePool>, 'object' | 'signal' | 'log'>,
 ): Promise<Outcome> {
+  const { host, stateDirectory, poolPaths, files, pools, archives: known } = options;
+  const { metadata, spec } = pass.object;
+  const { name } = metadata;
   if (spec.hosts !== undefined && !spec.hosts.includes(host)) {
     if (pools.get(name)?.type !== 'Elsewhere') pools.set(name, { type: 'Elsewhere' });
     return done;
@@ -125,16 +136,42 @@ async function settlePool(
   }
   try {
     const driver = await open({ type: spec.type, name, path }, spec.shared === true);
-    const facts = await driver.facts();
+    const { facts, isSoon } = await lookAfter(driver, options, pass);
     const archives =
       spec.importArchives === true ? { archives: await findArchives(driver.archives, known()) } : {};
     pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces, ...archives });
-    return waiting('Watching', 'fill and health are read again', POOL_POLL_MS);
+    return waiting('Watching', 'fill and health are read again', isSoon ? TAKEN_POLL_MS : POOL_POLL_MS);
   } catch (error) {
     const outcome = outcomeOf(error, 'PoolUnusable');
     if (outcome.type === 'done') return outcome;
     const { reason, message } = outcome;
     pools.set(name, { type: 'Broken', reason, message });
     return outcome.type === 'stalled' ? waiting(reason, message, POOL_POLL_MS) : outcome;
+  }
+}
+
+/** Its health, and what was taken from hosts: of that nothing is known while the API is away, and what was said stands. */
+async function lookAfter(
+  driver: PoolDriver,
+  { upkeep, pools, bootID }: PoolControllerOptions,
+  { object, signal, log }: Pick<Pass<StoragePool>, 'object' | 'signal' | 'log'>,
+): Promise<{ facts: PoolFacts; isSoon: boolean }> {
+  const facts = await driver.facts();
+  if (driver.revocations === undefined) return { facts, isSoon: false };
+  const { name } = object.metadata;
+  try {
+    const { own, isSoon } = await upkeep(name, driver.revocations, signal);
+    return { facts: withoutWrites(facts, own, bootID), isSoon };
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn('what was taken from hosts could not be looked after', { pool: name, message: String(error) });
+    const before = pools.get(name);
+    const isTaken = before?.type === 'Open' && before.facts.reason === STORAGE_REVOKED;
+    const { healthy, reason, message } = isTaken ? before.facts : facts;
+    const said = {
+      ...(reason === undefined ? {} : { reason }),
+      ...(message === undefined ? {} : { message }),
+    };
+    return { facts: { ...facts, healthy, ...said }, isSoon: true };
   }
 }

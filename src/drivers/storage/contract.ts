@@ -8,6 +8,7 @@ import type { VolumeReplacements, VolumeSnapshots } from './changes.ts';
 import type { Revocations } from './revocations.ts';
 
 export type { Replacement, VolumeReplacements, VolumeSnapshots } from './changes.ts';
+export type { HostBoot, Revocations } from './revocations.ts';
 
 export type VolumeKind = 'Disk' | 'Filesystem';
 

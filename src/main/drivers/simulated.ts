@@ -33,8 +33,15 @@ export async function simulatedDrivers(
       ...simulation,
     }),
     network: createSimulatedNetwork({ world, stateFile: state('network.json') }),
-    openPool: ({ name, path }) =>
-      createSimulatedPool({ world, config: { type: 'Simulated', name, path, totalBytes: POOL_BYTES } }),
+    openPool: ({ name, path, sharedBy }) =>
+      createSimulatedPool({
+        world,
+        config: {
+          type: 'Simulated',
+          ...{ name, path, totalBytes: POOL_BYTES },
+          ...(sharedBy === undefined ? {} : { sharedBy }),
+        },
+      }),
     images: createSimulatedImageBuilder({ world }),
   };
 }

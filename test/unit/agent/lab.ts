@@ -178,7 +178,10 @@ export function createLab(options: LabOptions = {}) {
       openPool: async ({ name, path, type, sharedBy }) => {
         const { limit: _, ...pool } = await createSimulatedPool({
           world: host,
-          config: { type: 'Simulated', name, path, totalBytes: 1e12 },
+          config: {
+            ...({ type: 'Simulated', name, path, totalBytes: 1e12 } as const),
+            ...(sharedBy === undefined ? {} : { sharedBy }),
+          },
           faults: () => poolFaults,
           ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
         });
@@ -204,13 +207,16 @@ export function createLab(options: LabOptions = {}) {
           'discard',
         ]);
         const archives = crasher.wrap('archives', { ...pool.archives, filling }, ['remove']);
+        const revocations =
+          pool.revocations && crasher.wrap('revocations', pool.revocations, ['revoke', 'restore']);
+        const taking = revocations === undefined ? {} : { revocations };
         const limit = async (id: string, sizeBytes: number | undefined) => void limits.set(id, sizeBytes);
         const limited = type === 'Btrfs' ? { limit } : {};
         const shared = sharedBy === undefined ? {} : { shared: true };
         const capabilities = { ...pool.capabilities, ...shared };
         return crasher.wrap(
           'pool',
-          { ...pool, ...limited, capabilities, snapshots, archives, replacements },
+          { ...pool, ...limited, ...taking, capabilities, snapshots, archives, replacements },
           ['create', 'resize', 'remove'],
         );
       },

@@ -46,6 +46,8 @@ export type Machine = {
   term: number;
   isOn: boolean;
   isCut: boolean;
+  /** Its keeper stands still, and its guests run on. */
+  isStuck: boolean;
   hears: string[];
   watchdog: boolean;
   pausable: boolean;
@@ -145,6 +147,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
       term: one.term + 1,
       sequence: 0,
       hasFencedItself: false,
+      isStuck: false,
     });
     one.acknowledgedAt = clock.monotonic();
   }
@@ -159,6 +162,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
   function tick(one: Machine): void {
     if (!one.isOn) return;
     const now = clock.monotonic();
+    if (one.isStuck) return;
     if (one.isCut || down.has(one.name)) {
       if (now - one.acknowledgedAt < DEFAULT_HA_TIMINGS.selfFenceAfter) return;
       for (const guest of api.state.list(VirtualMachine))
@@ -313,7 +317,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
   for (const name of names) {
     lab.silent.add(name);
     machines.set(name, {
-      ...{ name, boots: 1, term: 1, isOn: true, isCut: false, hears: [], watchdog: true, running: new Map() },
+      ...{ name, boots: 1, term: 1, isOn: true, isCut: false, isStuck: false, hears: [], watchdog: true },
+      running: new Map(),
       ...{
         acknowledgedAt: 0,
         sequence: 0,
@@ -370,6 +375,7 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
       failsToMove,
       impatient,
       loads,
+      bootOf,
     },
     moves: () => api.state.list(Migration).map((move) => move as Stored<Migration>),
     advance: (ms: number) => clock.advance(ms),

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BACKUP_KEYS } from '../../../../src/api/backupKeys.ts';
 import { SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
 import { CertificateSigningRequest, ConfigMap, Event, Lease, Secret } from '../../../../src/api/core.ts';
+import { FenceAction } from '../../../../src/api/kinds/fenceAction.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
 import { Migration } from '../../../../src/api/kinds/migration.ts';
 import { Operation } from '../../../../src/api/kinds/operation.ts';
@@ -125,6 +126,34 @@ describe('of jobs, an agent', () => {
       { subresource: 'status' },
     );
     expect(await tried(source)).toBe(NO);
+  });
+});
+
+describe('of fence actions, an agent', () => {
+  const about = {
+    ...{ host: 'h3', incident: 'h3-x-1', bootID: 'x', term: 1, leaseVersion: '7' },
+  };
+  const make = (name: string, spec: object) => ({
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'FenceAction',
+    metadata: { name },
+    spec: { ...about, ...spec } as FenceAction['spec'],
+  });
+  const begin = (name: string, change: object = { status: { phase: 'Running' } }) =>
+    tried(lab.one.mergePatch(FenceAction, { name }, change, { subresource: 'status' }));
+
+  it('writes the status of those that name its host as their executor, makes and deletes none', async () => {
+    const mine = make('mine', { method: 'Revoke', pool: 'red', executor: 'h1' });
+    await lab.admin.create(FenceAction, mine);
+    await lab.admin.create(FenceAction, make('other', { method: 'Revoke', pool: 'red', executor: 'h2' }));
+    await lab.admin.create(FenceAction, make('power', { method: 'PowerOff', devices: ['bmc'] }));
+    expect([await begin('mine'), await begin('other'), await begin('power')]).toEqual(['done', NO, NO]);
+    const labels = { metadata: { labels: { a: 'b' } } };
+    expect(await tried(lab.one.mergePatch(FenceAction, { name: 'mine' }, labels))).toBe(NO);
+    expect(await tried(lab.one.delete(FenceAction, { name: 'mine' }))).toBe(NO);
+    expect(await tried(lab.one.create(FenceAction, { ...mine, metadata: { name: 'more' } }))).toBe(NO);
+    const { items } = await lab.one.list(FenceAction, { fieldSelector: 'spec.executor=h1' });
+    expect(items.map(({ metadata }) => metadata.name)).toEqual(['mine']);
   });
 });
 

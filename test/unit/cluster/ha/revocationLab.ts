@@ -1,0 +1,221 @@
+/**
+ * The manager's lab with two pools that can be taken from a host, `red` and `blue`, and on each host the controllers of a real agent that look after
+ * them. Of its agent only these run here; it dies and starts again with its host.
+ */
+
+import { openControlPlane } from '../../../../src/agent/cluster/controlPlane.ts';
+import {
+  revocationController,
+  revocationInformer,
+  takenIn,
+} from '../../../../src/agent/fencing/controller.ts';
+import { createUpkeep } from '../../../../src/agent/fencing/upkeep.ts';
+import { createJobs } from '../../../../src/agent/jobs/beside.ts';
+import { poolController } from '../../../../src/agent/pools/controller.ts';
+import { createPoolTable, type PoolTable } from '../../../../src/agent/pools/table.ts';
+import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
+import { ConfigMap } from '../../../../src/api/core.ts';
+import type { ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
+import { Host } from '../../../../src/api/kinds/host.ts';
+import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
+import type { Stored } from '../../../../src/api/meta.ts';
+import { silentLog } from '../../../../src/base/log.ts';
+import { ApiError } from '../../../../src/client/contract.ts';
+import { createMemoryClient } from '../../../../src/client/memory.ts';
+import type { HostBoot, Revocations } from '../../../../src/drivers/storage/revocations.ts';
+import { createSimulatedPool } from '../../../../src/drivers/storage/simulated/pool.ts';
+import { createManager } from '../../../../src/runtime/engine.ts';
+import { seededRandom } from '../../../world/seededRandom.ts';
+import { type Crasher, createCrasher } from '../../agent/crasher.ts';
+import { createMemoryFiles, type Disk } from '../../agent/memoryFiles.ts';
+import { createHaLab, type Machine } from './haLab.ts';
+
+const POOLS = ['red', 'blue'];
+const DATA = { id: 'cluster', incarnation: '1' };
+
+type Agent = { boots: number; stop: AbortController; pools: PoolTable; crasher: Crasher; bootID: string };
+export type RevocationLab = Awaited<ReturnType<typeof createRevocationLab>>;
+
+export async function createRevocationLab(policy: ClusterPolicySpec = {}) {
+  const lab = await createHaLab();
+  const { api, clock } = lab;
+  const disk: Disk = new Map(POOLS.map((name) => [`/srv/${name}/lost+found`, '']));
+  const agents = new Map<string, Agent>();
+  /** Hosts whose agents do not run. */
+  const asleep = new Set<string>();
+  /** Pools that do not answer whoever revokes. */
+  const hanging = new Set<string>();
+  const crashers = new Map<string, Crasher>();
+  /** So long a pool takes to answer. */
+  const slow = { ms: 0 };
+  /** What pools were told, and by whom. */
+  const told: string[] = [];
+  /** Who told a pool before it was on record that it was about to be. */
+  const early: string[] = [];
+
+  api.seed(ConfigMap, {
+    ...{ apiVersion: 'v1', kind: 'ConfigMap', data: DATA },
+    metadata: { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP },
+  } as unknown as ConfigMap);
+  const noWorld = {
+    clock,
+    random: seededRandom(),
+    log: silentLog,
+    processes: {} as never,
+    sockets: {} as never,
+  };
+  const openPool = (name: string, host: string) =>
+    createSimulatedPool({
+      world: { ...noWorld, files: createMemoryFiles(disk) },
+      config: { type: 'Simulated', name, path: `/srv/${name}`, totalBytes: 1e12, sharedBy: host },
+    });
+  const listening = (name: string, by: string, { revoke, restore, list }: Revocations): Revocations => ({
+    list,
+    revoke: async (boot) => {
+      const isDue = lab.ha(boot.host)?.revoked === boot.bootID;
+      const isSaid = lab.actions().some(({ spec, status }) => spec.pool === name && status?.startedAt);
+      if (!isDue || !isSaid) early.push(`${by}: ${name}`);
+      if (hanging.has(name)) await new Promise(() => {});
+      await clock.sleep(slow.ms);
+      told.push(`${by}: ${name} revoke ${boot.host} ${boot.bootID}`);
+      await revoke(boot);
+    },
+    restore: async (boot) => {
+      told.push(`${by}: ${name} restore ${boot.host} ${boot.bootID}`);
+      await restore(boot);
+    },
+  });
+
+  async function begin(one: Machine): Promise<void> {
+    const { name: host, boots } = one;
+    const stop = new AbortController();
+    const crasher = crashers.get(host) ?? createCrasher();
+    crashers.delete(host);
+    const bootID = lab.bootOf(one);
+    const pools = createPoolTable();
+    agents.set(host, { boots, stop, pools, crasher, bootID });
+    const intercept = () => {
+      if (!one.isOn || one.isCut || crasher.isDead()) throw new ApiError(0, 'Away', 'the API is away');
+    };
+    const client = crasher.wrap('api', createMemoryClient({ clock, server: api, intercept }), ['mergePatch']);
+    const files = createMemoryFiles(disk);
+    const manager = createManager({ client, world: noWorld, component: 'vireo-agent', host });
+    const controlPlane = await openControlPlane(createMemoryFiles(new Map()), '/state');
+    await controlPlane.accept(DATA);
+    const informer = revocationInformer(manager.informers, host);
+    const { enqueue } = manager;
+    const jobs = createJobs(clock);
+    manager.add(revocationController({ informer, pools, controlPlane, jobs, enqueue }));
+    manager.add(
+      poolController({
+        ...{ host, pools, files, clock, client, bootID, stateDirectory: '/state', poolPaths: ['/srv'] },
+        informer: manager.informers.informer(StoragePool),
+        archives: () => new Set(),
+        openPool: async ({ name }) => {
+          const pool = await openPool(name, host);
+          const { revocations } = pool;
+          if (revocations === undefined || !POOLS.includes(name)) return pool;
+          const counted = crasher.wrap('pool', listening(name, host, revocations), ['revoke', 'restore']);
+          return { ...pool, revocations: counted };
+        },
+        upkeep: createUpkeep({
+          ...{ host, client, controlPlane },
+          taken: (pool) => takenIn(informer, pool),
+        }),
+      }),
+    );
+    void manager.run(stop.signal).catch(() => {});
+  }
+
+  function end(host: string): void {
+    agents.get(host)?.crasher.kill();
+    agents.get(host)?.stop.abort(new Error('it ends'));
+    agents.delete(host);
+  }
+
+  /** What the agent says of its pools goes into the Host. */
+  function report(host: string, { pools }: Agent): void {
+    const current = api.state.get(Host, host) as Stored<Host>;
+    const said = (current.status?.pools ?? []).map((pool) => {
+      const state = pools.get(pool.name);
+      if (state?.type !== 'Open') return pool;
+      const { healthy, reason } = state.facts;
+      const { reason: _, ...rest } = pool;
+      return { ...rest, healthy, ...(reason === undefined ? {} : { reason }) };
+    });
+    if (JSON.stringify(said) !== JSON.stringify(current.status?.pools))
+      api.seed(Host, { ...current, status: { ...current.status, pools: said } });
+  }
+
+  const live = (): void => {
+    for (const one of lab.machines.values()) {
+      const agent = agents.get(one.name);
+      const isDue = one.isOn && !asleep.has(one.name);
+      if (agent !== undefined && (!isDue || agent.boots !== one.boots)) end(one.name);
+      if (isDue && !agents.has(one.name)) void begin(one);
+      if (agent !== undefined && !one.isCut && !agent.crasher.isDead()) report(one.name, agent);
+    }
+    clock.after(500, live);
+  };
+
+  for (const name of lab.machines.keys()) {
+    const host = api.state.get(Host, name) as Stored<Host>;
+    const nothing = { healthy: true, snapshot: false, clone: false, thin: true, resize: true, revoke: true };
+    const pools = [...(host.status?.pools ?? []), ...POOLS.map((pool) => ({ name: pool, ...nothing }))];
+    api.seed(Host, { ...host, status: { ...host.status, pools } });
+  }
+  for (const name of POOLS)
+    api.seed(StoragePool, {
+      ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'StoragePool', metadata: { name } },
+      spec: { type: 'Directory', directory: { path: `/srv/${name}` }, shared: true },
+    } as StoragePool);
+  live();
+  await lab.lead();
+  await lab.switchOn(policy);
+
+  return {
+    ...{ ...lab, told, early, hanging, asleep, slow },
+    /** The agent of this host dies at its n-th side effect, and is started again after half a second. */
+    agentDiesAt: (host: string, at: number, when: 'before' | 'after' = 'before') => {
+      end(host);
+      crashers.set(host, createCrasher(at, when));
+    },
+    agentIsDead: (host: string) => agents.get(host)?.crasher.isDead() === true,
+    restartAgent: (host: string) => end(host),
+    /** Disks of a guest. */
+    on: (...pools: string[]) => ({ disks: pools.map((pool) => ({ name: pool, pool, size: '1Gi' })) }),
+    revocations: () => lab.actions().filter(({ spec }) => spec.method === 'Revoke'),
+    taken: async (pool: string): Promise<HostBoot[]> =>
+      (await (await openPool(pool, 'judge')).revocations?.list()) ?? [],
+    /** Whether something on the host, whatever it is, can write into the pool. */
+    mayWrite: async (host: string, pool: string): Promise<boolean> => {
+      const owner = { guestUuid: 'u', guest: 'VirtualMachine/default/u', disk: 'data' };
+      const volume = { id: `${host}-try`, owner, kind: 'Disk', format: 'qcow2', sizeBytes: 1 } as const;
+      const opened = await openPool(pool, host);
+      const trying = opened.create(volume, new AbortController().signal).then(
+        () => true,
+        (error: unknown) => {
+          if ((error as { reason?: string }).reason === 'StorageRevoked') return false;
+          throw error;
+        },
+      );
+      await clock.advance(10);
+      const isWritten = await trying;
+      if (isWritten) {
+        const removed = opened.remove(volume.id, owner);
+        await clock.advance(10);
+        await removed;
+      }
+      return isWritten;
+    },
+    setPools: (name: string, pools: NonNullable<Stored<Host>['status']>['pools']) => {
+      const host = api.state.get(Host, name) as Stored<Host>;
+      api.seed(Host, { ...host, status: { ...host.status, ...(pools === undefined ? {} : { pools }) } });
+    },
+    restart: (host: string) => {
+      lab.powerOff(host);
+      lab.powerOn(host);
+      lab.mend(host);
+    },
+  };
+}

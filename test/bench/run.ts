@@ -119,7 +119,8 @@ async function allReady(client: Client, count: number): Promise<void> {
 // First, while this process is still small.
 if (only.length === 0 || only.includes('ha')) printFigures(await benchHa());
 if (only.length === 0 || only.includes('placement')) printFigures(await benchPlacement());
-if (only.length === 0 || only.includes('schedules')) printFigures(await benchSchedules());
+if (only.length === 0 || only.includes('schedules'))
+  printFigures(await benchSchedules(only.filter((part) => part !== 'schedules')));
 if (only.length === 0 || only.includes('migration'))
   await benchMigration(
     printFigures,

@@ -9,7 +9,7 @@ const RECORD_BYTES = RECORD_BLOCKS * 512;
 const DOT_BYTES = 16 * 1024 * 1024;
 
 /** How tar makes dots, and what it has been through with each. */
-export type Dots = { argv: readonly string[]; bytes: number };
+type Dots = { argv: readonly string[]; bytes: number };
 
 /** For a tar that writes records of RECORD_BLOCKS. With `bytesPerSecond` it rests for a second after as many: it has no better way (tar(1), checkpoints count records, and are all as far apart). */
 export function dotsOfWriter(bytesPerSecond?: number): Dots {

@@ -19,15 +19,14 @@ export function planMoves(round: Round, busy: ReadonlySet<string>): Move[] {
   const isFrozen = view.policy.haPaused === 'Freeze';
   const take = (planned: readonly Move[] = []): void => {
     for (const move of planned) {
-      if (moved.has(move.guest.id)) continue;
+      if (!moved.has(move.guest.id)) moves.push(move);
       moved.add(move.guest.id);
-      moves.push(move);
     }
   };
   // What people ask for goes first: nothing is mended the other way at the same time.
-  for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(commanded(guest, round, isFrozen));
-  if (!isFrozen)
-    for (const guest of view.guests.values()) if (!moved.has(guest.id)) take(ownMoves(guest, round));
+  const guests = [...view.guests.values()];
+  for (const guest of guests) if (!moved.has(guest.id)) take(commanded(guest, round, isFrozen));
+  if (!isFrozen) for (const guest of guests) if (!moved.has(guest.id)) take(ownMoves(guest, round));
   if (moves.length === 0 && view.policy.haPaused === undefined) moves.push(...balance(round, moved));
   return moves;
 }
@@ -147,9 +146,9 @@ function ownMoves(guest: GuestView, round: Round): Move[] {
   const set = movingSet(guest, round);
   if (isSetOnTheMove(guest, round)) return [];
   if (mustLeave(host, round)) return evacuate(guest, set, host, round);
-  // While it is left to its host nobody minds where it is but who had it leave.
-  if (round.view.policy.haPaused === 'Ignore') return goBack(guest, set, round) ?? [];
-  return goBack(guest, set, round) ?? mend(guest, set, host, round) ?? failBack(set, host, round) ?? [];
+  const back = goBack(guest, set, round);
+  if (back !== undefined || round.view.policy.haPaused === 'Ignore') return back ?? [];
+  return mend(guest, set, host, round) ?? failBack(set, host, round) ?? [];
 }
 
 function mustLeave(host: HostView, { view }: Round): boolean {

@@ -103,7 +103,7 @@ const pause = (ms: number) => new Promise((settle) => setTimeout(settle, ms));
 const ref = (index: number) => ({ namespace: 'default', name: `s${index}` });
 
 function allKnowTheirTime(api: ReturnType<typeof createMemoryClient>, kind: Kinds['schedule']): boolean {
-  const all = api.state.list(kind as KindRef<SnapshotSchedule>) as SnapshotSchedule[];
+  const all = api.state.list(kind as KindRef<SnapshotSchedule>) as unknown as SnapshotSchedule[];
   return all.length === COUNT && all.every(({ status }) => status?.nextTick !== undefined);
 }
 

@@ -33,7 +33,8 @@ export type VolumePlan = {
 
 /** What a guest's devices plug into, by the name of the disk or interface. */
 export type Attachments = {
-  volumes: ReadonlyMap<string, { attachment: VolumeAttachment; sizeBytes: number }>;
+  /** `isShared`: other hosts have it, too. */
+  volumes: ReadonlyMap<string, { attachment: VolumeAttachment; sizeBytes: number; isShared?: boolean }>;
   nics: ReadonlyMap<string, NicAttachment>;
   idBase: number;
 };

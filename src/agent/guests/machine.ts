@@ -128,14 +128,16 @@ function requestOf(spec: Spec, attachments: Attachments, nics: readonly NicWish[
 }
 
 function diskOf(disk: Disk, { volumes }: Attachments): DiskRequest {
-  const { attachment, sizeBytes } = attached(volumes, disk.name);
+  const { attachment, sizeBytes, isShared } = attached(volumes, disk.name);
+  // What a host keeps in memory of storage that others have too could come out after the disk was opened elsewhere.
+  const cache = disk.cache ?? (isShared === true ? 'none' : undefined);
   return {
     name: disk.name,
     bus: disk.bus ?? 'virtio',
     readOnly: disk.readOnly ?? false,
     sizeBytes,
     volume: attachment,
-    ...(disk.cache === undefined ? {} : { cache: disk.cache }),
+    ...(cache === undefined ? {} : { cache }),
     ...(disk.serial === undefined ? {} : { serial: disk.serial }),
     ...(disk.bootOrder === undefined ? {} : { bootOrder: disk.bootOrder }),
   };

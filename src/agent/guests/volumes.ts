@@ -34,7 +34,11 @@ export type VolumeDeps = {
   enqueue(): void;
 };
 
-type Volume = { attachment: Awaited<ReturnType<StoragePool['attach']>>; sizeBytes: number };
+type Volume = {
+  attachment: Awaited<ReturnType<StoragePool['attach']>>;
+  sizeBytes: number;
+  isShared?: boolean;
+};
 
 /**
  * Begins to make the volumes of a guest that is still being claimed and written down, hidden until it is decided that they may be shown:
@@ -127,7 +131,8 @@ async function makeVolume(
     await pool.limit?.(id, plan.sizeBytes);
     return { attachment, sizeBytes: plan.sizeBytes ?? 0 };
   }
-  return { attachment, sizeBytes: grown ? (plan.sizeBytes ?? 0) : volume.sizeBytes };
+  const isShared = pool.capabilities.shared === true;
+  return { attachment, sizeBytes: grown ? (plan.sizeBytes ?? 0) : volume.sizeBytes, isShared };
 }
 
 /** Of a pool whose trees share all its room. */

@@ -66,7 +66,10 @@ const disk = object(
       ),
     ),
     cache: Type.Optional(
-      oneOf(['none', 'writeback', 'directsync'], "QEMU's cache mode; writeback when absent."),
+      oneOf(
+        ['none', 'writeback', 'directsync'],
+        "QEMU's cache mode. When absent: none in a StoragePool with `shared: true`, else writeback.",
+      ),
     ),
     serial: Type.Optional(text('Serial number the guest sees.', 20, { pattern: '^[A-Za-z0-9_-]+$' })),
     readOnly: Type.Optional(flag('The guest cannot write.')),

@@ -76,13 +76,13 @@ function hasPool({ status }: Stored<Host>, name: string): boolean {
 function cachedOf(guest: StoredGuest, facts: ProtectionFacts): Protection | undefined {
   if (!isMachine(guest)) return containerCache(guest, facts);
   const cached = (guest.spec.disks ?? []).filter(
-    ({ readOnly, cache }) => readOnly !== true && cache !== 'none' && cache !== 'directsync',
+    ({ readOnly, cache }) => readOnly !== true && cache === 'writeback',
   );
   const names = cached.flatMap((disk) => (facts.pool(disk.pool)?.spec.shared === true ? [disk.name] : []));
   if (names.length === 0) return undefined;
   return no(
     'CacheNotFenced',
-    `what its host holds of ${names.join(', ')} in memory may be written later than the guest runs elsewhere: set cache of these disks to none and restart it`,
+    `what its host holds of ${names.join(', ')} in memory may be written later than the guest runs elsewhere: take cache: writeback out of these disks and restart it`,
   );
 }
 

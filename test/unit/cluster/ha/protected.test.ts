@@ -104,9 +104,11 @@ describe('Protected', () => {
 
   it('is False while its host may write later what it holds of a shared disk', async () => {
     const lab = await cluster();
-    await lab.addGuest('db', 'a', { disks: [{ name: 'root', pool: 'shared', size: '1Gi' }] });
+    await lab.addGuest('db', 'a', {
+      disks: [{ name: 'root', pool: 'shared', size: '1Gi', cache: 'writeback' }],
+    });
     expect(lab.said('db')).toMatchObject({ status: 'False', reason: 'CacheNotFenced' });
-    expect(lab.said('db')?.message).toContain('set cache of these disks to none');
+    expect(lab.said('db')?.message).toContain('take cache: writeback out of these disks');
     await lab.edit('db', direct());
     expect(lab.said('db')).toMatchObject({ status: 'True' });
     const image = { name: 'image', pool: 'shared', size: '1Gi', readOnly: true };

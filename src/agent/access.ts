@@ -25,7 +25,7 @@ import { VirtualMachine } from '../api/kinds/virtualMachine.ts';
 import type { Access, Declaration } from '../runtime/contract.ts';
 import { BACKUP_STATUS_PATHS } from './backups/status.ts';
 import { GUEST_STATUS_PATHS } from './guests/status.ts';
-import { JOB_STATUS_PATHS } from './jobs/status.ts';
+import { COPYING_STATUS_PATHS, JOB_STATUS_PATHS } from './jobs/status.ts';
 import { SOURCE_STATUS_PATHS } from './migration/source/status.ts';
 import { SNAPSHOT_STATUS_PATHS } from './snapshots/status.ts';
 
@@ -81,7 +81,7 @@ export function agentDeclarations(): readonly Declaration[] {
       finalizer: BACKUP_FINALIZER,
     },
     { name: CONTROLLERS.verifies, kind: Verify, writes: JOB_STATUS_PATHS, access: VERIFY_ACCESS },
-    { name: CONTROLLERS.restores, kind: Restore, writes: JOB_STATUS_PATHS, access: RESTORE_ACCESS },
+    { name: CONTROLLERS.restores, kind: Restore, writes: COPYING_STATUS_PATHS, access: RESTORE_ACCESS },
     {
       name: CONTROLLERS.departures,
       kind: Migration,

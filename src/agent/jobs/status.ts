@@ -14,6 +14,9 @@ export const JOB_STATUS_PATHS: readonly string[] = [
   'status.message',
 ];
 
+/** The same of a job that says how much of its work is done. */
+export const COPYING_STATUS_PATHS: readonly string[] = [...JOB_STATUS_PATHS, 'status.progress'];
+
 /** How jobs of all kinds may end. */
 export type JobPhase = 'Succeeded' | 'Failed' | 'Skipped';
 

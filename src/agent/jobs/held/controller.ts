@@ -13,7 +13,14 @@ import { settleLock } from '../../snapshots/locks.ts';
 import { guestOf, type SnapshotWorld, wakeGuest } from '../../snapshots/world.ts';
 import type { Objection } from '../begin.ts';
 import { guestFacts, inTurn, onSettled, recordOf } from '../guest.ts';
-import { JOB_STATUS_PATHS, type JobEnd, type JobStep, jobEnd, jobResult } from '../status.ts';
+import {
+  COPYING_STATUS_PATHS,
+  JOB_STATUS_PATHS,
+  type JobEnd,
+  type JobStep,
+  jobEnd,
+  jobResult,
+} from '../status.ts';
 import type { ChangingJob, HeldWork, OwnLock } from './contract.ts';
 import { decideHeld, FOLLOW_MS } from './decide.ts';
 
@@ -29,7 +36,7 @@ export function heldJobController<T extends ChangingJob>(
     name: work.name,
     kind: work.kind,
     informer,
-    writes: work.progress === undefined ? JOB_STATUS_PATHS : [...JOB_STATUS_PATHS, 'status.progress'],
+    writes: work.progress === undefined ? JOB_STATUS_PATHS : COPYING_STATUS_PATHS,
     access: work.access,
     selects: ({ status }) => status?.completedAt === undefined,
     stamp: ({ metadata }) => startedStamp(metadata),

@@ -7,7 +7,7 @@ import { checkedName } from '../names.ts';
 import { replacementMissing, volumeMissing } from '../refusals.ts';
 import { fillVolume, flushVolume, type Sources } from './filling.ts';
 import { readVolumeRecord, type VolumeRecord } from './records.ts';
-import { type PoolRoom, renameIfThere } from './room.ts';
+import { mark, moveIfThere, type PoolRoom, renameIfThere } from './room.ts';
 import { finishRollback } from './snapshots.ts';
 
 /** The replacements of one pool's volumes. */
@@ -57,7 +57,7 @@ export function createReplacements(sources: Sources): VolumeReplacements {
       await room.checkPresent();
       for (const id of ids) await room.lock(id, () => insistOn(id, name));
       await permitted?.();
-      await files.writeAtomic(layout.swap(name), JSON.stringify(ids), { mode: 0o600 });
+      await mark(room, layout.swap(name), JSON.stringify(ids));
       for (const id of ids) await room.lock(id, () => finishSwap(room, id));
       await files.remove(layout.swap(name));
     },
@@ -78,11 +78,11 @@ export async function finishSwap(room: PoolRoom, id: string): Promise<void> {
   const { files } = room.world;
   for (const { name, ids } of await swapsBegun(room))
     if (ids.includes(id))
-      await renameIfThere(files, `${layout.preparedFor(id)}/${name}`, layout.replacement(id));
+      await moveIfThere(room, `${layout.preparedFor(id)}/${name}`, layout.replacement(id));
   if ((await files.stat(layout.replacement(id))) === undefined) return;
   const old = room.partialPath(id);
-  const was = await renameIfThere(files, layout.volume(id), old);
-  await files.rename(layout.replacement(id), layout.volume(id));
+  const was = await moveIfThere(room, layout.volume(id), old);
+  await room.move(layout.replacement(id), layout.volume(id));
   await room.removeTree(layout.preparedFor(id));
   if (was) room.removeLater(old);
 }

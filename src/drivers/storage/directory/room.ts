@@ -1,4 +1,5 @@
 /** What volumes and images of one directory pool share: places, tools, locks, and the proof that the pool's disk is really there. */
+import { dirname } from 'node:path';
 import type { Files } from '../../../base/files.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { Admission } from '../../../base/processes.ts';
@@ -21,6 +22,11 @@ export type PoolRoom = {
   tools: Tools;
   ground: Ground;
   lock: KeyedLock;
+  /**
+   * Renames what a guest has or is to have; on disk when it resolves. On shared storage a program does it, which counts as the guest: what such storage
+   * keeps waiting is killed with the guest, and does not come about once that runs elsewhere.
+   */
+  move(from: string, to: string): Promise<void>;
   /** Removes a tree without crossing into mounted file systems: an open guest's files must not go with it. */
   removeTree(path: string): Promise<void>;
   /** What is being removed by now is gone, or cannot be removed, when this resolves. */
@@ -81,6 +87,7 @@ export async function openRoom(
     ...removing(ground),
     removeLater: (gone) => void removeLeftover(room, gone),
     lock: createKeyedLock(),
+    move: isShared ? moving(world.files, tools) : world.files.rename,
     makeBlankDisk: createBlankDisks(world.files, tools),
     flush: createGroupRun(async () => {
       await common.run(['sync', '-f', layout.root]);
@@ -109,10 +116,33 @@ function removing(ground: Ground): Pick<PoolRoom, 'removeTree' | 'removals'> {
   };
 }
 
+function moving(files: Files, tools: Tools): PoolRoom['move'] {
+  return async (from, to) => {
+    await tools.run(['mv', '-T', '--', from, to]);
+    for (const directory of new Set([dirname(to), dirname(from)])) await files.sync(directory);
+  };
+}
+
 /** False when there is nothing to rename (any more). */
 export async function renameIfThere(files: Files, from: string, to: string): Promise<boolean> {
+  return ifThere(files, from, () => files.rename(from, to));
+}
+
+/** As `move`; false when there is nothing to move (any more). */
+export async function moveIfThere({ move, world }: PoolRoom, from: string, to: string): Promise<boolean> {
+  return ifThere(world.files, from, () => move(from, to));
+}
+
+/** Begins a change of volumes, which whoever uses them next finishes: seen with all of `text`, or not at all. */
+export async function mark(room: PoolRoom, path: string, text: string): Promise<void> {
+  const unseen = room.partialPath('mark');
+  await room.world.files.writeAtomic(unseen, text, { mode: 0o600 });
+  await room.move(unseen, path);
+}
+
+async function ifThere(files: Files, from: string, rename: () => Promise<void>): Promise<boolean> {
   try {
-    await files.rename(from, to);
+    await rename();
     return true;
   } catch (error) {
     if ((await files.stat(from)) === undefined) return false;

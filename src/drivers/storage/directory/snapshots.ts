@@ -6,7 +6,7 @@ import type { SnapshotKeeper } from './ground.ts';
 import { dataName } from './layout.ts';
 import { attachmentAt, readVolumeRecord, type VolumeRecord } from './records.ts';
 import { finishSwap, swapsBegun } from './replacing.ts';
-import type { PoolRoom } from './room.ts';
+import { mark, type PoolRoom } from './room.ts';
 
 /** The snapshots of one pool's volumes. */
 export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeSnapshots {
@@ -36,7 +36,7 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
         if (volume === undefined) throw await whyNot(room, id);
         if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
         await permitted?.();
-        await files.writeAtomic(room.layout.rollback(id), name, { mode: 0o600 });
+        await mark(room, room.layout.rollback(id), name);
         await finishRollback(room, keeper, id);
       }),
     remove: (id, name) =>
@@ -61,11 +61,11 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
 /** Ends a rollback or a replacement that was begun, if there is one; the caller holds the lock of the volume. */
 export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
   await finishSwap(room, id);
-  const mark = room.layout.rollback(id);
-  const name = await room.world.files.readText(mark);
+  const begun = room.layout.rollback(id);
+  const name = await room.world.files.readText(begun);
   if (name === undefined) return;
   await keeper.rollBack(id, name);
-  await room.world.files.remove(mark);
+  await room.world.files.remove(begun);
 }
 
 /**

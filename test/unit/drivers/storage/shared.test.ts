@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/base/log.ts';
+import { ReasonedError } from '../../../../src/base/outcome.ts';
 import type { StoragePool, VolumeRequest } from '../../../../src/drivers/storage/contract.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
@@ -122,6 +123,26 @@ describe('a directory that two hosts share', () => {
       if (attached.type === 'File')
         expect((await readFile(attached.path)).equals(Buffer.alloc(MIB, 'x'))).toBe(true);
     }
+  });
+
+  it('is left as it is by a rollback whose host is lost in that moment: none of its programs is started any more', async () => {
+    let isLost = false;
+    const lost = new ReasonedError('GateClosed', 'the keeper has ended all that counts as the guest');
+    const admission = async () => {
+      if (isLost) throw lost;
+      return { prefix: [], ended: () => {} };
+    };
+    const config = { type: 'Directory', name: 'nfs', path, sharedBy: 'c' } as const;
+    const c = await openDirectoryPool({ world, admission, config });
+    await c.create({ ...disk, format: 'qcow2' }, signal);
+    await c.snapshots.take('g1-data', 'then');
+    const rollBack = c.snapshots.rollBack('g1-data', 'then', async () => {
+      isLost = true;
+    });
+    await expect(rollBack).rejects.toBe(lost);
+    // Whoever uses the disk next finds nothing that was begun.
+    expect(await readdir(join(path, '.rollbacks'))).toEqual([]);
+    expect(await a.snapshots.list('g1-data')).toEqual(['then']);
   });
 
   it('is refused to a host that takes it for its own', async () => {

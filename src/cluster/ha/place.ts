@@ -94,7 +94,7 @@ function anchorOf(guest: GuestView, round: Round): HostView | undefined {
     const places = [...stored, ...[...on].reverse()].flatMap((name) => view.hosts.get(name ?? '') ?? []);
     const host = places.find(isPresent);
     if (host === undefined) continue;
-    const weight = weightOf(other, host);
+    const weight = round.starting.get(id) === host.name ? 3 : weightOf(other, host);
     // Nobody waits for one that is left alone.
     const isVain = weight === 1 && round.chooser.refusal(guest, host) !== undefined;
     if (!isVain && weight > (best?.weight ?? 0)) best = { host, weight };

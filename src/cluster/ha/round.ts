@@ -16,6 +16,8 @@ export type Round = {
   guestsOn: ReadonlyMap<string, GuestView[]>;
   /** Hosts whose last Lease lists this guest, by its uid, under any epoch. */
   listing: (uid: string) => ReadonlySet<string>;
+  /** Hosts on which guests were decided to start in this round, by guest: where a guest was before says nothing of that. */
+  starting: Map<string, string>;
   flaw: EngineFlaw | undefined;
 };
 
@@ -36,7 +38,10 @@ export function beginRound(view: View, flaw?: EngineFlaw, objection?: Objection)
   const ledger = createLedger(view);
   const rules = createRules(view.rules, hostLists(view));
   const chooser = createChooser(view, ledger, rules, objection);
-  return { view, ledger, rules, chooser, guestsOn, listing: createListing(view), flaw };
+  return {
+    ...{ view, ledger, rules, chooser, guestsOn, flaw },
+    ...{ listing: createListing(view), starting: new Map() },
+  };
 }
 
 const NOWHERE: ReadonlySet<string> = new Set();
@@ -120,6 +125,7 @@ export function startOn(
   const placement = placeOn(guest, host);
   if (placement === undefined) return undefined;
   round.ledger.add(guest, host.name);
+  round.starting.set(guest.id, host.name);
   return { record: moveGuest(guest.record, 'Starting', { ...change, placement }), reason };
 }
 

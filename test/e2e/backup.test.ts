@@ -28,6 +28,7 @@ type Backup = {
     stillMilliseconds?: number;
     archive?: string;
     message?: string;
+    conditions?: { type: string; reason?: string }[];
     needs?: string[];
     parts?: { name: string; bitmap?: string }[];
   };
@@ -73,6 +74,13 @@ metadata: {name: box, namespace: default}
 spec: {image: busybox, rootfs: {pool: local}, memory: 64Mi, shutdown: {timeoutSeconds: 10}}
 `;
 
+const smallPool = () => `
+apiVersion: vireo.dev/v1alpha1
+kind: StoragePool
+metadata: {name: small}
+spec: {type: Directory, directory: {path: ${place}/small/pool}}
+`;
+
 /** Those of machines are of what changed where that is known. */
 const backup = (name: string, kind: string, guest: string, mode: string, compression = 'Zstd') => `
 apiVersion: vireo.dev/v1alpha1
@@ -110,9 +118,10 @@ beforeAll(async () => {
   // Containers' users pass it.
   await must(['chmod', '711', place]);
   await mkdir(join(place, 'images'));
+  for (const directory of ['kept', 'small']) await mkdir(join(place, directory));
   await buildWriterDisk({ ...realWorld(), log: silentLog }, join(place, 'images', 'writer.qcow2'));
   await must(['age-keygen', '-o', join(place, 'key')]);
-  const config = `imagePaths: [${place}/images]\nbackupKey: ${place}/key\n`;
+  const config = `imagePaths: [${place}/images]\npoolPaths: [${place}/small]\nbackupKey: ${place}/key\n`;
   await writeFile(join(place, 'agent.yaml'), config);
   lab = await startLab({ name: 'backup', args: ['--config', join(place, 'agent.yaml')] });
   await lab.apply(guests());
@@ -120,6 +129,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await lab?.dispose();
+  for (const mount of ['small', 'kept'])
+    await must(['umount', '--quiet', join(place, mount)]).catch(() => undefined);
   await rm(place, { recursive: true });
   expect(await hostState()).toEqual(before);
 });
@@ -176,6 +187,48 @@ describe('a machine that writes all the time', () => {
     });
     // It was copied before its first instruction, though it wrote while that went on.
     expect(now.number).toBeGreaterThan(last.number);
+  });
+
+  it('writes on when the pool of its backup is full, and when that is not mounted: each says so, and nothing of it is left', async () => {
+    const [kept, small] = [join(place, 'kept'), join(place, 'small')];
+    await must(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', kept]);
+    await must(['mount', '--bind', kept, small]);
+    await lab.apply(smallPool());
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'pool/small');
+    const address = await addressOf();
+    const from = await until('it writes', () => writingAt(address), 120_000);
+    const failsBy = async (name: string) => {
+      const yaml = backup(name, 'VirtualMachine', 'writer', 'Snapshot', 'None');
+      await lab.apply(yaml.replace('pool: local', 'pool: small, startDeadlineSeconds: 300'));
+      const reason = await until(
+        `${name} has failed`,
+        async () => {
+          const { status } = await lab.get<Backup>(`backups.vireo.dev/${name}`);
+          if (status?.phase === 'Succeeded') throw new Error('it was made');
+          return (
+            status?.phase === 'Failed' && status.conditions?.find(({ type }) => type === 'Ready')?.reason
+          );
+        },
+        90_000,
+      );
+      const number = (await until('it writes', () => writingAt(address))).number;
+      const now = await until('it writes on, and is let go', async () => {
+        const seen = await writingAt(address);
+        const { status } = await lab.get<Guest>('vm/writer');
+        return status?.lock === undefined && seen !== undefined && seen.number > number && seen;
+      });
+      expect(now.boot).toBe(from.boot);
+      return reason;
+    };
+    expect(await failsBy('too-large')).toBe('PoolFull');
+    expect(await must(['find', `${small}/pool/archives`, `${small}/pool/.partial`, '-mindepth', '1'])).toBe(
+      '',
+    );
+    await must(['umount', small]);
+    expect(await failsBy('nowhere')).toMatch(/^(PoolMissing|StoragePoolNotReady)$/);
+    expect(await must(['find', small, '-mindepth', '1'])).toBe('');
+    await must(['mount', '--bind', kept, small]);
+    await lab.kubectl('delete', 'backups.vireo.dev', 'too-large', 'nowhere', '--wait', '--timeout=30s');
   });
 
   it('goes on when the agent is killed in the middle, and the backup is made in the end', async () => {

@@ -13,7 +13,8 @@ export type ConditionContext = { now: number; generation?: number | undefined };
 /** API servers refuse longer ones: metav1.Condition, `maxLength`. */
 const LONGEST_MESSAGE = 32_768;
 
-function time(ms: number): string {
+/** As API objects have times: RFC 3339 in whole seconds. */
+export function timeOf(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
@@ -29,7 +30,7 @@ export function setCondition(
     status: input.status,
     reason: input.reason,
     message: input.message.slice(0, LONGEST_MESSAGE),
-    lastTransitionTime: old?.status === input.status ? old.lastTransitionTime : time(now),
+    lastTransitionTime: old?.status === input.status ? old.lastTransitionTime : timeOf(now),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
   if (old === undefined) return [...conditions, fresh];
@@ -88,4 +89,22 @@ export function readiness(
     .filter((type) => !summary.some((condition) => condition.type === type))
     .reduce<readonly Condition[]>(removeCondition, conditions);
   return summary.reduce<Condition[]>((list, condition) => setCondition(list, condition, context), [...kept]);
+}
+
+type Phased = { phase?: string | undefined; observedGeneration?: number; conditions?: Condition[] };
+
+/** The status after a change that was decided at `now`: Ready by the outcome, with the phase as its reason once all is done. */
+export function statusAfter<S extends Phased>(
+  { metadata: { generation }, status }: { metadata: { generation?: number }; status?: S },
+  change: S,
+  outcome: Outcome,
+  now: number,
+): S {
+  const after = { ...status, ...change };
+  const ready = { status: 'True', reason: after.phase ?? 'Done', message: '' } as const;
+  return {
+    ...after,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: readiness(status?.conditions ?? [], outcome, ready, { now, generation }),
+  };
 }

@@ -4,12 +4,12 @@
  */
 import { Lease } from '../../api/core.ts';
 import { refusalOf } from '../../api/fenceRefusal.ts';
-import { FenceAction, type FenceActionStatus } from '../../api/kinds/fenceAction.ts';
+import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
 import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer, type Informers } from '../../client/contract.ts';
 import type { HostBoot, Revocations } from '../../drivers/storage/contract.ts';
-import { readiness } from '../../runtime/conditions.ts';
+import { statusAfter, timeOf } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { CONTROLLERS, REVOCATION_STATUS_PATHS } from '../access.ts';
 import type { ControlPlane } from '../cluster/controlPlane.ts';
@@ -101,8 +101,8 @@ async function begin(pass: Pass<FenceAction>, deps: RevocationDeps): Promise<Pas
   const refused = await refusalNow(pass, signal);
   if (refused !== undefined) return over(pass, 'Refused', stalled('Refused', refused));
   const outcome = waiting('Revoking', `the pool ${pool} is told`, 0);
-  const started = { phase: 'Running', startedAt: seconds(now) } as const;
-  return { outcome, status: statusOf(object, started, outcome, now) };
+  const started = { phase: 'Running', startedAt: timeOf(now) } as const;
+  return { outcome, status: statusAfter(object, started, outcome, now) };
 }
 
 async function tell(
@@ -179,24 +179,5 @@ function over(
   outcome: Outcome,
 ): PassResult<FenceAction> {
   // Nothing is tried again: the engine asks for another one.
-  return { outcome: done, status: statusOf(object, { phase, completedAt: seconds(now) }, outcome, now) };
-}
-
-function statusOf(
-  { metadata: { generation }, status }: FenceAction,
-  change: FenceActionStatus,
-  outcome: Outcome,
-  now: number,
-): FenceActionStatus {
-  const after = { ...status, ...change };
-  const well = { status: 'True', reason: after.phase ?? 'Done', message: '' } as const;
-  return {
-    ...after,
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions: readiness(status?.conditions ?? [], outcome, well, { now, generation }),
-  };
-}
-
-function seconds(now: number): string {
-  return `${new Date(now).toISOString().slice(0, 19)}Z`;
+  return { outcome: done, status: statusAfter(object, { phase, completedAt: timeOf(now) }, outcome, now) };
 }

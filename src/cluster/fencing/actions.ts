@@ -12,7 +12,7 @@ import type { Stored } from '../../api/meta.ts';
 import type { Clock } from '../../base/clock.ts';
 import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
-import { readiness } from '../../runtime/conditions.ts';
+import { statusAfter, timeOf } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { switchOff, switchOn } from './execute.ts';
@@ -103,10 +103,10 @@ async function cutOff(
   const refusal = await refusalNow(pass);
   if (status?.startedAt === undefined) {
     if (refusal !== undefined) return over(pass, 'Refused', stalled('Refused', refusal));
-    const started = { phase: 'Running', startedAt: seconds(now) } as const;
+    const started = { phase: 'Running', startedAt: timeOf(now) } as const;
     const what = spec.method === 'Disconnect' ? 'shut its ports' : 'switch the host off';
     const outcome = waiting('Switching', `${spec.devices?.join(', ')} ${what}`, 0);
-    return { outcome, status: statusOf(object, started, outcome, now) };
+    return { outcome, status: statusAfter(object, started, outcome, now) };
   }
   // Begun by a leader that is no more; what it may have switched off is switched on again.
   if (refusal !== undefined) return over(pass, 'Failed', stalled('IncidentOver', refusal));
@@ -203,7 +203,7 @@ async function switchOnAgain(
     if (!(error instanceof ReasonedError)) throw error;
     return { outcome: waiting(error.reason, error.message, POWER_ON_AGAIN_MS) };
   }
-  return { outcome: done, status: { ...status, poweredOnAt: seconds(now) } };
+  return { outcome: done, status: { ...status, poweredOnAt: timeOf(now) } };
 }
 
 /** How long this manager has waited for each action that an agent is to execute: what is stored tells nobody how long that is. */
@@ -237,7 +237,7 @@ async function confirm(
   const host = hosts.get(spec.host);
   if (isOpen(host, spec)) {
     const outcome = waiting('Pending', 'counts when no peer of the host hears it', 60_000);
-    return { outcome, status: statusOf(pass.object, {}, outcome, pass.now) };
+    return { outcome, status: statusAfter(pass.object, {}, outcome, pass.now) };
   }
   const proof = host?.status?.ha?.proof;
   const isUsed = proof?.kind === 'Manual' && proof.incident === spec.incident;
@@ -251,26 +251,7 @@ function over(
   phase: NonNullable<FenceActionStatus['phase']>,
   outcome: Outcome,
 ): PassResult<FenceAction> {
-  const status = statusOf(object, { phase, completedAt: seconds(now) }, outcome, now);
+  const status = statusAfter(object, { phase, completedAt: timeOf(now) }, outcome, now);
   // Nothing is tried again: the engine asks for another one.
   return { outcome: done, status };
-}
-
-function statusOf(
-  { metadata: { generation }, status }: Stored<FenceAction>,
-  change: FenceActionStatus,
-  outcome: Outcome,
-  now: number,
-): FenceActionStatus {
-  const after = { ...status, ...change };
-  const well = { status: 'True', reason: after.phase ?? 'Done', message: '' } as const;
-  return {
-    ...after,
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions: readiness(status?.conditions ?? [], outcome, well, { now, generation }),
-  };
-}
-
-function seconds(now: number): string {
-  return `${new Date(now).toISOString().slice(0, 19)}Z`;
 }

@@ -85,8 +85,9 @@ describe('a restore of a guest that is off', () => {
     await guests.kill(GUEST);
     expect(await members()).toEqual([]);
     expect(await commandOf(pid)).toBe('');
-    // The clean-up of the restore wanted a program as well.
-    expect(await restored).toContain('126');
+    // 126: its clean-up wanted a program as well, and found no group any more; 137: that one was killed with the tar, or had ended before.
+    expect(await restored).toMatch(/126|137/);
+    expect(await restore().catch((error: unknown) => String(error))).toContain('126');
     expect(await pool.observe('g1-rootfs')).toMatchObject({ id: 'g1-rootfs' });
     await expect(within(() => pool.replacements.swap(['g1-rootfs'], 'back'))).rejects.toMatchObject({
       reason: 'ReplacementMissing',

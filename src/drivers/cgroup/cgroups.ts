@@ -9,7 +9,7 @@ import { errorCode, writeControl } from './kernelfile.ts';
 import type { LimitDirectories } from './limits.ts';
 import { v1Limits, v2Limits } from './limits.ts';
 import type { Tree } from './tree.ts';
-import { createTree } from './tree.ts';
+import { busy, createTree } from './tree.ts';
 import { type UsageDirectories, usageV1, usageV2 } from './usage.ts';
 
 type CgroupWorld = Pick<World, 'files' | 'clock' | 'processes'>;
@@ -64,6 +64,16 @@ export async function createCgroups(options: { world: CgroupWorld; root: string 
     isFrozen: async (id) => freezer.isFrozen(pathOf(id)),
     killAll: async (id, given) => freezer.killAll(pathOf(id), given?.timeoutMs ?? 30_000),
     remove: async (id) => tree.remove(pathOf(id)),
+    end: async (id, { timeoutMs }) => {
+      const path = pathOf(id);
+      const until = world.clock.monotonic() + timeoutMs;
+      for (;;) {
+        await freezer.killAll(path, until - world.clock.monotonic());
+        if (await tree.removeAtOnce(path)) return;
+        if (world.clock.monotonic() > until) throw busy(path);
+        await world.clock.sleep(5);
+      }
+    },
     list: (id) => tree.children(id === undefined ? root : pathOf(id)),
     removeRoot: async () => {
       const jobs = `${root}/${JOBS_GROUP}`;

@@ -71,6 +71,11 @@ export type Cgroups = {
   killAll(id: string, options?: { timeoutMs?: number }): Promise<void>;
   /** Removes the empty group with its children; not empty throws ReasonedError CgroupBusy; nothing there is no error. */
   remove(id: string): Promise<void>;
+  /**
+   * Kills what is in the group, what enters it meanwhile too, and removes it: from then on nothing enters. Throws ReasonedError ProcessesRemain or
+   * CgroupBusy after `timeoutMs`.
+   */
+  end(id: string, options: { timeoutMs: number }): Promise<void>;
   /** Ids that have a group under the root, or names of groups below that of `id`. */
   list(id?: string): Promise<string[]>;
   /** Removes the root when it is empty, and its parents when nobody else uses them. */

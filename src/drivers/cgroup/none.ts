@@ -62,6 +62,10 @@ export function createNoCgroups(options: { world: Pick<World, 'processes' | 'clo
       if ((await living(id)).length > 0) throw new ReasonedError('CgroupBusy', `${id} still has processes`);
       groups.delete(id);
     },
+    end: async (id, { timeoutMs }) => {
+      await killAll(id, timeoutMs);
+      groups.delete(id);
+    },
     list: async (id) => (id === undefined ? [...groups.keys()].sort() : []),
     removeRoot: async () => {},
   };

@@ -15,7 +15,10 @@ export type Tree = {
   createBelow(parent: string, path: string): Promise<void>;
   members(path: string): Promise<number[]>;
   glance(path: string): Promise<number[]>;
+  /** Waits for a second for what still ends in it. Throws ReasonedError CgroupBusy. */
   remove(path: string): Promise<void>;
+  /** False when something is in it. */
+  removeAtOnce(path: string): Promise<boolean>;
   /** Names of the groups directly below `path`, in any hierarchy. */
   children(path: string): Promise<string[]>;
   /** The directory of `path` and all below it in one hierarchy, parents first; [] when it does not exist. */
@@ -45,8 +48,16 @@ export function createTree(world: { files: Files; clock: Clock }, all: readonly 
     return [...pids, ...deeper.flat()];
   }
 
+  async function removeAtOnce(path: string): Promise<boolean> {
+    for (const hierarchy of all)
+      for (const directory of (await walk(hierarchy, path)).reverse())
+        if (!(await removeGroup(files, directory))) return false;
+    return true;
+  }
+
   return {
     walk,
+    removeAtOnce,
     create: async (path) => {
       await Promise.all(all.map((hierarchy) => createIn(files, hierarchy, hierarchy.mount, path)));
     },
@@ -69,10 +80,11 @@ export function createTree(world: { files: Files; clock: Clock }, all: readonly 
       const [first] = all;
       return first === undefined ? [] : membersFrom(`${first.mount}/${path}`);
     },
+    // The kernel lets go of a group a little after its last process.
     remove: async (path) => {
-      for (const hierarchy of all) {
-        for (const directory of (await walk(hierarchy, path)).reverse())
-          await removeGroup(files, clock, directory);
+      for (let attempt = 0; !(await removeAtOnce(path)); attempt += 1) {
+        if (attempt === 20) throw busy(path);
+        await clock.sleep(50);
       }
     },
     children: async (path) => {
@@ -143,17 +155,16 @@ async function delegateControllers(files: Files, directory: string): Promise<voi
   }
 }
 
-/** The kernel lets go of a group a little after its last process: EBUSY is asked again for a second before it counts. */
-async function removeGroup(files: Files, clock: Clock, directory: string): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await files.remove(directory);
-    } catch (error) {
-      const busy = ['EBUSY', 'ENOTEMPTY'].includes(errorCode(error) ?? '');
-      if (!busy) throw error;
-      if (attempt === 20)
-        throw new ReasonedError('CgroupBusy', `${directory} still has processes or groups`, { cause: error });
-      await clock.sleep(50);
-    }
+async function removeGroup(files: Files, directory: string): Promise<boolean> {
+  try {
+    await files.remove(directory);
+    return true;
+  } catch (error) {
+    if (['EBUSY', 'ENOTEMPTY'].includes(errorCode(error) ?? '')) return false;
+    throw error;
   }
+}
+
+export function busy(path: string): ReasonedError {
+  return new ReasonedError('CgroupBusy', `${path} still has processes or groups`);
 }

@@ -26,10 +26,7 @@ export function programGroups(cgroups: Cgroups): { admission: Admission; program
         if (life === undefined) await cgroups.createFreezable(group);
         return cgroups.door(group);
       },
-      end: async (id) => {
-        await cgroups.killAll(jobsGroup(id), { timeoutMs: END_MS });
-        await cgroups.remove(jobsGroup(id));
-      },
+      end: (id) => cgroups.end(jobsGroup(id), { timeoutMs: END_MS }),
       list: () => cgroups.list(JOBS_GROUP),
     },
   };

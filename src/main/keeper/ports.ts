@@ -134,13 +134,10 @@ export function guestsPort(cgroups: Cgroups, writeOut: () => Promise<void>): Kee
     await cgroups.create(id);
     await cgroups.freeze(id);
   };
-  const takeAway = async (group: string): Promise<void> => {
-    await cgroups.killAll(group, { timeoutMs: 1_000 });
-    await cgroups.remove(group);
-  };
+  const end = (group: string) => cgroups.end(group, { timeoutMs: 1_000 });
   return {
     admit: (id, term) => cgroups.createFreezable(`${jobsGroup(id)}/${term}`),
-    dismiss: (id, term) => takeAway(`${jobsGroup(id)}/${term}`),
+    dismiss: (id, term) => end(`${jobsGroup(id)}/${term}`),
     freeze: async (id) => {
       const frozen = await Promise.allSettled([freezeOwn(id), freezeJobs(id)]);
       if (frozen.some((one) => one.status === 'rejected' || one.value)) writeOut().catch(() => undefined);
@@ -150,7 +147,7 @@ export function guestsPort(cgroups: Cgroups, writeOut: () => Promise<void>): Kee
       for (const group of [id, jobsGroup(id)]) if (await cgroups.isFrozen(group)) await cgroups.thaw(group);
     },
     kill: async (id) => {
-      await Promise.all([killOwn(id), takeAway(jobsGroup(id))]);
+      await Promise.all([killOwn(id), end(jobsGroup(id))]);
       await writeOut();
     },
   };

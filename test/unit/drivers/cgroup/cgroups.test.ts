@@ -132,6 +132,30 @@ describe.each([
     expect(kernel.groups.directories.has(`${mount}/${root}`)).toBe(false);
   });
 
+  it('ends a group with what enters it while it is being ended, so that nothing is left to enter', async () => {
+    const { kernel, cgroups } = await withGuest(mounts, [20]);
+    const door = cgroups.door('abc/payload').at(-1) ?? '';
+    const { remove } = kernel.files;
+    const late = [30, 31];
+    kernel.files.remove = async (path) => {
+      const pid = door.startsWith(`${path}/`) ? late.shift() : undefined;
+      if (pid !== undefined) {
+        kernel.spawn(pid);
+        await kernel.files.writeInPlace(door, String(pid));
+      }
+      return remove(path);
+    };
+    await cgroups.end('abc', { timeoutMs: 1_000 });
+    expect([late, kernel.alive(30), kernel.alive(31)]).toEqual([[], false, false]);
+    expect(await cgroups.list()).toEqual([]);
+    await cgroups.end('abc', { timeoutMs: 1_000 });
+  });
+
+  it('says what does not end with its group, in time', async () => {
+    const { cgroups } = await withGuest(mounts, [20], { immortal: 20 });
+    await expect(cgroups.end('abc', { timeoutMs: 200 })).rejects.toMatchObject({ reason: 'ProcessesRemain' });
+  });
+
   it('keeps the root while a guest is in it', async () => {
     const { cgroups } = await withGuest(mounts, [20]);
     await cgroups.removeRoot();

@@ -35,7 +35,7 @@ async function host() {
     killAll: async (id) => void told.push(`kill ${id}`),
     create: async () => {},
     createFreezable: async () => {},
-    remove: async () => {},
+    end: async () => {},
   } as Partial<Cgroups> as Cgroups;
   const note = noteShared(files, root);
   await Promise.all([note('/mnt/a'), note('/mnt/b'), note('/mnt/a')]);

@@ -97,7 +97,8 @@ export function createAgent(host: SimHost, cluster: Cluster, former: Agent | und
   const stop = (id: string, hangs: boolean): void => {
     starts.forget(id);
     const own = process(id);
-    if (own === undefined || own.state === 'Preparing') {
+    // What has not executed yet has nothing that could hang.
+    if (own === undefined || own.state === 'Preparing' || own.state === 'Incoming') {
       end(id);
       return;
     }

@@ -58,7 +58,7 @@ mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /run
 while read -r module; do insmod "/lib/modules/$module"; done </lib/modules/order 2>/dev/null
 hostname vireo
-${powerHandling}${respawn}for event in /sys/class/input/event*; do
+${powerHandling}${service === undefined ? '' : `{\n${service}\n} &\n`}${respawn}for event in /sys/class/input/event*; do
   case "$(cat "$event/device/name" 2>/dev/null)" in
     *"Power Button"*) { dd if="/dev/input/\${event##*/}" of=/dev/null bs=24 count=1 2>/dev/null && kill -PWR 1; } & ;;
   esac
@@ -67,7 +67,7 @@ i=0; while [ $i -lt 10 ] && ! ls /sys/class/net/eth* >/dev/null 2>&1 && ls -d /s
 ${requestAddresses}echo "${readyMarker} $(uname -r) up $(cut -d' ' -f1 /proc/uptime) s" >/dev/ttyS0
 respawn getty -n -l /sbin/root-shell -L 115200 ttyS0 vt100 &
 [ -c /dev/tty1 ] && respawn getty -n -l /sbin/root-shell 38400 tty1 linux &
-${service === undefined ? '' : `{\n${service}\n} &\n`}${idle}`;
+${idle}`;
 }
 
 /** \`/sbin/init\` of the container: LXC has mounted what is needed and named the host. */

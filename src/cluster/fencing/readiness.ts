@@ -6,8 +6,9 @@ import type { Condition, Stored } from '../../api/meta.ts';
 import { done } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import { findCondition, removeCondition, setCondition } from '../../runtime/conditions.ts';
-import type { Controller } from '../../runtime/contract.ts';
+import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
+import type { Takeable } from '../recovery/takeable.ts';
 import { hostsOfDevice } from './devices.ts';
 import { levelsOf } from './levels.ts';
 import { isUntrusted } from './trust.ts';
@@ -20,9 +21,19 @@ export type ReadinessSources = {
   /** Has the index `host`. */
   devices: Informer<FenceDevice>;
   policies: Informer<ClusterPolicy>;
+  /** What taking its storage from the host would prove. */
+  takeable(host: Stored<Host>, policy: ClusterPolicy): Takeable | undefined;
+  /** Reasons for which that may have changed. */
+  storage: readonly Trigger[];
 };
 
-export function fencingReadinessController({ hosts, devices, policies }: ReadinessSources): Controller<Host> {
+export function fencingReadinessController({
+  hosts,
+  devices,
+  policies,
+  takeable,
+  storage,
+}: ReadinessSources): Controller<Host> {
   return {
     name: 'fencing-readiness',
     kind: Host,
@@ -36,6 +47,7 @@ export function fencingReadinessController({ hosts, devices, policies }: Readine
         return [...new Set(named)];
       }),
       trigger(policies, () => hosts.list().map(({ metadata }) => metadata.name)),
+      ...storage,
     ],
     reconcile: async ({ object: host, now }) => {
       const { generation, name } = host.metadata;
@@ -45,6 +57,7 @@ export function fencingReadinessController({ hosts, devices, policies }: Readine
         policy,
         named: devices.byIndex('host', name),
         device: (one) => devices.get(one),
+        takeable: (by) => takeable(host, by),
       });
       if (judged === undefined && findCondition(conditions, FENCING_READY) === undefined)
         return { outcome: done };
@@ -66,9 +79,12 @@ export function judgeFencing(
     policy: ClusterPolicy | undefined;
     named: readonly Stored<FenceDevice>[];
     device(name: string): Stored<FenceDevice> | undefined;
+    /** Asked only when nothing better proves it. */
+    takeable(policy: ClusterPolicy): Takeable | undefined;
   },
 ): Judged | undefined {
-  if (facts.policy === undefined) return undefined;
+  const { policy } = facts;
+  if (policy === undefined) return undefined;
   const { name } = host.metadata;
   const levels = levelsOf(host, facts.named);
   const problems = levels.map((level) =>
@@ -78,24 +94,29 @@ export function judgeFencing(
     return { status: 'True', reason: 'DeviceReady', message: '' };
   const broken = problems.flat();
   const { watchdog } = host.status?.keeper ?? {};
-  const isBelieved = watchdog !== 'None' || facts.policy.spec.selfFenceWithoutWatchdog === 'Allow';
-  if (watchdog !== undefined && isBelieved && mayBePaused(host, facts.policy))
-    return {
-      status: 'False',
-      reason: 'PausableHost',
-      message: [
-        `${name} is itself a virtual machine and may be paused while its guests run elsewhere: add a FenceDevice that switches it off`,
-        ...broken,
-      ].join('; '),
-    };
-  if (watchdog !== undefined && isBelieved)
-    return {
-      status: 'True',
-      reason: 'SelfFencing',
-      message: ['its guests wait until it has certainly killed them', ...broken].join('; '),
-    };
+  const isBelieved = watchdog !== 'None' || policy.spec.selfFenceWithoutWatchdog === 'Allow';
+  const isPausable = mayBePaused(host, policy);
+  const say = (status: Judged['status'], reason: string, ...parts: string[]): Judged => ({
+    ...{ status, reason },
+    message: [...parts, ...broken].join('; '),
+  });
+  if (watchdog !== undefined && isBelieved && !isPausable)
+    return say('True', 'SelfFencing', 'its guests wait until it has certainly killed them');
+  // A host without a keeper has no guests that anybody answers for.
+  const taken = watchdog === undefined ? undefined : facts.takeable(policy);
+  if (taken !== undefined && 'pools' in taken)
+    return say(
+      'True',
+      'StorageRevocation',
+      `its guests wait until ${taken.pools.join(', ')} has been taken from it, and may execute there still, without their disks: restart it then`,
+    );
+  const lacks = taken === undefined ? [] : [taken.lacks];
+  if (watchdog !== undefined && isBelieved) {
+    const remedy = `${name} is itself a virtual machine and may be paused while its guests run elsewhere: add a FenceDevice that switches it off`;
+    return say('False', 'PausableHost', remedy, ...lacks);
+  }
   const remedy = `when ${name} is lost nothing proves it and its guests wait for a person: add a FenceDevice that cuts its power, or a watchdog`;
-  return { status: 'False', reason: 'NothingProves', message: [remedy, ...broken].join('; ') };
+  return say('False', 'NothingProves', remedy, ...lacks);
 }
 
 /** By the flag that keepers go by too (hypervisor, CPUID leaf 1). */

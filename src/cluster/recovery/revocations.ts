@@ -38,7 +38,8 @@ export function executorsOf({ hosts, views, observer, now, pool }: RevocationFac
   return able;
 }
 
-function isRevocable(pool: Stored<StoragePool> | undefined): boolean {
+/** The pool can be taken from a host at all, by what its StoragePool says. */
+export function isRevocable(pool: Stored<StoragePool> | undefined): boolean {
   return pool?.spec.shared === true && pool.status?.capabilities?.revoke === true;
 }
 

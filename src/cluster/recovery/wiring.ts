@@ -1,5 +1,5 @@
 /** Adds fencing and high availability to the controllers of a leader, with the informers they read. */
-import { ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
+import { CLUSTER_POLICY, ClusterPolicy } from '../../api/kinds/clusterPolicy.ts';
 import { Container } from '../../api/kinds/container.ts';
 import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { FenceDevice } from '../../api/kinds/fenceDevice.ts';
@@ -26,6 +26,7 @@ import { groupController } from './groups.ts';
 import { guestId, isToRun } from './guestViews.ts';
 import { protectedController } from './protected.ts';
 import { type RecoverySources, recoveryRounds } from './recovery.ts';
+import { takeableFrom, takingTriggers } from './takeable.ts';
 
 export type RecoveryWiring = {
   clock: Clock;
@@ -58,7 +59,22 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
   const groups = informers.informer(HAGroup);
   const policies = informers.informer(ClusterPolicy);
   manager.add(fenceDeviceController({ devices, hosts, actions, fence }));
-  manager.add(fencingReadinessController({ hosts, devices, policies }));
+  manager.add(
+    fencingReadinessController({
+      ...{ hosts, devices, policies },
+      takeable: (host, policy) =>
+        takeableFrom(host, {
+          policy,
+          guests: [
+            ...machines.byIndex('host', host.metadata.name),
+            ...containers.byIndex('host', host.metadata.name),
+          ],
+          pool: (name) => pools.get(name),
+          hostsWith: (pool) => hosts.byIndex('pool', pool),
+        }),
+      storage: takingTriggers(wiring, () => policies.get(CLUSTER_POLICY)),
+    }),
+  );
   const protectedGuests = () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')];
   const allocatedBytes = (host: string) => ledger.allocated(host).memoryBytes;
   manager.add(

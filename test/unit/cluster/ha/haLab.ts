@@ -296,7 +296,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
       ...{ uid: metadata.uid, epoch: status?.placement?.epoch ?? 0, running: one.running.has(metadata.name) },
       ...loadOf(one, metadata.name),
     }));
-    const keeper = { bootID: bootOf(one), term: one.term, watchdog: 'Armed' as const };
+    const watchdog = one.watchdog ? ('Armed' as const) : ('None' as const);
+    const keeper = { bootID: bootOf(one), term: one.term, watchdog };
     const said = { guests, keeper, bootID: bootOf(one), machineID: one.machineID };
     const { status } = current ?? {};
     const before = {

@@ -4,6 +4,7 @@ import type { FenceDevice, FenceDeviceStatus } from '../../../../src/api/kinds/f
 import type { HostStatus } from '../../../../src/api/kinds/host.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
 import { judgeFencing } from '../../../../src/cluster/fencing/readiness.ts';
+import type { Takeable } from '../../../../src/cluster/recovery/takeable.ts';
 import { host } from '../builders.ts';
 import { createHaLab } from './haLab.ts';
 
@@ -23,15 +24,18 @@ const broken: FenceDeviceStatus = {
   hosts: [{ name: 'a', state: 'Unknown', reason: 'FenceTimeout' }],
 };
 
+const TAKEABLE: Takeable = { pools: ['red', 'blue'] };
+
 type Story = {
   flags?: string[];
   devices?: readonly Stored<FenceDevice>[];
   keeper?: HostStatus['keeper'];
   levels?: string[][];
   policy?: ClusterPolicySpec;
+  takeable?: Takeable;
 };
 
-function judge({ devices = [], keeper, levels, policy = {}, flags = [] }: Story) {
+function judge({ devices = [], keeper, levels, policy = {}, flags = [], takeable }: Story) {
   const cpu = { count: 1, virtualization: 'none', accelerator: 'tcg', flags } as const;
   const spec =
     levels === undefined ? {} : { fencing: { levels: levels.map((names) => ({ devices: names })) } };
@@ -41,6 +45,7 @@ function judge({ devices = [], keeper, levels, policy = {}, flags = [] }: Story)
       policy: { apiVersion: API, kind: 'ClusterPolicy', metadata: { name: 'default' }, spec: policy },
       named: devices.filter(({ spec: { hosts } }) => hosts.some(({ name }) => name === 'a')),
       device: (name) => devices.find(({ metadata }) => metadata.name === name),
+      takeable: () => takeable,
     },
   );
 }
@@ -84,6 +89,27 @@ describe('FencingReady', () => {
       'SelfFencing',
     ],
     ['is False by a watchdog of a virtual machine', { keeper: armed, flags: ['hypervisor'] }, 'PausableHost'],
+    [
+      'is True by storage that can be taken, without a watchdog',
+      { keeper: { ...armed, watchdog: 'None' }, takeable: TAKEABLE },
+      'StorageRevocation',
+    ],
+    [
+      'is True by storage that can be taken of a virtual machine',
+      { keeper: armed, flags: ['hypervisor'], takeable: TAKEABLE },
+      'StorageRevocation',
+    ],
+    [
+      'is True by a watchdog before that, for it ends guests',
+      { keeper: armed, takeable: TAKEABLE },
+      'SelfFencing',
+    ],
+    ['is False by storage without a keeper', { takeable: TAKEABLE }, 'NothingProves'],
+    [
+      'is False where the storage of one guest cannot be taken',
+      { keeper: { ...armed, watchdog: 'None' }, takeable: { lacks: 'it cannot' } },
+      'NothingProves',
+    ],
     ['is False by a switch port', { devices: [device('x', { ...well, reach: 'Fabric' })] }, 'NothingProves'],
     ['is False by a device that was never tested', { devices: [device('x')] }, 'NothingProves'],
     [
@@ -93,7 +119,7 @@ describe('FencingReady', () => {
     ],
   ])('%s', (_, story, reason) => {
     expect(judge(story)).toMatchObject({
-      status: ['DeviceReady', 'SelfFencing'].includes(reason) ? 'True' : 'False',
+      status: ['DeviceReady', 'SelfFencing', 'StorageRevocation'].includes(reason) ? 'True' : 'False',
       reason,
     });
   });
@@ -101,6 +127,15 @@ describe('FencingReady', () => {
   it('names devices that do not exist, and those of other hosts', () => {
     const said = judge({ levels: [['gone'], ['other']], devices: [device('other', well, 'b')] });
     expect(said?.message).toContain('there is no FenceDevice gone; FenceDevice other does not name a');
+  });
+
+  it('names the pools that are taken, or whose cannot be', () => {
+    const keeper = { ...armed, watchdog: 'None' } as const;
+    expect(judge({ keeper, takeable: TAKEABLE })?.message).toContain('until red, blue has been taken');
+    const lacks = 'nor does storageRevocation: the pool local of db cannot be taken from it';
+    expect(judge({ keeper, takeable: { lacks } })?.message).toMatch(
+      /or a watchdog; nor does storageRevocation/,
+    );
   });
 
   it('comes with the ClusterPolicy and follows its devices', async () => {

@@ -21,6 +21,8 @@ export type Box = {
   counted(): Promise<number>;
   /** Begins to write numbered records to its root, ten a second, in this life and in all that follow. */
   writes(): Promise<void>;
+  /** Begins to use what processor it is allowed, in this life and in all that follow. */
+  burns(): Promise<void>;
   /** All of these in their order; insists that none is missing, and that no life has written between records of another. */
   records(): Promise<BoxRecord[]>;
 };
@@ -34,6 +36,8 @@ const WRITING = `life=$(cat /proc/sys/kernel/random/uuid)
 n=$(sed -n '$s/.* //p' /records)
 while :; do n=$((n+1)); echo "$life $n" >>/records; usleep 100000; done
 `;
+
+const BURNING = 'while :; do :; done';
 
 export function box(lab: Lab, boxName: string): Box {
   const name = `ct/${boxName}`;
@@ -66,6 +70,15 @@ export function box(lab: Lab, boxName: string): Box {
     await lxc('lxc-attach', (await host()) ?? '', ...path, '/bin/sh', '-c', script);
   }
 
+  /** Runs the script from now on, and from the beginning of each life that follows. */
+  async function always(file: string, script: string): Promise<void> {
+    await writeFile(await inRoot(file), script);
+    const init = await inRoot('sbin/init');
+    const [first = '', ...rest] = (await readFile(init, 'utf8')).split('\n');
+    await writeFile(init, [first, `/bin/sh /${file} &`, ...rest].join('\n'));
+    await attach(`setsid sh /${file} </dev/null >/dev/null 2>&1 &`);
+  }
+
   return {
     name,
     status,
@@ -78,13 +91,8 @@ export function box(lab: Lab, boxName: string): Box {
       }),
     counts: () => attach(`setsid sh -c '${COUNTING}' </dev/null >/dev/null 2>&1 &`),
     counted: async () => Number(await readFile(await inRoot('count'), 'utf8').catch(() => '')),
-    writes: async () => {
-      await writeFile(await inRoot('writer'), WRITING);
-      const init = await inRoot('sbin/init');
-      const [first = '', ...rest] = (await readFile(init, 'utf8')).split('\n');
-      await writeFile(init, [first, '/bin/sh /writer &', ...rest].join('\n'));
-      await attach('setsid sh /writer </dev/null >/dev/null 2>&1 &');
-    },
+    writes: () => always('writer', WRITING),
+    burns: () => always('burner', BURNING),
     records: async () => {
       const lines = (await readFile(await inRoot('records'), 'utf8').catch(() => ''))
         .split('\n')

@@ -56,14 +56,15 @@ spec:
 `;
 }
 
-/** A small container on the NAT network of its host. */
-export function container(name: string, options: Placed = {}): string {
+/** A small container on the NAT network of its host; `limit` is the CPU time it may use. */
+export function container(name: string, options: Placed & { limit?: string } = {}): string {
+  const limit = options.limit === undefined ? '' : `, cpu: {limit: ${options.limit}}`;
   return `
 ---
 apiVersion: vireo.dev/v1alpha1
 kind: Container
 metadata: {name: ${name}, namespace: default}
-spec: {image: busybox, rootfs: {pool: ${options.pool ?? 'local'}}, networks: [{name: eth0, nat: {}}]${placement(options)}}
+spec: {image: busybox, rootfs: {pool: ${options.pool ?? 'local'}}, networks: [{name: eth0, nat: {}}]${limit}${placement(options)}}
 `;
 }
 

@@ -28,7 +28,7 @@ import { guestId } from './guestViews.ts';
 import { readLeases } from './leases.ts';
 import { withRedundancy } from './redundancy.ts';
 import { forgetAll, type RoundSources, runRound } from './round.ts';
-import { nextVotes, withVoteless } from './votes.ts';
+import { nextVotes, votesWait, withVoteless, withVotesWaiting } from './votes.ts';
 
 export type RecoverySources = RoundSources & {
   policies: Informer<ClusterPolicy>;
@@ -47,6 +47,8 @@ export type RecoverySources = RoundSources & {
 const UNSEEN_LIMIT_MS = 2_000;
 const AGAIN_MS = 50;
 const REQUEST_TIMEOUT_MS = 2_000;
+/** Hosts that are well count by a new table within two seconds: of that nobody is told. */
+const VOTES_LATE_MS = 10_000;
 
 const WATCHING = { status: 'True', reason: 'Watching', message: 'hosts are watched' } as const;
 const PAUSED = {
@@ -118,9 +120,13 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     if (read === undefined) return { outcome: again(timings.observation) };
     observer.observe(read.leases, read);
     const alive = observer.alive(read.endedAt);
-    const next = nextVotes(votes, { hosts: sources.hosts(), stated: read.stated, alive });
-    if (votes === undefined || next !== votes)
+    const voting = { hosts: sources.hosts(), stated: read.stated, alive };
+    const next = nextVotes(votes, voting);
+    const lasts = sinceOn(since);
+    if (votes === undefined || next !== votes) {
+      lasts('votes-wait', false);
       return { outcome: again(AGAIN_MS), status: { ...policy.status, votes: next } };
+    }
     if (isStale()) return { outcome: again(AGAIN_MS) };
     const ahead = sources.ahead();
     const unreported = sources.unreported();
@@ -134,7 +140,7 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     const result = await unlessAway(
       signal,
       runRound(
-        { policy, timings, votes, observer, sort, turns, since: sinceOn(since), now: read.endedAt },
+        { policy, timings, votes, observer, sort, turns, since: lasts, now: read.endedAt },
         sources,
         { client, signal, now, timeoutMs: REQUEST_TIMEOUT_MS },
         {
@@ -150,7 +156,10 @@ export function recoveryRounds(sources: RecoverySources): Controller<ClusterPoli
     const status = statusOf(policy, outcome, now);
     const at = { now, generation: policy.metadata.generation };
     const redundancy = withRedundancy(status.conditions ?? [], sources.embeddedOn, sources.hosts(), at);
-    const conditions = withVoteless(redundancy, sources.hosts(), at);
+    const voteless = withVoteless(redundancy, sources.hosts(), at);
+    const waits = votesWait(votes, voting);
+    const isLate = lasts('votes-wait', waits !== undefined) >= VOTES_LATE_MS;
+    const conditions = withVotesWaiting(voteless, isLate ? waits : undefined, at);
     return { outcome: again(soon), status: { ...status, conditions } };
   }
 

@@ -16,8 +16,11 @@ const USUAL_VOTERS = 7;
 /** As many as a ClusterPolicy holds. */
 const MOST_VOTERS = 64;
 
-/** Of the ClusterPolicy; there while it is true. */
+/** Of the ClusterPolicy; there while they are true. */
 const VOTELESS = 'NoHostVotes';
+const WAITING = 'VotesWaiting';
+/** Named in one message. */
+const MOST_NAMED = 8;
 
 export type VoteFacts = {
   hosts: readonly Stored<Host>[];
@@ -32,19 +35,76 @@ export function nextVotes(votes: Votes | undefined, { hosts, stated, alive }: Vo
   const wanted = wantedOf(hosts);
   // Above everything a host may still count by from a policy that was deleted: by that it excuses nobody.
   if (votes === undefined) return { version: Math.max(0, ...stated.values()) + 1, voters: wanted };
-  const isShown = hosts.every(
-    (host) => isProven(host) || (stated.get(nameOf(host)) ?? votes.version) === votes.version,
-  );
-  if (!isShown) return votes;
+  if (behind(votes, { hosts, stated }).length > 0) return votes;
   if (votes.former !== undefined) return { version: votes.version, voters: votes.voters };
   const { voters: before } = votes;
   const next =
     withoutDeleted(before, hosts, wanted) ??
-    [withoutOne, withNewcomer, withOtherVotes]
-      .map((change) => change(before, wanted))
-      .find((voters) => voters !== undefined && isHeld(voters, alive));
+    changesTo(before, wanted).find((voters) => isHeld(voters, alive));
   if (next === undefined || next.length === 0) return votes;
   return { version: votes.version + 1, voters: next, former: before };
+}
+
+/** Hosts that may still run something, and count by another table than this. */
+function behind(votes: Votes, { hosts, stated }: Pick<VoteFacts, 'hosts' | 'stated'>): string[] {
+  return hosts.flatMap((host) => {
+    const isShown = isProven(host) || (stated.get(nameOf(host)) ?? votes.version) === votes.version;
+    return isShown ? [] : [nameOf(host)];
+  });
+}
+
+/** Each by one host, in the order in which they are to come. */
+function changesTo(before: readonly Voter[], wanted: readonly Voter[]): Voter[][] {
+  return [withoutOne, withNewcomer, withOtherVotes].flatMap((change) => {
+    const voters = change(before, wanted);
+    return voters === undefined ? [] : [voters];
+  });
+}
+
+/** Why a change of votes goes no further, and by which hosts; undefined: none is under way or to come. */
+export function votesWait(votes: Votes, { hosts, stated, alive }: VoteFacts): Waiting | undefined {
+  const isToCome = changesTo(votes.voters, wantedOf(hosts)).length > 0;
+  if (votes.former === undefined && !isToCome) return undefined;
+  const late = behind(votes, { hosts, stated });
+  if (late.length > 0) {
+    const [heard, silent] = [late.filter((name) => alive.has(name)), late.filter((name) => !alive.has(name))];
+    const why = [
+      ...said(
+        silent,
+        'not heard, may still count by those before: start it, or delete its Host if it is gone for good',
+      ),
+      ...said(heard, 'heard, and does not count by them yet: see that its keeper and the API server answer'),
+    ];
+    return {
+      reason: 'HostsBehind',
+      message: `the next change waits until every host counts by these votes; ${why.join('; ')}`,
+    };
+  }
+  const silent = votes.voters.map(({ name }) => name).filter((name) => !alive.has(name));
+  if (votes.former !== undefined || silent.length === 0) return undefined;
+  const why = said(silent, 'not heard: start it, or delete its Host if it is gone for good');
+  return {
+    reason: 'NoMajority',
+    message: `the next change would leave those who are heard no majority; ${why.join('; ')}`,
+  };
+}
+
+export type Waiting = { reason: 'HostsBehind' | 'NoMajority'; message: string };
+
+function said(names: readonly string[], what: string): string[] {
+  const others = names.length > MOST_NAMED ? ' and others' : '';
+  return names.length === 0 ? [] : [`${names.slice(0, MOST_NAMED).join(', ')}${others}: ${what}`];
+}
+
+/** Says what a change of votes waits for. */
+export function withVotesWaiting(
+  conditions: readonly Condition[],
+  waiting: Waiting | undefined,
+  at: { now: number; generation: number | undefined },
+): Condition[] {
+  return waiting === undefined
+    ? removeCondition(conditions, WAITING)
+    : setCondition(conditions, { type: WAITING, status: 'True', ...waiting }, at);
 }
 
 /**

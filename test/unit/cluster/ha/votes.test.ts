@@ -169,3 +169,56 @@ describe('spec.votes of a Host', () => {
     await lab.resign();
   });
 });
+
+describe('a change of votes that waits', () => {
+  const waits = (before: Votes, alive: string, stated: ReadonlyMap<string, number>, hosts = 'abc') =>
+    votes.votesWait(before, {
+      ...{ stated, alive: new Set(alive) },
+      hosts: [...hosts].map((name, minute) => born(name, minute)),
+    });
+
+  it('is none while all is as it is to be, and while it goes on', () => {
+    expect(waits(table(1, 'abc'), 'ab', all('abc', 1))).toBeUndefined();
+    // A table that some were late for, and nothing to follow.
+    expect(waits(table(2, 'abc'), 'abc', new Map([...all('ab', 2), ['c', 1]]))).toBeUndefined();
+    expect(waits(table(2, 'abc', 'ab'), 'abc', all('abc', 2))).toBeUndefined();
+  });
+
+  it('names who is silent and who is heard of those that are behind', () => {
+    const stated = new Map([...all('a', 2), ...all('bc', 1)]);
+    const found = waits(table(2, 'abc', 'ab'), 'ab', stated);
+    expect(found?.reason).toBe('HostsBehind');
+    expect(found?.message).toMatch(
+      /; c: not heard, .*delete its Host.*; b: heard, and does not count by them yet/,
+    );
+  });
+
+  it('names those without whom nobody would be a majority', () => {
+    const weighty = { version: 1, voters: [...table(1, 'ab').voters, { name: 'c', votes: 3 }] };
+    const found = waits(weighty, 'c', all('abc', 1));
+    expect(found).toMatchObject({
+      reason: 'NoMajority',
+      message: expect.stringMatching(/; a, b: not heard:/),
+    });
+  });
+
+  it('is told by the ClusterPolicy once that has lasted, until the host is back or its Host is deleted', async () => {
+    const lab = await createHaLab();
+    await lab.lead();
+    await lab.switchOn();
+    lab.powerOff('c');
+    await lab.advance(20_000);
+    const said = () => lab.policy()?.status?.conditions?.find(({ type }) => type === 'VotesWaiting');
+    expect(said()).toBeUndefined();
+    await lab.editHost('b', { votes: 2 });
+    await lab.advance(5_000);
+    expect(said()).toBeUndefined();
+    await lab.until('it is told', () => said() !== undefined, 15_000);
+    expect(said()).toMatchObject({ status: 'True', reason: 'HostsBehind' });
+    expect(said()?.message).toContain('c: not heard');
+    lab.powerOn('c');
+    await lab.until('it is over', () => said() === undefined);
+    expect(lab.policy()?.status?.votes?.former).toBeUndefined();
+    await lab.resign();
+  });
+});

@@ -2,6 +2,7 @@
 import { FenceAction } from '../api/kinds/fenceAction.ts';
 import { Host } from '../api/kinds/host.ts';
 import { apiVersionOf, type KindRef, type KubeObject } from '../api/meta.ts';
+import { objectName } from '../api/objectName.ts';
 import type { Clock } from '../base/clock.ts';
 import { ReasonedError } from '../base/outcome.ts';
 import { ApiError, type Client } from '../client/contract.ts';
@@ -38,7 +39,7 @@ export async function confirmFence(
   const action: FenceAction = {
     apiVersion: apiVersionOf(FenceAction),
     kind: FenceAction.kind,
-    metadata: { name: `${id}-manual` },
+    metadata: { name: objectName(`${id}-manual`) },
     spec: {
       ...{ host: name, incident: id, bootID, term },
       method: 'Manual',

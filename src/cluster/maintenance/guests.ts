@@ -3,6 +3,7 @@ import type { Host } from '../../api/kinds/host.ts';
 import { isOver, type Migration } from '../../api/kinds/migration.ts';
 import type { GuestMaintenance } from '../../api/maintenance.ts';
 import type { Stored } from '../../api/meta.ts';
+import { objectName } from '../../api/objectName.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { demandOf, isMachine, nameOf, type StoredGuest } from '../guests.ts';
 import { isToRun } from '../recovery/guestViews.ts';
@@ -47,7 +48,7 @@ export function factsOf(
 /** One for each placement of the guest, so that two leaders make the same one. */
 export function migrationName(guest: StoredGuest, epoch: number): string {
   const { name } = nameOf(guest);
-  return `maintenance-${isMachine(guest) ? 'vm' : 'ct'}-${name}-${epoch}`;
+  return objectName(`maintenance-${isMachine(guest) ? 'vm' : 'ct'}-${name}-${epoch}`);
 }
 
 /** The inventory is the host's own word; a guest it does not list yet is judged by its status. */

@@ -3,6 +3,7 @@ import type { GuestHa } from '../../api/ha.ts';
 import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
 import { isOver, type Migration } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
+import { objectName } from '../../api/objectName.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
 import type { StartAttempt } from '../ha/model.ts';
@@ -69,7 +70,7 @@ export function runs({ status }: StoredGuest): boolean {
 
 /** Of a move by high availability: two leaders make the same one. */
 export function moveName(guest: StoredGuest, what: string): string {
-  return `ha-${isMachine(guest) ? 'vm' : 'ct'}-${nameOf(guest).name}-${what}`;
+  return objectName(`ha-${isMachine(guest) ? 'vm' : 'ct'}-${nameOf(guest).name}-${what}`);
 }
 
 export function priorityIn(group: HAGroupSpec | undefined, host: string): number {

@@ -3,9 +3,7 @@
  * takes a guest from its host without a proof that is stored. What was refused is decided anew in a later round.
  */
 
-import { createHash } from 'node:crypto';
 import { STARTED_ANNOTATION } from '../../api/cluster.ts';
-import { DOTTED_NAME } from '../../api/kind.ts';
 import { Container } from '../../api/kinds/container.ts';
 import { FenceAction, type FenceActionSpec } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
@@ -13,6 +11,7 @@ import { Migration } from '../../api/kinds/migration.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/meta.ts';
+import { objectName } from '../../api/objectName.ts';
 import { ApiError, type Client } from '../../client/contract.ts';
 import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
 import type { Decision, GuestRecord, Incident } from '../ha/model.ts';
@@ -138,15 +137,7 @@ export async function writeRevocation(
   const { id, host, incident, pool } = revocation;
   const { bootID, term } = life;
   const spec = { host, incident, bootID, term, leaseVersion, pool, executor } as const;
-  return createAction(actionName(id), { ...spec, method: 'Revoke' }, context);
-}
-
-/** Names of pools may be longer than what is left of the name of an object; its number, by which tries are counted, stays. */
-function actionName(id: string): string {
-  if (id.length <= DOTTED_NAME.maxLength) return id;
-  const [what, number] = [id.slice(0, id.lastIndexOf('-')), id.slice(id.lastIndexOf('-'))];
-  const sum = createHash('sha256').update(what).digest('hex').slice(0, 12);
-  return `${what.slice(0, DOTTED_NAME.maxLength - sum.length - number.length - 1)}-${sum}${number}`;
+  return createAction(id, { ...spec, method: 'Revoke' }, context);
 }
 
 async function createAction(
@@ -155,7 +146,11 @@ async function createAction(
   { client, signal, timeoutMs }: WriteContext,
 ): Promise<Written> {
   const action: FenceAction = {
-    ...{ apiVersion: apiVersionOf(FenceAction), kind: FenceAction.kind, metadata: { name } },
+    ...{
+      apiVersion: apiVersionOf(FenceAction),
+      kind: FenceAction.kind,
+      metadata: { name: objectName(name) },
+    },
     spec,
   };
   return unlessRefused(() => client.create(FenceAction, action, { signal, timeoutMs }));

@@ -3,6 +3,7 @@ import { Backup } from '../../api/kinds/backup.ts';
 import type { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import { Verify } from '../../api/kinds/verify.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
+import { objectName } from '../../api/objectName.ts';
 import { done, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
@@ -63,7 +64,7 @@ function verifyOf({ metadata }: Stored<Backup>, due: number): Verify {
   return {
     apiVersion: `${Verify.group}/${Verify.version}`,
     kind: 'Verify',
-    metadata: { namespace, name: `${name}-${Math.floor(due / 60_000)}` },
+    metadata: { namespace, name: objectName(`${name}-${Math.floor(due / 60_000)}`) },
     spec: { backup: name, startDeadlineSeconds: 86_400, ttlSecondsAfterFinished: KEEP_SECONDS },
   };
 }

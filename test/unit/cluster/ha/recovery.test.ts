@@ -45,6 +45,24 @@ describe('a host whose power fails', () => {
     await lab.resign();
   });
 
+  it('is cut off also where its name is as long as may be, by actions that an API server takes', async () => {
+    const long = `${'a'.repeat(59)}.lan`;
+    const lab = await createHaLab([long, 'b', 'c']);
+    lab.addDevice('bmc', { name: long, plug: long });
+    lab.faults.set(long, { unreachable: true });
+    await lab.lead();
+    await lab.switchOn();
+    await lab.addGuest('db', long);
+    lab.cutOff(long);
+    await lab.until('its device is asked again', () => lab.actions().length > 1);
+    lab.faults.clear();
+    await lab.until('it runs elsewhere', () => lab.whereRuns('db').some((name) => name !== long));
+    expect(lab.ha(long)?.proof?.kind).toMatch(/PowerOff|SelfFence/);
+    for (const { metadata } of lab.actions()) expect(metadata.name).toMatch(/^a{40,}-[0-9a-f]{12}-[0-9]$/);
+    expect(Math.max(...lab.actions().map(({ metadata }) => metadata.name.length))).toBeLessThanOrEqual(63);
+    await lab.resign();
+  });
+
   it('is switched on again after the proof, and is a host like others in its new life', async () => {
     const lab = await cluster();
     lab.powerOff('a');

@@ -11,7 +11,7 @@ import { poolController } from './pools/controller.ts';
 /** Adds them to the manager; images that are being made are the answer. */
 export function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
   const { manager, world, drivers, config, host, stateDirectory, controlPlane, facts } = parts;
-  const revocations = revocationInformer(manager.informers, host);
+  const revocations = revocationInformer(manager.informers);
   const { pools, images, poolInformer, imageInformer } = guests;
   manager.add(
     poolController({
@@ -23,7 +23,7 @@ export function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
       openPool: drivers.openPool,
       bootID: facts.bootID,
       upkeep: createUpkeep({
-        ...{ host, controlPlane, client: guests.client },
+        ...{ host, controlPlane, client: guests.client, clock: world.clock },
         taken: (pool) => takenIn(revocations, pool),
       }),
     }),
@@ -42,6 +42,6 @@ export function addHostControllers(parts: Parts, guests: GuestWorld): Builds {
   });
   manager.add(controller);
   const { jobs, enqueue } = guests;
-  manager.add(revocationController({ informer: revocations, pools, controlPlane, jobs, enqueue }));
+  manager.add(revocationController({ host, informer: revocations, pools, controlPlane, jobs, enqueue }));
   return builds;
 }

@@ -8,15 +8,18 @@ import { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { Host } from '../../api/kinds/host.ts';
 import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer, type Informers } from '../../client/contract.ts';
-import type { HostBoot, Revocations } from '../../drivers/storage/contract.ts';
+import type { Revocations } from '../../drivers/storage/contract.ts';
 import { statusAfter, timeOf } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { CONTROLLERS, REVOCATION_STATUS_PATHS } from '../access.ts';
 import type { ControlPlane } from '../cluster/controlPlane.ts';
 import type { Jobs } from '../jobs/beside.ts';
 import type { PoolTable } from '../pools/table.ts';
+import type { Taken } from './upkeep.ts';
 
 export type RevocationDeps = {
+  /** This host. */
+  host: string;
   informer: Informer<FenceAction>;
   pools: Pick<PoolTable, 'get'>;
   controlPlane: Pick<ControlPlane, 'trust'>;
@@ -29,20 +32,20 @@ const FOLLOW_MS = 30_000;
 /** A control plane or pool that is not known yet is looked at again after this. */
 const RECHECK_MS = 1_000;
 
-/** The informer of FenceActions that this host is to execute, with the index of the pools they are about. */
-export function revocationInformer(informers: Informers, host: string): Informer<FenceAction> {
+/** The informer of FenceActions by which pools are taken, whoever executes them, with the index of the pools they are about. */
+export function revocationInformer(informers: Informers): Informer<FenceAction> {
   return informers.informer(FenceAction, {
-    fieldSelector: `spec.executor=${host}`,
+    fieldSelector: 'spec.method=Revoke',
     indexes: { pool: ({ spec }) => (spec.pool === undefined ? [] : [spec.pool]) },
   });
 }
 
-/** Boots of hosts from which this host has taken the pool, by the API. */
-export function takenIn(informer: Informer<FenceAction>, pool: string): HostBoot[] {
+/** Boots of hosts from which the pool was taken, by the API; `by`: whose agent did it. */
+export function takenIn(informer: Informer<FenceAction>, pool: string): Taken[] {
   return informer
     .byIndex('pool', pool)
     .filter(({ status }) => status?.phase === 'Revoked')
-    .map(({ spec: { host, bootID } }) => ({ host, bootID }));
+    .map(({ spec: { host, bootID, executor = '' } }) => ({ host, bootID, by: executor }));
 }
 
 /** What a pool has answered, until it is stored; Working: it is being told by this process. */
@@ -55,7 +58,7 @@ export function revocationController(deps: RevocationDeps): Controller<FenceActi
     kind: FenceAction,
     informer: deps.informer,
     writes: REVOCATION_STATUS_PATHS,
-    selects: ({ spec }) => spec.method === 'Revoke',
+    selects: ({ spec }) => spec.method === 'Revoke' && spec.executor === deps.host,
     concurrency: 8,
     reconcile: (pass) => execute(pass, deps, answers),
     gone: async (_key, { metadata }) => {

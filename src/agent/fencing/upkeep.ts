@@ -7,18 +7,23 @@ import { ConfigMap, Lease } from '../../api/core.ts';
 import { readStatement } from '../../api/keeperLease.ts';
 import { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../client/contract.ts';
 import type { HostBoot, PoolFacts, Revocations } from '../../drivers/storage/contract.ts';
 import type { ControlPlane } from '../cluster/controlPlane.ts';
 import { isSilent } from '../cluster/elsewhere.ts';
 
 export type UpkeepDeps = {
+  clock: Pick<Clock, 'monotonic'>;
   host: string;
   client: Pick<Client, 'find'>;
   controlPlane: Pick<ControlPlane, 'trust' | 'matches' | 'restored'>;
-  /** What this agent has taken in this pool by the API: storage may have forgotten it. */
-  taken(pool: string): readonly HostBoot[];
+  /** What was taken in this pool by the API: storage may have forgotten it, and who took it may be gone. */
+  taken(pool: string): readonly Taken[];
 };
+
+/** `by`: whose agent has taken it from the host in this boot. */
+export type Taken = HostBoot & { by: string };
 
 /** `own`: boots of this host of which the pool takes no writes. `isSoon`: there is something that this host should see end soon. */
 export type Kept = { own: readonly HostBoot[]; isSoon: boolean };
@@ -26,9 +31,20 @@ export type Kept = { own: readonly HostBoot[]; isSoon: boolean };
 export type Upkeep = (pool: string, revocations: Revocations, signal: AbortSignal) => Promise<Kept>;
 
 export const STORAGE_REVOKED = 'StorageRevoked';
+/** Hosts that are there have told a restored API of themselves by then. */
+const SPOKEN_MS = 60_000;
 
 /** The answer says what holds after it has looked; what the API does not tell now is left as it is. */
-export function createUpkeep({ host: own, client, controlPlane, taken }: UpkeepDeps): Upkeep {
+export function createUpkeep({ clock, host: own, client, controlPlane, taken }: UpkeepDeps): Upkeep {
+  let heard = { restored: 0, at: Number.NEGATIVE_INFINITY };
+
+  /** The API was restored a moment ago, and hosts that are there have not all spoken: what it says of them may be long over. */
+  const isJustRestored = (): boolean => {
+    const restored = controlPlane.restored();
+    if (restored !== heard.restored) heard = { restored, at: clock.monotonic() };
+    return clock.monotonic() - heard.at < SPOKEN_MS;
+  };
+
   const isTrusted = async (signal: AbortSignal): Promise<boolean> => {
     if (controlPlane.trust().type !== 'Trusted') return false;
     const ref = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
@@ -44,15 +60,32 @@ export function createUpkeep({ host: own, client, controlPlane, taken }: UpkeepD
     if (present !== undefined && present !== boot.bootID) await revocations.restore(boot);
   };
 
+  /** One host may have been lost in many boots: it is in one of them at most. */
+  const remind = async (forgotten: readonly HostBoot[], revocations: Revocations, signal: AbortSignal) => {
+    for (const name of new Set(forgotten.map((boot) => boot.host))) {
+      const host = await client.find(Host, { name }, { signal });
+      const due = forgotten.find((boot) => boot.host === name && boot.bootID === host?.status?.ha?.revoked);
+      if (host === undefined || due === undefined) continue;
+      const { keeper } = host.status ?? {};
+      const isOver = isSilent(host, controlPlane.restored())
+        ? isJustRestored()
+        : keeper !== undefined && keeper.bootID !== due.bootID;
+      if (!isOver) await revocations.revoke({ host: name, bootID: due.bootID });
+    }
+  };
+
   return async (pool, revocations, signal) => {
     const asked = taken(pool);
     const listed = await revocations.list();
-    const boots = [...listed, ...asked.filter((boot) => !listed.some((other) => isSame(boot, other)))];
-    if (boots.length > 0 && (await isTrusted(signal)))
-      for (const boot of boots) await look(boot, revocations, signal);
-    const left = boots.length > 0 ? await revocations.list() : [];
+    const forgotten = asked.filter((boot) => !listed.some((other) => isSame(boot, other)));
+    const isAny = listed.length > 0 || forgotten.length > 0;
+    if (isAny && (await isTrusted(signal))) {
+      for (const boot of listed) await look(boot, revocations, signal);
+      await remind(forgotten, revocations, signal);
+    }
+    const left = isAny ? await revocations.list() : [];
     const mine = left.filter(({ host }) => host === own);
-    const isOurs = (boot: HostBoot) => asked.some((other) => isSame(boot, other));
+    const isOurs = (boot: HostBoot) => asked.some((other) => other.by === own && isSame(boot, other));
     return { own: mine, isSoon: mine.length > 0 || left.some(isOurs) };
   };
 }

@@ -103,5 +103,5 @@ export const FenceAction = defineKind<FenceAction>({
     },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Age.' },
   ],
-  selectable: ['.spec.executor'],
+  selectable: ['.spec.executor', '.spec.method'],
 });

@@ -3,7 +3,7 @@
  * them. Of its agent only these run here; it dies and starts again with its host.
  */
 
-import { openControlPlane } from '../../../../src/agent/cluster/controlPlane.ts';
+import { type ControlPlane, openControlPlane } from '../../../../src/agent/cluster/controlPlane.ts';
 import {
   revocationController,
   revocationInformer,
@@ -16,8 +16,10 @@ import { createPoolTable, type PoolTable } from '../../../../src/agent/pools/tab
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
 import { ConfigMap } from '../../../../src/api/core.ts';
 import type { ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
+import { FenceAction } from '../../../../src/api/kinds/fenceAction.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
 import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
+import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../../src/api/meta.ts';
 import { silentLog } from '../../../../src/base/log.ts';
 import { ApiError } from '../../../../src/client/contract.ts';
@@ -31,9 +33,22 @@ import { createMemoryFiles, type Disk } from '../../agent/memoryFiles.ts';
 import { createHaLab, type Machine } from './haLab.ts';
 
 const POOLS = ['red', 'blue'];
-const DATA = { id: 'cluster', incarnation: '1' };
+const FIRST = { id: 'cluster', incarnation: '1' };
 
-type Agent = { boots: number; stop: AbortController; pools: PoolTable; crasher: Crasher; bootID: string };
+type Agent = {
+  boots: number;
+  stop: AbortController;
+  pools: PoolTable;
+  crasher: Crasher;
+  bootID: string;
+  controlPlane: ControlPlane;
+};
+type Copy = {
+  hosts: readonly Stored<Host>[];
+  guests: readonly Stored<VirtualMachine>[];
+  actions: readonly Stored<FenceAction>[];
+};
+
 export type RevocationLab = Awaited<ReturnType<typeof createRevocationLab>>;
 
 export async function createRevocationLab(policy: ClusterPolicySpec = {}) {
@@ -53,10 +68,15 @@ export async function createRevocationLab(policy: ClusterPolicySpec = {}) {
   /** Who told a pool before it was on record that it was about to be. */
   const early: string[] = [];
 
-  api.seed(ConfigMap, {
-    ...{ apiVersion: 'v1', kind: 'ConfigMap', data: DATA },
-    metadata: { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP },
-  } as unknown as ConfigMap);
+  const CLUSTER = { namespace: SYSTEM_NAMESPACE, name: CLUSTER_CONFIG_MAP };
+  const proclaim = (data: Record<string, string>) =>
+    api.seed(ConfigMap, {
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', data },
+      metadata: CLUSTER,
+    } as unknown as ConfigMap);
+  const data = () =>
+    (api.state.get(ConfigMap, `${SYSTEM_NAMESPACE}/${CLUSTER_CONFIG_MAP}`) as ConfigMap | undefined)?.data;
+  proclaim(FIRST);
   const noWorld = {
     clock,
     random: seededRandom(),
@@ -89,23 +109,23 @@ export async function createRevocationLab(policy: ClusterPolicySpec = {}) {
   async function begin(one: Machine): Promise<void> {
     const { name: host, boots } = one;
     const stop = new AbortController();
+    const controlPlane = await openControlPlane(createMemoryFiles(new Map()), '/state');
+    await controlPlane.accept(data());
     const crasher = crashers.get(host) ?? createCrasher();
     crashers.delete(host);
     const bootID = lab.bootOf(one);
     const pools = createPoolTable();
-    agents.set(host, { boots, stop, pools, crasher, bootID });
+    agents.set(host, { boots, stop, pools, crasher, bootID, controlPlane });
     const intercept = () => {
       if (!one.isOn || one.isCut || crasher.isDead()) throw new ApiError(0, 'Away', 'the API is away');
     };
     const client = crasher.wrap('api', createMemoryClient({ clock, server: api, intercept }), ['mergePatch']);
     const files = createMemoryFiles(disk);
     const manager = createManager({ client, world: noWorld, component: 'vireo-agent', host });
-    const controlPlane = await openControlPlane(createMemoryFiles(new Map()), '/state');
-    await controlPlane.accept(DATA);
-    const informer = revocationInformer(manager.informers, host);
+    const informer = revocationInformer(manager.informers);
     const { enqueue } = manager;
     const jobs = createJobs(clock);
-    manager.add(revocationController({ informer, pools, controlPlane, jobs, enqueue }));
+    manager.add(revocationController({ host, informer, pools, controlPlane, jobs, enqueue }));
     manager.add(
       poolController({
         ...{ host, pools, files, clock, client, bootID, stateDirectory: '/state', poolPaths: ['/srv'] },
@@ -119,7 +139,7 @@ export async function createRevocationLab(policy: ClusterPolicySpec = {}) {
           return { ...pool, revocations: counted };
         },
         upkeep: createUpkeep({
-          ...{ host, client, controlPlane },
+          ...{ host, client, controlPlane, clock },
           taken: (pool) => takenIn(informer, pool),
         }),
       }),
@@ -207,6 +227,33 @@ export async function createRevocationLab(policy: ClusterPolicySpec = {}) {
         await removed;
       }
       return isWritten;
+    },
+    /** Storage remembers nothing of what it was told of hosts. */
+    forget: (pool: string) => {
+      for (const file of [...disk.keys()]) if (file.startsWith(`/srv/${pool}/revoked/`)) disk.delete(file);
+    },
+    /** The API is put back to what it held of these objects, and another manager leads by it; agents that hear it have heard that. */
+    rollBack: async ({ hosts, guests, actions }: Copy, incarnation: number) => {
+      for (const { metadata } of lab.actions())
+        if (!actions.some((action) => action.metadata.name === metadata.name))
+          await api.delete(FenceAction, metadata);
+      for (const action of actions) api.seed(FenceAction, action);
+      for (const host of hosts) api.seed(Host, host);
+      for (const guest of guests) api.seed(VirtualMachine, guest);
+      proclaim({ ...FIRST, incarnation: String(incarnation), restored: String(incarnation) });
+      for (const [name, agent] of agents)
+        if (!lab.machine(name).isCut) await agent.controlPlane.accept(data());
+      await lab.lead(incarnation);
+    },
+    copy: (): Copy => ({
+      hosts: [...lab.machines.keys()].flatMap((name) => lab.host(name) ?? []),
+      guests: api.state.list(VirtualMachine).map((guest) => guest as Stored<VirtualMachine>),
+      actions: lab.actions(),
+    }),
+    /** What the agent of the host says once it has been told of the restore. */
+    speak: (name: string, incarnation: number) => {
+      const host = api.state.get(Host, name) as Stored<Host>;
+      api.seed(Host, { ...host, status: { ...host.status, incarnation } });
     },
     setPools: (name: string, pools: NonNullable<Stored<Host>['status']>['pools']) => {
       const host = api.state.get(Host, name) as Stored<Host>;

@@ -7,6 +7,7 @@
 import { strategyOf } from '../api/guest.ts';
 import type { ClusterPolicySpec } from '../api/kinds/clusterPolicy.ts';
 import type { Stored } from '../api/meta.ts';
+import { timeOf } from '../base/clock.ts';
 import type { World } from '../base/world.ts';
 import type { Guarding } from './guarding.ts';
 import type { GuestObject } from './guests/kind.ts';
@@ -124,7 +125,7 @@ async function untilLeft({
 
 /** By the table of run strategies: after the end of its host a guest under Manual is off until somebody starts it. */
 async function noteManual({ records, object, guarding }: LeavingDeps, now: number): Promise<void> {
-  const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const at = timeOf(now);
   for (const { id, ...record } of records.all()) {
     const guest = object({ id, ...record });
     // One with ha is the manager's to start, here or elsewhere.

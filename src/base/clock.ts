@@ -12,8 +12,13 @@ export type Clock = {
 };
 
 /** RFC 3339 in UTC with whole seconds, as metav1.Time is written. */
+export function timeOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** The same of now. */
 export function timestamp(clock: Clock): string {
-  return `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
+  return timeOf(clock.now());
 }
 
 /** RFC 3339 in UTC with milliseconds: a moment whose order among others counts, of which two may lie in one second. */

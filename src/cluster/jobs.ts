@@ -1,5 +1,6 @@
 /** What the cluster does for jobs of every kind: gives each its host or says why not yet, ends what no host will end, deletes those whose time is over. */
 import type { Condition, KindRef, KubeObject, Stored } from '../api/meta.ts';
+import { timeOf } from '../base/clock.ts';
 import { done, type Outcome, stalled, waiting } from '../base/outcome.ts';
 import { ApiError, type Informer } from '../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../runtime/contract.ts';
@@ -57,11 +58,6 @@ export function jobController<T extends Job>(
       return { ...said, outcome: waiting('TimeToLive', '', ttl * 1_000 + 50) };
     },
   };
-}
-
-/** Wall clock, milliseconds, as RFC 3339. */
-export function timeOf(now: number): string {
-  return `${new Date(now).toISOString().slice(0, 19)}Z`;
 }
 
 /** What was decided, as outcome and status. `atEnd`: what else is written when it ends. */

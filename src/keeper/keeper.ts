@@ -4,6 +4,7 @@
  */
 import { DEFAULT_HA_TIMINGS, type HaTimings } from '../api/haTimings.ts';
 import type { KeeperStatement } from '../api/keeperLease.ts';
+import { timeOf } from '../base/clock.ts';
 import type { Keeper, KeeperMemory, KeeperPorts, KeeperState, Life, VoteTable } from './contract.ts';
 import { createDeadline, type Deadline, resumeDeadline } from './deadline.ts';
 import { createGuards, type Guards } from './guards.ts';
@@ -193,7 +194,7 @@ export function createKeeper(ports: KeeperPorts, { host, bootID, pausable }: Kee
     guards.clear();
     watchdog.disarm();
     term = (term ?? 0) + 1;
-    if (doomed.length > 0) selfFencedAt = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
+    if (doomed.length > 0) selfFencedAt = timeOf(clock.now());
     deadline = createDeadline(now(), stated(), timings);
     acknowledgedAt = now();
     hasRenewed = false;

@@ -3,6 +3,7 @@
  * `Ready` is always there; `Reconciling` and `Stalled` exist only while True.
  */
 import type { Condition } from '../api/meta.ts';
+import { timeOf } from '../base/clock.ts';
 import type { Outcome } from '../base/outcome.ts';
 
 export type ConditionInput = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
@@ -12,11 +13,6 @@ export type ConditionContext = { now: number; generation?: number | undefined };
 
 /** API servers refuse longer ones: metav1.Condition, `maxLength`. */
 const LONGEST_MESSAGE = 32_768;
-
-/** As API objects have times: RFC 3339 in whole seconds. */
-export function timeOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
 
 /** The list with this condition in it, in its old place or at the end; lastTransitionTime moves only with the status. */
 export function setCondition(

@@ -43,6 +43,7 @@ const BANNED: readonly { pattern: RegExp; allowed: readonly string[]; instead: s
     instead: 'the Processes port with an argv array',
   },
   { pattern: /\bshell:\s*true/, allowed: [], instead: 'an argv array' },
+  { pattern: /slice\(0, 19\)\}Z/, allowed: ['base'], instead: 'timeOf of base/clock.ts' },
 ];
 
 const src = resolve(import.meta.dirname, '../../src');

@@ -1,5 +1,6 @@
 /** The one lock of a guest: whatever is under way, a move or other work, nothing else begins. Pure. */
 import type { GuestStatus } from '../../api/guest.ts';
+import { timeOf } from '../../base/clock.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 
 type Lockable = Pick<GuestRecord, 'incoming' | 'outgoing' | 'lock'>;
@@ -19,7 +20,7 @@ function shown(
 ): NonNullable<GuestStatus['lock']> {
   return {
     operation,
-    since: `${new Date(since).toISOString().slice(0, 19)}Z`,
+    since: timeOf(since),
     reason: `${operation} ${by.namespace}/${by.name}`,
   };
 }

@@ -1,5 +1,6 @@
 /** How a guest's recorded run state moves: pure functions from one state to the next, each written to disk before it is acted on. */
 import type { RunStrategy } from '../../api/guest.ts';
+import { timeOf } from '../../base/clock.ts';
 import type { GuestEnd } from '../../drivers/hypervisor/contract.ts';
 import type { AcceptedOperation, GuestRecord, RunState, StartFailure } from '../record.ts';
 
@@ -13,10 +14,6 @@ const WAKE_TRIES = 3;
 
 /** Milliseconds to wait before the start that follows failure number `count`. */
 export type RetryDelay = (count: number) => number;
-
-function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
 
 function without<K extends keyof RunState>(run: RunState, ...keys: readonly K[]): Omit<RunState, K> {
   return Object.fromEntries(
@@ -112,7 +109,7 @@ export function endRun(
   delay: RetryDelay,
 ): RunState {
   const over = without(run, 'live', 'stop');
-  const ended = end === undefined ? {} : { ended: { how: end, at: iso(now) } };
+  const ended = end === undefined ? {} : { ended: { how: end, at: timeOf(now) } };
   if (run.stop !== undefined) {
     const next: RunState = { ...without(over, 'failure'), ...ended };
     return run.stop.restart ? { ...next, restart: true } : next;
@@ -121,7 +118,7 @@ export function endRun(
   const next: RunState = { ...over, ...ended };
   if (strategy === 'Halted') return next;
   if (strategy === 'Manual' || (strategy === 'RerunOnFailure' && end === 'PoweredOff')) {
-    return { ...next, request: { action: 'Stop', by: ENDED_BY[end], at: iso(now) } };
+    return { ...next, request: { action: 'Stop', by: ENDED_BY[end], at: timeOf(now) } };
   }
   if (end === 'HostRebooted') return next;
   if (end === 'PoweredOff' && now - (run.live?.since ?? now) >= HELD_AFTER_MS) return heldRun(next);
@@ -178,7 +175,7 @@ export type OperationWish = { action: 'Start' | 'Stop' | 'Shutdown' | 'Restart';
 /** Takes an operation in: it supersedes the one before, and its request lasts until the next. */
 export function acceptOperation(run: RunState, operation: AcceptedOperation, wish: OperationWish): RunState {
   const by = `operation/${operation.name}`;
-  const at = iso(operation.acceptedAt);
+  const at = timeOf(operation.acceptedAt);
   const keeps = wish.strategy === 'RerunOnFailure' || wish.strategy === 'Manual';
   const base: RunState = { ...run, operation };
   switch (wish.action) {

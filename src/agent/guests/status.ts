@@ -1,6 +1,7 @@
 /** The status of a guest: one pure function over what a pass found. What others wrote into it is kept. */
 import { type GuestStatus, strategyOf } from '../../api/guest.ts';
 import type { Condition } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { PendingChange } from '../../drivers/hypervisor/contract.ts';
 import type { RecordedNic, RecordedVolume, RunState } from '../record.ts';
@@ -113,20 +114,16 @@ function conditions(
     return {
       ...finding,
       message: finding.message.slice(0, 4_096),
-      lastTransitionTime: old?.lastTransitionTime ?? iso(now),
+      lastTransitionTime: old?.lastTransitionTime ?? timeOf(now),
       ...(generation === undefined ? {} : { observedGeneration: generation }),
     };
   });
   return [...foreign, ...owned];
 }
 
-function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
 function transitions({ phaseTransitions = [] }: GuestStatus, { phase }: Verdict, now: number) {
   if (phaseTransitions.at(-1)?.phase === phase) return phaseTransitions;
-  return [...phaseTransitions, { phase, at: iso(now) }].slice(-TRANSITIONS);
+  return [...phaseTransitions, { phase, at: timeOf(now) }].slice(-TRANSITIONS);
 }
 
 function lockField({ record }: GuestScope) {
@@ -145,7 +142,7 @@ function runFields({ record }: { record: { run: RunState; epoch: number } | unde
       ? {}
       : {
           startFailure: {
-            ...{ count: failure.count, retryAfter: iso(failure.retryAt) },
+            ...{ count: failure.count, retryAfter: timeOf(failure.retryAt) },
             ...(record === undefined ? {} : { epoch: record.epoch }),
           },
         }),

@@ -1,5 +1,6 @@
 /** The conditions of a Host that its agent owns: each shortage is named, with what to do about it. Pure. */
 import type { Condition } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
 import type { HostView } from './status.ts';
 
@@ -17,7 +18,7 @@ const OWNED: readonly string[] = [
 ];
 
 export function hostConditions(before: readonly Condition[], view: HostView): Condition[] {
-  const now = `${new Date(view.now).toISOString().slice(0, 19)}Z`;
+  const now = timeOf(view.now);
   const owned = findings(view, before).map((finding) => {
     const old = before.find(({ type, status }) => type === finding.type && status === finding.status);
     return {

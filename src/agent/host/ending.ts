@@ -4,6 +4,7 @@
  */
 import type { HostHaStatus, HostShutdown } from '../../api/ha.ts';
 import type { HostStatus } from '../../api/kinds/host.ts';
+import { timeOf } from '../../base/clock.ts';
 import type { Life } from '../../keeper/contract.ts';
 import { type Announcement, createAnnouncement } from '../announcement.ts';
 
@@ -39,7 +40,7 @@ type Own = { kind: EndKind; since: string; stopped?: { life: Life; at: string } 
 
 export function createEnding({ bootID, known, now }: EndingOptions): Ending {
   const changed = createAnnouncement<void>();
-  const stamp = () => `${new Date(now()).toISOString().slice(0, 19)}Z`;
+  const stamp = () => timeOf(now());
   let own: Own | undefined;
   /** Who runs on while all others are held off; undefined: nobody is. */
   let runsOn: ReadonlySet<string> | undefined;

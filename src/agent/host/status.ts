@@ -1,7 +1,7 @@
 /** The Host's status as its agent says it: one pure function. What the manager writes (state, allocated, Ready, Schedulable) is kept. */
 import { PROTOCOL_VERSION } from '../../api/cluster.ts';
 import type { HostStatus } from '../../api/kinds/host.ts';
-import { byTime } from '../../base/clock.ts';
+import { byTime, timeOf } from '../../base/clock.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import type { HypervisorFacts } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkFacts } from '../../drivers/network/contract.ts';
@@ -204,5 +204,5 @@ function inventoryFields(
   if (incarnation === undefined) return {};
   if (trust.type !== 'Trusted') return { incarnation };
   const isKnown = before.incarnation === incarnation && before.inventoryAt !== undefined;
-  return { incarnation, ...(isKnown ? {} : { inventoryAt: `${new Date(now).toISOString().slice(0, 19)}Z` }) };
+  return { incarnation, ...(isKnown ? {} : { inventoryAt: timeOf(now) }) };
 }

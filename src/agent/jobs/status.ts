@@ -1,5 +1,6 @@
 /** What a pass over a job of this host came to, and the status that says so. Pure. */
 import type { Condition, KubeObject, Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import { readiness } from '../../runtime/conditions.ts';
 import type { PassResult } from '../../runtime/contract.ts';
@@ -83,7 +84,7 @@ function statusOf(
   step: Exclude<JobStep<string>, { type: 'rest' }>,
   now: number,
 ): JobStatus {
-  const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const at = timeOf(now);
   const { generation } = metadata;
   const base = {
     ...status,

@@ -1,5 +1,6 @@
 /** The one write that moves a guest: its placement by compare-and-swap, and what its answer proves. */
 import type { KindRef, Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { ApiError, type Client } from '../../client/contract.ts';
 import type { GuestObject } from '../guests/kind.ts';
 
@@ -22,7 +23,7 @@ export async function swapPlacement<T extends GuestObject>(
 ): Promise<SwapResult> {
   const { uid, resourceVersion } = metadata;
   const { host, epoch, now } = placement;
-  const since = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const since = timeOf(now);
   const patch = { metadata: { uid, resourceVersion }, status: { placement: { host, epoch, since } } };
   try {
     await client.mergePatch(kind, metadata, patch, {

@@ -1,6 +1,7 @@
 /** The status of a Snapshot that lies on this host. Pure. */
 import type { Snapshot, SnapshotStatus } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { formatBytes } from '../../base/quantity.ts';
 import { jobConditions, jobEnd } from '../jobs/status.ts';
 import type { RecordedSnapshot } from '../record.ts';
@@ -55,7 +56,7 @@ function takenFields({
   volumes,
 }: RecordedSnapshot): SnapshotStatus {
   return {
-    takenAt: iso(takenAt),
+    takenAt: timeOf(takenAt),
     consistency,
     stillMilliseconds: stillMs,
     ...(memoryBytes === undefined ? {} : { memory: formatBytes(memoryBytes) }),
@@ -65,8 +66,4 @@ function takenFields({
       ...(sizeBytes > 0 ? { size: formatBytes(sizeBytes) } : {}),
     })),
   };
-}
-
-function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

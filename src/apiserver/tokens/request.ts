@@ -1,4 +1,5 @@
 /** The token subresource of ServiceAccount: TokenRequest in, a signed token that expires out. */
+import { timeOf } from '../../base/clock.ts';
 import { printJson } from '../../schema/json.ts';
 import type { Answer, Answerer } from '../access/questions/questions.ts';
 import { servedKind } from '../catalog/served.ts';
@@ -74,7 +75,7 @@ export function tokenRequests(context: Context, signer: Signer, issuer: string):
           sub: `system:serviceaccount:${namespace}:${name}`,
           ...boundClaims(claims),
         });
-    const expirationTimestamp = `${new Date((now + seconds) * 1000).toISOString().slice(0, 19)}Z`;
+    const expirationTimestamp = timeOf((now + seconds) * 1000);
     return {
       ...object,
       metadata: { ...object.metadata, name, namespace, creationTimestamp: null },

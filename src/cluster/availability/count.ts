@@ -1,5 +1,6 @@
 /** Counts how long a guest was to run and how long it did not, by UTC day and month. Pure. */
 import type { GroupAvailability, GuestAvailability } from '../../api/availability.ts';
+import { timeOf } from '../../base/clock.ts';
 
 type Counted = { expectedSeconds: number; downSeconds: number };
 export type AvailabilityState = GuestAvailability['state'];
@@ -100,8 +101,4 @@ function secondsOf(now: number): number {
 
 function dayOf(at: number): string {
   return new Date(at).toISOString().slice(0, 10);
-}
-
-function timeOf(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 19)}Z`;
 }

@@ -9,10 +9,10 @@ import { FenceAction, type FenceActionSpec, type FenceActionStatus } from '../..
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
-import type { Clock } from '../../base/clock.ts';
+import { type Clock, timeOf } from '../../base/clock.ts';
 import { done, type Outcome, ReasonedError, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
-import { statusAfter, timeOf } from '../../runtime/conditions.ts';
+import { statusAfter } from '../../runtime/conditions.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { switchOff, switchOn } from './execute.ts';

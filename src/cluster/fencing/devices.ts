@@ -3,6 +3,7 @@ import type { FenceAction } from '../../api/kinds/fenceAction.ts';
 import { FenceDevice, type FenceDeviceStatus, TEST_REQUEST } from '../../api/kinds/fenceDevice.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { done, failed, type Outcome, outcomeOf, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
@@ -109,7 +110,7 @@ function statusOf(
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     conditions: conditionsFor(object, outcome, now),
     ...result,
-    lastTest: `${new Date(now).toISOString().slice(0, 19)}Z`,
+    lastTest: timeOf(now),
     ...(request === undefined ? {} : { testedFor: request.slice(0, 256) }),
   };
 }

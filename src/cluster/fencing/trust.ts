@@ -8,6 +8,7 @@ import { readStatement } from '../../api/keeperLease.ts';
 import type { FenceAction, FenceActionStatus } from '../../api/kinds/fenceAction.ts';
 import type { FenceDevice } from '../../api/kinds/fenceDevice.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { findCondition, removeCondition, setCondition } from '../../runtime/conditions.ts';
 import type { Pass } from '../../runtime/contract.ts';
 
@@ -35,7 +36,7 @@ export async function crossExamine({
   if (heardSequence === undefined)
     return { found: { heardSequence: statement.sequence }, againMs: SETTLED_MS };
   if (statement.sequence === heardSequence) return { found: {} };
-  return { found: { contradictedAt: `${new Date(now).toISOString().slice(0, 19)}Z` } };
+  return { found: { contradictedAt: timeOf(now) } };
 }
 
 /** By what its controller last said of it. */

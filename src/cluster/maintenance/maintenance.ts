@@ -7,6 +7,7 @@ import { Host } from '../../api/kinds/host.ts';
 import { Migration } from '../../api/kinds/migration.ts';
 import { VirtualMachine } from '../../api/kinds/virtualMachine.ts';
 import type { Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { done, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
@@ -126,7 +127,7 @@ async function perform(act: Act, pass: Pass<Host>): Promise<void> {
   const { namespace, name } = nameOf(guest);
   switch (act.type) {
     case 'record': {
-      const since = `${new Date(now).toISOString().slice(0, 19)}Z`;
+      const since = timeOf(now);
       const maintenance = act.record === undefined ? null : { ...act.record, since };
       const { uid, resourceVersion } = guest.metadata;
       const patch = { metadata: { uid, resourceVersion }, status: { maintenance } };

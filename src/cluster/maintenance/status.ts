@@ -2,6 +2,7 @@
 import type { Host, HostStatus } from '../../api/kinds/host.ts';
 import type { MaintenanceGuest } from '../../api/maintenance.ts';
 import type { Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import {
   type ConditionInput,
   findCondition,
@@ -26,7 +27,7 @@ export function maintenanceStatus(
   return {
     ...status,
     maintenance: {
-      since: `${new Date(since).toISOString().slice(0, 19)}Z`,
+      since: timeOf(since),
       guests: plan.guests.slice(0, LISTED),
     },
     conditions: setCondition(conditions, drained(host, plan), context),

@@ -1,6 +1,7 @@
 /** The status of a Migration as the cluster writes it: before its hosts are at work, and where they cannot speak. Pure. */
 import type { Migration, MigrationPhase, MigrationStatus } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { done, type Outcome, stalled, waiting } from '../../base/outcome.ts';
 import { conditionsFor } from '../readiness.ts';
 import type { MigrationDecision } from './decide.ts';
@@ -11,7 +12,7 @@ export function migrationStatus(
   decision: MigrationDecision,
   now: number,
 ): MigrationStatus | undefined {
-  const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const at = timeOf(now);
   switch (decision.type) {
     case 'wait': {
       const { reason, message } = decision;

@@ -1,6 +1,7 @@
 /** The status of a guest that has no host yet, or gets one in this pass. Pure: guest and outcome in, whole status out. */
 import type { GuestPhase, GuestStatus } from '../../api/guest.ts';
 import type { Condition, Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { type Outcome, waiting } from '../../base/outcome.ts';
 import { findCondition, readiness, setCondition } from '../../runtime/conditions.ts';
 import type { Guest } from '../guests.ts';
@@ -12,7 +13,7 @@ export function placedStatus(
   guest: Stored<Guest>,
   { host, epoch, now }: { host: string; epoch: number; now: number },
 ): GuestStatus {
-  const since = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const since = timeOf(now);
   const scheduled = { type: 'Scheduled', status: 'True', reason: 'Placed', message: '' } as const;
   return withConditions(guest, scheduled, waiting('Scheduled', 'the host takes over'), now, {
     phase: guest.status?.phase ?? 'Pending',

@@ -2,6 +2,7 @@
 import type { GuestStatus } from '../../api/guest.ts';
 import type { HostHaStatus } from '../../api/ha.ts';
 import type { HostStatus } from '../../api/kinds/host.ts';
+import { timeOf } from '../../base/clock.ts';
 import { type JsonObject, mergePatchOf } from '../../client/patch.ts';
 import type { GuestRecord, HostRecord, Life, Placement } from '../ha/model.ts';
 
@@ -40,7 +41,7 @@ export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
 /** The merge patch of a Host's status that stores the record. Times are for people and stay while what they are about does. */
 export function hostPatch(before: HostHaStatus | undefined, record: HostRecord, now: number): JsonObject {
   const { incident, proof, reason, ...rest } = record;
-  const at = isoSeconds(now);
+  const at = timeOf(now);
   const since = before?.incident?.id === incident?.id ? (before?.incident?.since ?? at) : at;
   const found = before?.proof?.incident === proof?.incident ? (before?.proof?.at ?? at) : at;
   const after = {
@@ -77,7 +78,7 @@ export function guestPatch(before: PlacedStatus = {}, record: GuestRecord, now: 
   const { placement, state } = record;
   if (placement === undefined) throw new Error('a guest without a placement has no record');
   const isOld = before.placement?.host === placement.host && before.placement.epoch === placement.epoch;
-  const since = (isOld ? before.placement?.since : undefined) ?? isoSeconds(now);
+  const since = (isOld ? before.placement?.since : undefined) ?? timeOf(now);
   const ha = {
     ...{ state, epoch: placement.epoch },
     ...spokenOf(record.reason),
@@ -107,8 +108,4 @@ function spokenOf(reason: string | undefined): { reason?: string; message?: stri
   const colon = reason.indexOf(': ');
   if (colon === -1) return { reason };
   return { reason: reason.slice(0, colon), message: reason.slice(colon + 2).slice(0, 1_024) };
-}
-
-function isoSeconds(now: number): string {
-  return `${new Date(now).toISOString().slice(0, 19)}Z`;
 }

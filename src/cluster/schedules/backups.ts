@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Backup, BackupSpec } from '../../api/kinds/backup.ts';
 import type { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import type { Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { nextTick, parseCron, zoneNamed } from './cron.ts';
 import { tickOf } from './plan.ts';
 
@@ -32,7 +33,7 @@ export function backupSpec({ spec }: BackupSchedule, guest: BackupSpec['guest'],
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(ioPriority === undefined ? {} : { ioPriority }),
     ...(fullEvery === undefined ? {} : { fullEvery }),
-    ...(at === tick ? {} : { notBefore: `${new Date(at).toISOString().slice(0, 19)}Z` }),
+    ...(at === tick ? {} : { notBefore: timeOf(at) }),
     ...(deadline === Number.POSITIVE_INFINITY ? {} : { startDeadlineSeconds: deadline }),
   };
 }

@@ -5,6 +5,7 @@ import { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import { Snapshot } from '../../api/kinds/snapshot.ts';
 import { SnapshotSchedule } from '../../api/kinds/snapshotSchedule.ts';
 import type { KubeObject, Stored } from '../../api/meta.ts';
+import { timeOf } from '../../base/clock.ts';
 import { done, type Outcome, outcomeOf, stalled, waiting } from '../../base/outcome.ts';
 import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
@@ -133,8 +134,8 @@ async function look<S extends AnySchedule, C extends Child>(
     const next = nextTick(cron, zone, now);
     if (next === undefined) return say(pass, stalled('ScheduleInvalid', 'there is no such day'), {});
     const times = {
-      ...(tick === undefined ? {} : { lastTick: iso(tick) }),
-      nextTick: iso(next),
+      ...(tick === undefined ? {} : { lastTick: timeOf(tick) }),
+      nextTick: timeOf(next),
       ...rules.more?.(guestsOf(pass, sources), object, { zone, next }),
     };
     const state = tired.size === 0 ? done : stalled('TooManyFailures', tooManyFailures(tired));
@@ -181,7 +182,7 @@ async function makeAll<S extends AnySchedule, C extends Child>(
     } as KubeObject as C;
     await client.create(made, child, { signal }).catch(unless(409));
   }
-  event('Normal', 'Taken', `${made.plural} for ${iso(tick)}`);
+  event('Normal', 'Taken', `${made.plural} for ${timeOf(tick)}`);
 }
 
 async function prune<S extends AnySchedule, C extends Child>(
@@ -238,8 +239,4 @@ function unless(...codes: number[]): (error: unknown) => void {
   return (error) => {
     if (!(error instanceof ApiError && codes.includes(error.code))) throw error;
   };
-}
-
-function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

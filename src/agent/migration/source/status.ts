@@ -1,6 +1,7 @@
 /** The status of a Migration as its source says it. Pure. */
 import type { Migration, MigrationPhase, MigrationStatus } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
+import { timeOf } from '../../../base/clock.ts';
 import { done, stalled, waiting } from '../../../base/outcome.ts';
 import { readiness } from '../../../runtime/conditions.ts';
 import type { SourceStage } from './decide.ts';
@@ -56,15 +57,11 @@ export function sourceStatus(
     ...(source === undefined ? {} : { source }),
     ...(progress === undefined ? {} : { progress }),
     ...(mode === undefined ? {} : { mode }),
-    ...(since === undefined ? {} : { startedAt: status.startedAt ?? iso(since) }),
-    ...(end === undefined ? {} : { completedAt: iso(now) }),
+    ...(since === undefined ? {} : { startedAt: status.startedAt ?? timeOf(since) }),
+    ...(end === undefined ? {} : { completedAt: timeOf(now) }),
     ...(measured === undefined ? {} : { totalMilliseconds: Math.max(0, Math.round(measured.totalMs)) }),
     ...(measured?.downtimeMs === undefined
       ? {}
       : { downtimeMilliseconds: Math.max(0, Math.round(measured.downtimeMs)) }),
   };
-}
-
-function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -1,4 +1,5 @@
 /** What stands of a container on this host, told from /proc, its control groups, the record and LXC's log; it starts no program. */
+import { timeOf } from '../../../base/clock.ts';
 import type { Files } from '../../../base/files.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
 import type { GuestEnd, GuestHandle, GuestObservation } from '../contract.ts';
@@ -132,7 +133,7 @@ async function settle(
 async function startTime({ world }: LxcContext, init: ProcessIdentity): Promise<string> {
   const uptimeSeconds = Number(((await world.files.readText('/proc/uptime')) ?? '0').split(' ')[0]);
   const bootMs = world.clock.now() - uptimeSeconds * 1000;
-  return `${new Date(bootMs + init.startTicks * 10).toISOString().slice(0, 19)}Z`;
+  return timeOf(bootMs + init.startTicks * 10);
 }
 
 function unmanageable(reason: string, message: string): GuestObservation {

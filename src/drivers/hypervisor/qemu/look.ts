@@ -2,6 +2,7 @@
  * What stands of a guest, told from its record, its processes and its monitor; changes nothing. When these three do not agree the answer is
  * Unmanageable: never a guess that it is off.
  */
+import { timeOf } from '../../../base/clock.ts';
 import { ReasonedError } from '../../../base/outcome.ts';
 import type { ProcessIdentity } from '../../../base/processes.ts';
 import type { GuestEnd, GuestHandle } from '../contract.ts';
@@ -160,7 +161,7 @@ function isAgentConnected(channels: unknown): boolean {
 /** When a guest without a record was started: QEMU made its socket then. */
 async function socketTime({ world, runDirectory }: QemuContext, guest: GuestHandle): Promise<string> {
   const stat = await world.files.stat(machineSockets(runDirectory, guest.id).qmp);
-  return `${new Date(stat?.modifiedMs ?? world.clock.now()).toISOString().slice(0, 19)}Z`;
+  return timeOf(stat?.modifiedMs ?? world.clock.now());
 }
 
 function unanswered(process: ProcessIdentity, error: unknown): Look {

@@ -30,7 +30,8 @@ import { createManager } from '../../../../src/runtime/engine.ts';
 import { seededRandom } from '../../../world/seededRandom.ts';
 import { type Crasher, createCrasher } from '../../agent/crasher.ts';
 import { createMemoryFiles, type Disk } from '../../agent/memoryFiles.ts';
-import { createHaLab, type Machine } from './haLab.ts';
+import { createHaLab } from './haLab.ts';
+import type { Machine } from './haMachines.ts';
 
 const POOLS = ['red', 'blue'];
 const FIRST = { id: 'cluster', incarnation: '1' };

@@ -218,6 +218,11 @@ export type ArchiveFilling = {
   finish(name: string, about: ArchiveAbout, signal: AbortSignal): Promise<ArchiveManifest>;
 };
 
+export type ArchiveSending = { signal: AbortSignal; bytesPerSecond?: number };
+
+/** `key`: what the pool it comes from names, if that names one. `follow`: told how much has come. */
+export type ArchiveReceiving = { signal: AbortSignal; key?: AgeKey['told']; follow?: Follower };
+
 /** Archives of guests: a plain directory each, seen under its name only once it is whole. Names are the caller's, unique. */
 export type Archives = {
   readonly filling: ArchiveFilling;
@@ -227,6 +232,16 @@ export type Archives = {
   read(name: string): Promise<ArchiveManifest | undefined>;
   /** Finds one volume in it, and what that is based on, and decrypts them; comparing is its `check`. Throws as `verify` does, ArchiveMissing also when it has no such volume. */
   open(name: string, volume: string, signal: AbortSignal): Promise<ArchivedVolume>;
+  /**
+   * Sends what one volume in it is made of, and what that is based on, to `receive` of another host's pool, as it lies there: what is encrypted stays
+   * so on the way. The stream is the caller's to open and close. Throws as `open` does, and with the other side's reasons.
+   */
+  send(name: string, volume: string, stream: Duplex, options: ArchiveSending): Promise<void>;
+  /**
+   * Receives it into a hidden place of this pool, each part compared with its sum as it arrives, and finds the volume in it as `open` does; what has come
+   * goes with `dispose`. Throws ReasonedError PoolFull, ArchiveBroken, PeerHungUp, and with the other side's reasons.
+   */
+  receive(name: string, volume: string, stream: Duplex, options: ArchiveReceiving): Promise<ArchivedVolume>;
   /** Reads all of it and what it is based on, compares, and lets the tools that would restore it look at it. Throws ReasonedError ArchiveMissing, ArchiveBaseMissing, ArchiveTooNew, ArchiveBroken, KeyMissing, KeyWrong. */
   verify(name: string, signal: AbortSignal): Promise<ArchiveManifest>;
   /** Removes it, whole or not; nothing there is no error. Throws ReasonedError ArchiveNeeded while others are based on it. */

@@ -16,6 +16,7 @@ import {
   wholeBases,
 } from '../manifest.ts';
 import { checkedName } from '../names.ts';
+import { receiveSimulatedArchive, sendSimulatedArchive } from './copying.ts';
 
 export type SimulatedArchivesOptions = {
   world: { files: Files; clock: Clock };
@@ -129,6 +130,17 @@ export function createSimulatedArchives({
       const manifest = await readChain(name);
       const part = partNamed(name, manifest, volume);
       return { path: `${place(name)}/${part.file}`, part, check: async () => {} };
+    },
+    send: (name, volume, stream, { signal }) =>
+      sendSimulatedArchive(stream, signal, clock, async () => {
+        partNamed(name, await readChain(name), volume);
+        return (await files.readText(`${place(name)}/${manifestName}`)) ?? '';
+      }),
+    receive: async (name, volume, stream, { signal, follow }) => {
+      const text = await receiveSimulatedArchive(stream, signal, clock, checkSpace);
+      await copy({ follow }, signal);
+      const part = partNamed(name, parseManifest(name, text), volume);
+      return { path: `${path}/.partial/${name}/${part.file}`, part, check: async () => {} };
     },
     verify: async (name, signal) => {
       checkPresent();

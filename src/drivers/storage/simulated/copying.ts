@@ -1,4 +1,4 @@
-/** Copies volumes of simulated pools: the same words over the stream as real pools say, without the data. */
+/** Copies volumes and archives of simulated pools: the same words over the stream as real pools say, without the data. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
 import type { CopyOptions, VolumeFacts, VolumeRequest } from '../contract.ts';
@@ -45,6 +45,42 @@ export async function receiveSimulated(
       if (pass === 'Final') await pool.keep({ id, owner, kind, format, sizeBytes, usedBytes });
     }
     await wire.tell({ kept: true });
+  } catch (error) {
+    await wire.refuse(error);
+    throw error;
+  }
+}
+
+/** The manifest of an archive, as `look` finds it; resolves when the other side has it. */
+export async function sendSimulatedArchive(
+  stream: Duplex,
+  signal: AbortSignal,
+  clock: Clock,
+  look: () => Promise<string>,
+): Promise<void> {
+  const wire = createWire(stream, signal, clock);
+  try {
+    await wire.tell({ manifest: await look() });
+    await wire.hear();
+  } catch (error) {
+    await wire.refuse(error);
+    throw error;
+  }
+}
+
+/** `checkSpace` throws when it must not come. */
+export async function receiveSimulatedArchive(
+  stream: Duplex,
+  signal: AbortSignal,
+  clock: Clock,
+  checkSpace: () => void,
+): Promise<string> {
+  const wire = createWire(stream, signal, clock);
+  try {
+    checkSpace();
+    const { manifest } = (await wire.hear()) as { manifest: string };
+    await wire.tell({ kept: true });
+    return manifest;
   } catch (error) {
     await wire.refuse(error);
     throw error;

@@ -28,6 +28,7 @@ import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
 import { idleTools, type Tools } from '../tools.ts';
 import { measureTrees } from '../trees.ts';
+import { receiveArchived, sendArchived } from './bringing.ts';
 import { saveDisk, saveTree, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
 import { createArchiveReader } from './reading.ts';
@@ -50,7 +51,7 @@ export function createArchives(
 ): Archives {
   const { tools, layout } = room;
   const { files, clock } = room.world;
-  const reader = createArchiveReader(room, capacity, ageKey);
+  const reader = createArchiveReader(room, capacity, { ageKey });
   const filled = new Map<string, Filled[]>();
   /** What those that are being filled may need. */
   const awaited = new Map<string, readonly string[]>();
@@ -246,6 +247,9 @@ export function createArchives(
     list: reader.list,
     read: reader.read,
     open: reader.open,
+    send: (name, volume, stream, options) => sendArchived(room, reader, { name, volume, stream }, options),
+    receive: (name, volume, stream, options) =>
+      receiveArchived({ room, capacity, keyFile: ageKey?.file }, { name, volume, stream }, options),
     verify: reader.verify,
     remove: async (name) => {
       await room.checkPresent();

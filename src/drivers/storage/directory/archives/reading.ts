@@ -16,9 +16,13 @@ import { checkReadable, sumOf } from './parts.ts';
 import { unseal } from './seal.ts';
 
 /** A part, and the archive it lies in. */
-type Link = { archive: string; manifest: ArchiveManifest; part: ArchivePart };
+export type Link = { archive: string; manifest: ArchiveManifest; part: ArchivePart };
+
+type Chain = readonly [Link, ...Link[]];
 
 export type ArchiveReader = Pick<Archives, 'list' | 'read' | 'open' | 'verify'> & {
+  /** The part of a volume, what it is based on, what that is based on, and so on: newest first. Throws as `open` does. */
+  chain(name: string, volume: string): Promise<Chain>;
   /** What each archive needs that is there; damaged ones need nothing. */
   needs(): Promise<(readonly [name: string, needs: readonly string[]])[]>;
 };
@@ -29,15 +33,15 @@ function unlessBroken(error: unknown): undefined {
   return undefined;
 }
 
-/** Reads the archives in `archives/NAME` of a pool, encrypted ones with the key `ageKey`. */
+/** Reads the archives in the directories NAME below `at`, encrypted ones with the key `ageKey`; those of the pool when `at` is absent. */
 export function createArchiveReader(
   room: PoolRoom,
   capacity: Pick<Capacity, 'hold'>,
-  ageKey?: AgeKey,
+  { ageKey, at = room.layout.archives }: { ageKey?: AgeKey | undefined; at?: string },
 ): ArchiveReader {
-  const { tools, layout } = room;
+  const { tools } = room;
   const { files } = room.world;
-  const place = (name: string) => `${layout.archives}/${checkedName(name)}`;
+  const place = (name: string) => `${at}/${checkedName(name)}`;
   /** Manifests never change: each is read once for this. */
   const known = new Map<string, readonly string[]>();
 
@@ -58,9 +62,8 @@ export function createArchiveReader(
     return why;
   };
 
-  /** The part, what it is based on, what that is based on, and so on: newest first. */
-  const chainOf = async (first: Link): Promise<Link[]> => {
-    const chain = [first];
+  const chainOf = async (first: Link): Promise<Chain> => {
+    const chain: [Link, ...Link[]] = [first];
     for (let link = first; link.part.base !== undefined; ) {
       const { base, baseSha256, name, sizeBytes } = link.part;
       const manifest = await read(base);
@@ -75,6 +78,11 @@ export function createArchiveReader(
     }
     for (const link of chain) await checkSize(link);
     return chain;
+  };
+
+  const chain = async (name: string, volume: string): Promise<Chain> => {
+    const manifest = await readWhole(name);
+    return chainOf({ archive: name, manifest, part: partNamed(name, manifest, volume) });
   };
 
   const checkSize = async ({ archive, part: { file, storedBytes } }: Link): Promise<void> => {
@@ -124,10 +132,11 @@ export function createArchiveReader(
   };
 
   return {
-    list: () => files.directories(layout.archives),
+    list: () => files.directories(at),
     read,
+    chain,
     needs: async () => {
-      const names = await files.directories(layout.archives);
+      const names = await files.directories(at);
       for (const gone of [...known.keys()].filter((name) => !names.includes(name))) known.delete(gone);
       return Promise.all(
         names.map(async (name) => {
@@ -138,10 +147,9 @@ export function createArchiveReader(
       );
     },
     open: async (name, volume, signal) => {
-      const manifest = await readWhole(name);
-      const part = partNamed(name, manifest, volume);
-      const chain = await chainOf({ archive: name, manifest, part });
-      return { part, check: (until) => checkSums(chain, until), ...(await plainOf(chain, signal)) };
+      const links = await chain(name, volume);
+      const [{ part }] = links;
+      return { part, check: (until) => checkSums(links, until), ...(await plainOf(links, signal)) };
     },
     verify: async (name, signal) => {
       const manifest = await readWhole(name);

@@ -25,6 +25,7 @@ import { openIdRanges } from './idRanges.ts';
 import { createLeaving } from './leaving.ts';
 import { describeHost, remember } from './memory.ts';
 import type { AgentOptions } from './options.ts';
+import { createListening } from './peers/listening.ts';
 import type { Records } from './records.ts';
 import { connectWitness } from './witness.ts';
 
@@ -93,6 +94,7 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
     running: () =>
       [...records.all(), ...records.coming()].flatMap(({ id }) => (presence.isRunning(id) ? [id] : [])),
   });
+  const listening = createListening(options.witness === true ? undefined : options.peers, world);
   let started = false;
   let guarding: Guarding | undefined;
   const begun = world.clock.monotonic();
@@ -119,6 +121,7 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
         shutdown,
         loadOf: loads.of,
         ...(keeper === undefined ? {} : { keeper }),
+        peers: listening.place(),
       };
       return describeHost(options, memory, stage, object);
     },
@@ -137,6 +140,7 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
     }),
   );
   guarding.changed.listen(() => reporter.touch());
+  listening.changed.listen(() => reporter.touch());
   for (const part of [records, presence, loads, memory.pools, memory.images, controlPlane, ending]) {
     part.changed.listen(() => reporter.touch());
   }
@@ -158,6 +162,7 @@ async function run(options: AgentOptions, hands: Hands, given: AbortSignal): Pro
       stock.run(signal, reporter.touch),
       loads.run(signal),
       identity?.run(signal),
+      listening.run(signal),
       manager.run(signal),
       controllers.guarding.run(signal),
       settling,

@@ -10,6 +10,7 @@ import { StoragePool } from '../api/kinds/storagePool.ts';
 import { keyOf } from '../api/meta.ts';
 import type { Informer } from '../client/contract.ts';
 import { createAnnouncement } from './announcement.ts';
+import { answerArchive } from './archives/answer.ts';
 import { backupController } from './backups/controller.ts';
 import { archiveNameOf } from './backups/world.ts';
 import type { ControlPlane } from './cluster/controlPlane.ts';
@@ -38,9 +39,10 @@ import { jobInformer } from './jobs/guest.ts';
 import type { LeavingGuests } from './leaving.ts';
 import { createMover } from './migration/mover.ts';
 import { createMoves } from './migration/moves.ts';
-import { noPeers } from './migration/peers.ts';
 import { operationController } from './operations/controller.ts';
 import type { AgentOptions } from './options.ts';
+import { type Answerer, answerPeer } from './peers/answer.ts';
+import { noPeers } from './peers/peers.ts';
 import type { PoolTable } from './pools/table.ts';
 import type { GuestPrograms } from './programs.ts';
 import type { GuestRecord } from './record.ts';
@@ -156,7 +158,7 @@ export function connectControllers(parts: Parts): Connected {
     {
       guests: world,
       files: parts.world.files,
-      peers: parts.peers ?? noPeers,
+      peers: world.peers,
       writeOutShared: parts.drivers.writeOutShared,
       mover: (() => {
         const ofMachines = createMover(world, machines, machineInformer);
@@ -165,8 +167,12 @@ export function connectControllers(parts: Parts): Connected {
       })(),
     },
     manager.informers,
-    parts.signal,
   );
+  const answerers: Record<string, Answerer> = {
+    migration: moves.answer,
+    archive: (...asked) => answerArchive(keeping, ...asked),
+  };
+  world.peers.serve((peer, stream) => void answerPeer(answerers, peer, stream, parts.signal));
   for (const controller of moves.controllers) manager.add(controller);
   const ends = [drivers.machines.watch(wake), drivers.containers.watch(wake)];
 
@@ -255,6 +261,7 @@ function guestWorld(
     }),
     backup: (key) => backups.get(key),
     archives: () => new Set(backups.list().map(archiveNameOf)),
+    peers: parts.peers ?? noPeers,
     network: drivers.network,
     idRanges: parts.idRanges,
     grantIds: grantOnce(drivers, parts.idRanges.block),

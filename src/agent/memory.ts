@@ -62,7 +62,7 @@ export function describeHost(
   {
     loadOf,
     ...stage
-  }: Pick<HostView, 'started' | 'beginning' | 'keeper' | 'shutdown'> & {
+  }: Pick<HostView, 'started' | 'beginning' | 'keeper' | 'shutdown' | 'peers'> & {
     loadOf: Loads['of'];
   },
   { status = {}, metadata }: Stored<Host>,

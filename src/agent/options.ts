@@ -15,8 +15,8 @@ import type { AgentConfig } from './config.ts';
 import type { KeeperLink } from './guarding.ts';
 import type { MachineDriver } from './guests/machine.ts';
 import type { HostFacts } from './host/facts.ts';
-import type { Peers } from './migration/peers.ts';
 import type { PeerIdentity } from './peers/identity.ts';
+import type { Peers } from './peers/peers.ts';
 import type { PoolPlace } from './pools/controller.ts';
 import type { ProgramGroups } from './programs.ts';
 

@@ -1,9 +1,9 @@
-/** The connections between agents for moves: mutual TLS between real hosts, a pair of streams between hosts that exist only on paper. */
+/** The connections between agents: mutual TLS between real hosts, a pair of streams between hosts that exist only on paper. */
 import { once } from 'node:events';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
-import type { Peers, Place } from '../agent/migration/peers.ts';
+import type { Peers, Place } from '../agent/peers/peers.ts';
 import type { PeerIdentity } from '../agent/peers/identity.ts';
 import { peerOf } from '../agent/peers/names.ts';
 import { ReasonedError } from '../base/outcome.ts';

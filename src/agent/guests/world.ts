@@ -17,6 +17,7 @@ import type { Presence } from '../host/presence.ts';
 import type { IdRanges } from '../idRanges.ts';
 import type { ImageTable } from '../images/table.ts';
 import type { Jobs } from '../jobs/beside.ts';
+import type { Peers } from '../peers/peers.ts';
 import type { PoolTable } from '../pools/table.ts';
 import type { GuestPrograms } from '../programs.ts';
 import type { Records } from '../records.ts';
@@ -49,6 +50,8 @@ export type GuestWorld = {
   backup(key: string): Stored<Backup> | undefined;
   /** Names of the archives that Backups of this host stand for. */
   archives(): ReadonlySet<string>;
+  /** How archives of other hosts are had. */
+  peers: Peers;
   network: NetworkDriver;
   idRanges: IdRanges;
   /** Lets containers use this agent's block of ids. */

@@ -9,6 +9,7 @@ import type { KeeperState } from '../../keeper/contract.ts';
 import type { Trust } from '../cluster/controlPlane.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ImageState } from '../images/table.ts';
+import type { Place } from '../peers/peers.ts';
 import type { PoolState } from '../pools/table.ts';
 import { hostConditions } from './conditions.ts';
 import type { HostFacts } from './facts.ts';
@@ -31,6 +32,8 @@ export type HostView = {
   orphans: readonly string[];
   /** The keeper's last word; absent while there is none. */
   keeper?: KeeperState;
+  /** Where its agent listens for others; undefined: it does not yet, and what was said stands. */
+  peers: Place | undefined;
   /** `status.shutdown` over what stands there. */
   shutdown(before: HostStatus): Pick<HostStatus, 'shutdown'>;
   trust: Trust;
@@ -70,6 +73,7 @@ export function hostStatus(stored: HostStatus, view: HostView): HostStatus {
     ...keeperField(view.keeper),
     ...view.shutdown(stored),
     ...(view.witness ? { witness: true } : {}),
+    ...(view.peers === undefined ? {} : { peers: view.peers }),
     ...present('address', facts.address),
     ...present('bootID', facts.bootID),
     ...present('machineID', facts.machineID),

@@ -1,10 +1,11 @@
-/** Puts both sides of moves together: their informers, what wakes them, who answers targets, and moves whose Migration is gone. */
+/** Puts both sides of moves together: their informers, what wakes them, what answers targets, and moves whose Migration is gone. */
 import { isOver, Migration } from '../../api/kinds/migration.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome } from '../../base/outcome.ts';
 import type { Informer, Informers } from '../../client/contract.ts';
 import type { Controller, Trigger } from '../../runtime/contract.ts';
 import { CONTROLLERS } from '../access.ts';
+import type { Answerer } from '../peers/answer.ts';
 import type { GuestRecord } from '../record.ts';
 import { findMigration, passOfRecord } from './passes.ts';
 import { answerTarget } from './source/answer.ts';
@@ -14,6 +15,8 @@ import { type MoveWorld, movedGuest, moveKey } from './world.ts';
 
 export type Moves = {
   controllers: readonly Controller<Migration>[];
+  /** Answers targets of moves from here. */
+  answer: Answerer;
   /** Has the moves of a guest looked at again. */
   wake(record: GuestRecord): void;
   /** Records with a move whose Migration this host does not see. */
@@ -23,8 +26,8 @@ export type Moves = {
   synced(signal: AbortSignal): Promise<void>;
 };
 
-export function createMoves(world: MoveWorld, informers: Informers, signal: AbortSignal): Moves {
-  const { guests, peers } = world;
+export function createMoves(world: MoveWorld, informers: Informers): Moves {
+  const { guests } = world;
   const { host } = guests;
   const indexes = { guest: (migration: Migration) => [movedGuest(migration)] };
   const leaving = informers.informer(Migration, { fieldSelector: `status.sourceHost=${host}`, indexes });
@@ -36,7 +39,6 @@ export function createMoves(world: MoveWorld, informers: Informers, signal: Abor
       .some(({ incoming, outgoing }) => (incoming ?? outgoing)?.migration.uid === migration.metadata.uid);
   const source = createSource(world, leaving, [ofSettled(leaving, hasWork, guests.settled.listen)]);
   const target = createTarget(world, coming, [ofSettled(coming, hasWork, guests.settled.listen)]);
-  peers.serve((peer, stream) => void answerTarget(world, peer, stream, signal));
 
   const isSeen = ({ incoming, outgoing }: GuestRecord): boolean => {
     const name = (incoming ?? outgoing)?.migration;
@@ -45,6 +47,7 @@ export function createMoves(world: MoveWorld, informers: Informers, signal: Abor
   };
   return {
     controllers: [source.controller, target.controller],
+    answer: (...asked) => answerTarget(world, ...asked),
     wake: ({ incoming, outgoing }) => {
       if (outgoing !== undefined) guests.enqueue(CONTROLLERS.departures, moveKey(outgoing.migration));
       if (incoming !== undefined) guests.enqueue(CONTROLLERS.arrivals, moveKey(incoming.migration));

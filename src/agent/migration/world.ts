@@ -5,9 +5,9 @@ import { keyOf } from '../../api/meta.ts';
 import type { Files } from '../../base/files.ts';
 import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { GuestWorld } from '../guests/world.ts';
+import type { Peers } from '../peers/peers.ts';
 import type { GuestRecord, MoveName } from '../record.ts';
 import type { Mover } from './mover.ts';
-import type { Peers } from './peers.ts';
 
 export type MoveWorld = {
   guests: GuestWorld;

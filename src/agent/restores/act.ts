@@ -5,34 +5,61 @@
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { StoragePool } from '../../drivers/storage/contract.ts';
-import { archiveOf } from '../backups/world.ts';
+import type { Follower, StoragePool } from '../../drivers/storage/contract.ts';
+import { archiveHere, bringArchived } from '../archives/bring.ts';
 import { isHeldOff, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import { createProgress } from '../jobs/progress.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { type SnapshotWorld, wakeGuest } from '../snapshots/world.ts';
 
+/** What the disks are made from, and for which Restore. */
+export type ArchiveSource = {
+  findBackup(signal: AbortSignal): Promise<Stored<Backup>>;
+  restore: { name: string; uid: string };
+  /** At most, where the archive is brought from another host. */
+  bytesPerSecond?: number;
+};
+
 /** Makes all of them, hidden, one after the other; again after a crash: those that are whole stay. Throws ReasonedError. */
 export async function prepareDisks(
   { guests }: SnapshotWorld,
   record: GuestRecord,
-  findBackup: (signal: AbortSignal) => Promise<Stored<Backup>>,
+  source: ArchiveSource,
   { tell, signal }: { tell(percent: number): void; signal: AbortSignal },
 ): Promise<void> {
   const disks = disksOf({ guests }, record);
   const progress = createProgress(disks, tell);
   for (const { name, id, driver, key } of disks) {
+    const { follow, bringing } = inHalves(progress.of(name));
     const open = async (until: AbortSignal) => {
-      const backup = await findBackup(until);
-      const found = await archiveOf(guests.pools, backup);
-      return found.archives.open(found.name, name, until);
+      const backup = await source.findBackup(until);
+      const found = await archiveHere(guests, backup);
+      if (found !== undefined) return found.archives.open(found.name, name, until);
+      const { restore, bytesPerSecond } = source;
+      const limit = bytesPerSecond === undefined ? {} : { bytesPerSecond };
+      const wanted = { backup, volume: name, guest: record, epoch: record.epoch, restore, ...limit };
+      return bringArchived(guests, driver.archives, { ...wanted, follow: bringing }, until);
     };
     const shift = record.idBase === undefined ? {} : { idBase: record.idBase };
-    const follow = progress.of(name);
     await driver.replacements.prepare({ id, name: key, open, follow, ...shift }, signal);
     follow({ doneBytes: 1, totalBytes: 1 });
   }
+}
+
+/** When it has to be brought over first, that is one half of it. */
+function inHalves(follow: Follower): { follow: Follower; bringing: Follower } {
+  let isBrought = false;
+  return {
+    bringing: ({ doneBytes, totalBytes }) => {
+      isBrought = true;
+      follow({ doneBytes, totalBytes: 2 * totalBytes });
+    },
+    follow: ({ doneBytes, totalBytes }) =>
+      isBrought
+        ? follow({ doneBytes: totalBytes + doneBytes, totalBytes: 2 * totalBytes })
+        : follow({ doneBytes, totalBytes }),
+  };
 }
 
 /** Repeatable after a crash at any line. Throws ReasonedError, GateClosed included; before `changing` nothing has changed. */

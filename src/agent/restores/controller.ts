@@ -2,6 +2,7 @@
 import { Backup } from '../../api/kinds/backup.ts';
 import { Restore } from '../../api/kinds/restore.ts';
 import { ReasonedError } from '../../base/outcome.ts';
+import { parseBytes } from '../../base/quantity.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller } from '../../runtime/contract.ts';
 import { CONTROLLERS, RESTORE_ACCESS } from '../access.ts';
@@ -25,7 +26,8 @@ export function restoreController(world: SnapshotWorld, informer: Informer<Resto
       return 'disks' in found ? { key: `restore-${restore.metadata.uid}`, disks: found.disks } : found;
     },
     prepare: ({ metadata, spec }, record, signal) => {
-      const { namespace = 'default' } = metadata;
+      const { namespace = 'default', name, uid } = metadata;
+      const { bandwidth } = spec;
       const findBackup = async (until: AbortSignal) => {
         const ref = { namespace, name: spec.backup };
         const backup = await world.guests.client.find(Backup, ref, read(until));
@@ -34,7 +36,11 @@ export function restoreController(world: SnapshotWorld, informer: Informer<Resto
         throw new ReasonedError('BackupNotFound', message, { stalled: true });
       };
       const tell = (percent: number) => void percents.set(metadata.uid, percent);
-      return prepareDisks(world, record, findBackup, { tell, signal }).finally(() =>
+      const source = {
+        ...{ findBackup, restore: { name, uid } },
+        ...(bandwidth === undefined ? {} : { bytesPerSecond: parseBytes(bandwidth) }),
+      };
+      return prepareDisks(world, record, source, { tell, signal }).finally(() =>
         percents.delete(metadata.uid),
       );
     },

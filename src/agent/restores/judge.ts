@@ -1,5 +1,6 @@
 /** Whether a Backup can be restored into a guest, and which disks of it. Pure. */
 import type { BackupPhase } from '../../api/kinds/backup.ts';
+import { type Holder, holderAway } from '../archives/bring.ts';
 import { never, notYet, type Objection } from '../jobs/begin.ts';
 
 export type ArchiveFacts = {
@@ -12,8 +13,10 @@ export type ArchiveFacts = {
     | { phase: BackupPhase | undefined; host: string | undefined; pool: string; isOfGuest: boolean }
     | undefined;
   pool: 'Open' | 'NotReady' | 'Elsewhere' | 'NotAllowed';
-  /** Names of the volumes in the archive; undefined: it does not lie here. */
+  /** Names of the volumes in the archive, as it says itself; undefined: it does not lie here. */
   parts: readonly string[] | undefined;
+  /** The other host that has it, and what it holds, as its Backup says; undefined: there is none. */
+  other: { holder: Holder; parts: readonly string[] } | undefined;
   /** The volumes that the guest has. `snapshots`: some lie inside its data and would go with it. */
   volumes: readonly { name: string; snapshots: boolean }[];
 };
@@ -38,8 +41,14 @@ function judgeBackup({ spec, backup }: ArchiveFacts): Objection | undefined {
   return never('BackupNotReady', `the Backup ${name} is ${phase}: there is nothing to restore`);
 }
 
-function judgePool({ spec, backup, pool, parts, host }: ArchiveFacts): Objection | undefined {
-  const [name, where] = [backup?.pool, backup?.host];
+function judgePool({ spec, backup, pool, parts, other, host }: ArchiveFacts): Objection | undefined {
+  const [name = '', where] = [backup?.pool, backup?.host];
+  // What lies here is not brought from anywhere.
+  if (other !== undefined && parts === undefined && pool !== 'NotAllowed') {
+    if (other.holder === 'There') return undefined;
+    const { reason, message } = holderAway(other.holder, { host: where, pool: name });
+    return notYet(reason, message);
+  }
   switch (pool) {
     case 'NotReady':
       return notYet(
@@ -58,16 +67,20 @@ function judgePool({ spec, backup, pool, parts, host }: ArchiveFacts): Objection
       );
     case 'Open':
       if (parts !== undefined) return undefined;
-      return where === undefined || where === host
-        ? never(
-            'ArchiveMissing',
-            `the StoragePool ${name} holds no archive of the Backup ${spec.backup} any more`,
-          )
-        : never('ArchiveElsewhere', `the archive lies on the host ${where}: move the guest there first`);
+      return never(
+        'ArchiveMissing',
+        `the StoragePool ${name} holds no archive of the Backup ${spec.backup} any more`,
+      );
   }
 }
 
-function judgeDisks({ spec, parts = [], volumes }: ArchiveFacts): { disks: readonly string[] } | Objection {
+function judgeDisks({
+  spec,
+  volumes,
+  other,
+  ...archive
+}: ArchiveFacts): { disks: readonly string[] } | Objection {
+  const parts = archive.parts ?? other?.parts ?? [];
   const names = volumes.map(({ name }) => name);
   const asked = spec.disks?.length === 0 ? undefined : spec.disks;
   const disks = asked ?? parts;

@@ -9,7 +9,7 @@ import type {
   MemoryKeeping,
 } from '../../drivers/hypervisor/contract.ts';
 import { GateClosed, passGate } from '../guests/gate.ts';
-import type { GuestKind, GuestObject } from '../guests/kind.ts';
+import type { GuestKind, GuestObject, VolumePlan } from '../guests/kind.ts';
 import { readGuest } from '../guests/read.ts';
 import { gateDeps } from '../guests/wiring.ts';
 import type { GuestWorld } from '../guests/world.ts';
@@ -26,6 +26,8 @@ export type Hands = {
   ): Promise<Stored<GuestObject> | undefined>;
   /** Throws GateClosed unless the guest is this host's now: only then may its volumes be written. */
   gate(record: GuestRecord, signal: AbortSignal): Promise<void>;
+  /** The volumes that its spec asks for. */
+  plans(found: Stored<GuestObject>): readonly VolumePlan[];
   observe(guest: GuestHandle): Promise<GuestObservation>;
   pause(guest: GuestHandle): Promise<void>;
   resume(guest: GuestHandle): Promise<void>;
@@ -51,6 +53,8 @@ export function createHands<T extends GuestObject, Request, Hardware>(
     controller: kind.controller,
     seen: (key) => informer.get(key),
     read: (ref, signal) => readGuest(world, kind, ref, signal),
+    // Of this kind, as what `read` gives is.
+    plans: ({ spec }) => kind.volumes(spec as T['spec']),
     gate: async ({ uid, namespace, name, epoch }, signal) => {
       const deps = gateDeps(world, kind, { metadata: { uid, namespace, name } }, epoch, signal);
       await passGate(deps).catch((error: unknown) => {

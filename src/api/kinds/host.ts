@@ -65,6 +65,12 @@ const status = object('What the host is and has.', {
   shutdown: Type.Optional(hostShutdown),
   maintenance: Type.Optional(maintenanceStatus),
   address: Type.Optional(text('Address other hosts reach it by.', 64)),
+  peers: Type.Optional(
+    object('Where its agent listens for those of other hosts.', {
+      address: text('Address.', 64),
+      port: integer('Port.', 1, 65_535),
+    }),
+  ),
   bootID: Type.Optional(text('Boot id of the kernel (proc(5), random/boot_id).', 36)),
   machineID: Type.Optional(text('machine-id(5).', 64)),
   agentVersion: Type.Optional(text('Version of the agent.', 64)),

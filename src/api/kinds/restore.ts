@@ -1,5 +1,5 @@
 /** Restore: one return of a guest to what a Backup of it holds, as an object: it runs once and says how it ended. */
-import { atomicList, dnsLabel, object, objectName, oneOf, type Static, Type } from '../fields.ts';
+import { atomicList, bytes, dnsLabel, object, objectName, oneOf, type Static, Type } from '../fields.ts';
 import { copyProgress, fixed, jobColumns, jobGuest, jobProgress, startDeadline, timeToLive } from '../job.ts';
 import { defineKind } from '../kind.ts';
 import type { KubeObject } from '../meta.ts';
@@ -23,10 +23,15 @@ const spec = object(
         'Refuse',
       ),
     ),
+    bandwidth: Type.Optional(
+      bytes(
+        'Most bytes a second that are brought over where the archive lies on another host, such as 50Mi; as fast as can be when absent.',
+      ),
+    ),
     startDeadlineSeconds: startDeadline(),
     ttlSecondsAfterFinished: timeToLive,
   },
-  fixed(['guest', 'backup'], ['disks', 'ifRunning']),
+  fixed(['guest', 'backup'], ['disks', 'ifRunning', 'bandwidth']),
 );
 
 export const restorePhase = oneOf(

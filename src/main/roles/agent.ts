@@ -5,7 +5,7 @@ import process from 'node:process';
 import { type Agent, createAgent } from '../../agent/agent.ts';
 import { type AgentConfig, defaultAgentConfig, parseAgentConfig } from '../../agent/config.ts';
 import type { KeeperLink } from '../../agent/guarding.ts';
-import type { Peers } from '../../agent/migration/peers.ts';
+import type { Peers } from '../../agent/peers/peers.ts';
 import { createPeerIdentity } from '../../agent/peers/identity.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { World } from '../../base/world.ts';

@@ -1,5 +1,6 @@
 /** Restores of guests on a simulated host: who the guest is, what its disks hold, and what becomes of both when anything dies. */
 import { describe, expect, it } from 'vitest';
+import type { Holder } from '../../../src/agent/archives/bring.ts';
 import { judgeArchive } from '../../../src/agent/restores/judge.ts';
 import { Backup } from '../../../src/api/kinds/backup.ts';
 import { Restore, type RestoreSpec } from '../../../src/api/kinds/restore.ts';
@@ -191,7 +192,7 @@ describe('a restore', () => {
     await agent.stop();
   });
 
-  it('of a machine that has moved is made from a pool that both hosts share, and refused by name from one of the other host', async () => {
+  it('of a machine that has moved is made from a pool that both hosts share, and waits for a host that has the archive alone', async () => {
     const { lab, agent } = await labWithBackup();
     lab.createPool('nas', { shared: true });
     lab.createBackup('shared', WEB, { pool: 'nas' });
@@ -200,9 +201,10 @@ describe('a restore', () => {
     for (const name of ['first', 'shared']) await lab.patchStatus(Backup, name, { host: 'h9' });
     for (const path of [...lab.disk.keys()])
       if (path.includes('/pools/local/archives/')) lab.disk.delete(path);
-    await restore(lab, { ifRunning: 'Stop' }, 'refused');
-    expect(reasonOf(lab, 'refused')).toBe('ArchiveElsewhere');
-    expect(statusOf(lab, 'refused')?.message).toContain('h9');
+    lab.createRestore('waiting', 'first', WEB, { ifRunning: 'Stop', startDeadlineSeconds: 30 });
+    await lab.until('it waits', () => reasonOf(lab, 'waiting') === 'HostLost');
+    expect(statusOf(lab, 'waiting')?.message).toContain('h9');
+    await lab.until('it has expired', () => isOver(lab, 'waiting'));
     expect(lab.starts(webId(lab))).toBe(1);
     await restore(lab, { ifRunning: 'Stop', backup: 'shared' }, 'back');
     expect(statusOf(lab)?.phase).toBe('Succeeded');
@@ -244,8 +246,14 @@ describe('what is asked of a restore', () => {
     backup: { phase: 'Succeeded', host: 'h1', pool: 'local', isOfGuest: true },
     pool: 'Open',
     parts: ['data', 'root'],
+    other: undefined,
     volumes: ['data', 'root'].map((name) => ({ name, snapshots: false })),
   } as const;
+  const elsewhere = (holder: Holder) => ({
+    parts: undefined,
+    backup: { ...facts.backup, host: 'h2' },
+    other: { holder, parts: ['data', 'root'] },
+  });
   const asked = (more: Partial<Parameters<typeof judgeArchive>[0]>) => {
     const judged = judgeArchive({ ...facts, ...more });
     return 'disks' in judged ? judged.disks : `${judged.reason}${judged.final ? '' : ' (waits)'}`;
@@ -257,10 +265,21 @@ describe('what is asked of a restore', () => {
     ['a backup of another guest', { backup: { ...facts.backup, isOfGuest: false } }, 'BackupOfOther'],
     ['one that failed', { backup: { ...facts.backup, phase: 'Failed' } }, 'BackupNotReady'],
     ['one that is being made', { backup: { ...facts.backup, phase: 'Running' } }, 'BackupNotReady (waits)'],
+    ['one that has gone', { parts: undefined }, 'ArchiveMissing'],
+    ['one on another host', elsewhere('There'), ['data', 'root']],
+    ['one disk of it', { ...elsewhere('There'), spec: { ...facts.spec, disks: ['root'] } }, ['root']],
+    ['one on a host that is lost', elsewhere('Lost'), 'HostLost (waits)'],
+    ['one on a host that has lost its pool', elsewhere('PoolAway'), 'StoragePoolNotReady (waits)'],
+    ['one on a host whose agent is of an earlier version', elsewhere('Silent'), 'PeerUnreachable (waits)'],
     [
-      'one on another host',
-      { parts: undefined, backup: { ...facts.backup, host: 'h2' } },
-      'ArchiveElsewhere',
+      'one on another host in a pool that this host does not have',
+      { ...elsewhere('There'), pool: 'Elsewhere' },
+      ['data', 'root'],
+    ],
+    [
+      'one on another host in a pool of others',
+      { ...elsewhere('There'), pool: 'NotAllowed' },
+      'NamespaceNotAllowed',
     ],
     ['one in a pool that this host does not have', { pool: 'Elsewhere' }, 'StoragePoolElsewhere'],
     ['one in a pool of others', { pool: 'NotAllowed' }, 'NamespaceNotAllowed'],

@@ -4,6 +4,7 @@ import { keyOf, type Stored } from '../../../api/meta.ts';
 import { done, outcomeOf } from '../../../base/outcome.ts';
 import type { Informer } from '../../../client/contract.ts';
 import type { Controller, Pass } from '../../../runtime/contract.ts';
+import { PASSING } from '../../archives/bring.ts';
 import { GateClosed } from '../../guests/gate.ts';
 import { handleOf } from '../../guests/gather.ts';
 import { locked, unlocked } from '../../guests/locks.ts';
@@ -205,7 +206,7 @@ async function refused<T extends ChangingJob>(
   if (outcome.type === 'done') return { type: 'rest' };
   const { reason, message } = outcome;
   const isChanging = recordOf(held.world, pass.object)?.lock?.changing === true;
-  if (!isChanging && !(error instanceof GateClosed) && reason !== 'StoragePoolNotReady')
+  if (!isChanging && !(error instanceof GateClosed) && !PASSING.has(reason))
     return callOff(held, pass, jobEnd('Failed', reason, message));
   // A mixture of then and now must not start: it is tried until it is whole.
   return { type: 'follow', reason, message, afterMs: 5_000 };

@@ -1,47 +1,27 @@
-/** Answers the target of a move that this host has begun: the guest's state, and its volumes. Nothing else is served to anybody. */
+/** Answers the target of a move that this host has begun: the guest's state, and its volumes. */
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { outcomeOf, ReasonedError } from '../../../base/outcome.ts';
+import { ReasonedError } from '../../../base/outcome.ts';
 import { handleOf } from '../../guests/gather.ts';
+import { writeLine } from '../../peers/peers.ts';
 import type { GuestRecord } from '../../record.ts';
-import { type Answer, type Question, readLine, writeLine } from '../peers.ts';
+import type { Answer, Question } from '../question.ts';
 import { type GuestState, type MovedVolume, runToCarry } from '../state.ts';
 import type { MoveWorld } from '../world.ts';
 
-/** One connection of the Host `peer`; ends it. Never throws. */
+/** Throws ReasonedError. */
 export async function answerTarget(
   world: MoveWorld,
   peer: string,
+  question: Question,
   stream: Duplex,
   signal: AbortSignal,
 ): Promise<void> {
-  const hangUp = () => void stream.destroy();
-  signal.addEventListener('abort', hangUp, { once: true });
-  // A stream that breaks is seen by whoever reads or writes it.
-  stream.on('error', () => undefined);
-  try {
-    const question = await readLine<Question>(stream);
-    const record = recordFor(world, peer, question);
-    if (question.want.type === 'State') {
-      writeLine(stream, { ok: true, state: await describeGuest(world, record) });
-      stream.end();
-    } else await sendVolume(world, record, question.want, stream, signal);
-  } catch (error) {
-    refuse(stream, error);
-  } finally {
-    signal.removeEventListener('abort', hangUp);
-  }
-}
-
-function refuse(stream: Duplex, error: unknown): void {
-  const outcome = outcomeOf(error, 'SourceFailed');
-  const { reason, message } = outcome.type === 'done' ? { reason: 'SourceFailed', message: '' } : outcome;
-  const answer: Answer = { ok: false, reason, message };
-  // A volume's own protocol has told its end already.
-  if (!stream.destroyed && !stream.writableEnded) {
-    writeLine(stream, answer);
+  const record = recordFor(world, peer, question);
+  if (question.want.type === 'State') {
+    writeLine(stream, { ok: true, state: await describeGuest(world, record) } satisfies Answer);
     stream.end();
-  }
+  } else await sendVolume(world, record, question.want, stream, signal);
 }
 
 /** Only the target of a move under way may ask, and only for its guest as it is here now. */

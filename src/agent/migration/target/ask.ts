@@ -1,20 +1,15 @@
 /** Asks the source of a move: for the guest's state, and for its volumes. */
 import type { Duplex } from 'node:stream';
 import { ReasonedError } from '../../../base/outcome.ts';
-import { type Answer, type Place, type Question, readLine, writeLine } from '../peers.ts';
+import { askPeer, SOURCE_SILENT } from '../../peers/ask.ts';
+import type { Answer, Question } from '../question.ts';
 import { checkState, type GuestState } from '../state.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
-
-/** A source that does not answer in this time is away; silence later on the connection itself ends. */
-const ANSWER_MS = 20_000;
-
-/** Nothing was heard of it: its agent may be on its way back. */
-export const SOURCE_SILENT = 'SourceSilent';
 
 type Wanted = Question['want'];
 
 async function ask<T>(
-  world: MoveWorld,
+  { peers, guests }: MoveWorld,
   { migration, name }: MovePass,
   want: Wanted,
   signal: AbortSignal,
@@ -23,25 +18,10 @@ async function ask<T>(
   const { sourceHost = '', source, epoch } = migration?.status ?? {};
   if (source?.place === undefined)
     throw new ReasonedError(SOURCE_SILENT, 'the source has not said where it listens');
-  const stream = await world.peers.connect(sourceHost, source.place satisfies Place, signal);
-  // A stream that breaks is seen by whoever reads or writes it.
-  stream.on('error', () => undefined);
-  const hangUp = () => void stream.destroy();
-  signal.addEventListener('abort', hangUp, { once: true });
-  const cancel = world.guests.world.clock.after(ANSWER_MS, hangUp);
-  try {
-    writeLine(stream, { version: 1, migration: name, ...(epoch === undefined ? {} : { epoch }), want });
-    const answer = await readLine<Answer>(stream).catch((error: unknown) => {
-      throw new ReasonedError(SOURCE_SILENT, `the source does not answer: ${error}`);
-    });
-    cancel();
-    if (!answer.ok) throw new ReasonedError(answer.reason, answer.message);
-    return await use(answer, stream);
-  } finally {
-    cancel();
-    signal.removeEventListener('abort', hangUp);
-    stream.destroy();
-  }
+  const to = { host: sourceHost, place: source.place };
+  const said = epoch === undefined ? {} : { epoch };
+  const question: Question = { version: 1, migration: name, ...said, want };
+  return askPeer<Answer, T>({ peers, clock: guests.world.clock, signal }, to, question, use);
 }
 
 export function askState(world: MoveWorld, pass: MovePass, signal: AbortSignal): Promise<GuestState> {

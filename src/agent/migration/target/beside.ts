@@ -1,8 +1,8 @@
 /** Long work of a move to this host goes on beside the passes; what it cannot do is why the guest cannot come. */
 import { type Outcome, outcomeOf } from '../../../base/outcome.ts';
 import type { TransferPlace } from '../../../drivers/hypervisor/contract.ts';
+import { SOURCE_SILENT } from '../../peers/ask.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
-import { SOURCE_SILENT } from './ask.ts';
 import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
 
 /** So long a source that does not answer is asked again: an agent that was killed is back by then, perhaps at another port. */

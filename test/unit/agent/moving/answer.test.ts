@@ -1,9 +1,11 @@
 /** Who is answered by the source of a move, and who is not. */
 import { duplexPair } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { type Answer, type Question, readLine, writeLine } from '../../../../src/agent/migration/peers.ts';
+import type { Answer, Question } from '../../../../src/agent/migration/question.ts';
 import { answerTarget } from '../../../../src/agent/migration/source/answer.ts';
 import type { MoveWorld } from '../../../../src/agent/migration/world.ts';
+import { type Answerer, answerPeer } from '../../../../src/agent/peers/answer.ts';
+import { readLine, writeLine } from '../../../../src/agent/peers/peers.ts';
 import type { GuestRecord } from '../../../../src/agent/record.ts';
 
 const migration = { uid: 'm-1', namespace: 'default', name: 'away' };
@@ -18,11 +20,12 @@ async function ask(
   const all = () => [{ ...record, outgoing: { ...leaving, ...outgoing } }] as unknown as GuestRecord[];
   const guests = { records: { all }, stateDirectory: '/state' };
   const world = { guests, mover: () => ({}) } as unknown as MoveWorld;
+  const migration: Answerer = (...asked) => answerTarget(world, ...asked);
   const [ours, theirs] = duplexPair();
   writeLine(theirs, { ...question, ...said });
   const [answer] = await Promise.all([
     readLine<Answer>(theirs),
-    answerTarget(world, peer, ours, new AbortController().signal),
+    answerPeer({ migration }, peer, ours, new AbortController().signal),
   ]);
   theirs.destroy();
   return answer;

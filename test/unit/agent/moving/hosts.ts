@@ -2,7 +2,7 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { type AgentDrivers, createAgent } from '../../../../src/agent/agent.ts';
 import { defaultAgentConfig } from '../../../../src/agent/config.ts';
-import type { Peers } from '../../../../src/agent/migration/peers.ts';
+import type { Peers } from '../../../../src/agent/peers/peers.ts';
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
 import { ConfigMap } from '../../../../src/api/core.ts';
 import { guestId, guestUuid } from '../../../../src/api/identity.ts';

@@ -1,10 +1,9 @@
 /**
- * How agents reach each other for a move: a stream whose other end has proven which Host it is. The target asks, the source answers, and
- * only for a Migration that both are part of.
+ * How agents reach each other: a stream whose other end has proven which Host it is. One asks in a line, the other answers in one, and what is asked
+ * for follows.
  */
 import type { Duplex } from 'node:stream';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { GuestState } from './state.ts';
 
 export type Place = { address: string; port: number };
 
@@ -21,7 +20,7 @@ export type Peers = {
   close(): Promise<void>;
 };
 
-/** An agent that nobody can reach: no running guest leaves it or comes to it. */
+/** An agent that nobody can reach: no running guest leaves it or comes to it, and no archive. */
 export const noPeers: Peers = {
   place: async () => {
     throw new ReasonedError(
@@ -39,19 +38,8 @@ export const noPeers: Peers = {
   close: async () => {},
 };
 
-/** What the target asks the source for. */
-export type Question = {
-  version: 1;
-  migration: { uid: string; namespace: string; name: string };
-  /** That the guest has on the source: of another stay nothing is sent. Earlier agents do not say it. */
-  epoch?: number;
-  want:
-    | { type: 'State' }
-    | { type: 'Volume'; name: string; pass: 'First' | 'Final'; bytesPerSecond?: number };
-};
-
-/** The answer's first line; for a volume its data follows. */
-export type Answer = { ok: true; state?: GuestState } | { ok: false; reason: string; message: string };
+/** The first line of an answer; what was asked for is in it, or follows. */
+export type Answer = { ok: true } | { ok: false; reason: string; message: string };
 
 /** Longest line: a state with the variables of a UEFI firmware in it. */
 const LONGEST_LINE = 4 * 1024 * 1024;
@@ -80,7 +68,7 @@ export async function readLine<T>(stream: Duplex): Promise<T> {
 }
 
 /** Sends one line of JSON. */
-export function writeLine(stream: Duplex, value: Question | Answer): void {
+export function writeLine(stream: Duplex, value: object): void {
   stream.write(`${JSON.stringify(value)}\n`);
 }
 

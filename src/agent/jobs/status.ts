@@ -109,7 +109,7 @@ export function jobConditions(
   at: { now: number; generation: number | undefined },
 ): Condition[] {
   const { message } = step;
-  const reason = step.type === 'follow' ? 'Running' : step.reason;
+  const reason = step.reason ?? 'Running';
   const isBad = step.type === 'end' && (step.phase === 'Failed' || step.phase === 'Lost');
   const outcome = step.type !== 'end' ? waiting(reason, message) : isBad ? stalled(reason, message) : done;
   return readiness(before, outcome, { status: 'True', reason, message }, at);

@@ -6,10 +6,12 @@ import type { Peers } from '../../../../src/agent/peers/peers.ts';
 import { CLUSTER_CONFIG_MAP, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
 import { ConfigMap } from '../../../../src/api/core.ts';
 import { guestId, guestUuid } from '../../../../src/api/identity.ts';
+import { Backup } from '../../../../src/api/kinds/backup.ts';
 import { Container } from '../../../../src/api/kinds/container.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
 import { Image } from '../../../../src/api/kinds/image.ts';
 import { Migration, type MigrationSpec } from '../../../../src/api/kinds/migration.ts';
+import { Restore, type RestoreSpec } from '../../../../src/api/kinds/restore.ts';
 import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine, type VirtualMachineSpec } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef, KubeObject, Stored } from '../../../../src/api/meta.ts';
@@ -66,6 +68,8 @@ export function createHosts() {
   const poolFaults: { a: { full?: boolean }; b: { full?: boolean } } = { a: {}, b: {} };
   /** What the shared pool is told of comes to be there only while it takes writes. */
   const sharedStorage = { takesWrites: true, asked: 0 };
+  /** Archives that are sent to the other host, and whether nothing comes of it for now. */
+  const bringing = { begun: 0, isHeld: false };
   const startFaults: { a: number; b: number } = { a: 0, b: 0 };
   const api: {
     intercept?: (request: MemoryRequest, host: HostName) => void | Promise<void>;
@@ -172,12 +176,14 @@ export function createHosts() {
         const pool = await (name === SHARED
           ? openShared(config)
           : createSimulatedPool({ world, config, faults: () => poolFaults[host] }));
-        return crasher.wrap('pool', copyablePool(host, ether, pool), [
-          'create',
-          'resize',
-          'remove',
-          'importVolume' as never,
-        ]);
+        const { archives } = pool;
+        const send: typeof archives.send = async (...what) => {
+          bringing.begun += 1;
+          while (bringing.isHeld) await clock.sleep(100);
+          await archives.send(...what);
+        };
+        const copyable = { ...copyablePool(host, ether, pool), archives: { ...archives, send } };
+        return crasher.wrap('pool', copyable, ['create', 'resize', 'remove', 'importVolume' as never]);
       },
       images: createSimulatedImageBuilder({ world, faults: () => ({}) }),
       writeOutShared: async () => {
@@ -326,6 +332,7 @@ export function createHosts() {
     poolFaults,
     sharedStorage,
     startFaults,
+    bringing,
     api,
     start,
     until,
@@ -384,6 +391,16 @@ export function createHosts() {
         },
       );
     },
+    /** As the manager does, with the host told that makes it. */
+    backup: (kind: 'VirtualMachine' | 'Container', name: string, host: HostName = 'a') =>
+      seed(Backup, 'first', { guest: { kind, name }, pool: 'local' }, { phase: 'Pending', host }),
+    restore: (kind: 'VirtualMachine' | 'Container', name: string, more: Partial<RestoreSpec> = {}) =>
+      seed(
+        Restore,
+        'back',
+        { guest: { kind, name }, backup: 'first', ifRunning: 'Stop', ...more },
+        { phase: 'Pending', host: 'b' },
+      ),
     /** The process of a machine dies on this host. */
     crash: async (host: HostName, id: string) => {
       ether.die(host, id);
@@ -391,6 +408,8 @@ export function createHosts() {
     },
     cancel: () => user.delete(Migration, { namespace: 'default', name: 'move' }),
     migration: () => find(Migration, 'move'),
+    backedUp: () => find(Backup, 'first'),
+    restored: () => find(Restore, 'back'),
     machine: () => find(VirtualMachine, 'web'),
     container: () => find(Container, 'box'),
     host: (name: HostName) => find(Host, name),

@@ -8,6 +8,13 @@ import type { VolumePlan } from './kind.ts';
 /** After so long without a change a missing reference is looked for again; its appearance is a trigger. */
 export const REFERENCE_RECHECK_MS = 300_000;
 
+/** `elsewhere`: the archive is to be brought from another host; with why that cannot be at the moment, if so. */
+type ReferredBackup = {
+  pool: string;
+  phase: string | undefined;
+  elsewhere?: { away?: { reason: string; message: string } };
+};
+
 export type ReferenceFacts = {
   namespace: string;
   /** Volumes that exist need their pool, and no image any more. */
@@ -17,8 +24,8 @@ export type ReferenceFacts = {
   image(name: string): ImageState | undefined;
   /** Pool of a disk in a Snapshot of this namespace that stands on this host. */
   kept(from: NonNullable<VolumePlan['from']>): { pool: string } | undefined;
-  /** Pool and end of a Backup of this namespace whose archive lies here. */
-  backup(name: string): Promise<{ pool: string; phase: string | undefined } | undefined>;
+  /** Pool and end of a Backup of this namespace. */
+  backup(name: string): Promise<ReferredBackup | undefined>;
   /** The Image object's pool, when there is such an object. */
   imagePool(name: string): string | undefined;
 };
@@ -118,7 +125,11 @@ async function checkBackup(
 ): Promise<Outcome> {
   const backup = await facts.backup(name);
   if (backup?.phase !== 'Succeeded')
-    return waiting('BackupNotReady', `no Backup ${name} stands on this host`, SNAPSHOT_RECHECK_MS);
+    return waiting('BackupNotReady', `no Backup ${name} is there and made`, SNAPSHOT_RECHECK_MS);
+  const { elsewhere } = backup;
+  if (elsewhere?.away !== undefined)
+    return waiting(elsewhere.away.reason, elsewhere.away.message, SNAPSHOT_RECHECK_MS);
+  if (elsewhere !== undefined) return done;
   if (facts.pool(backup.pool)?.type === 'Open') return done;
   const message = `the StoragePool ${backup.pool} with the archive of ${name} cannot be used at the moment`;
   return waiting('StoragePoolNotReady', message, SNAPSHOT_RECHECK_MS);

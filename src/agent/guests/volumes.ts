@@ -21,10 +21,10 @@ export type VolumeDeps = {
   imageSize(name: string): number | undefined;
   /** A volume in a snapshot of this namespace, as its pool knows it. */
   kept(namespace: string, from: NonNullable<VolumePlan['from']>): { id: string; key: string } | undefined;
-  /** Finds a disk in the archive of a Backup of this namespace. Throws ReasonedError. */
+  /** Finds a disk in the archive of a Backup of the guest's namespace; one of another host is brought into this pool. Throws ReasonedError. */
   archived(
-    namespace: string,
     restore: NonNullable<VolumePlan['restore']>,
+    into: StoragePool,
     signal: AbortSignal,
   ): Promise<ArchivedVolume>;
   /** A volume was made or grew. */
@@ -59,7 +59,7 @@ export function beginVolumes(deps: VolumeDeps, scope: GuestScope, idBase: number
     const request = requestOf(deps, scope, plan, idBase);
     deps.jobs.begin(scope.handle.id, jobName(request), async (signal) =>
       pool.create(
-        await withArchive(deps, scope, plan, request, signal),
+        await withArchive(deps, pool, plan, request, signal),
         signal,
         unlessAborted(permitted, signal),
       ),
@@ -119,7 +119,7 @@ async function makeVolume(
   const { id } = request;
   const existing = await pool.observe(id);
   const made = existing === undefined || existing.owner.guestUuid !== handle.uuid ? undefined : existing;
-  const complete = (signal: AbortSignal) => withArchive(deps, scope, plan, request, signal);
+  const complete = (signal: AbortSignal) => withArchive(deps, pool, plan, request, signal);
   const volume = made ?? (await createBeside(deps, handle.id, pool, { request, complete }));
   if (volume === undefined) return undefined;
   const grown = plan.kind === 'Disk' && plan.sizeBytes !== undefined && plan.sizeBytes > volume.sizeBytes;
@@ -154,13 +154,13 @@ async function createBeside(
 /** What is restored is compared with its sums while the volume is made. */
 async function withArchive(
   { archived }: VolumeDeps,
-  { namespace }: GuestScope,
+  pool: StoragePool,
   { restore }: VolumePlan,
   request: VolumeRequest,
   signal: AbortSignal,
 ): Promise<VolumeRequest> {
   if (restore === undefined) return request;
-  return { ...request, archived: await archived(namespace, restore, signal) };
+  return { ...request, archived: await archived(restore, pool, signal) };
 }
 
 function jobName({ id }: VolumeRequest): string {

@@ -5,12 +5,13 @@ import { ConfigMap } from '../../api/core.ts';
 import { strategyOf } from '../../api/guest.ts';
 import { guardKey } from '../../api/keeperLease.ts';
 import { Backup } from '../../api/kinds/backup.ts';
+import { Host } from '../../api/kinds/host.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
 import { backoffDelay } from '../../base/backoff.ts';
 import { done, type Outcome, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { ArchivedVolume } from '../../drivers/storage/contract.ts';
+import { archiveHere, bringArchived, holderAway, holderOf, liesElsewhere } from '../archives/bring.ts';
 import { beginCopies } from '../backups/atStart.ts';
-import { archiveOf } from '../backups/world.ts';
 import type { GuestRecord } from '../record.ts';
 import { checkDependencies } from './dependencies.ts';
 import type { DriveDeps } from './drive.ts';
@@ -28,8 +29,10 @@ import { automaticRestart } from './status.ts';
 import type { VolumeDeps } from './volumes.ts';
 import type { GuestWorld } from './world.ts';
 
+type KindName = { kind: { kind: string } };
+
 /** The kind as records name it. */
-export function recordKind(kind: { kind: { kind: string } }): GuestRecord['kind'] {
+export function recordKind(kind: KindName): GuestRecord['kind'] {
   return kind.kind.kind === 'Container' ? 'Container' : 'VirtualMachine';
 }
 
@@ -40,10 +43,7 @@ export function referenceFacts(world: GuestWorld, scope: GuestScope): ReferenceF
     isPoolKnown: (name) => world.poolInformer.get(name) !== undefined,
     image: (name) => world.images.get(name),
     kept: (from) => keptVolume(world, scope.namespace, from),
-    backup: async (name) => {
-      const backup = await findBackup(world, { namespace: scope.namespace, name }, scope.signal);
-      return backup && { pool: backup.spec.pool, phase: backup.status?.phase };
-    },
+    backup: (name) => referredBackup(world, scope, name),
     imagePool: (name) => world.imageInformer.get(name)?.spec.pool,
     exists: async ({ name, pool }) => {
       if (scope.memory.volumes.has(name)) return true;
@@ -69,44 +69,61 @@ function keptVolume(
   return undefined;
 }
 
-/** One that this host made, or another whose archive lies in a pool that both have. */
-async function findBackup(
-  { backup, client, pools }: GuestWorld,
+function findBackup(
+  { backup, client }: GuestWorld,
   ref: { namespace: string; name: string },
   signal: AbortSignal,
-): Promise<Stored<Backup> | undefined> {
-  const own = backup(keyOf(ref));
-  if (own !== undefined) return own;
-  const other = await client.find(Backup, ref, read(signal));
-  const pool = other && pools.get(other.spec.pool);
-  return pool?.type === 'Open' && pool.driver.capabilities.shared === true ? other : undefined;
+): Promise<Stored<Backup> | undefined> | Stored<Backup> {
+  return backup(keyOf(ref)) ?? client.find(Backup, ref, read(signal));
+}
+
+/** Where its archive is, and whether it can be had from there. */
+async function referredBackup(
+  world: GuestWorld,
+  { namespace, signal }: GuestScope,
+  name: string,
+): ReturnType<ReferenceFacts['backup']> {
+  const backup = await findBackup(world, { namespace, name }, signal);
+  if (backup === undefined) return undefined;
+  const { spec, status } = backup;
+  const said = { pool: spec.pool, phase: status?.phase };
+  if (status?.phase !== 'Succeeded' || !liesElsewhere(world, backup)) return said;
+  if ((await archiveHere(world, backup)) !== undefined) return said;
+  const host = await world.client.find(Host, { name: status.host ?? '' }, read(signal));
+  const holder = holderOf(host, spec.pool);
+  if (holder === 'There') return { ...said, elsewhere: {} };
+  return { ...said, elsewhere: { away: holderAway(holder, { host: status.host, pool: spec.pool }) } };
 }
 
 /** By the uid of the Backup, never by what its status says: a status is easier to write than a uid. */
 async function archivedVolume(
   world: GuestWorld,
-  namespace: string,
-  restore: NonNullable<VolumePlan['restore']>,
-  signal: AbortSignal,
+  { kind, object, namespace }: Pick<GuestScope, 'object' | 'namespace'> & { kind: KindName },
+  [restore, into, signal]: Parameters<VolumeDeps['archived']>,
 ): Promise<ArchivedVolume> {
-  const found = await findBackup(world, { namespace, name: restore.backup }, signal);
-  if (found === undefined)
-    throw new ReasonedError('BackupNotReady', `no Backup ${restore.backup} stands on this host`);
-  const { archives, name } = await archiveOf(world.pools, found);
-  return archives.open(name, restore.disk, signal);
+  const backup = await findBackup(world, { namespace, name: restore.backup }, signal);
+  if (backup === undefined)
+    throw new ReasonedError('BackupNotReady', `there is no Backup ${restore.backup} any more`);
+  const found = await archiveHere(world, backup);
+  if (found !== undefined) return found.archives.open(found.name, restore.disk, signal);
+  const { name, uid } = object.metadata;
+  const guest = { kind: recordKind(kind), namespace, name, uid };
+  const epoch = object.status?.placement?.epoch ?? 0;
+  return bringArchived(world, into.archives, { backup, volume: restore.disk, guest, epoch }, signal);
 }
 
 export function volumeDeps<T extends GuestObject, Request, Hardware>(
   world: GuestWorld,
-  { kind, key }: Scope<T, Request, Hardware>,
+  scope: Scope<T, Request, Hardware>,
 ): VolumeDeps {
+  const { kind, key, object, namespace } = scope;
   return {
     jobs: world.jobs,
     used: world.pools.used.tell,
     enqueue: () => world.enqueue(kind.controller, key),
     imageSize: (name) => world.images.get(name)?.facts?.virtualSizeBytes,
     kept: (namespace, from) => keptVolume(world, namespace, from),
-    archived: (namespace, restore, signal) => archivedVolume(world, namespace, restore, signal),
+    archived: (...wanted) => archivedVolume(world, { kind, object, namespace }, wanted),
     pool: (name) => {
       const state = world.pools.get(name);
       return state?.type === 'Open' ? state.driver : undefined;

@@ -107,9 +107,11 @@ async function place<T extends Guest>(
 
   const bound = bind(guest, sources);
   if ('reason' in bound) return unplaced(pass, waiting(bound.reason, bound.message, SNAPSHOT_RECHECK_MS));
-  const choice = chooseHost(bound.guest, sources);
+  const { otherwise = bound.guest } = bound;
+  const first = chooseHost(bound.guest, sources);
+  const choice = 'reason' in first && otherwise !== bound.guest ? chooseHost(otherwise, sources) : first;
   if ('reason' in choice) {
-    sources.line.join(guestKey(guest), sources.scheduler.want(bound.guest));
+    sources.line.join(guestKey(guest), sources.scheduler.want(otherwise));
     return unplaced(pass, waiting(choice.reason, choice.message, RECHECK_MS));
   }
   return claim(pass, choice.host, 1, sources);
@@ -139,15 +141,20 @@ function chooseHost(guest: Guest, { scheduler, refusal }: PlacementSources): Cho
 /** A Snapshot that becomes ready wakes no guest. */
 const SNAPSHOT_RECHECK_MS = 5_000;
 
-/** A guest that is to be made from snapshots or backups can go nowhere but to where they lie. */
+type Bound = { guest: Guest; otherwise?: Guest };
+
+/**
+ * A guest that is to be made from snapshots can go nowhere but to where they lie. From backups it goes there if it can, and `otherwise` to another host,
+ * if they can be brought from there.
+ */
 function bind(
   guest: Guest,
-  { snapshots, backups, pools }: PlacementSources,
-): { guest: Guest } | { reason: string; message: string } {
+  { snapshots, backups, pools, hosts }: PlacementSources,
+): Bound | { reason: string; message: string } {
   const isMade = guest.metadata.annotations?.[STARTED_ANNOTATION] !== undefined;
   const { namespace } = nameOf(guest);
   const found = isMade
-    ? { host: undefined, pools: [] }
+    ? { host: undefined, isFirm: false, pools: [] }
     : whereaboutsOf(demandOf(guest), {
         snapshot: (name) => snapshots.get(`${namespace}/${name}`),
         backup: (name) => backups.get(`${namespace}/${name}`),
@@ -155,16 +162,25 @@ function bind(
       });
   if ('reason' in found) return found;
   const { host } = found;
-  if (host === undefined) return { guest: needingPools(guest, found.pools) };
+  const free = needingPools(guest, found.pools);
+  if (host === undefined) return { guest: free };
+  const canBring = !found.isFirm && isReachable(hosts.get(host));
   const asked = guest.spec.placement?.host;
   if (asked !== undefined && asked !== host)
-    return {
-      reason: 'SnapshotElsewhere',
-      message: `what it is made from lies on ${host}, and it asks for ${asked}`,
-    };
+    return canBring
+      ? { guest: free }
+      : {
+          reason: 'SnapshotElsewhere',
+          message: `what it is made from lies on ${host}, and it asks for ${asked}`,
+        };
   const placement = { ...guest.spec.placement, host };
   const bound = { ...guest, spec: { ...guest.spec, placement } } as Guest;
-  return { guest: needingPools(bound, found.pools) };
+  return { guest: needingPools(bound, found.pools), ...(canBring ? { otherwise: free } : {}) };
+}
+
+/** Others can have archives from it. */
+function isReachable(host: Host | undefined): boolean {
+  return host?.status?.state === 'Online' && host.status.peers !== undefined;
 }
 
 const NOWHERE: Found = { at: 'nowhere' };

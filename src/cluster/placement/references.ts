@@ -10,12 +10,16 @@ export type Lookup = {
   image(name: string): Image | undefined;
 };
 
-/** Where a guest can be made of what it is made from: on this host, or on any; and the pools that host must have beside the guest's own. */
-export type Whereabouts = { host: string | undefined; pools: readonly string[] };
+/**
+ * Where a guest can be made of what it is made from: on this host, or on any; and the pools that host must have beside the guest's own. `isFirm`: on no
+ * other; else archives can be brought from it to another.
+ */
+export type Whereabouts = { host: string | undefined; isFirm: boolean; pools: readonly string[] };
 
 /**
  * Where the snapshots and backups lie that a new guest is made from. An archive in a shared pool lies on all hosts that have the pool, whether or
- * not the one that made it is still there. Once the guest was started its volumes stand, and those need not.
+ * not the one that made it is still there. One in a pool of one host is best used there. Once the guest was started its volumes
+ * stand, and those need not.
  */
 export function whereaboutsOf(
   { snapshots, backups }: Demand,
@@ -26,6 +30,7 @@ export function whereaboutsOf(
   },
 ): Whereabouts | { reason: string; message: string } {
   let host: string | undefined;
+  let isFirm = false;
   const pools: string[] = [];
   const wanted = [
     ...snapshots.map((name) => ({ kind: 'Snapshot', name, status: find.snapshot(name)?.status, pool: '' })),
@@ -43,13 +48,14 @@ export function whereaboutsOf(
     }
     if (!isReady || at === undefined)
       return { reason: `${kind}NotReady`, message: `${kind} "${name}" is not there or not ready` };
-    if (host !== undefined && host !== at) {
-      const message = `its snapshots and backups lie on different hosts, ${host} and ${at}: make it from those of one`;
+    if (kind === 'Snapshot' && host !== undefined && host !== at) {
+      const message = `its snapshots lie on different hosts, ${host} and ${at}: make it from those of one`;
       return { reason: 'SnapshotsApart', message };
     }
-    host = at;
+    isFirm ||= kind === 'Snapshot';
+    host ??= at;
   }
-  return { host, pools };
+  return { host, isFirm, pools };
 }
 
 /** The first reference that cannot be used yet, as a reason and a message; undefined when all can. */

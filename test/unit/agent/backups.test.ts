@@ -578,7 +578,7 @@ describe('a guest made from a backup', () => {
     await agent.stop();
   });
 
-  it('is made from the archive of another host in a pool that both share, and not in one of its own', async () => {
+  it('is made from the archive of another host in a pool that both share, and waits for one that alone has it', async () => {
     const { lab, agent } = await labWithWeb();
     lab.createPool('other');
     lab.createPool('nas', { shared: true });
@@ -589,12 +589,14 @@ describe('a guest made from a backup', () => {
       await backUp(lab, name, { pool });
       await lab.patchStatus(Backup, name, { host: 'h9' });
     }
+    const second = `/archives/backup-${lab.backup('second')?.metadata.uid}/`;
+    for (const path of [...lab.disk.keys()]) if (path.includes(second)) lab.disk.delete(path);
     restored(lab);
     const source = { backup: { name: 'second', disk: 'data' } };
     lab.createMachine('never', { disks: [{ name: 'main', pool: 'other', source }] });
     const ready = (name: string) => lab.conditionOf(lab.machine(name), 'Ready');
     await lab.until('it is Ready', () => ready('again')?.status === 'True');
-    await lab.until('the other waits', () => ready('never')?.reason === 'BackupNotReady');
+    await lab.until('the other waits', () => ready('never')?.reason === 'HostLost');
     await agent.stop();
   });
 

@@ -160,6 +160,55 @@ describe('a guest made from a snapshot', () => {
   });
 });
 
+describe('a guest made from a backup', () => {
+  const scheduled = (lab: Lab) =>
+    lab.machine('copy')?.status?.conditions?.find(({ type }) => type === 'Scheduled')?.reason;
+  const backedUp = async (more: object = {}) => {
+    const lab = await labWithHosts('h1', 'h2', 'h3');
+    seedBackup(lab, { phase: 'Succeeded', host: 'h2' });
+    const peers = { address: '10.0.0.2', port: 7_000 };
+    await lab.api.mergePatch(Host, { name: 'h2' }, { status: { peers } }, { subresource: 'status' });
+    const copy = () => {
+      const disks = [{ name: 'data', pool: 'local', source: { backup: { name: 'b' } } }];
+      lab.api.seed(VirtualMachine, machine('copy', { disks, ...more }));
+    };
+    return { lab, copy };
+  };
+
+  it('goes to where the archive lies', async () => {
+    const { lab, copy } = await backedUp();
+    copy();
+    await lab.advance(10_000);
+    expect(lab.machine('copy')?.status?.placement?.host).toBe('h2');
+    await lab.resign();
+  });
+
+  it('goes where it asks to go, or where it can when it cannot go there: the archive is brought', async () => {
+    const { lab, copy } = await backedUp({ placement: { host: 'h3' } });
+    copy();
+    await lab.advance(10_000);
+    expect(lab.machine('copy')?.status?.placement?.host).toBe('h3');
+    await lab.resign();
+    const full = await backedUp();
+    const spec = { unschedulable: true };
+    await full.lab.api.mergePatch(Host, { name: 'h2' }, { spec });
+    full.copy();
+    await full.lab.advance(10_000);
+    expect(full.lab.machine('copy')?.status?.placement?.host).toMatch(/h[13]/);
+    await full.lab.resign();
+  });
+
+  it('waits for a host that others cannot have the archive from', async () => {
+    const { lab, copy } = await backedUp({ placement: { host: 'h3' } });
+    lab.silent.add('h2');
+    await lab.advance(120_000);
+    copy();
+    await lab.advance(10_000);
+    expect(scheduled(lab)).toBe('SnapshotElsewhere');
+    await lab.resign();
+  });
+});
+
 describe('a Backup', () => {
   const backupOf = (lab: Lab) => lab.get(Backup, 'default/b');
 

@@ -21,6 +21,7 @@ async function movedAway(kind: Kind) {
 const isRestored = (hosts: Hosts) => hosts.restored()?.status?.completedAt !== undefined;
 const reasonOf = (hosts: Hosts) =>
   hosts.restored()?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
+const readyOf = (hosts: Hosts) => hosts.copy()?.status?.conditions?.find(({ type }) => type === 'Ready');
 const lockOf = (hosts: Hosts) => hosts.record('b', hosts.idOf('VirtualMachine', 'web'))?.lock;
 /** Names of the volumes on b that hold what came by a restore. */
 const replaced = (hosts: Hosts) =>
@@ -29,6 +30,21 @@ const archivesOf = (hosts: Hosts, host: 'a' | 'b') =>
   [...hosts.disks[host].keys()].filter((path) => path.includes('/archives/'));
 const sayOfA = (hosts: Hosts, state: 'Online' | 'Fenced') =>
   hosts.user.mergePatch(Host, { name: 'a' }, { status: { state } }, { subresource: 'status' });
+
+describe('a guest made from what another host has in a pool of its own', () => {
+  it('has it on its first start, also when that host was away at first', async () => {
+    const { hosts, a, b } = await movedAway('VirtualMachine');
+    await sayOfA(hosts, 'Fenced');
+    hosts.createCopy();
+    await hosts.until('it waits', () => readyOf(hosts)?.reason === 'HostLost');
+    await sayOfA(hosts, 'Online');
+    await hosts.until('it is Ready', () => readyOf(hosts)?.status === 'True');
+    expect(hosts.bringing.begun).toBe(1);
+    expect(archivesOf(hosts, 'b')).toEqual([]);
+    await a.stop();
+    await b.stop();
+  });
+});
 
 describe('a restore of what another host has in a pool of its own', () => {
   it.each(['VirtualMachine', 'Container'] as const)(

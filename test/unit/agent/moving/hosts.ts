@@ -358,6 +358,17 @@ export function createHosts() {
         } as VirtualMachineSpec,
         placed,
       ),
+    /** Another machine, on b, made from what was backed up. */
+    createCopy: () =>
+      seed(
+        VirtualMachine,
+        'copy',
+        {
+          memory: { size: '512Mi' },
+          disks: [{ name: 'root', pool: 'local', size: '1Gi', source: { backup: { name: 'first' } } }],
+        } as VirtualMachineSpec,
+        { placement: { ...placed.placement, host: 'b' } },
+      ),
     createContainer: (spec: Partial<Container['spec']> = {}) =>
       seed(
         Container,
@@ -411,6 +422,7 @@ export function createHosts() {
     backedUp: () => find(Backup, 'first'),
     restored: () => find(Restore, 'back'),
     machine: () => find(VirtualMachine, 'web'),
+    copy: () => find(VirtualMachine, 'copy'),
     container: () => find(Container, 'box'),
     host: (name: HostName) => find(Host, name),
     volumes: (host: HostName | 'shared', pool = 'local') =>

@@ -23,11 +23,14 @@ export const jobGuest = object('The guest, in the same namespace.', {
   name: dnsLabel('Name of the guest.'),
 });
 
+/** When a job says no other. */
+export const START_DEADLINE_SECONDS = 600;
+
 /** `spec.startDeadlineSeconds`. */
 export function startDeadline(
   description = 'Not begun within this many seconds it fails and is never executed.',
 ) {
-  return Type.Optional(integer(description, 1, 86_400, 600));
+  return Type.Optional(integer(description, 1, 86_400, START_DEADLINE_SECONDS));
 }
 
 /** `spec.ttlSecondsAfterFinished`. */
@@ -117,5 +120,5 @@ export function startDeadlineOf({
 }): number {
   const notBefore = Date.parse(spec.notBefore ?? '') || 0;
   const from = Math.max(Date.parse(metadata.creationTimestamp ?? ''), notBefore);
-  return from + (spec.startDeadlineSeconds ?? 600) * 1_000;
+  return from + (spec.startDeadlineSeconds ?? START_DEADLINE_SECONDS) * 1_000;
 }

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
-import type { Peers, Place } from '../agent/peers/peers.ts';
 import type { PeerIdentity } from '../agent/peers/identity.ts';
 import { peerOf } from '../agent/peers/names.ts';
+import type { Peers, Place } from '../agent/peers/peers.ts';
 import { ReasonedError } from '../base/outcome.ts';
 
 /** A certificate is there moments after the first start; a move does not wait longer for one. */

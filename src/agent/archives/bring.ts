@@ -17,7 +17,7 @@ import type { ArchiveQuestion } from './question.ts';
 
 /** What may be otherwise in a moment, though nothing changes here: it is tried again. */
 export const PASSING: ReadonlySet<string> = new Set([
-  ...['StoragePoolNotReady', 'PeerUnreachable', 'PeersNotReady', 'PeerHungUp', SOURCE_SILENT],
+  ...['StoragePoolNotReady', 'HostLost', 'PeerUnreachable', 'PeersNotReady', 'PeerHungUp', SOURCE_SILENT],
 ]);
 
 /** Another host than this one has the archive, and this one does not have it by a pool that both share. */

@@ -7,7 +7,8 @@ import { keyOf, type Stored } from '../../api/meta.ts';
 import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
-import type { Controller, Pass } from '../../runtime/contract.ts';
+import { readiness } from '../../runtime/conditions.ts';
+import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { BACKUP_ACCESS, CONTROLLERS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
@@ -63,7 +64,7 @@ export function backupController(world: BackupWorld): Controller<Backup> {
       // Before its turn: the work may be waiting for one.
       await guests.jobs.cancel(groupOf(pass.object));
       world.working.delete(pass.object.metadata.uid);
-      return inTurn(world, pass.object, async () => ({ outcome: await remove(world, pass) }));
+      return inTurn(world, pass.object, async () => removalResult(pass, await remove(world, pass)));
     },
   };
 }
@@ -280,6 +281,18 @@ async function goesWithNamespace(
   return found?.metadata.deletionTimestamp !== undefined;
 }
 
+/** What keeps it from going is said where whoever deleted it looks. */
+function removalResult({ object, now }: Pass<Backup>, outcome: Outcome): PassResult<Backup> {
+  if (outcome.type === 'done') return { outcome };
+  const { status, metadata } = object;
+  const at = { now, generation: metadata.generation };
+  const conditions = readiness(status?.conditions ?? [], outcome, GOING, at);
+  return { outcome, status: { ...status, conditions, message: outcome.message.slice(0, 1_024) } };
+}
+
+/** Only for what is gone by then. */
+const GOING = { status: 'False', reason: 'Deleted', message: '' } as const;
+
 /** `done` when nothing of it is left here, or what is left is to stay. */
 async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup>): Promise<Outcome> {
   try {
@@ -310,7 +323,9 @@ async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup
       return done;
     }
     if (pool?.type === 'Elsewhere') return done;
-    return waiting('StoragePoolNotReady', `the archive is removed when ${name} can be used`, 60_000);
+    const why = pool?.type === 'Broken' ? ` (${pool.message})` : '';
+    const message = `the archive is removed when the StoragePool ${name} can be used on this host${why}: have it back, or set spec.deletionPolicy to Retain, which leaves the archive where it is`;
+    return waiting('StoragePoolNotReady', message, 60_000);
   } catch (error) {
     return outcomeOf(error, 'RemovalFailed');
   }

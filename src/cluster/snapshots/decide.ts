@@ -25,13 +25,18 @@ export type KeptFacts = {
 export type KeptDecision =
   | JobDecision
   /** The host that would have let it go is gone. */
-  | { type: 'release' };
+  | { type: 'release' }
+  /** It is deleted, and only a host that is lost can let it go. */
+  | { type: 'kept'; reason: string; message: string };
 
 export function decideKept(facts: KeptFacts): KeptDecision {
   const { job, isOver, isHostGone } = facts;
   const host = job.status?.host;
   const isLost = host !== undefined && isHostGone(host);
-  if (job.metadata.deletionTimestamp !== undefined) return isLost ? { type: 'release' } : { type: 'rest' };
+  if (job.metadata.deletionTimestamp !== undefined) {
+    if (isLost) return { type: 'release' };
+    return host !== undefined && facts.isHostLost(host) ? keptBy(host) : { type: 'rest' };
+  }
   if (isLost && job.status?.phase === 'Ready')
     return jobEnd('Lost', 'HostGone', `it lay on the host ${host}, which has been removed`);
   if (isOver) return { type: 'rest' };
@@ -39,6 +44,11 @@ export function decideKept(facts: KeptFacts): KeptDecision {
     return host === undefined ? { type: 'assign', host: job.spec.import.host } : { type: 'rest' };
   if (isLost && hasBegun(job)) return jobEnd('Failed', 'HostGone', `the host ${host} has been removed`);
   return hasBegun(job) ? follow(facts) : begin(facts);
+}
+
+function keptBy(host: string): KeptDecision {
+  const message = `it lies on the host ${host}, which is lost, and goes when that is back. If it is gone for good, delete the Host ${host}: what lies there stays where it is then`;
+  return { type: 'kept', reason: 'HostLost', message };
 }
 
 /** Its guest is locked for it, so it is only elsewhere when it was recovered from a host that was lost. */

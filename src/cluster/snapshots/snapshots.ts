@@ -7,13 +7,14 @@ import type { Rollback } from '../../api/kinds/rollback.ts';
 import { isTaken, Snapshot } from '../../api/kinds/snapshot.ts';
 import { type KindRef, keyOf, type Stored } from '../../api/meta.ts';
 import { timeOf } from '../../base/clock.ts';
-import { done } from '../../base/outcome.ts';
+import { done, waiting } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import type { Guest, StoredGuest } from '../guests.ts';
 import { jobController, sayOfJob } from '../jobs.ts';
 import { guestKey } from '../placement/placement.ts';
+import { conditionsFor } from '../readiness.ts';
 import { decideKept, type Kept, type KeptDecision } from './decide.ts';
 import { type HeirSources, heirOf, isLost } from './heirs.ts';
 import type { Queue } from './queue.ts';
@@ -48,6 +49,7 @@ export function snapshotController(
     triggers,
     reconcile: async (pass) => {
       const decision = decide(pass, isTaken(pass.object), sources);
+      if (decision.type === 'kept') return sayKept(pass, decision);
       return decision.type === 'release'
         ? release(pass, Snapshot, SNAPSHOT_FINALIZER)
         : sayOfJob(pass, decision);
@@ -73,6 +75,7 @@ export function backupController(
       const heir = heirOf(object, sources.guest(guestText(object)), sources);
       if (heir !== undefined) return { outcome: done, status: { ...object.status, host: heir } };
       const decision = queue.admit(object, decide(pass, object.status?.completedAt !== undefined, sources));
+      if (decision.type === 'kept') return sayKept(pass, decision);
       return decision.type === 'release'
         ? release(pass, Backup, BACKUP_FINALIZER)
         : sayOfJob(pass, decision, { completedAt: timeOf(pass.now) });
@@ -92,7 +95,7 @@ export function keptJobController<T extends Rollback | Restore>(
     decide: (pass) => {
       const decision = decide(pass, false, sources);
       // They have nothing that would have to be let go.
-      return decision.type === 'release' ? { type: 'rest' } : decision;
+      return decision.type === 'release' || decision.type === 'kept' ? { type: 'rest' } : decision;
     },
   });
 }
@@ -111,6 +114,19 @@ function decide<T extends Kept>(
     now,
   });
 }
+
+/** Its phase stays: what it is has not changed. */
+function sayKept<T extends Snapshot | Backup>(
+  { object, now }: Pass<T>,
+  { reason, message }: { reason: string; message: string },
+): PassResult<T> {
+  const outcome = waiting(reason, message, KEPT_RECHECK_MS);
+  const conditions = conditionsFor(object, outcome, now);
+  return { outcome, status: { ...object.status, conditions, message } as T['status'] };
+}
+
+/** Hosts that come back or go tell. */
+const KEPT_RECHECK_MS = 600_000;
 
 async function release<T extends Kept>(
   { object, client, signal }: Pass<T>,

@@ -282,6 +282,20 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it('that is deleted while its pool is away says so, stays what it was, and goes when the pool is back', async () => {
+    const { lab, agent } = await labWithWeb();
+    await backUp(lab, 'first');
+    lab.poolFaults.missing = true;
+    await lab.remove(Backup, 'first');
+    await lab.until('it says why', () => reasonOf(lab, 'first') === 'PoolMissing');
+    expect(statusOf(lab, 'first')?.phase).toBe('Succeeded');
+    expect(lab.conditionOf(lab.backup('first'), 'Ready')?.status).toBe('False');
+    lab.poolFaults.missing = false;
+    await lab.until('it is gone', () => lab.backup('first') === undefined, 600_000);
+    expect(archives(lab)).toEqual([]);
+    await agent.stop();
+  });
+
   it('by Stop of a container whose pool goes meanwhile has it running again', async () => {
     const lab = createLab({ poolLatencyMs: 2_000 });
     lab.createPool('local');

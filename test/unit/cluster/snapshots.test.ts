@@ -212,7 +212,7 @@ describe('a guest made from a backup', () => {
 describe('a Backup', () => {
   const backupOf = (lab: Lab) => lab.get(Backup, 'default/b');
 
-  it('waits for its guest, gets its host, and is let go when that host is removed', async () => {
+  it('waits for its guest, gets its host, says when only a lost one can let it go, and is let go when that is removed', async () => {
     const lab = await labWithHosts('h1', 'h2');
     seedBackup(lab, undefined, [BACKUP_FINALIZER]);
     await lab.advance(1_000);
@@ -223,6 +223,13 @@ describe('a Backup', () => {
     await lab.api.delete(Backup, { namespace: 'default', name: 'b' });
     await lab.advance(1_000);
     expect(backupOf(lab)).toBeDefined();
+    lab.silent.add('h1');
+    await lab.advance(60_000);
+    expect(ready(backupOf(lab))).toBe('HostLost');
+    expect(backupOf(lab)?.status).toMatchObject({
+      phase: 'Pending',
+      message: expect.stringContaining('delete the Host h1'),
+    });
     await lab.api.delete(Host, { name: 'h1' });
     await lab.advance(10_000);
     expect(backupOf(lab)).toBeUndefined();

@@ -1,5 +1,5 @@
 /** Runs jobs that change the volumes of a guest: locks it, prepares, holds it off, changes its volumes, lets it go on. */
-import { startedStamp } from '../../../api/job.ts';
+import { START_DEADLINE_SECONDS, startedStamp } from '../../../api/job.ts';
 import { keyOf, type Stored } from '../../../api/meta.ts';
 import { done, outcomeOf } from '../../../base/outcome.ts';
 import type { Informer } from '../../../client/contract.ts';
@@ -24,15 +24,16 @@ import {
 } from '../status.ts';
 import type { ChangingJob, HeldWork, OwnLock } from './contract.ts';
 import { decideHeld, FOLLOW_MS } from './decide.ts';
+import { createPatience, type Patience } from './patience.ts';
 
-type Held<T extends ChangingJob> = { world: SnapshotWorld; work: HeldWork<T> };
+type Held<T extends ChangingJob> = { world: SnapshotWorld; work: HeldWork<T>; patience: Patience };
 
 export function heldJobController<T extends ChangingJob>(
   world: SnapshotWorld,
   informer: Informer<T>,
   work: HeldWork<T>,
 ): Controller<T> {
-  const held: Held<T> = { world, work };
+  const held: Held<T> = { world, work, patience: createPatience() };
   return {
     name: work.name,
     kind: work.kind,
@@ -50,6 +51,7 @@ export function heldJobController<T extends ChangingJob>(
       }),
     // Deleted: called off, unless volumes have changed already.
     gone: async (_key, last, { signal }) => {
+      held.patience.forget(last.metadata.uid);
       await world.guests.jobs.cancel(groupOf(last));
       const record = recordOf(world, last);
       if (record?.lock?.by.uid !== last.metadata.uid) return done;
@@ -206,17 +208,30 @@ async function refused<T extends ChangingJob>(
   if (outcome.type === 'done') return { type: 'rest' };
   const { reason, message } = outcome;
   const isChanging = recordOf(held.world, pass.object)?.lock?.changing === true;
-  if (!isChanging && !(error instanceof GateClosed) && !PASSING.has(reason))
-    return callOff(held, pass, jobEnd('Failed', reason, message));
+  const mayPass = error instanceof GateClosed || (PASSING.has(reason) && !isGivenUp(held, pass, reason));
+  if (!isChanging && !mayPass) return callOff(held, pass, jobEnd('Failed', reason, message));
   // A mixture of then and now must not start: it is tried until it is whole.
   return { type: 'follow', reason, message, afterMs: 5_000 };
 }
 
+/** A pool of this host is waited for; another host no longer than the job was to wait before it began. */
+function isGivenUp<T extends ChangingJob>(
+  { world, patience }: Held<T>,
+  { object }: Pass<T>,
+  reason: string,
+): boolean {
+  const { startDeadlineSeconds = START_DEADLINE_SECONDS } = object.spec;
+  if (reason === 'StoragePoolNotReady') return false;
+  const now = world.guests.world.clock.monotonic();
+  return patience.isOver(object.metadata.uid, now, startDeadlineSeconds * 1_000);
+}
+
 async function callOff<T extends ChangingJob>(
-  { world, work }: Held<T>,
+  { world, work, patience }: Held<T>,
   { object, event }: Pass<T>,
   end: JobEnd,
 ): Promise<JobStep> {
+  patience.forget(object.metadata.uid);
   await world.guests.jobs.cancel(groupOf(object));
   const record = recordOf(world, object);
   if (record?.lock?.by.uid === object.metadata.uid) {

@@ -87,13 +87,15 @@ describe('a restore of what another host has in a pool of its own', () => {
     await b.stop();
   });
 
-  it('ends by name when that host is lost in the middle, and the guest is as it was', async () => {
+  it('ends by name when that host does not come back from the middle, and the guest is as it was', async () => {
     const { hosts, a, b } = await movedAway('VirtualMachine');
     hosts.bringing.isHeld = true;
-    hosts.restore('VirtualMachine', 'web');
+    hosts.restore('VirtualMachine', 'web', { startDeadlineSeconds: 60 });
     await hosts.until('it is on its way', () => hosts.bringing.begun === 1);
     await a.kill();
     await sayOfA(hosts, 'Fenced');
+    await hosts.until('it waits', () => reasonOf(hosts) === 'HostLost');
+    expect(hosts.restored()?.status?.phase).toBe('Running');
     await hosts.until('it is over', () => isRestored(hosts));
     expect([hosts.restored()?.status?.phase, reasonOf(hosts)]).toEqual(['Failed', 'HostLost']);
     await hosts.until('nothing is locked', () => lockOf(hosts) === undefined);

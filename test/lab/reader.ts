@@ -9,6 +9,7 @@ const KINDS: Readonly<Record<string, { plural: string; namespaced: boolean }>> =
   ct: { plural: 'containers', namespaced: true },
   bak: { plural: 'backups', namespaced: true },
   mig: { plural: 'migrations', namespaced: true },
+  rst: { plural: 'restores', namespaced: true },
   vhost: { plural: 'hosts', namespaced: false },
   pool: { plural: 'storagepools', namespaced: false },
   img: { plural: 'images', namespaced: false },

@@ -25,6 +25,8 @@ export type DependencyState = StepState | { type: 'GivenUp'; message: string };
 /** What this agent knows of a guest between passes; all of it can be found out again. */
 export type GuestMemory = {
   volumes: Map<string, { attachment: VolumeAttachment; sizeBytes: number }>;
+  /** By name: how many percent of a volume are made that comes from an archive. */
+  percents: Map<string, number>;
   nics: Map<string, NicAttachment>;
   addresses: readonly NicAddresses[];
   /** How often addresses were asked for in vain since the guest started. */
@@ -61,6 +63,7 @@ export type Announced = {
 export function emptyMemory(): GuestMemory {
   return {
     volumes: new Map(),
+    percents: new Map(),
     nics: new Map(),
     addresses: [],
     addressTries: 0,

@@ -2,11 +2,13 @@
 import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
 import type {
   ArchivedVolume,
+  Follower,
   StoragePool,
   VolumeFacts,
   VolumeRequest,
 } from '../../drivers/storage/contract.ts';
 import type { Jobs } from '../jobs/beside.ts';
+import { inHalves, percentOf } from '../jobs/progress.ts';
 import type { Ahead } from './ahead.ts';
 import type { VolumePlan } from './kind.ts';
 import { volumeId } from './remember.ts';
@@ -14,6 +16,8 @@ import type { GuestScope } from './scope.ts';
 
 /** A full pool is looked at again after this: space comes back without telling. */
 export const POOL_FULL_RECHECK_MS = 30_000;
+/** How far a volume from an archive is is said again after this. */
+const FOLLOW_MS = 10_000;
 
 export type VolumeDeps = {
   pool(name: string): StoragePool | undefined;
@@ -25,7 +29,7 @@ export type VolumeDeps = {
   archived(
     restore: NonNullable<VolumePlan['restore']>,
     into: StoragePool,
-    signal: AbortSignal,
+    { follow, signal }: { follow: Follower; signal: AbortSignal },
   ): Promise<ArchivedVolume>;
   /** A volume was made or grew. */
   used(pool: string): void;
@@ -59,7 +63,7 @@ export function beginVolumes(deps: VolumeDeps, scope: GuestScope, idBase: number
     const request = requestOf(deps, scope, plan, idBase);
     deps.jobs.begin(scope.handle.id, jobName(request), async (signal) =>
       pool.create(
-        await withArchive(deps, pool, plan, request, signal),
+        await withArchive(deps, scope, pool, { plan, request }, signal),
         signal,
         unlessAborted(permitted, signal),
       ),
@@ -90,8 +94,8 @@ async function claimVolume(deps: VolumeDeps, scope: GuestScope, plan: VolumePlan
   if (known !== undefined && isLargeEnough(plan, known.sizeBytes)) return done;
   try {
     const volume = await makeVolume(deps, scope, plan);
-    if (volume === undefined)
-      return waiting('VolumesCreating', `the volume ${plan.name} is being made`, 600_000);
+    if (volume === undefined) return beingMade(scope, plan);
+    scope.memory.percents.delete(plan.name);
     scope.memory.volumes.set(plan.name, volume);
     return done;
   } catch (error) {
@@ -99,6 +103,14 @@ async function claimVolume(deps: VolumeDeps, scope: GuestScope, plan: VolumePlan
     if (outcome.type === 'done' || outcome.reason !== 'PoolFull') return outcome;
     return waiting('PoolFull', outcome.message, POOL_FULL_RECHECK_MS);
   }
+}
+
+/** How far it is, as far as that is known. */
+function beingMade({ memory }: GuestScope, { name, restore }: VolumePlan): Outcome {
+  const percent = memory.percents.get(name);
+  const far = percent === undefined ? '' : `, ${percent} %`;
+  const afterMs = restore === undefined ? 600_000 : FOLLOW_MS;
+  return waiting('VolumesCreating', `the volume ${name} is being made${far}`, afterMs);
 }
 
 /** Of a tree its size is a limit, which may become less. */
@@ -119,7 +131,7 @@ async function makeVolume(
   const { id } = request;
   const existing = await pool.observe(id);
   const made = existing === undefined || existing.owner.guestUuid !== handle.uuid ? undefined : existing;
-  const complete = (signal: AbortSignal) => withArchive(deps, pool, plan, request, signal);
+  const complete = (signal: AbortSignal) => withArchive(deps, scope, pool, { plan, request }, signal);
   const volume = made ?? (await createBeside(deps, handle.id, pool, { request, complete }));
   if (volume === undefined) return undefined;
   const grown = plan.kind === 'Disk' && plan.sizeBytes !== undefined && plan.sizeBytes > volume.sizeBytes;
@@ -154,13 +166,17 @@ async function createBeside(
 /** What is restored is compared with its sums while the volume is made. */
 async function withArchive(
   { archived }: VolumeDeps,
+  { memory }: GuestScope,
   pool: StoragePool,
-  { restore }: VolumePlan,
-  request: VolumeRequest,
+  { plan: { name, restore }, request }: { plan: VolumePlan; request: VolumeRequest },
   signal: AbortSignal,
 ): Promise<VolumeRequest> {
   if (restore === undefined) return request;
-  return { ...request, archived: await archived(restore, pool, signal) };
+  const { follow, bringing } = inHalves((far) => {
+    const percent = percentOf(far);
+    if (percent !== undefined) memory.percents.set(name, percent);
+  });
+  return { ...request, follow, archived: await archived(restore, pool, { follow: bringing, signal }) };
 }
 
 function jobName({ id }: VolumeRequest): string {

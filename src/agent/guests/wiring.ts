@@ -99,7 +99,7 @@ async function referredBackup(
 async function archivedVolume(
   world: GuestWorld,
   { kind, object, namespace }: Pick<GuestScope, 'object' | 'namespace'> & { kind: KindName },
-  [restore, into, signal]: Parameters<VolumeDeps['archived']>,
+  [restore, into, { follow, signal }]: Parameters<VolumeDeps['archived']>,
 ): Promise<ArchivedVolume> {
   const backup = await findBackup(world, { namespace, name: restore.backup }, signal);
   if (backup === undefined)
@@ -109,7 +109,7 @@ async function archivedVolume(
   const { name, uid } = object.metadata;
   const guest = { kind: recordKind(kind), namespace, name, uid };
   const epoch = object.status?.placement?.epoch ?? 0;
-  return bringArchived(world, into.archives, { backup, volume: restore.disk, guest, epoch }, signal);
+  return bringArchived(world, into.archives, { backup, volume: restore.disk, guest, epoch, follow }, signal);
 }
 
 export function volumeDeps<T extends GuestObject, Request, Hardware>(

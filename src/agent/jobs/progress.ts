@@ -27,6 +27,21 @@ export function createProgress(
   };
 }
 
+/** When an archive has to be brought over first, that is one half of it. */
+export function inHalves(follow: Follower): { follow: Follower; bringing: Follower } {
+  let isBrought = false;
+  return {
+    bringing: ({ doneBytes, totalBytes }) => {
+      isBrought = true;
+      follow({ doneBytes, totalBytes: 2 * totalBytes });
+    },
+    follow: ({ doneBytes, totalBytes }) =>
+      isBrought
+        ? follow({ doneBytes: totalBytes + doneBytes, totalBytes: 2 * totalBytes })
+        : follow({ doneBytes, totalBytes }),
+  };
+}
+
 /** At most 99: see `createProgress`. Undefined: nobody knows of how much. */
 export function percentOf({ doneBytes, totalBytes }: Parameters<Follower>[0]): number | undefined {
   return totalBytes > 0 ? Math.min(99, Math.floor((100 * doneBytes) / totalBytes)) : undefined;

@@ -5,11 +5,11 @@
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
-import type { Follower, StoragePool } from '../../drivers/storage/contract.ts';
+import type { StoragePool } from '../../drivers/storage/contract.ts';
 import { archiveHere, bringArchived } from '../archives/bring.ts';
 import { isHeldOff, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
-import { createProgress } from '../jobs/progress.ts';
+import { createProgress, inHalves } from '../jobs/progress.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { type SnapshotWorld, wakeGuest } from '../snapshots/world.ts';
 
@@ -45,21 +45,6 @@ export async function prepareDisks(
     await driver.replacements.prepare({ id, name: key, open, follow, ...shift }, signal);
     follow({ doneBytes: 1, totalBytes: 1 });
   }
-}
-
-/** When it has to be brought over first, that is one half of it. */
-function inHalves(follow: Follower): { follow: Follower; bringing: Follower } {
-  let isBrought = false;
-  return {
-    bringing: ({ doneBytes, totalBytes }) => {
-      isBrought = true;
-      follow({ doneBytes, totalBytes: 2 * totalBytes });
-    },
-    follow: ({ doneBytes, totalBytes }) =>
-      isBrought
-        ? follow({ doneBytes: totalBytes + doneBytes, totalBytes: 2 * totalBytes })
-        : follow({ doneBytes, totalBytes }),
-  };
 }
 
 /** Repeatable after a crash at any line. Throws ReasonedError, GateClosed included; before `changing` nothing has changed. */

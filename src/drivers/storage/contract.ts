@@ -88,6 +88,8 @@ export type VolumeRequest = {
   from?: { volume: string; snapshot: string };
   /** Instead of an image: a part of an archive, as `archives.open` gave it. */
   archived?: ArchivedVolume;
+  /** Told how much of `archived` is in it by now. */
+  follow?: Follower;
   /** Filesystem for an unprivileged container: first host id, where shifting on disk is needed. */
   idBase?: number;
 };

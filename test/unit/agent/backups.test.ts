@@ -614,6 +614,18 @@ describe('a guest made from a backup', () => {
     await agent.stop();
   });
 
+  it('says every few seconds how much of its disk is made', async () => {
+    const { lab, agent } = await labWithWeb({ poolLatencyMs: 30_000 });
+    lab.createPool('other');
+    await backUp(lab, 'first');
+    restored(lab);
+    const ready = () => lab.conditionOf(lab.machine('again'), 'Ready');
+    const said = () => lab.conditionOf(lab.machine('again'), 'VolumesReady')?.message ?? ready()?.message;
+    await lab.until('it is half made', () => said()?.includes('is being made, 50 %') === true, 120_000);
+    await lab.until('it is Ready', () => ready()?.status === 'True', 120_000);
+    await agent.stop();
+  });
+
   it('is not made from an archive of which nothing is left', async () => {
     const { lab, agent } = await labWithWeb();
     lab.createPool('other');

@@ -80,7 +80,8 @@ export function createVolumes(
     try {
       const result = await limit(async () => {
         await room.ground.makeVolume(made);
-        const filled = await fillVolume({ room, images, capacity, keeper }, request, { made, signal });
+        const to = { made, signal, ...(request.follow === undefined ? {} : { follow: request.follow }) };
+        const filled = await fillVolume({ room, images, capacity, keeper }, request, to);
         await flushVolume(room, made, filled);
         return filled;
       });

@@ -111,6 +111,7 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
         if (existing === undefined) {
           const volume = planVolume(state, config.name, request);
           checkSpace(volume.usedBytes);
+          request.follow?.({ doneBytes: 1, totalBytes: 2 });
           await permitted;
           await change(() => state.volumes.set(volume.id, volume), signal);
           return volume;

@@ -1,41 +1,37 @@
 /** The controller of Backups of guests on this host: locks the guest, fills the archive beside the passes, removes it with its object. */
 import { BACKUP_FINALIZER } from '../../api/cluster.ts';
-import { Namespace } from '../../api/core.ts';
 import { startedStamp } from '../../api/job.ts';
 import { Backup, type BackupStatus } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
-import { done, type Outcome, outcomeOf, ReasonedError, waiting } from '../../base/outcome.ts';
+import { outcomeOf } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
-import { readiness } from '../../runtime/conditions.ts';
-import type { Controller, Pass, PassResult } from '../../runtime/contract.ts';
+import type { Controller, Pass } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import { BACKUP_ACCESS, CONTROLLERS } from '../access.ts';
 import { GateClosed } from '../guests/gate.ts';
 import { handleOf } from '../guests/gather.ts';
 import { locked } from '../guests/locks.ts';
-import { read } from '../guests/read.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
 import { type JobEnd, type JobStep, jobEnd, jobResult } from '../jobs/status.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
 import { guestOf, wakeGuest } from '../snapshots/world.ts';
 import { backupOf } from '../verifies/controller.ts';
-import { isIncremental, tidyMarks } from './bases.ts';
+import { tidyMarks } from './bases.ts';
 import { type BackupFacts, decideBackup } from './decide.ts';
 import { makeBackup } from './make.ts';
+import { removeBackup, undoOwn } from './remove.ts';
 import { archiveFields, BACKUP_STATUS_PATHS, wholeSaid } from './status.ts';
 import { takeIn } from './takeIn.ts';
 import { undoBackup } from './undo.ts';
 import { withVerified } from './verified.ts';
-import { archiveOf, type BackupWorld, keyOfBackup } from './world.ts';
+import { type BackupWorld, keyOfBackup } from './world.ts';
 
 /** How far it is is said again after this. */
 const FOLLOW_MS = 5_000;
 /** A host that is busy with other backups is asked again after this. */
 const BUSY_MS = 5_000;
-/** The last one that needs an archive wakes its Backup; one that has no Backup any more does not. */
-const NEEDED_MS = 600_000;
 
 export function backupController(world: BackupWorld): Controller<Backup> {
   const { guests, backups } = world;
@@ -64,7 +60,7 @@ export function backupController(world: BackupWorld): Controller<Backup> {
       // Before its turn: the work may be waiting for one.
       await guests.jobs.cancel(groupOf(pass.object));
       world.working.delete(pass.object.metadata.uid);
-      return inTurn(world, pass.object, async () => removalResult(pass, await remove(world, pass)));
+      return inTurn(world, pass.object, async () => removeBackup(world, pass));
     },
   };
 }
@@ -261,72 +257,4 @@ async function say(
     said.message,
   );
   return { ...said, more: archiveFields(object, manifest) };
-}
-
-/** While it cannot be undone the lock stays, and the pass is tried again with back-off. */
-async function undoOwn(world: BackupWorld, backup: Stored<Backup>): Promise<void> {
-  const record = recordOf(world, backup);
-  if (record?.lock?.by.uid !== backup.metadata.uid) return;
-  await undoBackup(world, record, record.lock);
-  if (isIncremental(backup)) await tidyMarks(world, backup, false);
-}
-
-/** Whoever deletes a namespace has hardly thought of what was to outlive its guests. */
-async function goesWithNamespace(
-  { guests }: BackupWorld,
-  { metadata }: Stored<Backup>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const found = await guests.client.find(Namespace, { name: metadata.namespace ?? 'default' }, read(signal));
-  return found?.metadata.deletionTimestamp !== undefined;
-}
-
-/** What keeps it from going is said where whoever deleted it looks. */
-function removalResult({ object, now }: Pass<Backup>, outcome: Outcome): PassResult<Backup> {
-  if (outcome.type === 'done') return { outcome };
-  const { status, metadata } = object;
-  const at = { now, generation: metadata.generation };
-  const conditions = readiness(status?.conditions ?? [], outcome, GOING, at);
-  return { outcome, status: { ...status, conditions, message: outcome.message.slice(0, 1_024) } };
-}
-
-/** Only for what is gone by then. */
-const GOING = { status: 'False', reason: 'Deleted', message: '' } as const;
-
-/** `done` when nothing of it is left here, or what is left is to stay. */
-async function remove(world: BackupWorld, { object, event, signal }: Pass<Backup>): Promise<Outcome> {
-  try {
-    await undoOwn(world, object);
-    const { pool: name, deletionPolicy } = object.spec;
-    // What an import never got hold of is not its own.
-    if (object.spec.import !== undefined && object.status?.phase !== 'Succeeded') return done;
-    if (deletionPolicy === 'Retain' || (await goesWithNamespace(world, object, signal))) return done;
-    const pool = world.guests.pools.get(name);
-    if (pool?.type === 'Open') {
-      const archive = await archiveOf(world.guests.pools, object).catch((error: unknown) => {
-        // An import that names another's archive, or one that has gone, has nothing of its own.
-        if (error instanceof ReasonedError && error.stalled) return undefined;
-        throw error;
-      });
-      try {
-        await archive?.archives.remove(archive.name);
-      } catch (error) {
-        if (!(error instanceof ReasonedError) || error.reason !== 'ArchiveNeeded') throw error;
-        event('Warning', error.reason, error.message);
-        return waiting(error.reason, error.message, NEEDED_MS);
-      }
-      world.guests.pools.used.tell(name);
-      return done;
-    }
-    if (world.guests.poolInformer.get(name) === undefined) {
-      event('Warning', 'ArchiveLeft', `the StoragePool ${name} is gone: the archive stays where it is`);
-      return done;
-    }
-    if (pool?.type === 'Elsewhere') return done;
-    const why = pool?.type === 'Broken' ? ` (${pool.message})` : '';
-    const message = `the archive is removed when the StoragePool ${name} can be used on this host${why}: have it back, or set spec.deletionPolicy to Retain, which leaves the archive where it is`;
-    return waiting('StoragePoolNotReady', message, 60_000);
-  } catch (error) {
-    return outcomeOf(error, 'RemovalFailed');
-  }
 }

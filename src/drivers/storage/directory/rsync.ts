@@ -69,7 +69,11 @@ export async function daemonFor(
 export async function copyBeside(
   room: PoolRoom,
   { id, from, to }: { id: string; from: string; to: string },
-  { signal, bytesPerSecond }: { signal: AbortSignal; bytesPerSecond: number | undefined },
+  {
+    signal,
+    bytesPerSecond,
+    heard,
+  }: { signal: AbortSignal; bytesPerSecond: number | undefined; heard?: (percent: number) => void },
 ): Promise<void> {
   const secret = makeSecret(room);
   await withWorkplace(room, id, async (directory) => {
@@ -77,13 +81,19 @@ export async function copyBeside(
     const daemon = 'exec rsync --server --daemon --config="$VIREO_RSYNCD" .';
     const environment = [`VIREO_RSYNCD=${directory}/rsyncd.conf`, `RSYNC_CONNECT_PROG=${daemon}`];
     const rate = bytesPerSecond === undefined ? [] : [`--bwlimit=${Math.ceil(bytesPerSecond / 1024)}`];
-    const client = await clientFor(room, directory, { root: to, port: 873, secret }, rate);
+    const client = await clientFor(room, directory, { root: to, port: 873, secret }, [
+      ...rate,
+      '--info=progress2',
+    ]);
     await room.tools.pipe(
       ['env', ...environment, ...client],
       { signal, harmless: whileItRuns },
       async ({ input, output }) => {
         input.end();
-        for await (const _ of output);
+        for await (const chunk of output) {
+          const percent = [...String(chunk).matchAll(/(\d+)%/g)].at(-1)?.[1];
+          if (percent !== undefined) heard?.(Number(percent));
+        }
       },
     );
   });

@@ -117,3 +117,17 @@ export async function shiftTree(
     await files.chmod(entry.slice(space + 1), Number.parseInt(entry.slice(0, space), 8));
   }
 }
+
+/** The bytes a tree takes, and what is known of them by now. A container that removes files while du walks makes du fail: then it is not said. */
+export function measureBeside(
+  tools: Tools,
+  { path }: { path: string },
+): { bytes: Promise<number | undefined>; sofar(): number | undefined } {
+  let known: number | undefined;
+  const look = async () => {
+    const sizes = await measureTrees(tools, [path]).catch(() => undefined);
+    known = sizes?.get(path);
+    return known;
+  };
+  return { bytes: look(), sofar: () => known };
+}

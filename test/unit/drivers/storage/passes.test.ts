@@ -143,6 +143,18 @@ describe('a tree packed in two passes', () => {
     await expectSame(join(root, 'pool/archives/backup-1', String(parts[0]?.file)));
   });
 
+  it('tells one half of how far it is while it is gathered, and the other while that is packed', async () => {
+    await must(['dd', 'if=/dev/urandom', `of=${join(tree(), 'large')}`, 'bs=1M', 'count=40', 'status=none']);
+    const said: number[] = [];
+    const follow = ({ doneBytes = 0, totalBytes = 1 }) => void said.push(doneBytes / totalBytes);
+    await pool.archives.filling.gather('backup-1', { ...source(), follow }, signal);
+    expect(Math.max(...said)).toBeGreaterThan(0.4);
+    expect(Math.max(...said)).toBeLessThanOrEqual(0.5);
+    said.length = 0;
+    await pool.archives.filling.save('backup-1', { ...source(), follow }, 'None', signal);
+    expect(Math.min(...said)).toBeGreaterThan(0.5);
+  });
+
   it('is to be gathered when a directory was elsewhere just when it would have been packed', async () => {
     expect(await pool.archives.filling.pack('backup-1', source(), 'None', signal)).toBe(true);
     const list = join(root, 'pool/.partial/backup-1/lists/rootfs.packed');

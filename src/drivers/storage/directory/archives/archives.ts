@@ -8,6 +8,7 @@ import type {
   ArchiveSource,
   Archives,
   Compression,
+  Follower,
   VolumeAttachment,
 } from '../../contract.ts';
 import {
@@ -26,8 +27,8 @@ import { virtualSize } from '../disks.ts';
 import { beginFlushing } from '../flushing.ts';
 import type { PoolRoom } from '../room.ts';
 import { copyBeside, doubtSince } from '../rsync.ts';
-import { idleTools, type Tools } from '../tools.ts';
-import { measureTrees } from '../trees.ts';
+import { idleTools } from '../tools.ts';
+import { measureBeside } from '../trees.ts';
 import { receiveArchived, sendArchived } from './bringing.ts';
 import { saveDisk, saveTree, type Tree, treeFormat } from './parts.ts';
 import { appendPass, firstPass, type PassFiles, secondPass } from './passes.ts';
@@ -147,7 +148,7 @@ export function createArchives(
         const tree = treeOf(attachment);
         const to = await addTree(name, checkedName(volume), compression);
         await beginTree(name, to.file);
-        const measured = measure(tools, tree);
+        const measured = measureBeside(tools, tree);
         const pace = { compression, bytesPerSecond, signal };
         const watch = { follow, totalBytes: measured.sofar };
         const [isPacked, bytes] = await Promise.all([
@@ -163,7 +164,7 @@ export function createArchives(
         if (isWhole) packed.add(to.lists);
         return isWhole;
       },
-      gather: async (name, { name: volume, attachment, bytesPerSecond }, signal) => {
+      gather: async (name, { name: volume, attachment, bytesPerSecond, follow }, signal) => {
         const to = `${hidden(name)}/${gathered}/${checkedName(volume)}`;
         // What was packed of it shows another moment.
         packed.delete(`${hidden(name)}/${lists}/${volume}`);
@@ -171,13 +172,25 @@ export function createArchives(
         gatheredAt.set(to, clock.now());
         await files.makeDirectory(to, { mode: 0o700, fleeting: true });
         if (since !== undefined) await doubtSince(room, to, since);
-        await copyBeside(room, { id: volume, from: attachment.path, to }, { signal, bytesPerSecond });
+        await copyBeside(
+          room,
+          { id: volume, from: attachment.path, to },
+          {
+            ...{ signal, bytesPerSecond },
+            // What is gathered is packed then.
+            heard: (percent) => follow?.({ doneBytes: percent, totalBytes: 200 }),
+          },
+        );
       },
       save: async (name, source, compression, signal) => {
         const volume = checkedName(source.name);
-        const { bytesPerSecond, follow } = source;
+        const { bytesPerSecond } = source;
         const pace = { compression, bytesPerSecond, signal };
-        const { attachment } = await gatheredOr(room, source, `${hidden(name)}/${gathered}/${volume}`);
+        const { attachment, follow } = await gatheredOr(
+          room,
+          source,
+          `${hidden(name)}/${gathered}/${volume}`,
+        );
         if (attachment.type === 'File') {
           const sizeBytes = await virtualSize(tools, files, attachment);
           const part: Filled = {
@@ -194,7 +207,7 @@ export function createArchives(
         const to = await addTree(name, volume, compression);
         if (packed.has(to.lists)) return appendPass(roomFor(name).tools, to, signal);
         await beginTree(name, to.file);
-        const measured = measure(tools, attachment);
+        const measured = measureBeside(tools, attachment);
         const watch = { follow, totalBytes: measured.sofar };
         const [bytes] = await Promise.all([
           measured.bytes,
@@ -290,20 +303,6 @@ async function based(
   return { version: 2, needs, parts: summed };
 }
 
-/** The bytes a tree takes, and what is known of them by now. A container that removes files while du walks makes du fail: then it is not said. */
-function measure(
-  tools: Tools,
-  { path }: Tree,
-): { bytes: Promise<number | undefined>; sofar(): number | undefined } {
-  let known: number | undefined;
-  const look = async () => {
-    const sizes = await measureTrees(tools, [path]).catch(() => undefined);
-    known = sizes?.get(path);
-    return known;
-  };
-  return { bytes: look(), sofar: () => known };
-}
-
 /** Only trees are packed while they change. */
 function treeOf(attachment: VolumeAttachment): Tree {
   if (attachment.type === 'Directory') return attachment;
@@ -313,9 +312,12 @@ function treeOf(attachment: VolumeAttachment): Tree {
 /** The copy that was gathered has the owners of the tree, so it is read as the tree would be. */
 async function gatheredOr(
   { world }: PoolRoom,
-  { name, attachment }: ArchiveSource,
+  { attachment, follow }: ArchiveSource,
   copy: string,
-): Promise<ArchiveSource> {
+): Promise<{ attachment: VolumeAttachment; follow: Follower | undefined }> {
   const isThere = attachment.type === 'Directory' && (await world.files.stat(copy)) !== undefined;
-  return { name, attachment: isThere ? { ...attachment, path: copy } : attachment };
+  if (!isThere) return { attachment, follow };
+  const second: Follower = ({ doneBytes, totalBytes }) =>
+    follow?.({ doneBytes: totalBytes + doneBytes, totalBytes: 2 * totalBytes });
+  return { attachment: { ...attachment, path: copy }, follow: second };
 }

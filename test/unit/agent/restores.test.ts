@@ -88,6 +88,12 @@ describe('a restore', () => {
   it('lets the machine run until its disks are made, then gives them to it and starts it again', async () => {
     const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 2_000 });
     const uuid = lab.machine('web')?.status?.uuid;
+    const declared = () => {
+      const { spec, metadata } = lab.machine('web') ?? {};
+      const { generation, labels, annotations } = metadata ?? {};
+      return structuredClone({ spec, generation, labels, annotations });
+    };
+    const before = declared();
     lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
     await lab.until('its lock is shown', () => lab.machine('web')?.status?.lock?.operation === 'Restore');
     await lab.until('the disks are made', () => {
@@ -102,6 +108,8 @@ describe('a restore', () => {
     await lab.until('it runs again', () => isReady(lab) && lab.machine('web')?.status?.lock === undefined);
     expect(lab.starts(webId(lab))).toBe(2);
     expect(lab.machine('web')?.status?.uuid).toBe(uuid);
+    // What Git says of it was not touched.
+    expect(declared()).toEqual(before);
     await agent.stop();
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Host } from '../../../../src/api/kinds/host.ts';
 import { Migration } from '../../../../src/api/kinds/migration.ts';
 import { Restore } from '../../../../src/api/kinds/restore.ts';
+import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import type { Hosts } from './hosts.ts';
 import { expectWhole, isOver, isReady, type Kind, nameOf, runningGuest } from './stories.ts';
 
@@ -84,6 +85,39 @@ describe('a restore of what another host has in a pool of its own', () => {
     await hosts.until('it runs again', () => isReady(hosts, 'VirtualMachine'));
     expectWhole(hosts, 'VirtualMachine', 'b');
     await next.stop();
+    await b.stop();
+  });
+
+  it('begins anew when the agent of the guest dies in the middle, and nothing is left of what had come', async () => {
+    const { hosts, a, b } = await movedAway('VirtualMachine');
+    hosts.bringing.isHeld = true;
+    hosts.restore('VirtualMachine', 'web');
+    await hosts.until('it is on its way', () => hosts.bringing.begun === 1);
+    await b.kill();
+    hosts.bringing.isHeld = false;
+    const next = await hosts.start('b');
+    await hosts.until('it is restored', () => isRestored(hosts));
+    expect(hosts.restored()?.status?.phase).toBe('Succeeded');
+    await hosts.until('it runs again', () => isReady(hosts, 'VirtualMachine'));
+    expectWhole(hosts, 'VirtualMachine', 'b');
+    expect([hosts.bringing.begun, archivesOf(hosts, 'b')]).toEqual([2, []]);
+    await a.stop();
+    await next.stop();
+  });
+
+  it('changes no disk of a guest that was placed elsewhere while it was on its way', async () => {
+    const { hosts, a, b } = await movedAway('VirtualMachine');
+    hosts.bringing.isHeld = true;
+    hosts.restore('VirtualMachine', 'web');
+    await hosts.until('it is on its way', () => hosts.bringing.begun === 1);
+    const { epoch = 0, since = '' } = hosts.machine()?.status?.placement ?? {};
+    const status = { placement: { host: 'a', epoch: epoch + 1, since } };
+    const ref = { namespace: 'default', name: 'web' };
+    await hosts.user.mergePatch(VirtualMachine, ref, { status }, { subresource: 'status' });
+    hosts.bringing.isHeld = false;
+    await hosts.clock.advance(60_000);
+    expect(replaced(hosts)).toEqual([]);
+    await a.stop();
     await b.stop();
   });
 

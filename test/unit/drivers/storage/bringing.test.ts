@@ -1,5 +1,5 @@
 /** Archives that are brought from the pool of one host to another's for one volume: whole and as they lie there, or nothing of them. */
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type {
   ArchiveReceiving,
   StoragePool,
 } from '../../../../src/drivers/storage/contract.ts';
+import { createWire } from '../../../../src/drivers/storage/copying/wire.ts';
 import { openDirectoryPool } from '../../../../src/drivers/storage/directory/pool.ts';
 import { realWorld } from '../../../../src/main/world/world.ts';
 import { connectHosts } from '../../../contract/storage/copying.ts';
@@ -169,6 +170,38 @@ describe('an archive of another host', () => {
     const reason = { reason: 'ArchiveBroken', message: expect.stringContaining('backup-1') };
     for (const side of await bring()) expect(side).toMatchObject({ status: 'rejected', reason });
     expect(await leftHere()).toEqual([]);
+  });
+
+  it.each([
+    ['names a file of the host', (part: object) => ({ ...part, file: '../../../../etc/cron.d/x' }), 100],
+    ['has more than it said', (part: object) => part, 4_000_000],
+    [
+      'is based on a file of the host',
+      (part: object) => ({ ...part, base: '../../x', baseSha256: '0'.repeat(64) }),
+      100,
+    ],
+  ])('is refused from a host that means ill: it %s', async (_what, change, length) => {
+    await archiveTwo();
+    const manifest = JSON.parse(await readFile(join(root, 'there/archives/backup-2/manifest.json'), 'utf8'));
+    const { source, target } = await connectHosts();
+    const wire = createWire(source, signal, real.clock);
+    const say = async () => {
+      await wire.tell({ version: 1, bytes: 1_000_000 });
+      await wire.hear();
+      await wire.send(Buffer.from(JSON.stringify({ ...manifest, parts: manifest.parts.map(change) })));
+      await wire.end();
+      for (let sent = 0; sent < length; sent += 100_000)
+        await wire.send(Buffer.alloc(Math.min(length, 100_000)));
+      await wire.end();
+      await wire.hear();
+    };
+    const [received] = await Promise.allSettled([
+      here.archives.receive('backup-2', 'data', target, { signal }).finally(() => target.destroy()),
+      say().finally(() => source.destroy()),
+    ]);
+    expect(received).toMatchObject({ status: 'rejected', reason: { reason: 'ArchiveBroken' } });
+    expect(await leftHere()).toEqual([]);
+    expect(await readdir(root)).not.toContain('x');
   });
 
   it('for which there is no room is not begun, and both sides hear it', async () => {

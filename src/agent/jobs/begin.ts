@@ -28,7 +28,10 @@ export type GuestFacts = {
 /** What tells nobody is looked at again after this. */
 const RECHECK_MS = 2_000;
 
-type Timed = KubeObject<{ startDeadlineSeconds?: number; notBefore?: string }, { phase?: string }>;
+type Timed = KubeObject<
+  { startDeadlineSeconds?: number; notBefore?: string },
+  { phase?: string; message?: string }
+>;
 
 /** `next`, unless the job must never be executed or its time is over; it waits no longer than until then. `noun`: what it is called. */
 export function inTime<D extends { type: string }>(
@@ -39,7 +42,11 @@ export function inTime<D extends { type: string }>(
   if (isRestoredCopy(job))
     return jobEnd('Skipped', 'RestoredCopy', `this is a restored copy of a ${noun}: it is never executed`);
   const leftMs = job.status?.phase === 'Running' ? Number.POSITIVE_INFINITY : startDeadlineOf(job) - now;
-  if (leftMs <= 0) return jobEnd('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
+  if (leftMs <= 0) {
+    // What it has waited for all the time.
+    const why = job.status?.message === undefined ? '' : `: ${job.status.message}`;
+    return jobEnd('Failed', 'Expired', `it could not begin within startDeadlineSeconds${why}`);
+  }
   const decision = next();
   if (!('afterMs' in decision) || typeof decision.afterMs !== 'number') return decision;
   return { ...decision, afterMs: Math.min(leftMs, decision.afterMs) };

@@ -213,6 +213,7 @@ describe('a restore', () => {
     await lab.until('it waits', () => reasonOf(lab, 'waiting') === 'HostLost');
     expect(statusOf(lab, 'waiting')?.message).toContain('h9');
     await lab.until('it has expired', () => isOver(lab, 'waiting'));
+    expect(statusOf(lab, 'waiting')?.message).toMatch(/could not begin .*h9/);
     expect(lab.starts(webId(lab))).toBe(1);
     await restore(lab, { ifRunning: 'Stop', backup: 'shared' }, 'back');
     expect(statusOf(lab)?.phase).toBe('Succeeded');

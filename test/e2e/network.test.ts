@@ -46,6 +46,19 @@ describe('the NAT network of a host', () => {
     expect(await network.addresses([macs.anna])).toEqual([{ mac: macs.anna, addresses: [lease.ip] }]);
   });
 
+  it('finds the address of a guest that goes on with one it no longer has a lease of', async () => {
+    const guest = await host.guest(await network.attach(anna, nat(macs.anna), 'Veth'), macs.anna);
+    const { ip } = await guest.requestAddress();
+    await host.exec('kill', String(await serverPid()));
+    await rm(join(host.directory, 'e2e1', 'state', 'leases'));
+    await network.repair();
+    await host.exec('ip', 'neigh', 'flush', 'all');
+    await until(
+      'its address is known',
+      async () => (await network.addresses([macs.anna]))[0]?.addresses[0] === ip,
+    );
+  });
+
   it('answers DNS for guests by the name of their object, not by the name they claim', async () => {
     const guest = await host.guest(await network.attach(anna, nat(macs.anna), 'Veth'), macs.anna);
     await network.attach(bert, nat(macs.bert), 'Veth');

@@ -4,6 +4,7 @@ import { createGroupRun, createKeyedLock } from '../../storage/locks.ts';
 import type { HostNetworkConfig, NetworkDriver, NicAddresses, NicAttachment, NicWish } from '../contract.ts';
 import { checkedScope, checkGuest, interfaceName } from '../names.ts';
 import { bridgeMissing, bridgeNotAllowed } from '../refusals.ts';
+import { runNetworkTool } from './command.ts';
 import { readFacts } from './facts.ts';
 import { linkNames, neighbours } from './kernel.ts';
 import { bridgeNames, ensureTap, removeLinks } from './links.ts';
@@ -125,6 +126,19 @@ export function createLinuxNetwork(options: LinuxNetworkOptions): NetworkDriver 
     return { type: 'Tap', ifname, bridge };
   };
 
+  /**
+   * A machine that goes on from memory asks for no address: it has the one it had when it stood still, which it may have given back since. The kernel
+   * asks the reserved ones, and knows at the next look who has answered (ip-neighbour(8), `use`).
+   */
+  const lookFor = async (state: NetworkState, isSought: (mac: string) => boolean): Promise<void> => {
+    const lines = [...state.reservations.values()].flatMap(({ mac, address, bridge }) =>
+      address !== undefined && isSought(mac) ? [`neigh replace ${address} dev ${bridge} use\n`] : [],
+    );
+    if (lines.length === 0) return;
+    // Without it the address is known later: that is no reason to keep a guest from anything.
+    await runNetworkTool(world, ['ip', '-batch', '-'], lines.join('')).catch(() => undefined);
+  };
+
   return {
     facts: async () => readFacts(world, config, await load(), nat),
     attach: (guest, nic, as) => lock(reservationKey(guest.id, nic.name), () => attach(guest, nic, as)),
@@ -143,7 +157,9 @@ export function createLinuxNetwork(options: LinuxNetworkOptions): NetworkDriver 
         if (entry.address !== undefined) await publish();
       }),
     addresses: async (macs) => {
+      const asked = new Set(macs.map((mac) => mac.toLowerCase()));
       const known = [...(await nat.leases()), ...(await neighbours(world.files))];
+      await lookFor(await load(), (mac) => asked.has(mac) && known.every((entry) => entry.mac !== mac));
       return macs.map((mac): NicAddresses => {
         const found = known.filter((entry) => entry.mac === mac.toLowerCase()).map((entry) => entry.address);
         return { mac, addresses: [...new Set(found)].sort() };

@@ -119,7 +119,7 @@ export function addClusterControllers(options: ClusterOptions): void {
     const [kind, ...name] = key.split('/');
     return kind === 'Container' ? containers.get(name.join('/')) : machines.get(name.join('/'));
   };
-  const board = createBoard(ledger, guestOf);
+  const board = createBoard(ledger, { guest: guestOf, migration: (key) => migrations.get(key) });
   follow(machines, 'VirtualMachine');
   follow(containers, 'Container');
   migrations.onChange(board.observe);
@@ -202,6 +202,7 @@ export function addClusterControllers(options: ClusterOptions): void {
         guestsOn: guestsBy('host'),
         guestsOf: guestsBy('maintained'),
         migrationsOf: (guest) => migrations.byIndex('guest', guest),
+        guest: guestOf,
         scheduler,
         shutdownPolicy: () => policies.list()[0]?.spec.shutdownPolicy,
       },

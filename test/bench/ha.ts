@@ -148,6 +148,7 @@ function seed(ruled = 0) {
     allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
     membership,
     migrationsOf: () => [],
+    companions: () => [],
     destinations: () => [],
     isBehind: () => false,
   };

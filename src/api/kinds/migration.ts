@@ -77,13 +77,34 @@ const spec = object(
     ),
     startDeadlineSeconds: startDeadline(),
     ttlSecondsAfterFinished: timeToLive,
+    follows: Type.Optional(
+      object(
+        'Written by Vireo: the Migration behind which this guest goes to the same host, as strict rules keep the two together.',
+        {
+          namespace: dnsLabel('Its namespace.'),
+          name: dnsLabel('Its name.'),
+          guest: object('The guest it moves.', {
+            kind: oneOf(['VirtualMachine', 'Container'], 'Kind of the guest.'),
+            name: dnsLabel('Name of the guest.'),
+          }),
+        },
+      ),
+    ),
   },
   [
-    ...fixed([], ['guest', 'type', 'storage', 'autoConverge', 'allowPostCopy', 'channels', 'compression']),
+    ...fixed(
+      [],
+      ['guest', 'type', 'storage', 'autoConverge', 'allowPostCopy', 'channels', 'compression', 'follows'],
+    ),
     {
       rule: "!has(self.allowPostCopy) || !self.allowPostCopy || ((!has(self.channels) || self.channels == 1) && (!has(self.compression) || self.compression != 'Zstd'))",
       message: 'goes with one channel only, and not with Zstd',
       fieldPath: '.allowPostCopy',
+    },
+    {
+      rule: '!has(self.follows) || !has(self.targetHost)',
+      message: 'goes where the Migration goes that it follows: leave it out',
+      fieldPath: '.targetHost',
     },
     {
       rule: 'has(self.targetHost) == has(oldSelf.targetHost) && (!has(self.targetHost) || self.targetHost == oldSelf.targetHost)',

@@ -42,7 +42,9 @@ export function planComeback(comeback: ComebackFacts): Act[] {
   }
   if (record.epoch !== placement.epoch) {
     // Somebody has moved it since, unless our own move back was called off at its hand-over: then its source has taken a new epoch.
-    if (arrival?.spec.targetHost !== host || arrival.status?.sourceHost !== placement.host) return forget;
+    const { targetHost } =
+      arrival?.spec.follows === undefined ? (arrival?.spec ?? {}) : (arrival.status ?? {});
+    if (targetHost !== host || arrival?.status?.sourceHost !== placement.host) return forget;
     if (!isOver(arrival)) return [];
     return [{ type: 'record', facts, record: { host, action: 'Move', epoch: placement.epoch } }];
   }

@@ -20,29 +20,56 @@ export type GuestFacts = {
   record: GuestMaintenance | undefined;
   /** Made by this maintenance for the present placement. */
   own: Stored<Migration> | undefined;
-  /** Somebody else moves the guest. */
+  /** Somebody else moves the guest, or another of its set is on its way. */
   isMovedByOthers: boolean;
+  /** Others that strict rules keep with it, by key: they go where it goes. */
+  companions: readonly string[];
 };
 
-/** `migrations` are those of the guest. */
+/** `migrationsOf`: by key of a guest. */
 export function factsOf(
   guest: StoredGuest,
   host: Stored<Host> | undefined,
-  migrations: readonly Stored<Migration>[],
+  {
+    migrationsOf,
+    companions,
+  }: { migrationsOf(key: string): readonly Stored<Migration>[]; companions: readonly string[] },
 ): GuestFacts {
-  const { kind, namespace, name } = nameOf(guest);
-  const name_ = migrationName(guest, guest.status?.placement?.epoch ?? 0);
-  const own = migrations.find(({ metadata }) => metadata.name === name_);
+  const migrations = migrationsOf(keyOf(guest));
+  const name = migrationName(guest, guest.status?.placement?.epoch ?? 0);
+  const own = migrations.find(({ metadata }) => metadata.name === name);
   return {
     guest,
-    key: `${kind}/${namespace}/${name}`,
+    key: keyOf(guest),
     runs: mayRun(guest, host),
     isToRun: isToRun(guest),
     memoryBytes: demandOf(guest).memoryBytes,
     record: guest.status?.maintenance,
     own,
-    isMovedByOthers: migrations.some((migration) => migration !== own && !isOver(migration)),
+    isMovedByOthers: [migrations, ...companions.map(migrationsOf)]
+      .flat()
+      .some((migration) => migration !== own && !isOver(migration)),
+    companions,
   };
+}
+
+function keyOf(guest: StoredGuest): string {
+  const { kind, namespace, name } = nameOf(guest);
+  return `${kind}/${namespace}/${name}`;
+}
+
+/** What brought the guest from the placement before this one: its own move, or that of another of its set behind which it went. */
+export function arrivalOf(
+  guest: StoredGuest,
+  migrations: readonly Stored<Migration>[],
+): Stored<Migration> | undefined {
+  const epoch = (guest.status?.placement?.epoch ?? 1) - 1;
+  const name = migrationName(guest, epoch);
+  return migrations.find(
+    ({ metadata, spec, status }) =>
+      metadata.name === name ||
+      (spec.follows?.name.startsWith('maintenance-') === true && status?.epoch === epoch),
+  );
 }
 
 /** One for each placement of the guest, so that two leaders make the same one. */

@@ -40,11 +40,24 @@ export function planLeave(facts: LeaveFacts): LeavePlan {
   let free = (maintenance.parallel ?? 2) - moving;
   const acts: Act[] = [];
   const guests: MaintenanceGuest[] = [];
+  const byKey = new Map(inOrder.map((guest) => [guest.key, guest]));
+  /** Of each set one goes first, and tries again if need be. */
+  const first = new Map<string, GuestFacts>();
+  for (const guest of inOrder)
+    if (guest.own !== undefined && !first.has(guest.key))
+      for (const key of guest.companions) first.set(key, guest);
   for (const guest of inOrder) {
-    const step = stepOf(guest, facts, { policy, isLate, mayMove: free > 0 });
+    const step = stepOf(guest, facts, { policy, isLate, mayMove: free > 0, first: first.get(guest.key) });
     if (step === undefined) continue;
+    if (step.acts.some(({ type }) => type === 'move')) {
+      free -= 1;
+      for (const key of guest.companions) {
+        first.set(key, guest);
+        const other = byKey.get(key);
+        if (other !== undefined) acts.push(...remember(other, host));
+      }
+    }
     acts.push(...step.acts);
-    if (step.acts.some(({ type }) => type === 'move')) free -= 1;
     guests.push(line(guest, step.state, step.message));
   }
   const isDrained = inOrder.every(
@@ -54,7 +67,13 @@ export function planLeave(facts: LeaveFacts): LeavePlan {
 }
 
 type Step = { acts: readonly Act[]; state: MaintenanceGuest['state']; message?: string };
-type Course = { policy: 'Migrate' | 'Stop' | 'Leave'; isLate: boolean; mayMove: boolean };
+type Course = {
+  policy: 'Migrate' | 'Stop' | 'Leave';
+  isLate: boolean;
+  mayMove: boolean;
+  /** Another of its set, with which it comes along. */
+  first: GuestFacts | undefined;
+};
 
 function stepOf(guest: GuestFacts, facts: LeaveFacts, course: Course): Step | undefined {
   const { runs, isToRun, record, own } = guest;
@@ -99,6 +118,7 @@ function move(guest: GuestFacts, facts: LeaveFacts, course: Course): Step {
   if (guest.isMovedByOthers) return moving('somebody else moves it');
   if (course.isLate) return fallBack(guest, facts, why);
   if (own !== undefined) return retry(guest, facts, why);
+  if (course.first !== undefined) return comeAlong(course.first);
   if (why !== undefined) return { acts: [], state: 'Blocked', message: why };
   if (!course.mayMove) return { acts: [], state: 'Waiting' };
   return begin(guest, facts);
@@ -108,16 +128,27 @@ function moving(message: string | undefined): Step {
   return { acts: [], state: 'Moving', ...(message === undefined ? {} : { message }) };
 }
 
+function comeAlong({ key, own }: GuestFacts): Step {
+  const hasFailed = own !== undefined && isOver(own);
+  const said = own?.status?.message;
+  return {
+    acts: [],
+    state: hasFailed ? 'Blocked' : 'Moving',
+    message: `it goes with ${key}${hasFailed && said !== undefined ? `: ${said}` : ''}`,
+  };
+}
+
 /** The record first: a guest is never moved without what brings it back. */
 function begin(facts: GuestFacts, { host }: LeaveFacts): Step {
+  return {
+    acts: [...remember(facts, host), { type: 'move', facts, how: howToMove(facts) }],
+    state: 'Moving',
+  };
+}
+
+function remember(facts: GuestFacts, host: string): Act[] {
   const isRecorded = facts.record?.host === host && facts.record.action === 'Move';
-  const acts: Act[] = isRecorded
-    ? [{ type: 'move', facts, how: howToMove(facts) }]
-    : [
-        { type: 'record', facts, record: { host, action: 'Move' } },
-        { type: 'move', facts, how: howToMove(facts) },
-      ];
-  return { acts, state: 'Moving' };
+  return isRecorded ? [] : [{ type: 'record', facts, record: { host, action: 'Move' } }];
 }
 
 function retry(guest: GuestFacts, { now }: LeaveFacts, why: string | undefined): Step {

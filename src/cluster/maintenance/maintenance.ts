@@ -13,13 +13,12 @@ import { ApiError, type Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
 import type { ShutdownPolicy } from '../ha/model.ts';
-import { destinationsOf } from '../migration/target.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { planComeback } from './comeback.ts';
-import { factsOf, type GuestFacts, migrationName } from './guests.ts';
+import { arrivalOf, factsOf, type GuestFacts, migrationName } from './guests.ts';
 import { type Act, type LeavePlan, planLeave } from './leave.ts';
 import { isToBeEmptied, orderOf } from './orders.ts';
-import { leaveRefusal } from './refusal.ts';
+import { leaveRefusal, leaveVerdicts } from './refusal.ts';
 import { maintenanceStatus } from './status.ts';
 
 export type MaintenanceSources = {
@@ -30,7 +29,9 @@ export type MaintenanceSources = {
   guestsOf(host: string): StoredGuest[];
   /** Migrations of the guest `<kind>/<namespace>/<name>`. */
   migrationsOf(guest: string): Stored<Migration>[];
-  scheduler: Pick<Scheduler, 'judge'>;
+  scheduler: Pick<Scheduler, 'judge' | 'bound'>;
+  /** By `<kind>/<namespace>/<name>`. */
+  guest(key: string): StoredGuest | undefined;
   /** Of the ClusterPolicy. */
   shutdownPolicy(): ShutdownPolicy | undefined;
 };
@@ -81,13 +82,17 @@ function leaving(host: Stored<Host>, since: number, now: number, sources: Mainte
     since,
     now,
     guests: sources.guestsOn(name).map((guest) => gather(guest, host, sources)),
-    refusal: ({ guest }, moves) => leaveRefusal(guest, host, moves, sources.scheduler),
+    refusal: ({ guest }, moves) => leaveRefusal(guest, host, moves, setSources(sources)),
   });
 }
 
 function gather(guest: StoredGuest, host: Stored<Host> | undefined, sources: MaintenanceSources): GuestFacts {
-  const { kind, namespace, name } = nameOf(guest);
-  return factsOf(guest, host, sources.migrationsOf(`${kind}/${namespace}/${name}`));
+  const companions = sources.scheduler.bound(guest).map(({ key }) => key);
+  return factsOf(guest, host, { migrationsOf: sources.migrationsOf, companions });
+}
+
+function setSources({ scheduler, guest, hosts }: MaintenanceSources) {
+  return { scheduler, guest, host: (name: string) => hosts.get(name) };
 }
 
 function comebacks(
@@ -97,14 +102,18 @@ function comebacks(
   sources: MaintenanceSources,
 ): Act[] {
   const { name } = host.metadata;
+  const coming = new Set<string>();
   return sources.guestsOf(name).flatMap((guest) => {
     const { placement } = guest.status ?? {};
     const at = sources.hosts.get(placement?.host ?? '');
     const facts = gather(guest, at, sources);
-    const before = migrationName(guest, (placement?.epoch ?? 1) - 1);
-    const arrival = sources.migrationsOf(facts.key).find(({ metadata }) => metadata.name === before);
+    const arrival = arrivalOf(guest, sources.migrationsOf(facts.key));
     const refusal = isInMaintenance ? undefined : returnRefusal(guest, name, at, facts, sources);
-    return planComeback({ facts, host: name, isInMaintenance, arrival, refusal, now });
+    const acts = planComeback({ facts, host: name, isInMaintenance, arrival, refusal, now });
+    if (!acts.some(({ type }) => type === 'move')) return acts;
+    if (coming.has(facts.key)) return [];
+    for (const key of facts.companions) coming.add(key);
+    return acts;
   });
 }
 
@@ -113,11 +122,12 @@ function returnRefusal(
   home: string,
   source: Stored<Host> | undefined,
   { runs }: GuestFacts,
-  { scheduler }: MaintenanceSources,
+  sources: MaintenanceSources,
 ): string | undefined {
   if (source === undefined) return 'its present host is gone';
   const moves = isMachine(guest) && runs ? 'Live' : 'Offline';
-  const verdict = destinationsOf({ guest, source, moves, scheduler }).find(({ host }) => host === home);
+  const verdicts = leaveVerdicts(guest, source, moves, setSources(sources));
+  const verdict = verdicts.find(({ host }) => host === home);
   return verdict === undefined ? undefined : verdict.fits ? undefined : verdict.reason;
 }
 

@@ -3,7 +3,7 @@ import type { Host, HostSpec } from '../../api/kinds/host.ts';
 import type { MaintenanceGuest } from '../../api/maintenance.ts';
 import type { Stored } from '../../api/meta.ts';
 import { movedGuest } from '../migration/board.ts';
-import { type Snapshot, schedulerOf } from '../placement/explain.ts';
+import { type Snapshot, setsOf } from '../placement/explain.ts';
 import { factsOf } from './guests.ts';
 import { planLeave } from './leave.ts';
 import { leaveRefusal } from './refusal.ts';
@@ -15,16 +15,14 @@ export function previewMaintenance(
   snapshot: Snapshot,
 ): readonly MaintenanceGuest[] {
   const { name } = host.metadata;
-  const scheduler = schedulerOf(snapshot);
+  const sets = setsOf(snapshot);
   const guests = snapshot.guests
     .filter(({ status }) => status?.placement?.host === name)
     .map((guest) => {
-      const of = `${guest.kind}/${guest.metadata.namespace ?? 'default'}/${guest.metadata.name}`;
-      return factsOf(
-        guest,
-        host,
-        snapshot.migrations.filter((migration) => movedGuest(migration) === of),
-      );
+      return factsOf(guest, host, {
+        migrationsOf: (key) => snapshot.migrations.filter((migration) => movedGuest(migration) === key),
+        companions: sets.scheduler.bound(guest).map(({ key }) => key),
+      });
     });
   return planLeave({
     host: name,
@@ -32,6 +30,6 @@ export function previewMaintenance(
     since: 0,
     now: 0,
     guests,
-    refusal: ({ guest }, moves) => leaveRefusal(guest, host, moves, scheduler),
+    refusal: ({ guest }, moves) => leaveRefusal(guest, host, moves, sets),
   }).guests;
 }

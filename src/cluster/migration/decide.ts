@@ -5,21 +5,24 @@
 import { isRestoredCopy, startDeadlineOf } from '../../api/job.ts';
 import { isOver, type Migration, type MigrationPhase } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
-import { findCondition } from '../../runtime/conditions.ts';
-import { isMachine, type StoredGuest } from '../guests.ts';
+import type { StoredGuest } from '../guests.ts';
+import type { Lead } from './follow.ts';
+import { howToMove, type Reason } from './how.ts';
 import { poolWithoutVolume } from './storage.ts';
-
-type Reason = { reason: string; message: string };
 
 export type MigrationFacts = {
   migration: Stored<Migration>;
   guest: StoredGuest | undefined;
   /** Gone: there is no such Host. Silent: it does not renew its Lease. */
   host(name: string): 'Ready' | 'NotReady' | 'Silent' | 'Gone';
+  /** Of one that follows another: how that stands. */
+  lead?: Lead | undefined;
+  /** The guest has come along with its set since this was asked for. */
+  hasComeAlong(): boolean;
   /** Why it has to wait for other moves. */
   turn(): Reason | undefined;
   /** The host it moves to; `final`: waiting will not help. */
-  target(type: 'Live' | 'Offline'): { host: string } | (Reason & { final: boolean });
+  target(type: 'Live' | 'Offline'): { host: string; with: readonly string[] } | (Reason & { final: boolean });
   /** Wall clock, milliseconds. */
   now: number;
 };
@@ -34,6 +37,8 @@ export type MigrationDecision =
       source: string;
       target: string;
       epoch: number;
+      /** Guests of its set that go there too. */
+      with: readonly string[];
     }
   /** The source is asked to give up. */
   | { type: 'cancel'; reason: string; message: string }
@@ -98,6 +103,11 @@ function begin(facts: MigrationFacts): MigrationDecision {
     message,
     afterMs,
   });
+  const { lead } = facts;
+  if (lead !== undefined && lead.type !== 'Goes')
+    return lead.type === 'Stays'
+      ? end('Cancelled', 'SetStays', lead.message)
+      : wait({ reason: 'Follows', message: lead.message });
   if (guest === undefined) {
     return wait({
       reason: 'GuestNotFound',
@@ -109,8 +119,10 @@ function begin(facts: MigrationFacts): MigrationDecision {
   const placement = guest.status?.placement;
   if (placement === undefined)
     return wait({ reason: 'WaitingForPlacement', message: 'the guest has no host yet' });
-  if (placement.host === spec.targetHost)
-    return end('Succeeded', 'AlreadyThere', `the guest is on ${placement.host}`);
+  const asked = lead?.host ?? spec.targetHost;
+  if (asked === undefined && facts.hasComeAlong())
+    return end('Succeeded', 'MovedWithSet', `the guest has come to ${placement.host} with its set meanwhile`);
+  if (placement.host === asked) return end('Succeeded', 'AlreadyThere', `the guest is on ${placement.host}`);
 
   const unused = poolWithoutVolume(guest, spec.storage);
   if (unused !== undefined)
@@ -119,7 +131,7 @@ function begin(facts: MigrationFacts): MigrationDecision {
       'PoolNotUsed',
       `spec.storage names the pool ${unused}, in which the guest has no volume`,
     );
-  const moves = howToMove(migration, guest);
+  const moves = howToMove(spec.type, guest);
   if (moves === undefined) {
     return wait({
       reason: 'WaitingForHost',
@@ -133,10 +145,10 @@ function begin(facts: MigrationFacts): MigrationDecision {
       message: `the host ${placement.host} is not ready: it begins when it is`,
     });
   }
-  if (spec.targetHost !== undefined && facts.host(spec.targetHost) === 'NotReady') {
+  if (asked !== undefined && facts.host(asked) === 'NotReady') {
     return wait({
       reason: 'TargetNotReady',
-      message: `the host ${spec.targetHost} is not ready: it begins when it is`,
+      message: `the host ${asked} is not ready: it begins when it is`,
     });
   }
   const turn = facts.turn();
@@ -144,25 +156,8 @@ function begin(facts: MigrationFacts): MigrationDecision {
   const target = facts.target(moves);
   if ('reason' in target) return target.final ? end('Failed', target.reason, target.message) : wait(target);
   const { host: source, epoch } = placement;
-  return { type: 'assign', moves, guestUID: guest.metadata.uid, source, target: target.host, epoch };
-}
-
-/** Live only what runs and can; a stopped guest moves its disks, whatever was asked. */
-function howToMove({ spec }: Migration, guest: StoredGuest): 'Live' | 'Offline' | Reason | undefined {
-  const wanted = spec.type ?? 'Auto';
-  if (!isMachine(guest)) {
-    if (wanted !== 'Live') return 'Offline';
-    return {
-      reason: 'NotMigratable',
-      message: 'a container cannot move while it runs: use type Offline or Auto',
-    };
-  }
-  if (wanted === 'Offline' || findCondition(guest.status?.conditions, 'Running')?.status !== 'True')
-    return 'Offline';
-  const migratable = findCondition(guest.status?.conditions, 'Migratable');
-  if (migratable === undefined) return undefined;
-  if (migratable.status === 'True') return 'Live';
-  return wanted === 'Auto' ? 'Offline' : { reason: 'NotMigratable', message: migratable.message };
+  const { host, with: others } = target;
+  return { type: 'assign', moves, guestUID: guest.metadata.uid, source, target: host, epoch, with: others };
 }
 
 /** The source decides what becomes of the guest; the cluster tells it what it cannot see, and speaks for it when it is gone. */

@@ -15,7 +15,9 @@ import { guestKey } from '../placement/placement.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
 import { type Board, movedGuest } from './board.ts';
 import { decideMigration, type MigrationDecision, type MigrationFacts, RECHECK_MS } from './decide.ts';
+import { firstOf, followerOf, hasComeAlong, type Lead, leaderOf } from './follow.ts';
 import { DEFAULT_LIMITS, inTurn, type Limits, mayArrive, reasonToWait } from './queue.ts';
+import { askedBy, type Companion, companionsOf } from './set.ts';
 import { migrationStatus } from './status.ts';
 import { chooseTarget } from './target.ts';
 
@@ -41,7 +43,7 @@ export function migrationController(
     kind: Migration,
     informer: sources.migrations,
     writes: ['status'],
-    access: [{ kind: Migration, verbs: ['delete', 'patch'] }],
+    access: [{ kind: Migration, verbs: ['create', 'delete', 'patch'] }],
     triggers,
     // One after the other: each assignment counts for the next.
     concurrency: 1,
@@ -53,21 +55,47 @@ async function reconcile(pass: Pass<Migration>, sources: MigrationSources): Prom
   const { key, object, now } = pass;
   // An assignment of an earlier pass whose write was refused must not stay promised.
   if (object.status?.targetHost === undefined) sources.board.forget(key);
-  const decision = decideMigration(factsOf(pass, sources));
-  await act(pass, decision, sources);
+  const companions = companionsIn(pass, sources);
+  const decision = decideMigration(factsOf(pass, sources, companions));
+  await act(pass, decision, sources, companions);
   const status = migrationStatus(object, decision, now);
   return { outcome: outcomeOf(decision, object), ...(status === undefined ? {} : { status }) };
 }
 
-function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSources): MigrationFacts {
+/** Who comes along; behind another one nobody does. Asked only where hosts are still to be given. */
+function companionsIn({ object, key }: Pass<Migration>, sources: MigrationSources): readonly Companion[] {
+  const guest = sources.guest(movedGuest(object));
+  const { spec, status } = object;
+  if (guest === undefined || isOver(object) || spec.follows !== undefined || status?.targetHost !== undefined)
+    return [];
+  return companionsOf(
+    guest,
+    { by: askedBy(object.metadata.name), type: spec.type },
+    {
+      scheduler: sources.scheduler,
+      guest: sources.guest,
+      host: (name) => sources.hosts.get(name),
+      isOnItsWay: (other) => sources.board.isOnItsWay(other, key),
+    },
+  );
+}
+
+function factsOf(
+  { object, key, now }: Pass<Migration>,
+  sources: MigrationSources,
+  companions: readonly Companion[],
+): MigrationFacts {
   const { board, hosts, scheduler } = sources;
   const guest = sources.guest(movedGuest(object));
   const limits = limitsOf(sources);
+  const lead = leadFor(object, guest, sources);
   return {
     migration: object,
     guest,
     now,
+    lead,
     host: (name) => stateOf(hosts.get(name)),
+    hasComeAlong: () => hasComeAlong(object, sources.migrations.byIndex('guest', movedGuest(object))),
     turn: () => {
       const line = board.line();
       const own = line.find((waitingOne) => waitingOne.key === key);
@@ -76,24 +104,44 @@ function factsOf({ object, key, now }: Pass<Migration>, sources: MigrationSource
     target: (moves) => {
       const source = hosts.get(guest?.status?.placement?.host ?? '');
       if (guest === undefined || source === undefined) throw new Error('asked for a target without a source');
-      return chooseTarget({
+      const isFrozen =
+        sources.haPaused?.() === 'Freeze' &&
+        [guest, ...companions.map((one) => one.guest)].some(({ spec }) => isProtected(spec.ha));
+      const choice = chooseTarget({
         guest,
         source,
-        asked: object.spec.targetHost,
-        isPersons: !CONTROLLERS.some((prefix) => object.metadata.name.startsWith(prefix)),
+        asked: lead?.type === 'Goes' ? lead.host : object.spec.targetHost,
+        isPersons: lead === undefined && askedBy(object.metadata.name) === 'Person',
         moves,
-        isFrozen: sources.haPaused?.() === 'Freeze' && isProtected(guest.spec.ha),
+        isFrozen,
         postCopy: object.spec.allowPostCopy === true,
         storage: object.spec.storage,
         scheduler,
+        companions,
         mayArrive: (host) => mayArrive(host, board.moves(), limits),
       });
+      if ('reason' in choice) return choice;
+      return {
+        ...choice,
+        with: companions.flatMap(({ key, source }) => (source === choice.host ? [] : [key])),
+      };
     },
   };
 }
 
-/** What Migrations are called that maintenance and high availability ask for. */
-const CONTROLLERS = ['maintenance-', 'ha-'];
+/** A rule that was taken back binds nobody any more. */
+function leadFor(
+  migration: Stored<Migration>,
+  guest: StoredGuest | undefined,
+  { board, scheduler }: MigrationSources,
+): Lead | undefined {
+  if (isOver(migration) || migration.status?.targetHost !== undefined) return undefined;
+  const lead = board.lead(migration);
+  if (lead === undefined || lead.type === 'Stays' || guest?.status?.placement === undefined) return lead;
+  const leader = leaderOf(migration);
+  const isBound = scheduler.bound(guest).some(({ key }) => key === leader);
+  return isBound ? lead : { type: 'Stays', message: `no rule binds it to ${leader} any more` };
+}
 
 function limitsOf({ hosts, inCluster = DEFAULT_LIMITS.inCluster }: MigrationSources): Limits {
   const asked = (host: string) => hosts.get(host)?.spec.migrations;
@@ -114,11 +162,20 @@ async function act(
   { object, key, client, signal, event }: Pass<Migration>,
   decision: MigrationDecision,
   { board }: MigrationSources,
+  companions: readonly Companion[],
 ): Promise<void> {
   switch (decision.type) {
     case 'assign': {
       const { source, target } = decision;
-      board.assume({ key, guest: movedGuest(object), source, target });
+      const others = companions.filter((one) => decision.with.includes(one.key));
+      const followers = others.map((one) => ({ guest: one.key, migration: followerOf(object, one) }));
+      // Before this one has its hosts they do not begin; after it has them nobody would know that they are missing.
+      for (const { migration } of followers)
+        await client.create(Migration, migration, { signal }).catch(unlessThere);
+      board.assume(
+        { key, guest: movedGuest(object), source, target },
+        followers.map(({ guest, migration }) => ({ key: keyOf(migration), guest, first: key, target })),
+      );
       event('Normal', 'Assigned', `moves from ${source} to ${target}`);
       return;
     }
@@ -144,6 +201,10 @@ async function act(
 
 function unlessGone(error: unknown): void {
   if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
+}
+
+function unlessThere(error: unknown): void {
+  if (!(error instanceof ApiError && error.code === 409)) throw error;
 }
 
 function outcomeOf(decision: MigrationDecision, { spec }: Migration): Outcome {
@@ -183,6 +244,14 @@ export function migrationTriggers({ migrations, hosts, board }: MigrationSources
       if (before !== undefined && isSame) return [];
       return [...migrations.byIndex('host', name).map(keyOf), ...front()];
     }),
+    // What follows another one begins with it, or stays with it.
+    trigger(migrations, ({ before, after }) => {
+      const view = (one: Migration | undefined) =>
+        JSON.stringify([one?.status?.targetHost, one?.status?.completedAt, one === undefined]);
+      const migration = after ?? before;
+      if (migration === undefined || view(before) === view(after)) return [];
+      return migrations.byIndex('follows', keyOf(migration)).map(keyOf);
+    }),
     trigger(migrations, ({ before, after }) => {
       const ended = before !== undefined && !isOver(before) && (after === undefined || isOver(after));
       return ended ? front() : [];
@@ -199,7 +268,8 @@ export function migrationsOfGuests<T extends Guest>(
     const guest = after ?? before;
     if (guest === undefined || (before !== undefined && after !== undefined && !isNews(before, after)))
       return [];
-    return migrations.byIndex('guest', guestKey(guest)).map(keyOf);
+    const key = guestKey(guest);
+    return [...migrations.byIndex('guest', key), ...migrations.byIndex('leader', key)].map(keyOf);
   });
 }
 
@@ -217,6 +287,8 @@ function isNews(before: Guest, after: Guest): boolean {
 export const migrationIndexes = {
   guest: (migration: Migration) => [movedGuest(migration)],
   host: ({ status }: Migration) => [status?.sourceHost, status?.targetHost].flatMap((name) => name ?? []),
+  follows: (migration: Migration) => [firstOf(migration)].flatMap((key) => key ?? []),
+  leader: (migration: Migration) => [leaderOf(migration)].flatMap((key) => key ?? []),
 };
 
 function keyOf({ metadata }: Migration): string {

@@ -1,10 +1,17 @@
-/** Which of the migrations that wait may begin: by priority, then by age, within the limits of hosts and cluster. Pure. */
+/** Which of the migrations that wait may begin: those whose set is on its way, then by priority, then by age, within the limits of hosts and cluster. Pure. */
 
 /** A migration that both hosts have been told of and that is not over. */
 export type Move = { key: string; guest: string; source: string; target: string };
 
-/** One that waits for its turn. */
-export type Waiting = { key: string; guest: string; source: string; priority: number; createdAt: string };
+/** One that waits for its turn. `isParted`: others of its set have gone ahead. */
+export type Waiting = {
+  key: string;
+  guest: string;
+  source: string;
+  priority: number;
+  createdAt: string;
+  isParted?: boolean;
+};
 
 /** How many guests may move at the same time. */
 export type Limits = {
@@ -64,6 +71,7 @@ function guests(count: number, one: string, many: string): string {
 
 /** Order of those that wait. */
 export function inTurn(a: Waiting, b: Waiting): number {
+  if (a.isParted !== b.isParted) return a.isParted === true ? -1 : 1;
   if (a.priority !== b.priority) return b.priority - a.priority;
   if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? -1 : 1;
   return a.key < b.key ? -1 : 1;

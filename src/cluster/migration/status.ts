@@ -19,8 +19,9 @@ export function migrationStatus(
       return withOutcome(migration, waiting(reason, message), now, { phase: 'Pending', message });
     }
     case 'assign': {
-      const { moves, guestUID, source, target, epoch } = decision;
-      const message = `moves from ${source} to ${target}`;
+      const { moves, guestUID, source, target, epoch, with: others } = decision;
+      const along = others.length === 0 ? '' : `, and with it ${others.join(', ')}`;
+      const message = `moves from ${source} to ${target}${along}`;
       return withOutcome(migration, waiting('Assigned', message), now, {
         phase: 'Pending',
         type: moves,

@@ -9,6 +9,8 @@ import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { demandOf, nameOf, type StoredGuest } from '../guests.ts';
 import { movedGuest } from '../migration/board.ts';
+import { firstOf } from '../migration/follow.ts';
+import { companionsOf } from '../migration/set.ts';
 import { destinationsOf } from '../migration/target.ts';
 import { choiceOf, type Verdict } from './choose.ts';
 import { createLedger } from './ledger.ts';
@@ -39,12 +41,14 @@ export type Explanation = {
 
 export function explainGuest(guest: StoredGuest, snapshot: Snapshot): Explanation {
   const { hosts, pools, images } = snapshot;
-  const scheduler = schedulerOf(snapshot);
+  const sets = setsOf(snapshot);
+  const { scheduler } = sets;
   const at = guest.status?.placement?.host;
   const source = hosts.find(({ metadata: { name } }) => name === at);
   if (at !== undefined && source !== undefined) {
     const moves = movesLive(guest) ? 'Live' : 'Offline';
-    const verdicts = destinationsOf({ guest, source, moves, scheduler });
+    const companions = companionsOf(guest, { by: 'Person', type: 'Auto' }, sets);
+    const verdicts = destinationsOf({ guest, source, moves, scheduler, companions });
     return { host: { name: at, is: 'Here' }, obstacle: whyNotMovable(guest), verdicts };
   }
   const verdicts = scheduler.judge(guest);
@@ -62,8 +66,18 @@ export function explainGuest(guest: StoredGuest, snapshot: Snapshot): Explanatio
   };
 }
 
-/** The scheduler over a snapshot, with what is promised to moves under way. */
-export function schedulerOf({ hosts, groups, guests, migrations, policies }: Snapshot) {
+/** The scheduler over a snapshot, with those whom sets consist of. */
+export function setsOf(snapshot: Snapshot) {
+  const guests = new Map(snapshot.guests.map((guest) => [keyOf(guest), guest]));
+  return {
+    scheduler: schedulerOf(snapshot),
+    guest: (key: string) => guests.get(key),
+    host: (name: string) => snapshot.hosts.find(({ metadata }) => metadata.name === name),
+  };
+}
+
+/** With what is promised to moves under way, and to those that go behind them. */
+function schedulerOf({ hosts, groups, guests, migrations, policies }: Snapshot) {
   const { groupOf } = membershipOf(groups);
   const ledger = createLedger(groupOf);
   const scheduler = createScheduler(ledger, { groupOf });
@@ -76,9 +90,12 @@ export function schedulerOf({ hosts, groups, guests, migrations, policies }: Sna
   }
   for (const migration of migrations.filter((one) => !isOver(one))) {
     const guest = byKey.get(movedGuest(migration));
-    const target = migration.status?.targetHost;
+    const first = migrations.find(
+      ({ metadata }) => firstOf(migration) === `${metadata.namespace}/${metadata.name}`,
+    );
+    const target = migration.status?.targetHost ?? first?.status?.targetHost;
     if (guest === undefined || target === undefined || target === guest.status?.placement?.host) continue;
-    ledger.assume(`Migration/${migration.metadata.uid}`, guest, target);
+    ledger.expect(`Migration/${migration.metadata.uid}`, guest, target);
   }
   return scheduler;
 }

@@ -25,6 +25,17 @@ export function groupWishOf(found: NamedGroup | undefined): GroupWish {
   return { bound, preference, failback: group.failback === true ? name : undefined };
 }
 
+/** What the HAGroups of guests that move as one say of it: preferences add up, and it is moved back only if all that prefer hosts ask for it. */
+export function setWishOf(
+  wishes: readonly Pick<GroupWish, 'preference' | 'failback'>[],
+): Pick<GroupWish, 'failback'> & { preference(host: string): number } {
+  const choosy = wishes.filter(({ preference }) => preference.size > 0);
+  return {
+    failback: choosy.every(({ failback }) => failback !== undefined) ? choosy[0]?.failback : undefined,
+    preference: (host) => choosy.reduce((sum, { preference }) => sum + (preference.get(host) ?? 0), 0),
+  };
+}
+
 function priorityOf({ priority }: HAGroupSpec['hosts'][number]): number {
   return priority ?? 0;
 }

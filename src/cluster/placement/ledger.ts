@@ -9,22 +9,24 @@ import type { InformerChange } from '../../client/contract.ts';
 import { demandOf, type Guest } from '../guests.ts';
 import { type Company, companyOf } from './company.ts';
 import type { FindGroup } from './membership.ts';
-import { createNeighbours, type Neighbours } from './neighbours.ts';
+import { createNeighbours, type Neighbours, type Resident } from './neighbours.ts';
 
 /** `changes` is another number after each change of the others. */
 export type Allocation = { cpus: number; memoryBytes: number; guests: number; changes: number };
 /** `guest`: as it was last seen, also where an equal entry is the one that is booked. */
-type Entry = { guest: Guest; host: string; cpus: number; memoryBytes: number; company: Company };
+type Entry = Resident & { guest: Guest; cpus: number; memoryBytes: number; company: Company };
 
 export type Ledger = {
   /** Always the same object for a host: it changes as promises do. */
   allocated(host: string): Readonly<Allocation>;
-  readonly neighbours: Omit<Neighbours, 'enter' | 'leave'>;
+  readonly neighbours: Omit<Neighbours<Entry>, 'enter' | 'leave'>;
   /** Takes in one change of the watch. `id` tells guests of all kinds apart. */
   observe<T extends Guest>(id: string, change: InformerChange<T>): void;
   /** Books a claim before it is written. */
   assume(id: string, guest: Guest, host: string): void;
-  /** Takes back a claim whose write was refused. */
+  /** Books a place for a guest that is to move there, under an id of its own: it counts where it is as well. */
+  expect(id: string, guest: Guest, host: string): void;
+  /** Takes back a claim whose write was refused, or a place that is not needed any more. */
   forget(id: string): void;
   /** An HAGroup has other guests or other rules: whom each guest keeps near or away is read again. */
   regroup(): void;
@@ -36,7 +38,7 @@ export function createLedger(groupOf: FindGroup = () => undefined): Ledger {
   const observed = new Map<string, Entry>();
   const assumed = new Map<string, Entry>();
   const sums = new Map<string, Allocation>();
-  const neighbours = createNeighbours();
+  const neighbours = createNeighbours<Entry>();
   const listeners = new Set<(host: string, freed: boolean) => void>();
 
   function sumOf(host: string): Allocation {
@@ -94,11 +96,13 @@ export function createLedger(groupOf: FindGroup = () => undefined): Ledger {
         if (after === undefined || host !== undefined) assumed.delete(id);
       }),
     assume: (id, guest, host) => rebook(id, () => assumed.set(id, entryOf(guest, host, groupOf))),
+    expect: (id, guest, host) =>
+      rebook(id, () => assumed.set(id, { ...entryOf(guest, host, groupOf), isExpected: true })),
     forget: (id) => rebook(id, () => assumed.delete(id)),
     regroup: () => {
       for (const entries of [assumed, observed])
-        for (const [id, { guest, host }] of [...entries])
-          rebook(id, () => entries.set(id, entryOf(guest, host, groupOf)));
+        for (const [id, { guest, host, isExpected = false }] of [...entries])
+          rebook(id, () => entries.set(id, { ...entryOf(guest, host, groupOf), isExpected }));
     },
     onChange: (listener) => {
       listeners.add(listener);
@@ -110,6 +114,7 @@ export function createLedger(groupOf: FindGroup = () => undefined): Ledger {
 function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
   return (
     a?.host === b?.host &&
+    a?.isExpected === b?.isExpected &&
     a?.cpus === b?.cpus &&
     a?.memoryBytes === b?.memoryBytes &&
     a?.company.key === b?.company.key
@@ -118,5 +123,5 @@ function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
 
 function entryOf(guest: Guest | Stored<Guest>, host: string, groupOf: FindGroup): Entry {
   const { cpus, memoryBytes } = demandOf(guest);
-  return { guest, host, cpus, memoryBytes, company: companyOf(guest, groupOf(guest)) };
+  return { guest, host, cpus, memoryBytes, company: companyOf(guest, groupOf(guest)), isExpected: false };
 }

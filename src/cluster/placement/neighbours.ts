@@ -5,9 +5,20 @@
 import { type Bond, type Company, means, type Selector } from './company.ts';
 
 type Counts = Map<string, number>;
-/** All guests that one selector means, and all that have it in their rules, by host. */
-type Group = { selector: Selector; members: Counts; holders: Readonly<Record<Bond, Counts>>; held: number };
-type Resident = { company: Company; host: string };
+type Group = {
+  selector: Selector;
+  /** All guests that the selector means, and all that have it in their rules, by host. */
+  members: Counts;
+  holders: Readonly<Record<Bond, Counts>>;
+  held: number;
+  /** Those that have it in a strict rule to keep together. */
+  binding: Set<Resident>;
+};
+/** `isExpected`: it moves there, and is still counted where it comes from as well. */
+export type Resident = { company: Company; host: string; isExpected?: boolean };
+
+/** Another guest that strict rules keep together with one, directly or by way of others, and by whose word. */
+export type Bound = { key: string; rule: string };
 
 /** What the company of a guest says of each host. */
 export type Standing = {
@@ -16,14 +27,18 @@ export type Standing = {
   preference(host: string): number;
 };
 
-export type Neighbours = {
+export type Neighbours<R extends Resident = Resident> = {
   /** The same object is given to `leave`. */
-  enter(resident: Resident): void;
-  leave(resident: Resident): void;
+  enter(resident: R): void;
+  leave(resident: R): void;
+  /** The places of the guest with this name: where it is, and where it is expected. */
+  placesOf(key: string): readonly R[];
+  /** All that are bound to it, without itself. */
+  bound(company: Company): readonly Bound[];
   /** False: it has no rules and none means it, so that its standing is INDIFFERENT. */
   isMeant(company: Company): boolean;
-  /** `binds` is false of a host that everybody leaves: who is there keeps nobody there. */
-  standing(company: Company, binds: (host: string) => boolean): Standing;
+  /** `binds` is false of a host that everybody leaves: who is there keeps nobody there. `without`: guests that go along, by name. */
+  standing(company: Company, binds: (host: string) => boolean, without?: readonly string[]): Standing;
   /** What the standing would say of one host now. */
   refusal(company: Company, host: string, binds: (host: string) => boolean): string | undefined;
 };
@@ -31,8 +46,10 @@ export type Neighbours = {
 /** Of a guest that has no rules and that no rule of another means. */
 export const INDIFFERENT: Standing = { refusal: () => undefined, preference: () => 1 };
 
-export function createNeighbours(): Neighbours {
-  const residents = new Map<string, Set<Resident>>();
+export function createNeighbours<R extends Resident>(): Neighbours<R> {
+  const residents = new Map<string, Set<R>>();
+  /** Guests that are expected somewhere, and so do not bind others to where they still are. */
+  const expected = new Map<string, Set<R>>();
   const groups = new Map<string, Group>();
   const byHandle = new Map<string, Set<Group>>();
 
@@ -41,7 +58,7 @@ export function createNeighbours(): Neighbours {
     for (const { company, host } of residents.get(selector.handle) ?? []) {
       if (means(selector, company)) count(members, host, 1);
     }
-    return { selector, members, holders: noHolders(), held: 0 };
+    return { selector, members, holders: noHolders(), held: 0, binding: new Set() };
   };
   const groupOf = (selector: Selector): Group => {
     const known = groups.get(selector.key);
@@ -60,23 +77,29 @@ export function createNeighbours(): Neighbours {
     }
     return found;
   };
-  const hold = ({ company, host }: Resident, sign: 1 | -1): void => {
+  const hold = (resident: R, sign: 1 | -1): void => {
+    const { company, host } = resident;
     for (const { bond, selector } of company.rules) {
       const group = groupOf(selector);
       count(group.holders[bond], host, sign);
+      if (bond === 'TogetherRequired')
+        if (sign === 1) group.binding.add(resident);
+        else group.binding.delete(resident);
       group.held += sign;
       if (group.held > 0) continue;
       groups.delete(selector.key);
       scatter(byHandle, selector.handle, group);
     }
   };
-  const enter = (resident: Resident): void => {
+  const enter = (resident: R): void => {
     for (const group of meaning(resident.company)) count(group.members, resident.host, 1);
     for (const handle of resident.company.handles) gather(residents, handle, resident);
+    if (resident.isExpected === true) gather(expected, nameIn(resident.company), resident);
     hold(resident, 1);
   };
-  const leave = (resident: Resident): void => {
+  const leave = (resident: R): void => {
     for (const handle of resident.company.handles) scatter(residents, handle, resident);
+    if (resident.isExpected === true) scatter(expected, nameIn(resident.company), resident);
     for (const group of meaning(resident.company)) count(group.members, resident.host, -1);
     hold(resident, -1);
   };
@@ -87,33 +110,77 @@ export function createNeighbours(): Neighbours {
     binds: (host: string) => boolean,
     kept: (meeting: Meeting) => Meeting,
   ): Standing => {
-    const own = company.rules.map(({ bond, selector }) => ({
-      ...{ bond, group: selector.group },
-      hosts: (groups.get(selector.key) ?? seed(selector)).members,
-    }));
-    const others = meaning(company).flatMap(({ holders, selector: { group } }) =>
-      BONDS.filter((bond) => holders[bond].size > 0).map((bond) => ({ bond, group, hosts: holders[bond] })),
+    const leaving = expected.size === 0 ? [] : leavers();
+    const own = company.rules.map(({ bond, selector }) => {
+      const { members } = groups.get(selector.key) ?? seed(selector);
+      const gone = bond === 'TogetherRequired' ? leaving.filter((one) => isMeantBy(selector, one)) : [];
+      return { bond, group: selector.group, hosts: lessThese(members, gone) };
+    });
+    const others = meaning(company).flatMap(({ holders, binding, selector: { group } }) =>
+      BONDS.filter((bond) => holders[bond].size > 0).map((bond) => {
+        const gone = bond === 'TogetherRequired' ? leaving.filter((one) => binding.has(one)) : [];
+        return { bond, group, hosts: lessThese(holders[bond], gone) };
+      }),
     );
     if (own.length === 0 && others.length === 0) return INDIFFERENT;
     return standingOf(own.map(kept), others.map(kept), binds);
   };
-  /** Nobody is a neighbour of itself: neither where it is nor where it is expected. */
-  const withoutItself = <T>(company: Company, look: () => T): T => {
-    const self = [...(residents.get(company.handles[0] ?? '') ?? [])];
-    self.forEach(leave);
+  const placesOf = (key: string): readonly R[] => [...(residents.get(key) ?? [])];
+  const leavers = (): R[] =>
+    [...expected.keys()].flatMap((key) => placesOf(key).filter((place) => place.isExpected !== true));
+  /** Nobody is a neighbour of itself, or of those that go along: neither where they are nor where they are expected. */
+  const withoutThese = <T>(keys: readonly string[], look: () => T): T => {
+    const places = keys.flatMap(placesOf);
+    places.forEach(leave);
     const seen = look();
-    self.forEach(enter);
+    places.forEach(enter);
     return seen;
+  };
+  const bound = (company: Company): readonly Bound[] => {
+    const found = new Map<string, Bound>();
+    const asked = new Set<string>();
+    const companies = [company];
+    const add = (
+      others: Iterable<Resident>,
+      { group, key: selector }: Selector,
+      as: 'meant' | 'binding',
+    ): void => {
+      if (asked.has(`${as} ${selector}`)) return;
+      asked.add(`${as} ${selector}`);
+      for (const { company: other } of others) {
+        const key = nameIn(other);
+        if (key === nameIn(company) || found.has(key)) continue;
+        found.set(key, {
+          key,
+          rule: group === undefined ? 'spec.placement.keepTogether' : `the HAGroup "${group}"`,
+        });
+        companies.push(other);
+      }
+    };
+    for (const one of companies) {
+      for (const { bond, selector } of one.rules)
+        if (bond === 'TogetherRequired')
+          add(
+            [...(residents.get(selector.handle) ?? [])].filter((other) => isMeantBy(selector, other)),
+            selector,
+            'meant',
+          );
+      for (const { binding, selector } of meaning(one)) add(binding, selector, 'binding');
+    }
+    return [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   };
 
   return {
     enter,
     leave,
+    placesOf,
+    bound,
     isMeant: ({ rules, handles }) => rules.length > 0 || handles.some((handle) => byHandle.has(handle)),
     // Copied: what stands in the counts may have changed when the standing is asked.
-    standing: (company, binds) => withoutItself(company, () => judge(company, binds, copy)),
+    standing: (company, binds, without = []) =>
+      withoutThese([nameIn(company), ...without], () => judge(company, binds, copy)),
     refusal: (company, host, binds) =>
-      withoutItself(company, () => judge(company, binds, (meeting) => meeting).refusal(host)),
+      withoutThese([nameIn(company)], () => judge(company, binds, (meeting) => meeting).refusal(host)),
   };
 }
 
@@ -155,6 +222,23 @@ function standingOf(
 }
 
 const BONDS = ['TogetherRequired', 'TogetherPreferred', 'ApartRequired', 'ApartPreferred'] as const;
+
+/** By its name everybody is found. */
+function nameIn({ handles }: Company): string {
+  return handles[0] ?? '';
+}
+
+function isMeantBy(selector: Selector, { company }: Resident): boolean {
+  return company.handles.includes(selector.handle) && means(selector, company);
+}
+
+/** The counts themselves where nobody is gone. */
+function lessThese(counts: Counts, gone: readonly Resident[]): Counts {
+  if (gone.length === 0) return counts;
+  const left = new Map(counts);
+  for (const { host } of gone) count(left, host, -1);
+  return left;
+}
 
 function noHolders(): Record<Bond, Counts> {
   return {

@@ -8,12 +8,12 @@ import type { InformerChange } from '../../client/contract.ts';
 import type { Guest } from '../guests.ts';
 import { type Choice, choiceOf, type Verdict } from './choose.ts';
 import { createColumns } from './columns.ts';
-import { companyOf } from './company.ts';
+import { areBound, companyOf } from './company.ts';
 import { FILTERS, type Filter, outsideGroup, type Promises } from './filters.ts';
 import { groupWishOf } from './group.ts';
 import type { Allocation, Ledger } from './ledger.ts';
 import type { FindGroup } from './membership.ts';
-import { INDIFFERENT, type Standing } from './neighbours.ts';
+import { type Bound, INDIFFERENT, type Standing } from './neighbours.ts';
 import { fingerprint, NO_OVERCOMMIT, type Offer, offerOf } from './offer.ts';
 import { rate } from './scores.ts';
 import { type Shape, type Want, wantOf } from './want.ts';
@@ -28,8 +28,13 @@ export type Scheduler = {
   observe(change: InformerChange<Host>): void;
   /** The ClusterPolicy's factor on the memory of hosts is this from now on. */
   overcommit(factor: number): void;
-  /** What each host says to the guest, by name. */
-  judge(guest: Guest, objection?: Objection): Verdict[];
+  /**
+   * What each host says to the guest, by name. `together`: those that would come with it, so that room is needed for all of them, and nobody of its
+   * set binds it to where it is now; absent where it is asked about alone.
+   */
+  judge(guest: Guest, objection?: Objection, together?: readonly Guest[]): Verdict[];
+  /** Other guests with a host that strict rules keep together with it, directly or by way of others. */
+  bound(guest: Guest): readonly Bound[];
   /** The host that takes the guest, or why none does. */
   choose(guest: Guest): Choice;
   /** Whether this host would take the guest if nobody else did. */
@@ -117,7 +122,24 @@ export function createScheduler(
     return undefined;
   };
   const isOpen = (name: string) => hosts.get(name)?.offer.shut === undefined;
-  const standingOf = (want: Want) => ledger.neighbours.standing(want.company, isOpen);
+  const standingOf = (want: Want, without: readonly string[] = []) =>
+    ledger.neighbours.standing(want.company, isOpen, without);
+  /** What is promised to others: a place that is kept for the guest itself is its own, and those that come with it need one where they have none. */
+  const promisedOn = (host: string, wanted: Want, together: readonly Want[]): Readonly<Allocation> => {
+    const places = ({ company: { handles } }: Want) =>
+      ledger.neighbours.placesOf(handles[0] ?? '').filter((place) => place.host === host);
+    const own = host === wanted.at ? [] : places(wanted);
+    const others = together.filter((other) => places(other).length === 0);
+    const known = ledger.allocated(host);
+    if (own.length + others.length === 0) return known;
+    const sum = { ...known };
+    for (const [sign, wants] of [[-1, own] as const, [1, others] as const])
+      for (const { cpus, memoryBytes } of wants) {
+        sum.cpus += sign * cpus;
+        sum.memoryBytes += sign * memoryBytes;
+      }
+    return sum;
+  };
 
   const replace = (name: string, known: Known | undefined): void => {
     const old = hosts.get(name);
@@ -141,12 +163,18 @@ export function createScheduler(
     else known.host = host;
   };
 
-  const judge = (guest: Guest, objection?: Objection): Verdict[] => {
+  const bound = (guest: Guest) => ledger.neighbours.bound(companyOf(guest, groupOf(guest)));
+  const judge = (guest: Guest, objection?: Objection, together?: readonly Guest[]): Verdict[] => {
     const wanted = want(guest);
-    const standing = standingOf(wanted);
-    return rowsFor(wanted).map(({ known: { host, offer, allocated }, refusal: lastingOne }) => {
+    const standing = standingOf(wanted, together === undefined ? [] : bound(guest).map(({ key }) => key));
+    const others = (together ?? []).map(want);
+    const rival = others.find(({ company }) => areBound('ApartRequired', wanted.company, company));
+    const torn =
+      rival && `cannot take both it and ${rival.company.handles[0]}: rules keep them together and apart`;
+    return rowsFor(wanted).map(({ known: { host, offer }, refusal: lastingOne }) => {
+      const allocated = promisedOn(offer.name, wanted, others);
       const promises = { allocated, standing };
-      const objected = objection?.(host);
+      const objected = torn ?? objection?.(host);
       const refusal =
         objected === undefined
           ? (lastingOne ?? passingRefusal(offer, wanted, promises))
@@ -178,6 +206,7 @@ export function createScheduler(
       for (const [key, { host }] of [...hosts]) take(key, host);
     },
     judge,
+    bound,
     choose: (guest) => {
       const host = fittest(guest);
       return host === undefined ? choiceOf(judge(guest), guest.spec.placement?.host) : { host };
@@ -186,7 +215,7 @@ export function createScheduler(
       const offer = hosts.get(name)?.offer;
       if (offer === undefined) return false;
       if (lastingRefusal(offer, want.shape, answersFor(want.shapeKey)) !== undefined) return false;
-      const promises = { allocated: ledger.allocated(name), standing: standingOf(want) };
+      const promises = { allocated: promisedOn(name, want, []), standing: standingOf(want) };
       return passingRefusal(offer, want, promises) === undefined;
     },
     breach: (guest) => {

@@ -1,5 +1,5 @@
 /**
- * Guests that run are moved from full hosts to empty ones, if the ClusterPolicy asks for it: one at a time, after the imbalance has lasted, and only
+ * Guests that run are moved from full hosts to empty ones, if the ClusterPolicy asks for it: one guest or set at a time, after the imbalance has lasted, and only
  * by moves that lower it by enough. It falls with each of them, so that nothing is moved to and fro, and whoever has been moved is not in the way
  * of rules, groups and returns: it goes only where these would have it as well.
  */
@@ -13,7 +13,8 @@ import { GUESTS_A_ROUND } from '../ha/turns.ts';
 import { leftBehind } from './failback.ts';
 import { guestId, isDeleted } from './guestViews.ts';
 import { AGAIN_MS, howItMoves, isSteady, type MoveEars, type MoveSources } from './moves.ts';
-import { moveName, priorityIn, runs } from './starts.ts';
+import { isAtRest, othersOf, RESTING, wasParted, wishOf } from './sets.ts';
+import { moveName, runs } from './starts.ts';
 import { type WriteContext, writeMove } from './write.ts';
 
 export type BalanceFacts = {
@@ -104,9 +105,13 @@ export async function balanceGuests(
     const migrations = sources.migrationsOf(known.id);
     const name = moveName(guest, `${guest.status?.placement?.epoch}-even`);
     if (migrations.some(({ metadata }) => metadata.name === name)) return undefined;
-    const left = leftBehind(migrations);
-    const group = sources.membership.groupOf(guest)?.spec;
-    const isLiked = (host: string) => priorityIn(group, host) >= priorityIn(group, from.name);
+    const others = othersOf(guest, sources);
+    if (!others.every((other) => isAtRest(other) && mayComeAlong(other.guest, from.name))) return undefined;
+    if (wasParted([{ migrations }, ...others])) return undefined;
+    const set = [known, ...others.flatMap((other) => view.guests.get(guestId(other.guest)) ?? [])];
+    const left = leftBehind([migrations, ...others.map((other) => other.migrations)].flat());
+    const { preference } = wishOf([guest, ...others.map((other) => other.guest)].map(groupOf));
+    const isLiked = (host: string) => preference(host) >= preference(from.name);
     const fitting = new Set(
       sources.destinations(guest, howItMoves(guest)).flatMap(({ host, fits }) => (fits ? [host] : [])),
     );
@@ -114,21 +119,32 @@ export async function balanceGuests(
       ({ name: host }) => fitting.has(host) && !left.has(host) && isLiked(host),
     );
     if (to === undefined) return undefined;
-    const after = imbalanceWith(known, from.name, to.name);
+    const after = imbalanceWith(set, from.name, to.name);
     return before - after >= margin ? { guest, to: to.name, name, after } : undefined;
   }
 
-  function imbalanceWith(guest: GuestView, from: string, to: string): number {
-    ledger.remove(guest, from);
-    ledger.add(guest, to);
+  function groupOf(guest: StoredGuest) {
+    return sources.membership.groupOf(guest)?.spec;
+  }
+
+  function mayComeAlong(guest: StoredGuest, from: string): boolean {
+    const known = view.guests.get(guestId(guest));
+    return known?.wanted === 'Started'
+      ? mayBeMoved(guest, known, from)
+      : guest.status?.placement?.host === from;
+  }
+
+  function imbalanceWith(set: readonly GuestView[], from: string, to: string): number {
+    const shift = (here: string, there: string) => {
+      for (const guest of set) ledger.remove(guest, here);
+      for (const guest of set) ledger.add(guest, there);
+    };
+    shift(from, to);
     const after = imbalance(hosts, ledger, view);
-    ledger.remove(guest, to);
-    ledger.add(guest, from);
+    shift(to, from);
     return after;
   }
 }
-
-const RESTING: ReadonlySet<string> = new Set(['Started', 'Stopped', 'Disabled', 'Error']);
 
 function mayBeMoved(guest: StoredGuest, { record, wanted }: GuestView, from: string): boolean {
   const { lock, maintenance } = guest.status ?? {};

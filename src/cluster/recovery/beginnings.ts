@@ -21,6 +21,7 @@ export type BeginningSources = {
   migrationsOf(guest: string): readonly Stored<Migration>[];
   destinations(guest: StoredGuest, moves: 'Live' | 'Offline'): readonly Verdict[];
   pool(name: string): Stored<StoragePool> | undefined;
+  companions(guest: StoredGuest): readonly StoredGuest[];
 };
 
 /** Waits: it is being moved, or it cannot be said yet where it fits best. */
@@ -69,6 +70,8 @@ export function createBeginnings(
     const move = moveOf(id, guest);
     if (move !== undefined) return isOver(move) ? 'Here' : 'Waits';
     if (!mayBeMoved(guest, known, own) || !migrations.every(isOver)) return 'Here';
+    // A set starts where it is: of its others some may run there.
+    if (sources.companions(guest).length > 0) return 'Here';
     if (volumesLeftBehind(guest, sources.pool) !== undefined) return 'Here';
     if (view.observer.isSuspect(own.name, view.now)) return 'Here';
     if (hasJustBegun(view) || left === 0) return 'Waits';

@@ -1,6 +1,6 @@
 /**
  * Strict rules that guests which run have broken, because a rule or a group was changed or because they came together before it: mended by as few
- * Migrations as may be, one after the other. Each is looked at anew once the one before is over, so that nobody moves for whom it was enough that
+ * Migrations as may be, one guest or set after the other. Each is looked at anew once the one before is over, so that nobody moves for whom it was enough that
  * another did, and each goes only where its own rules hold, so that none is moved back. What cannot be mended says so, and whom it concerns.
  */
 import { isOver } from '../../api/kinds/migration.ts';
@@ -11,6 +11,7 @@ import { reasonsOf } from '../placement/choose.ts';
 import { type Bound, indexBonds } from './bonds.ts';
 import { guestId, guestView, isDeleted } from './guestViews.ts';
 import { AGAIN_MS, howItMoves, isSteady, type MoveEars, type MoveSources, STEADY_MS } from './moves.ts';
+import { isAtRest, othersOf, wishOf } from './sets.ts';
 import { bestOf, moveName, runs } from './starts.ts';
 import { type WriteContext, writeGuest, writeMove } from './write.ts';
 
@@ -26,6 +27,18 @@ type Broken = {
   concerns: readonly string[];
   /** Two of its rules contradict each other. */
   isContradictory: boolean;
+};
+
+type Mending = {
+  guest: StoredGuest;
+  breach: string;
+  to: string;
+  name: string;
+  type: 'Live' | 'Offline';
+  /** So many guests move. */
+  moves: number;
+  /** How much more the groups of the set prefer the host. */
+  gain: number;
 };
 
 /** `restless`: of which nothing else was decided in this round. `watched`: all that are protected, by id. */
@@ -54,16 +67,24 @@ export async function mendRules(
   }
   if (broken.some(({ guest }) => migrationsOf(guest).some((one) => !isOver(one)))) return;
   const obstacles = new Map<StoredGuest, string>();
+  let best: Mending | undefined;
   for (const one of broken.toSorted(rather)) {
-    const obstacle = await mend(one);
-    if (obstacle === 'Moves') return;
-    if (obstacle !== undefined) obstacles.set(one.guest, `${one.breach}${among(one)}: ${obstacle}`);
+    const found = mendingOf(one);
+    if (typeof found === 'string') obstacles.set(one.guest, `${one.breach}${among(one)}: ${found}`);
+    else if (found !== undefined && (best === undefined || isRather(found, best))) best = found;
+    if (best?.moves === 1 && best.gain >= 0) break;
+  }
+  if (best !== undefined) {
+    const { guest, breach, to, name, type } = best;
+    await writeMove(guest, { to, name, type }, context);
+    ears.event('Normal', 'RuleMended', `${guestId(guest)} goes to ${to}: its host ${breach}`);
+    return;
   }
   for (const [guest, message] of obstacles)
     await note(guest, `${RULE_BROKEN}: ${guest.status?.placement?.host} ${message}`.slice(0, 1_000));
 
-  /** Moves, or why not; undefined: it is looked at again later. */
-  async function mend({ guest, breach, isContradictory }: Broken): Promise<string | undefined> {
+  /** The move, or why there is none; undefined: it is looked at again later. */
+  function mendingOf({ guest, breach, isContradictory }: Broken): Mending | string | undefined {
     if (isContradictory) return 'its rules ask for both, remove one of them';
     const { placement, lock, maintenance } = guest.status ?? {};
     if (placement === undefined || lock !== undefined || maintenance !== undefined) return undefined;
@@ -73,17 +94,22 @@ export async function mendRules(
     const name = moveName(guest, `${placement.epoch}-rule`);
     if (migrationsOf(guest).some(({ metadata }) => metadata.name === name))
       return `Migration ${name} did not come about, see there; it is tried again when that is deleted`;
-    const group = sources.membership.groupOf(guest)?.spec;
+    const others = othersOf(guest, sources);
+    if (!others.every((other) => isAtRest(other) && isSteady(hostOf(other.guest), view))) return undefined;
+    const groups = [guest, ...others.map((other) => other.guest)].map(
+      (one) => sources.membership.groupOf(one)?.spec,
+    );
     const type = howItMoves(guest);
     const verdicts = sources.destinations(guest, type);
     const to = bestOf(
       verdicts.filter(({ host }) => isSteady(host, view)),
-      group,
+      groups,
     );
     if (to === undefined) return `no other host will do: ${reasonsOf(verdicts)}`;
-    await writeMove(guest, { to, name, type }, context);
-    ears.event('Normal', 'RuleMended', `${guestId(guest)} goes to ${to}: its host ${breach}`);
-    return 'Moves';
+    const coming = others.filter((other) => hostOf(other.guest) !== to);
+    const { preference } = wishOf(groups);
+    const gain = preference(to) - preference(placement.host);
+    return { ...{ guest, breach, to, name, type, gain }, moves: coming.length + 1 };
   }
 
   /** Says what cannot be mended, or takes it back. */
@@ -100,6 +126,11 @@ export async function mendRules(
   }
 }
 
+/** The fewest moves; of equals the one to where groups would have it, so that nothing fails back afterwards. */
+function isRather(a: Mending, b: Mending): boolean {
+  return a.moves < b.moves || (a.moves === b.moves && a.gain > b.gain);
+}
+
 /** Who breaks the most moves first: that may be enough for all others. Of equals the less important. */
 function rather(a: Broken, b: Broken): number {
   return (
@@ -107,6 +138,10 @@ function rather(a: Broken, b: Broken): number {
     (a.guest.spec.ha?.priority ?? 0) - (b.guest.spec.ha?.priority ?? 0) ||
     (guestId(a.guest) < guestId(b.guest) ? 1 : -1)
   );
+}
+
+function hostOf({ status }: StoredGuest): string {
+  return status?.placement?.host ?? '';
 }
 
 function among({ concerns }: Broken): string {

@@ -3,8 +3,6 @@
  * to where its group prefers it. They are named after the placement they begin from, so that another leader, or the same round again, makes none twice.
  */
 import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
-import type { Migration } from '../../api/kinds/migration.ts';
-import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { isMachine, type StoredGuest } from '../guests.ts';
 import type { View } from '../ha/model.ts';
@@ -14,6 +12,7 @@ import type { Verdict } from '../placement/choose.ts';
 import type { Membership } from '../placement/membership.ts';
 import { planFailback } from './failback.ts';
 import { guestId, guestView, isDeleted } from './guestViews.ts';
+import { othersOf, type SetSources } from './sets.ts';
 import { explainAttempts, limitsOf, planStart, runs } from './starts.ts';
 import { NO_LIFE } from './stored.ts';
 import { type WriteContext, writeGuest, writeMove } from './write.ts';
@@ -25,10 +24,9 @@ export const STEADY_MS = 30_000;
 /** What tells nobody, such as room elsewhere, is looked at again after this. */
 export const AGAIN_MS = 10_000;
 
-export type MoveSources = {
+export type MoveSources = SetSources & {
   membership: Pick<Membership, 'groupOf' | 'version'>;
-  migrationsOf(guest: string): readonly Stored<Migration>[];
-  /** Where the guest could move to from its host. */
+  /** Where the guest could move to from its host, and its set with it. */
   destinations(guest: StoredGuest, moves: 'Live' | 'Offline'): readonly Verdict[];
 };
 
@@ -47,6 +45,8 @@ export async function moveGuests(
 ): Promise<void> {
   if (view.policy.haPaused !== undefined) return;
   for (const name of view.hosts.keys()) isSteady(name, view);
+  /** Who comes along with one whose move was asked for in this round. */
+  const coming = new Set<StoredGuest>();
   for (const guest of guests) {
     const host = view.hosts.get(guest.status?.placement?.host ?? '');
     if (
@@ -58,7 +58,7 @@ export async function moveGuests(
       continue;
     const group = sources.membership.groupOf(guest)?.spec;
     if (await afterFailures(guest, group)) continue;
-    await goBack(guest, group);
+    if (!coming.has(guest)) await goBack(guest, group);
   }
 
   async function afterFailures(guest: StoredGuest, group: HAGroupSpec | undefined): Promise<boolean> {
@@ -77,6 +77,7 @@ export async function moveGuests(
     const plan = planStart({
       ...{ guest, limits, group },
       migrations: sources.migrationsOf(id),
+      others: othersOf(guest, sources),
       verdicts: () => sources.destinations(guest, 'Offline'),
     });
     switch (plan?.type) {
@@ -88,6 +89,7 @@ export async function moveGuests(
         return true;
       case 'Move':
         await writeMove(guest, { ...plan, type: 'Offline' }, context);
+        for (const other of sources.companions(guest)) coming.add(other);
         ears.event('Warning', 'GuestRelocated', `${id} does not start: it goes to ${plan.to}`);
         return true;
       case 'GiveUp': {
@@ -110,13 +112,15 @@ export async function moveGuests(
     if (view.since(`back/${id}`, true) < AGAIN_MS) return;
     view.since(`back/${id}`, false);
     const type = howItMoves(guest);
+    const others = othersOf(guest, sources);
     const plan = planFailback({
-      ...{ guest, group, isSteady: (host) => isSteady(host, view) },
+      ...{ guest, group, others, isSteady: (host) => isSteady(host, view) },
       migrations: sources.migrationsOf(id),
       verdicts: () => sources.destinations(guest, type),
     });
     if (plan === undefined) return;
     await writeMove(guest, { ...plan, type }, context);
+    for (const other of others) coming.add(other.guest);
     ears.event('Normal', 'GuestFailsBack', `${id} goes back to ${plan.to}, which its group prefers`);
   }
 }

@@ -9,6 +9,7 @@ import { isMachine, nameOf, type StoredGuest } from '../guests.ts';
 import type { StartAttempt } from '../ha/model.ts';
 import { isBetter, type Verdict } from '../placement/choose.ts';
 import { guestView, isToRun } from './guestViews.ts';
+import { type Member, wishOf } from './sets.ts';
 
 export type StartLimits = { maxRestart: number; maxRelocate: number };
 
@@ -31,12 +32,21 @@ export type StartFacts = {
   limits: StartLimits;
   group: HAGroupSpec | undefined;
   migrations: readonly Stored<Migration>[];
+  /** Those that come along. */
+  others: readonly Member[];
   /** Hosts it could go to while it is off. */
   verdicts(): readonly Verdict[];
 };
 
 /** Undefined while there is nothing to do. */
-export function planStart({ guest, limits, group, migrations, verdicts }: StartFacts): StartPlan | undefined {
+export function planStart({
+  guest,
+  limits,
+  group,
+  migrations,
+  others,
+  verdicts,
+}: StartFacts): StartPlan | undefined {
   const { placement, startFailure: failure } = guest.status ?? {};
   const record = guestView(guest)?.record;
   if (placement === undefined || (record?.state !== 'Starting' && record?.state !== 'Started'))
@@ -55,10 +65,11 @@ export function planStart({ guest, limits, group, migrations, verdicts }: StartF
   if (failure.count < (limits.maxRestart + 1) * (here.length + 1)) return undefined;
   const attempt = { host, epoch, failures: failure.count };
   if (attempts.length >= limits.maxRelocate) return { type: 'GiveUp', attempts: [...attempts, attempt] };
-  const tried = new Set([host, ...attempts.map((one) => one.host)]);
+  const theirs = others.flatMap((other) => guestView(other.guest)?.record.attempts ?? []);
+  const tried = new Set([host, ...[...attempts, ...theirs].map((one) => one.host)]);
   const next = bestOf(
     verdicts().filter((verdict) => !tried.has(verdict.host)),
-    group,
+    [group, ...others.map((other) => other.group)],
   );
   return { type: 'Note', attempts: [...attempts, next === undefined ? attempt : { ...attempt, to: next }] };
 }
@@ -73,26 +84,15 @@ export function moveName(guest: StoredGuest, what: string): string {
   return objectName(`ha-${isMachine(guest) ? 'vm' : 'ct'}-${nameOf(guest).name}-${what}`);
 }
 
-export function priorityIn(group: HAGroupSpec | undefined, host: string): number {
-  const entry = group?.hosts.find(({ name }) => name === host);
-  return entry === undefined ? Number.NEGATIVE_INFINITY : (entry.priority ?? 0);
-}
-
-/** Preferred hosts first, then as placement ranks them; outside a restricted group nobody. */
-export function bestOf(verdicts: readonly Verdict[], group: HAGroupSpec | undefined): string | undefined {
-  const priority = (host: string) => priorityIn(group, host);
+/** Preferred hosts first, then as placement ranks them. `groups`: of all that would move. */
+export function bestOf(
+  verdicts: readonly Verdict[],
+  groups: readonly (HAGroupSpec | undefined)[],
+): string | undefined {
+  const { preference } = wishOf(groups);
   return verdicts
     .flatMap((verdict) => (verdict.fits ? [verdict] : []))
-    .filter(({ host }) => group?.restricted !== true || priority(host) > Number.NEGATIVE_INFINITY)
-    .sort((a, b) =>
-      priority(a.host) === priority(b.host)
-        ? isBetter(a, b)
-          ? -1
-          : 1
-        : priority(b.host) > priority(a.host)
-          ? 1
-          : -1,
-    )[0]?.host;
+    .sort((a, b) => preference(b.host) - preference(a.host) || (isBetter(a, b) ? -1 : 1))[0]?.host;
 }
 
 /** For people: `a (2 starts failed)`. */

@@ -17,6 +17,7 @@ import { devicesOfAction, fenceDeviceController, hostsOfDevice } from '../fencin
 import type { FenceProbe, FenceSwitch } from '../fencing/probe.ts';
 import { fencingReadinessController } from '../fencing/readiness.ts';
 import { demandOf, type Guest, type StoredGuest } from '../guests.ts';
+import { companionsOf } from '../migration/set.ts';
 import { destinationsOf } from '../migration/target.ts';
 import type { Ledger } from '../placement/ledger.ts';
 import type { Membership } from '../placement/membership.ts';
@@ -39,7 +40,7 @@ export type RecoveryWiring = {
   /** Both have the indexes `ha`, `host` and `pool`. */
   machines: Informer<VirtualMachine>;
   containers: Informer<Container>;
-  scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want' | 'breach'>;
+  scheduler: Pick<Scheduler, 'judge' | 'takes' | 'want' | 'breach' | 'bound'>;
   membership: Membership;
   /** Has the index `guest`. */
   migrations: Informer<Migration>;
@@ -76,6 +77,8 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
     }),
   );
   const protectedGuests = () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')];
+  const sets = { scheduler, guest: wiring.guest, host: (name: string) => hosts.get(name) };
+  const companions = (guest: StoredGuest) => companionsOf(guest, { by: 'Availability', type: 'Auto' }, sets);
   const allocatedBytes = (host: string) => ledger.allocated(host).memoryBytes;
   manager.add(
     groupController({
@@ -102,9 +105,11 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       actions: () => actions.list(),
       membership,
       migrationsOf: (guest) => wiring.migrations.byIndex('guest', guest),
+      companions: (guest) => companions(guest).map((one) => one.guest),
       destinations: (guest, moves) => {
         const source = hosts.get(guest.status?.placement?.host ?? '');
-        return source === undefined ? [] : destinationsOf({ guest, source, moves, scheduler });
+        if (source === undefined) return [];
+        return destinationsOf({ guest, source, moves, scheduler, companions: companions(guest) });
       },
       devicesOf: (host) => devices.byIndex('host', host),
       pool: (name) => pools.get(name),

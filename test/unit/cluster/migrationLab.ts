@@ -57,7 +57,7 @@ export function createMigrationLab() {
       key.startsWith('Container/')
         ? containers.get(key.slice('Container/'.length))
         : machines.get(key.slice('VirtualMachine/'.length));
-    const board = createBoard(ledger, guest);
+    const board = createBoard(ledger, { guest, migration: (key) => migrations.get(key) });
     machines.onChange((change) => {
       ledger.observe(`VirtualMachine/${change.key}`, change);
       board.observeGuest(`VirtualMachine/${change.key}`);

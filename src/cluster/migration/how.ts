@@ -24,3 +24,9 @@ export function howToMove(
   if (migratable.status === 'True') return 'Live';
   return wanted !== 'Live' ? 'Offline' : { reason: 'NotMigratable', message: migratable.message };
 }
+
+/** How high availability moves a guest: live where it can, else by a stop. */
+export function howItMoves(guest: StoredGuest): 'Live' | 'Offline' {
+  const isMigratable = findCondition(guest.status?.conditions, 'Migratable')?.status === 'True';
+  return isMachine(guest) && isMigratable ? 'Live' : 'Offline';
+}

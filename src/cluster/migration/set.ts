@@ -5,7 +5,7 @@ import type { Stored } from '../../api/meta.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { isMachine, type StoredGuest } from '../guests.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
-import { howToMove, type Reason } from './how.ts';
+import { howItMoves, howToMove, type Reason } from './how.ts';
 
 export type Companion = {
   /** `<kind>/<namespace>/<name>`. */
@@ -17,7 +17,7 @@ export type Companion = {
   /** The Host `source`; undefined where there is no such one. */
   host: Stored<Host> | undefined;
   /** What its Migration asks for, and what that comes to. */
-  type: 'Auto' | 'Live';
+  type: 'Auto' | 'Live' | 'Offline';
   moves: 'Live' | 'Offline';
   /** Why it cannot move; `final`: waiting will not help. */
   obstacle: (Reason & { final: boolean }) | undefined;
@@ -58,8 +58,8 @@ export function companionsOf(guest: StoredGuest, asked: Asked, sources: SetSourc
 }
 
 /** A machine that runs is stopped for it only by high availability, or where a person has said so; a container moves no other way. */
-function typeOf(guest: StoredGuest, { by, type }: Asked): 'Auto' | 'Live' {
-  if (by === 'Availability') return 'Auto';
+function typeOf(guest: StoredGuest, { by, type }: Asked): Companion['type'] {
+  if (by === 'Availability') return howItMoves(guest);
   if (by === 'Maintenance') return isMachine(guest) ? 'Live' : 'Auto';
   if (type === 'Offline') return 'Auto';
   return isMachine(guest) || type === 'Live' ? 'Live' : 'Auto';

@@ -59,9 +59,17 @@ export function destinationsOf(facts: DestinationFacts): Verdict[] {
 
 /** The more of the set are there the better, whatever else is said of the host: so the fewest move. */
 function ranked(verdict: Verdict, companions: readonly Companion[]): Verdict {
-  if (!verdict.fits || companions.length === 0) return verdict;
+  if (companions.length === 0) return verdict;
+  if (!verdict.fits) return forAll(verdict, companions);
   const there = companions.filter(({ source }) => source === verdict.host).length;
   return { ...verdict, score: (there + verdict.score) / (companions.length + 1) };
+}
+
+/** What is missing is missing for all that would come. */
+function forAll(verdict: Extract<Verdict, { fits: false }>, companions: readonly Companion[]): Verdict {
+  const coming = companions.filter(({ source }) => source !== verdict.host);
+  if (coming.length === 0 || (verdict.filter !== 'Memory' && verdict.filter !== 'CPU')) return verdict;
+  return { ...verdict, reason: `${verdict.reason} for it and ${coming.map(whoIs).join(', ')}` };
 }
 
 function objectionOf({ guest, host: source, moves, obstacle }: Companion): Objection {

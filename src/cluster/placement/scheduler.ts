@@ -128,7 +128,7 @@ export function createScheduler(
   const promisedOn = (host: string, wanted: Want, together: readonly Want[]): Readonly<Allocation> => {
     const places = ({ company: { handles } }: Want) =>
       ledger.neighbours.placesOf(handles[0] ?? '').filter((place) => place.host === host);
-    const own = host === wanted.at ? [] : places(wanted);
+    const own = places(wanted).filter(({ isExpected }) => isExpected === true);
     const others = together.filter((other) => places(other).length === 0);
     const known = ledger.allocated(host);
     if (own.length + others.length === 0) return known;

@@ -3,11 +3,11 @@
  * to where its group prefers it. They are named after the placement they begin from, so that another leader, or the same round again, makes none twice.
  */
 import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
-import { findCondition } from '../../runtime/conditions.ts';
-import { isMachine, type StoredGuest } from '../guests.ts';
+import type { StoredGuest } from '../guests.ts';
 import type { View } from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
 import { without } from '../ha/states.ts';
+import { howItMoves } from '../migration/how.ts';
 import type { Verdict } from '../placement/choose.ts';
 import type { Membership } from '../placement/membership.ts';
 import { planFailback } from './failback.ts';
@@ -135,10 +135,4 @@ export function isSteady(name: string, view: View): boolean {
     !host.maintenance &&
     !view.observer.isSuspect(name, view.now);
   return view.since(`steady/${name}`, isThere) >= STEADY_MS && isThere;
-}
-
-/** Live where it can, else by a stop. */
-export function howItMoves(guest: StoredGuest): 'Live' | 'Offline' {
-  const isMigratable = findCondition(guest.status?.conditions, 'Migratable')?.status === 'True';
-  return isMachine(guest) && isMigratable ? 'Live' : 'Offline';
 }

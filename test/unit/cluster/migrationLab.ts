@@ -5,7 +5,7 @@ import { Migration, type MigrationSpec, type MigrationStatus } from '../../../sr
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Stored } from '../../../src/api/meta.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import { createMemoryClient } from '../../../src/client/memory.ts';
+import { createMemoryClient, type MemoryRequest } from '../../../src/client/memory.ts';
 import { createBoard } from '../../../src/cluster/migration/board.ts';
 import {
   migrationController,
@@ -39,11 +39,12 @@ export function movable(host: string, epoch = 1, migratable: 'True' | 'False' = 
 export function createMigrationLab() {
   const clock = createFakeClock();
   const api = createMemoryClient({ clock });
-  const stop = new AbortController();
+  let stop = new AbortController();
+  let intercept: (request: MemoryRequest) => void = () => {};
 
   /** A manager that has just become the leader. */
   const lead = (limits: { inCluster?: number } = {}) => {
-    const client = createMemoryClient({ clock, server: api });
+    const client = createMemoryClient({ clock, server: api, intercept: (request) => intercept(request) });
     const world = { clock, random: seededRandom(), log: silentLog };
     const manager = createManager({ client, world, component: 'vireo-manager', host: 'm1' });
     const machines = manager.informers.informer(VirtualMachine);
@@ -76,6 +77,10 @@ export function createMigrationLab() {
     return { ledger };
   };
 
+  const end = async () => {
+    stop.abort(new Error('the story is over'));
+    await settle();
+  };
   const migration = (name: string) =>
     api.state.get(Migration, `default/${name}`) as Stored<Migration> | undefined;
   return {
@@ -83,9 +88,17 @@ export function createMigrationLab() {
     api,
     lead,
     migration,
-    end: async () => {
-      stop.abort(new Error('the story is over'));
-      await settle();
+    end,
+    /** What becomes of requests of the manager from now on. */
+    intercept: (by: (request: MemoryRequest) => void) => {
+      intercept = by;
+    },
+    /** Another manager leads, and knows only what is stored. */
+    succeed: async () => {
+      await end();
+      stop = new AbortController();
+      lead();
+      await clock.advance(1_000);
     },
     ask: async (name: string, spec: Partial<MigrationSpec> = {}, annotations?: Record<string, string>) => {
       // What happened before has been seen.

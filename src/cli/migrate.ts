@@ -21,12 +21,13 @@ const LOOK_EVERY_MS = 500;
 /** Long enough to be read afterwards, and gone by itself. */
 const KEPT_SECONDS = 3_600;
 
-/** The exit code: 0 when the guest has moved, 1 when it stayed. Rejects with ApiError, and when a running machine would have to be stopped unasked. */
+/** The exit code: 0 when the guest and its set have moved, 1 when one of them stayed. Rejects with ApiError, and when a running machine would have to be stopped unasked. */
 export async function migrate(
   { client, clock, random }: { client: Client; clock: Clock; random: Random },
   options: MigrateOptions,
   print: (line: string) => void,
 ): Promise<number> {
+  const { target } = options;
   await refuseUnaskedStop(client, options);
   const { metadata } = await client.create(Migration, migrationOf(options, random));
   print(
@@ -38,8 +39,25 @@ export async function migrate(
     const line = lineOf(migration);
     if (line !== shown) print(line);
     shown = line;
-    if (isOver(migration)) return migration.status?.phase === 'Succeeded' ? 0 : 1;
+    if (isOver(migration)) return followOthers(migration);
     await clock.sleep(LOOK_EVERY_MS);
+  }
+
+  /** Those of its set that go behind it, as far as they are in its namespace. */
+  async function followOthers(first: Stored<Migration>): Promise<number> {
+    const told = new Set<string>();
+    for (;;) {
+      const { items } = await client.list(Migration, { namespace: target.namespace });
+      const others = items.filter(({ spec }) => spec.follows?.name === first.metadata.name);
+      for (const other of others.filter(isOver)) {
+        const { metadata, spec } = other;
+        if (!told.has(metadata.uid)) print(`with it ${spec.guest.kind}/${spec.guest.name}: ${lineOf(other)}`);
+        told.add(metadata.uid);
+      }
+      if (others.every(isOver))
+        return [first, ...others].every(({ status }) => status?.phase === 'Succeeded') ? 0 : 1;
+      await clock.sleep(LOOK_EVERY_MS);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** Three hosts that exist only on paper: the same controllers and resources, a thousand guests, one change costing one pass. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run, vireo } from './harness/commands.ts';
 import { type Lab, startLab } from './harness/lab.ts';
 
 type Guest = { metadata: { name: string }; status?: { phase?: string; placement?: { host: string } } };
@@ -21,6 +22,20 @@ apiVersion: vireo.dev/v1alpha1
 kind: Container
 metadata: {name: ct-${index}, namespace: default}
 spec: {runStrategy: Always, image: busybox, rootfs: {pool: local}, memory: 32Mi}
+`;
+
+const together = (name: string, others: readonly string[], host?: string) => `
+apiVersion: vireo.dev/v1alpha1
+kind: Container
+metadata: {name: ${name}, namespace: default}
+spec:
+  runStrategy: Always
+  image: busybox
+  rootfs: {pool: local}
+  memory: 32Mi
+  placement:
+    ${host === undefined ? '' : `host: ${host}`}
+    keepTogether: [${others.map((other) => `{policy: Required, guest: {kind: Container, name: ${other}}}`).join()}]
 `;
 
 describe('three simulated hosts', () => {
@@ -49,6 +64,31 @@ describe('three simulated hosts', () => {
     );
     expect(items.length).toBeGreaterThan(0);
     expect(items.every(({ status }) => status?.placement?.host === 'simulated-1')).toBe(true);
+  });
+
+  it('move both of two that keep together when a person moves one of them, or none', async () => {
+    await lab.apply(together('front', ['back'], 'simulated-1'));
+    await lab.apply(together('back', []));
+    const env = { KUBECONFIG: lab.kubeconfig };
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=20s', 'ct/front', 'ct/back');
+    const where = async () => {
+      const guests = await Promise.all(['front', 'back'].map((name) => lab.get<Guest>('ct', name)));
+      return guests.map(({ status }) => status?.placement?.host);
+    };
+    expect(await where()).toEqual(['simulated-1', 'simulated-1']);
+    const refused = await run([process.execPath, vireo, 'migrate', 'ct/back', '--to', 'simulated-2'], {
+      env,
+    });
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toContain(
+      'simulated-2 does not take Container/default/front, which spec.placement.keepTogether binds to it',
+    );
+    expect(await where()).toEqual(['simulated-1', 'simulated-1']);
+    await lab.apply(together('front', ['back']));
+    const moved = await run([process.execPath, vireo, 'migrate', 'ct/back', '--to', 'simulated-2'], { env });
+    expect(moved.stdout).toContain('with it Container/front: Succeeded');
+    expect([moved.code, await where()]).toEqual([0, ['simulated-2', 'simulated-2']]);
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=20s', 'ct/front', 'ct/back');
   });
 
   it('keep a guest waiting with the name of what is missing, and go on by themselves when it appears', async () => {

@@ -41,13 +41,15 @@ export function askedBy(name: string): Asked['by'] {
   return name.startsWith('maintenance-') ? 'Maintenance' : 'Person';
 }
 
-/** Those that are being removed go nowhere. */
+/** Those that are being removed go nowhere; one elsewhere whose host is away cannot come, and holds nobody: it comes to the others later. */
 export function companionsOf(guest: StoredGuest, asked: Asked, sources: SetSources): Companion[] {
   return sources.scheduler.bound(guest).flatMap(({ key, rule }) => {
     const other = sources.guest(key);
     if (other === undefined || other.metadata.deletionTimestamp !== undefined) return [];
     const source = other.status?.placement?.host ?? '';
     const host = sources.host(source);
+    const isElsewhere = source !== '' && source !== guest.status?.placement?.host;
+    if (isElsewhere && !isReady(host)) return [];
     const type = typeOf(other, asked);
     const how = howToMove(type, other);
     const isOnItsWay = sources.isOnItsWay?.(key) === true;
@@ -65,6 +67,10 @@ function typeOf(guest: StoredGuest, { by, type }: Asked): Companion['type'] {
   return isMachine(guest) || type === 'Live' ? 'Live' : 'Auto';
 }
 
+function isReady(host: Stored<Host> | undefined): boolean {
+  return findCondition(host?.status?.conditions, 'Ready')?.status === 'True';
+}
+
 function obstacleOf(
   host: Stored<Host> | undefined,
   how: ReturnType<typeof howToMove>,
@@ -73,7 +79,7 @@ function obstacleOf(
   if (isOnItsWay)
     return { reason: 'SetMoves', message: 'it is on its way by another Migration', final: false };
   if (host === undefined) return { reason: 'WaitingForPlacement', message: 'it has no host', final: false };
-  if (findCondition(host.status?.conditions, 'Ready')?.status !== 'True')
+  if (!isReady(host))
     return {
       reason: 'SourceNotReady',
       message: `its host ${host.metadata.name} is not ready`,

@@ -18,6 +18,7 @@ function workstation(migratable: 'True' | 'False' = 'True') {
   const tools = { client, clock, random: seededRandom() };
   return {
     clock,
+    client,
     lines,
     run: (options: { to?: string; offline?: boolean }) =>
       migrate(tools, { target, offline: false, ...options }, (line) => lines.push(line)),
@@ -62,6 +63,34 @@ describe('kubectl vireo migrate', () => {
       'Copying: disks and memory are being sent (1Ki to send)',
       'Succeeded: the guest is on h2 (900 ms in all, stood still for 40 ms)',
     ]);
+  });
+
+  it('shows what becomes of those that come along, and fails if one of them stays', async () => {
+    const { run, clock, made, say, lines, client } = workstation();
+    const code = run({ to: 'h2' });
+    await clock.advance(10);
+    const follows = {
+      namespace: 'default',
+      name: made()?.metadata.name ?? '',
+      guest: { kind: 'VirtualMachine', name: 'web' },
+    } as const;
+    const other: Migration = {
+      apiVersion: 'vireo.dev/v1alpha1',
+      kind: 'Migration',
+      metadata: { name: 'with-vm-db', namespace: 'default' },
+      spec: { guest: { kind: 'VirtualMachine', name: 'db' }, follows },
+    };
+    client.seed(Migration, other);
+    await say({ phase: 'Succeeded', message: 'the guest is on h2', completedAt: '2026-01-01T00:00:01Z' });
+    await clock.advance(2_000);
+    expect(lines.at(-1)).toBe('Succeeded: the guest is on h2');
+    client.seed(Migration, {
+      ...other,
+      status: { phase: 'Failed', message: 'the link was cut', completedAt: '2026-01-01T00:00:03Z' },
+    });
+    await clock.advance(1_000);
+    expect(await code).toBe(1);
+    expect(lines.at(-1)).toBe('with it VirtualMachine/db: Failed: the link was cut');
   });
 
   it('does not stop a running machine unasked', async () => {

@@ -134,6 +134,15 @@ describe('a move of one of them', () => {
     await lab.end();
   });
 
+  it('is not held by one that is elsewhere on a host that is away', async () => {
+    const { lab } = labWithSet();
+    lab.api.seed(VirtualMachine, machine('db', {}, movable('h3')));
+    lab.api.seed(Host, host('h3', { conditions: [] }));
+    expect((await lab.ask('m', { targetHost: 'h2' }))?.targetHost).toBe('h2');
+    expect(followers(lab)).toEqual([]);
+    await lab.end();
+  });
+
   it('goes to the host on which the rest already is, and moves nobody else', async () => {
     const { lab } = labWithSet();
     lab.api.seed(VirtualMachine, machine('db', {}, movable('h3')));

@@ -6,7 +6,7 @@ import { apiVersionOf, type Stored } from '../api/meta.ts';
 import type { Clock } from '../base/clock.ts';
 import { formatBytes } from '../base/quantity.ts';
 import type { Random } from '../base/random.ts';
-import type { Client } from '../client/contract.ts';
+import { ApiError, type Client } from '../client/contract.ts';
 import type { ConsoleTarget } from './console.ts';
 
 export type MigrateOptions = {
@@ -43,11 +43,21 @@ export async function migrate(
     await clock.sleep(LOOK_EVERY_MS);
   }
 
+  /** None for somebody who may make Migrations and not list them. */
+  async function listed(): Promise<readonly Stored<Migration>[]> {
+    try {
+      return (await client.list(Migration, { namespace: target.namespace })).items;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 403) return [];
+      throw error;
+    }
+  }
+
   /** Those of its set that go behind it, as far as they are in its namespace. */
   async function followOthers(first: Stored<Migration>): Promise<number> {
     const told = new Set<string>();
     for (;;) {
-      const { items } = await client.list(Migration, { namespace: target.namespace });
+      const items = await listed();
       const others = items.filter(({ spec }) => spec.follows?.name === first.metadata.name);
       for (const other of others.filter(isOver)) {
         const { metadata, spec } = other;

@@ -149,6 +149,7 @@ function seed(ruled = 0) {
     membership,
     migrationsOf: () => [],
     companions: () => [],
+    bound: (guest) => scheduler.bound(guest).map(({ key }) => key),
     destinations: () => [],
     isBehind: () => false,
   };

@@ -54,7 +54,7 @@ export function planLeave(facts: LeaveFacts): LeavePlan {
       for (const key of guest.companions) {
         first.set(key, guest);
         const other = byKey.get(key);
-        if (other !== undefined) acts.push(...remember(other, host));
+        if (other !== undefined && !isHeldOn(other.record, host)) acts.push(...remember(other, host));
       }
     }
     acts.push(...step.acts);

@@ -47,6 +47,8 @@ export type BoardSources = {
 export function createBoard(ledger: Pick<Ledger, 'expect' | 'forget'>, sources: BoardSources): Board {
   const { guest } = sources;
   const open = new Map<string, Stored<Migration>>();
+  /** Of these, those that follow another one. */
+  const following = new Map<string, Stored<Migration>>();
   const assumed = new Map<string, Move>();
   const moves = new Map<string, Move>();
   /** Those that have no hosts yet, and where they will go. */
@@ -86,8 +88,7 @@ export function createBoard(ledger: Pick<Ledger, 'expect' | 'forget'>, sources: 
   };
   /** Those that go behind this Migration, or behind this guest. */
   const refreshBehind = (goesBehind: (migration: Migration) => boolean): void => {
-    for (const [key, migration] of [...open])
-      if (migration.spec.follows !== undefined && goesBehind(migration)) refresh(key);
+    for (const [key, migration] of following) if (goesBehind(migration)) refresh(key);
   };
 
   return {
@@ -102,8 +103,9 @@ export function createBoard(ledger: Pick<Ledger, 'expect' | 'forget'>, sources: 
       [moves, behind].some((those) => [...those].some(([key, one]) => one.guest === name && key !== except)),
     lead,
     observe: ({ key, after }) => {
-      if (after === undefined || isOver(after)) open.delete(key);
-      else open.set(key, after);
+      for (const those of [open, following])
+        if (after === undefined || isOver(after)) those.delete(key);
+        else if (those === open || after.spec.follows !== undefined) those.set(key, after);
       if (after === undefined || after.status?.targetHost !== undefined) assumed.delete(key);
       const isDecided = after === undefined || isOver(after) || after.status?.targetHost !== undefined;
       for (const one of [...claimed.values()])

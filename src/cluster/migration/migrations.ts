@@ -136,11 +136,13 @@ function leadFor(
   { board, scheduler }: MigrationSources,
 ): Lead | undefined {
   if (isOver(migration) || migration.status?.targetHost !== undefined) return undefined;
-  const lead = board.lead(migration);
-  if (lead === undefined || lead.type === 'Stays' || guest?.status?.placement === undefined) return lead;
   const leader = leaderOf(migration);
-  const isBound = scheduler.bound(guest).some(({ key }) => key === leader);
-  return isBound ? lead : { type: 'Stays', message: `no rule binds it to ${leader} any more` };
+  if (leader === undefined) return undefined;
+  const isPlaced = guest?.status?.placement !== undefined;
+  // Before anything is said of a Migration that may be in another namespace.
+  if (isPlaced && scheduler.bound(guest).every(({ key }) => key !== leader))
+    return { type: 'Stays', message: `no rule binds it to ${leader}` };
+  return board.lead(migration);
 }
 
 function limitsOf({ hosts, inCluster = DEFAULT_LIMITS.inCluster }: MigrationSources): Limits {

@@ -32,6 +32,7 @@ import { type LoadFacts, measuredLoads } from './loads.ts';
 import { type MendSources, mendRules } from './mend.ts';
 import { moveGuests } from './moves.ts';
 import { executorFor, revocablePools, revocationsOf } from './revocations.ts';
+import { setRules } from './sets.ts';
 import { fencesOf, groupsOf, hostView, policyOf } from './views.ts';
 import type { Votes } from './votes.ts';
 import {
@@ -285,8 +286,12 @@ function viewOf(
       ? measuredLoads({ hosts: hosts.values(), guests: crowd.views, demand: sources.demand })
       : undefined;
   if (loads !== undefined) for (const [name, host] of hostViews) hostViews.set(name, loads.host(host));
+  const counts = (id: string) => {
+    const guest = crowd.watched.get(id);
+    return guest !== undefined && !isDeleted(guest);
+  };
   return {
-    ...{ now, observer, since, rules: [] },
+    ...{ now, observer, since, rules: setRules(crowd.restless, sources, counts) },
     hosts: hostViews,
     guests: new Map(guestViews.map((guest) => [guest.id, loads?.guest(guest) ?? guest])),
     groups: groupsOf(sources.groups()),

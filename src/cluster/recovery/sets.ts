@@ -3,6 +3,7 @@ import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
 import { isOver, type Migration } from '../../api/kinds/migration.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
+import type { Rule } from '../ha/model.ts';
 import { groupWishOf, setWishOf } from '../placement/group.ts';
 import type { Membership } from '../placement/membership.ts';
 import { guestId, guestView } from './guestViews.ts';
@@ -18,6 +19,8 @@ export type SetSources = {
   migrationsOf(guest: string): readonly Stored<Migration>[];
   /** Those that go along when the guest moves. */
   companions(guest: StoredGuest): readonly StoredGuest[];
+  /** Ids of all that strict rules keep with it, wherever they are. */
+  bound(guest: StoredGuest): readonly string[];
 };
 
 /** Without the guest itself; nobody of a guest that is bound to none. */
@@ -27,6 +30,28 @@ export function othersOf(guest: StoredGuest, sources: SetSources): Member[] {
     group: sources.membership.groupOf(other)?.spec,
     migrations: sources.migrationsOf(guestId(other)),
   }));
+}
+
+/** The sets among these guests, for the choice of where they start: all of them fit there, or none goes. */
+export function setRules(
+  guests: readonly StoredGuest[],
+  { bound, membership }: SetSources,
+  counts: (id: string) => boolean,
+): Rule[] {
+  const known = new Set<string>();
+  return guests.flatMap((guest) => {
+    const name = guestId(guest);
+    if (known.has(name) || !asksForCompany(guest, membership.groupOf(guest)?.spec)) return [];
+    const members = [name, ...bound(guest)].filter(counts);
+    for (const id of members) known.add(id);
+    return members.length > 1 ? [{ name, type: 'KeepTogether', strict: true, guests: members }] : [];
+  });
+}
+
+function asksForCompany({ spec }: StoredGuest, group: HAGroupSpec | undefined): boolean {
+  return [...(spec.placement?.keepTogether ?? []), group?.keepTogether].some(
+    (rule) => rule?.policy === 'Required',
+  );
 }
 
 /** Nothing is done to it or decided of it, by whomever. */

@@ -106,6 +106,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       membership,
       migrationsOf: (guest) => wiring.migrations.byIndex('guest', guest),
       companions: (guest) => companions(guest).map((one) => one.guest),
+      bound: (guest) => scheduler.bound(guest).map(({ key }) => key),
       destinations: (guest, moves) => {
         const source = hosts.get(guest.status?.placement?.host ?? '');
         if (source === undefined) return [];

@@ -252,7 +252,7 @@ describe('one that waits for a place while its set is on its way', () => {
     await arrive(lab, 'm');
     expect(behind(lab).status).toMatchObject({
       phase: 'Cancelled',
-      message: 'no rule binds it to VirtualMachine/default/web any more',
+      message: 'no rule binds it to VirtualMachine/default/web',
     });
     await lab.end();
   });

@@ -298,6 +298,27 @@ describe('maintenance', () => {
   });
 });
 
+describe('a set whose host is lost', () => {
+  it('starts where all of it fits, not where the first would fit best', async () => {
+    const lab = await createHaLab();
+    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+    await lab.lead();
+    await lab.switchOn();
+    const rule = { policy: 'Required', guest: { kind: 'VirtualMachine', name: 'db' } } as const;
+    for (const name of ['web', 'db']) lab.failsOn.set(name, new Set());
+    lab.seedGuest('web', 'a', { placement: { keepTogether: [rule] }, memory: { size: '7Gi' } });
+    lab.seedGuest('db', 'a', { memory: { size: '7Gi' } });
+    lab.seedGuest('large', 'b', { memory: { size: '5Gi' } });
+    for (const name of ['one', 'two']) lab.seedGuest(name, 'c', { memory: { size: '64Mi' } });
+    await lab.advance(3_000);
+    lab.powerOff('a');
+    await lab.until('both run there', () => both(lab) === 'cc', 20_000);
+    await lab.advance(WHILE);
+    expect([both(lab), lab.moves(), lab.twice]).toEqual(['cc', [], []]);
+    await lab.resign();
+  });
+});
+
 describe('a set on its way', () => {
   it('is recovered where the rest of it is, if the host of one that waits dies', async () => {
     const lab = await createHaLab();

@@ -8,11 +8,12 @@ import type { StoredGuest } from '../guests.ts';
 import { RULE_BROKEN, type View } from '../ha/model.ts';
 import { without } from '../ha/states.ts';
 import { howItMoves } from '../migration/how.ts';
-import { reasonsOf } from '../placement/choose.ts';
+import { reasonsOf, type Verdict } from '../placement/choose.ts';
 import { type Bound, indexBonds } from './bonds.ts';
+import { leftBehind } from './failback.ts';
 import { guestId, guestView, isDeleted } from './guestViews.ts';
 import { AGAIN_MS, isSteady, type MoveEars, type MoveSources, STEADY_MS } from './moves.ts';
-import { isAtRest, othersOf, wishOf } from './sets.ts';
+import { isAtRest, othersOf, wasParted, wishOf } from './sets.ts';
 import { bestOf, moveName, runs } from './starts.ts';
 import { type WriteContext, writeGuest, writeMove } from './write.ts';
 
@@ -101,13 +102,20 @@ export async function mendRules(
       (one) => sources.membership.groupOf(one)?.spec,
     );
     const type = howItMoves(guest);
-    const verdicts = sources.destinations(guest, type);
+    // Back to where one of them did not start it would be sent away again.
+    const left = leftBehind([migrationsOf(guest), ...others.map((other) => other.migrations)].flat());
+    const verdicts = sources
+      .destinations(guest, type)
+      .map((verdict) => (left.has(verdict.host) ? refused(verdict.host) : verdict));
     const to = bestOf(
       verdicts.filter(({ host }) => isSteady(host, view)),
       groups,
     );
     if (to === undefined) return `no other host will do: ${reasonsOf(verdicts)}`;
     const coming = others.filter((other) => hostOf(other.guest) !== to);
+    // Whom the others would come to as well is not sent from host to host.
+    if (coming.length > 0 && wasParted([{ migrations: migrationsOf(guest) }, ...others]))
+      return `it could go to ${to}, but not alone, and one of its set did not come along the last time; it is tried again when that Migration is deleted`;
     const { preference } = wishOf(groups);
     const gain = preference(to) - preference(placement.host);
     return { ...{ guest, breach, to, name, type, gain }, moves: coming.length + 1 };
@@ -139,6 +147,10 @@ function rather(a: Broken, b: Broken): number {
     (a.guest.spec.ha?.priority ?? 0) - (b.guest.spec.ha?.priority ?? 0) ||
     (guestId(a.guest) < guestId(b.guest) ? 1 : -1)
   );
+}
+
+function refused(host: string): Verdict {
+  return { host, fits: false, filter: 'Caller', reason: 'is where one of its set did not start' };
 }
 
 function hostOf({ status }: StoredGuest): string {

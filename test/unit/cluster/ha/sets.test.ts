@@ -17,15 +17,26 @@ type Story = {
   ha?: object;
   failsOn?: string[];
   memory?: string;
+  /** It cannot move. */
+  stuck?: string;
   policy?: object;
 };
 
 /** web and db, which web keeps with it. */
-async function cluster({ on = 'a', group, ha = {}, failsOn = [], memory = '64Mi', policy = {} }: Story = {}) {
+async function cluster({
+  on = 'a',
+  group,
+  ha = {},
+  failsOn = [],
+  memory = '64Mi',
+  policy = {},
+  stuck,
+}: Story = {}) {
   const lab = await createHaLab();
   if (group !== undefined) lab.addGroup('g', group);
   await lab.lead();
   await lab.switchOn(policy);
+  if (stuck !== undefined) lab.failsToMove.add(stuck);
   lab.failsOn.set('web', new Set(failsOn));
   lab.failsOn.set('db', new Set());
   const keepTogether = [{ policy: 'Required', guest: { kind: 'VirtualMachine', name: 'db' } }] as const;
@@ -232,6 +243,19 @@ describe('a set one of which does not start', () => {
     expect(lab.moves()).toHaveLength(2);
     await lab.resign();
   });
+});
+
+describe('a set one of which does not start, and another of which cannot move', () => {
+  it('is parted, says so, and is not moved to and fro', async () => {
+    const lab = await cluster({ ha: { maxRestart: 0, maxRelocate: 1 }, failsOn: ['a'], stuck: 'db' });
+    await lab.until('it says so', () => lab.guest('web').status?.ha?.reason === 'RuleBroken', 200_000);
+    expect(lab.guest('web').status?.ha?.message).toContain('it could go to c, but not alone');
+    const made = lab.moves().length;
+    await lab.advance(20 * 60_000);
+    expect([lab.moves().length, both(lab), lab.twice]).toEqual([made, 'ba', []]);
+    expect(made).toBeLessThanOrEqual(3);
+    await lab.resign();
+  }, 40_000);
 });
 
 describe('balance', () => {

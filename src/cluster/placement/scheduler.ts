@@ -124,21 +124,26 @@ export function createScheduler(
   const isOpen = (name: string) => hosts.get(name)?.offer.shut === undefined;
   const standingOf = (want: Want, without: readonly string[] = []) =>
     ledger.neighbours.standing(want.company, isOpen, without);
-  /** What is promised to others: a place that is kept for the guest itself is its own, and those that come with it need one where they have none. */
-  const promisedOn = (host: string, wanted: Want, together: readonly Want[]): Readonly<Allocation> => {
-    const places = ({ company: { handles } }: Want) =>
-      ledger.neighbours.placesOf(handles[0] ?? '').filter((place) => place.host === host);
-    const own = places(wanted).filter(({ isExpected }) => isExpected === true);
-    const others = together.filter((other) => places(other).length === 0);
-    const known = ledger.allocated(host);
-    if (own.length + others.length === 0) return known;
-    const sum = { ...known };
-    for (const [sign, wants] of [[-1, own] as const, [1, others] as const])
-      for (const { cpus, memoryBytes } of wants) {
+  /**
+   * What is promised to others, by host: a place that is kept for the guest itself is its own, and those that come with it need one where they have
+   * none.
+   */
+  const promisesTo = (wanted: Want, together: readonly Want[]) => {
+    const placesOf = ({ company }: Want) => ledger.neighbours.placesOf(company.handles[0] ?? '');
+    const own = placesOf(wanted).filter(({ isExpected }) => isExpected === true);
+    const others = together.map((want) => ({ want, at: new Set(placesOf(want).map(({ host }) => host)) }));
+    return (host: string): Readonly<Allocation> => {
+      const known = ledger.allocated(host);
+      if (own.length + others.length === 0) return known;
+      const sum = { ...known };
+      const add = (sign: 1 | -1, { cpus, memoryBytes }: Pick<Want, 'cpus' | 'memoryBytes'>) => {
         sum.cpus += sign * cpus;
         sum.memoryBytes += sign * memoryBytes;
-      }
-    return sum;
+      };
+      for (const place of own) if (place.host === host) add(-1, place);
+      for (const { want, at } of others) if (!at.has(host)) add(1, want);
+      return sum;
+    };
   };
 
   const replace = (name: string, known: Known | undefined): void => {
@@ -168,11 +173,12 @@ export function createScheduler(
     const wanted = want(guest);
     const standing = standingOf(wanted, together === undefined ? [] : bound(guest).map(({ key }) => key));
     const others = (together ?? []).map(want);
+    const promised = promisesTo(wanted, others);
     const rival = others.find(({ company }) => areBound('ApartRequired', wanted.company, company));
     const torn =
       rival && `cannot take both it and ${rival.company.handles[0]}: rules keep them together and apart`;
     return rowsFor(wanted).map(({ known: { host, offer }, refusal: lastingOne }) => {
-      const allocated = promisedOn(offer.name, wanted, others);
+      const allocated = promised(offer.name);
       const promises = { allocated, standing };
       const objected = torn ?? objection?.(host);
       const refusal =
@@ -215,7 +221,7 @@ export function createScheduler(
       const offer = hosts.get(name)?.offer;
       if (offer === undefined) return false;
       if (lastingRefusal(offer, want.shape, answersFor(want.shapeKey)) !== undefined) return false;
-      const promises = { allocated: promisedOn(name, want, []), standing: standingOf(want) };
+      const promises = { allocated: promisesTo(want, [])(name), standing: standingOf(want) };
       return passingRefusal(offer, want, promises) === undefined;
     },
     breach: (guest) => {

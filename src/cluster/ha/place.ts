@@ -8,6 +8,9 @@ import { hostOf, isPresent, type Next, type Round, startOn, waitFor } from './ro
 /** States of guests that have a place others of their set must come to. */
 const SETTLED = new Set(['Starting', 'Started', 'Stopping', 'Migrating', 'Relocating', 'Fencing', 'Frozen']);
 
+/** States that a guest is left in while it is wanted so. */
+const LEFT_ALONE = new Set(['Ignored', 'Disabled', 'Stopped']);
+
 export type PlaceOptions = {
   /** Hosts it goes to only where nothing else takes it. */
   avoid?: ReadonlySet<string>;
@@ -107,8 +110,9 @@ function weightOf(
   { record: { state, placement }, wanted }: GuestView,
   { name, record }: HostView,
 ): 1 | 2 | 3 {
-  // One that was left alone and is wanted again is adopted in this very round; one that did not end when it was stopped runs on, by itself.
-  if (state === 'Error' || ((state === 'Ignored' || state === 'Disabled') && wanted === state)) return 1;
+  // One that was left alone and is wanted again is adopted in this very round; one that did not end when it was stopped runs on, by itself, and of one
+  // that is off no more than a job does.
+  if (state === 'Error' || (LEFT_ALONE.has(state) && wanted === state)) return 1;
   return placement?.host === name && !isSameLife(placement, record.life) ? 2 : 3;
 }
 

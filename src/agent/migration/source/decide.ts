@@ -270,6 +270,7 @@ function undo({ migration, observation, transfer, belonging }: SourceFacts, end:
   if (isOurs && (transfer.phase === 'PostCopy' || transfer.phase === 'PostCopyPaused'))
     return { type: 'startAnew' };
   if (observation === 'HandedOver' && isOurs) return { type: 'takeBack' };
-  if (isOurs && transfer.phase !== 'Idle' && transfer.phase !== 'Failed') return { type: 'cancelTransfer' };
+  // A disk that could not be copied is where it has failed: its memory may be on the way, and stops the guest for good when it has come so far.
+  if (isOurs && transfer.phase !== 'Idle') return { type: 'cancelTransfer' };
   return migration === undefined || migration.over ? { type: 'forget' } : { type: 'sayStayed', end };
 }

@@ -81,6 +81,7 @@ function* sourceFacts(): Generator<SourceFacts & { outgoing: Outgoing }> {
         { phase: 'AwaitingSwitch', id: 'm', ...work },
         { phase: 'PostCopy', id: 'm', ...work },
         { phase: 'Completed', id: 'm', ...work },
+        { phase: 'Failed', id: 'm', ...why },
       ],
       belonging: BELONGINGS,
       wantedOff: [undefined],
@@ -101,6 +102,7 @@ describe('the table of the source, whatever the facts', () => {
       const deed = decideSource(facts);
       const hasLeft =
         observation === 'HandedOver' || ['Completed', 'AwaitingSwitch'].includes(transfer.phase);
+      const isOurs = !['Target', 'Elsewhere', 'Gone'].includes(belonging);
       const mayBe = {
         // Goes on here only after giving up was written down, and never while the placement names another host.
         takeBack: outgoing.givenUp !== undefined && !['Target', 'Elsewhere', 'Gone'].includes(belonging),
@@ -125,7 +127,9 @@ describe('the table of the source, whatever the facts', () => {
         startAnew: outgoing.givenUp !== undefined && !['Target', 'Elsewhere', 'Gone'].includes(belonging),
         reclaim: belonging === 'Source' && outgoing.handOver !== undefined,
         cancelTransfer: outgoing.givenUp !== undefined && observation !== 'HandedOver',
-        forget: outgoing.givenUp !== undefined,
+        // Not while anything of the transfer is left, also of one that has failed: its memory may stop the guest yet.
+        sayStayed: transfer.phase === 'Idle' || !isOurs,
+        forget: outgoing.givenUp !== undefined && (transfer.phase === 'Idle' || !isOurs),
       };
       const rule = mayBe[deed.type as keyof typeof mayBe];
       if (rule === false) wrong.push({ deed, facts });

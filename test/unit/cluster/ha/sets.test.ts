@@ -322,16 +322,22 @@ describe('maintenance', () => {
   });
 });
 
+/** Web and db, which fit together on an empty host alone, run on a, which a device can switch off. */
+async function largeSet(): Promise<Awaited<ReturnType<typeof createHaLab>>> {
+  const lab = await createHaLab();
+  lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
+  await lab.lead();
+  await lab.switchOn();
+  const rule = { policy: 'Required', guest: { kind: 'VirtualMachine', name: 'db' } } as const;
+  for (const name of ['web', 'db']) lab.failsOn.set(name, new Set());
+  lab.seedGuest('web', 'a', { placement: { keepTogether: [rule] }, memory: { size: '7Gi' } });
+  lab.seedGuest('db', 'a', { memory: { size: '7Gi' } });
+  return lab;
+}
+
 describe('a set whose host is lost', () => {
   it('starts where all of it fits, not where the first would fit best', async () => {
-    const lab = await createHaLab();
-    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
-    await lab.lead();
-    await lab.switchOn();
-    const rule = { policy: 'Required', guest: { kind: 'VirtualMachine', name: 'db' } } as const;
-    for (const name of ['web', 'db']) lab.failsOn.set(name, new Set());
-    lab.seedGuest('web', 'a', { placement: { keepTogether: [rule] }, memory: { size: '7Gi' } });
-    lab.seedGuest('db', 'a', { memory: { size: '7Gi' } });
+    const lab = await largeSet();
     lab.seedGuest('large', 'b', { memory: { size: '5Gi' } });
     for (const name of ['one', 'two']) lab.seedGuest(name, 'c', { memory: { size: '64Mi' } });
     await lab.advance(3_000);
@@ -345,14 +351,7 @@ describe('a set whose host is lost', () => {
 
 describe('a set on its way', () => {
   it('is recovered where the rest of it is, if the host of one that waits dies', async () => {
-    const lab = await createHaLab();
-    lab.addDevice('bmc-a', { name: 'a', plug: 'a' });
-    await lab.lead();
-    await lab.switchOn();
-    const rule = { policy: 'Required', guest: { kind: 'VirtualMachine', name: 'db' } } as const;
-    for (const name of ['web', 'db']) lab.failsOn.set(name, new Set());
-    lab.seedGuest('web', 'a', { placement: { keepTogether: [rule] }, memory: { size: '7Gi' } });
-    lab.seedGuest('db', 'a', { memory: { size: '7Gi' } });
+    const lab = await largeSet();
     await lab.advance(3_000);
     await areMigratable(lab);
     lab.failsToMove.add('web');

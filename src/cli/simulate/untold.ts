@@ -2,20 +2,23 @@
  * Guests of the model that were claimed on a host and have not been told yet in which of its lives they may run, as on real hosts after the claim of
  * src/cluster/placement and before the word of src/cluster/recovery/admit.ts: nothing is decided of them, and others reckon with them.
  */
-import type { GuestRecord, Life, Rule } from '../../cluster/ha/model.ts';
+import { type GuestRecord, type Life, NO_LIFE, type Rule } from '../../cluster/ha/model.ts';
 import type { Observer } from '../../cluster/ha/observer.ts';
 import type { Objection } from '../../cluster/ha/round.ts';
 import type { Objects } from './api.ts';
 import type { Claim } from './restored.ts';
 
-/** It is that of no host. */
-export const UNTOLD: Life = { bootID: '', term: 0 };
+/** It is that of no host, and of nobody who was told that his host's life is not known. */
+export const UNTOLD: Life = { bootID: 'untold', term: 0 };
 
 export function isUntold({ placement }: GuestRecord): boolean {
   return placement?.bootID === UNTOLD.bootID;
 }
 
-/** The life of its host for each: the one on record, or that of another boot, in which the host speaks by its Lease and its agent. */
+/**
+ * The life of its host for each: the one on record, or that of another boot, in which the host speaks by its Lease and its agent; none when the host is
+ * lost before that is known.
+ */
 export function wordsOf({ guests, hosts, statements }: Objects, observer: Pick<Observer, 'lease'>): Claim[] {
   return [...guests].flatMap(([guest, { version, value }]) => {
     const { placement } = value.record;
@@ -25,7 +28,10 @@ export function wordsOf({ guests, hosts, statements }: Objects, observer: Pick<O
     const boots = [said?.bootID, observer.lease(host)?.bootID];
     const known = hosts.get(host)?.value.life;
     const isKnown = boots.every((boot) => boot === undefined || boot === known?.bootID);
-    const life = isKnown ? known : boots[0] === boots[1] ? said : undefined;
+    const state = hosts.get(host)?.value.state;
+    const isLost = state !== undefined && state !== 'Online' && state !== 'Maintenance';
+    const spoken = isKnown ? known : boots[0] === boots[1] ? said : undefined;
+    const life = spoken ?? (isLost ? NO_LIFE : undefined);
     if (life === undefined) return [];
     const record = { ...value.record, placement: { ...placement, bootID: life.bootID, term: life.term } };
     return [{ guest, version, next: { ...value, record } }];

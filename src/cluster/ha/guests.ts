@@ -1,24 +1,30 @@
 /** What becomes of each guest: one function for each state it may be in. Pure; the word that moves it is written by compare-and-swap. */
-import { heldUpBy } from './hosts.ts';
-import type { GuestRecord, GuestState, GuestView, HostView, View } from './model.ts';
-import { CANNOT_LEAVE, isSameLife, RULE_BROKEN } from './model.ts';
-import { isStoppedForSure, start, startElsewhere } from './place.ts';
-import { covers, provesEnd } from './proofs.ts';
+import { byFate, fromFencing, fromFrozen, fromRecovering } from './lost.ts';
+import {
+  CANNOT_LEAVE,
+  type GuestState,
+  type GuestView,
+  type HostView,
+  isSameLife,
+  RULE_BROKEN,
+} from './model.ts';
+import { adopt, isStoppedForSure, start, startElsewhere } from './place.ts';
+import { provesEnd } from './proofs.ts';
 import {
   foundOn,
   hostOf,
   isGoneWithItsLife,
+  isLeaving,
   isPresent,
-  isSettling,
   type Next,
   placeOn,
   type Round,
   reportOf,
-  startOn,
+  to,
   waitFor,
 } from './round.ts';
-import { isShuttingDown, shutdownCourse } from './shutdown.ts';
-import { moveGuest, without } from './states.ts';
+import { isShuttingDown } from './shutdown.ts';
+import { moved, settled, without } from './states.ts';
 
 /** The guest's next record, or undefined. */
 export function nextGuest(guest: GuestView, round: Round): Next {
@@ -46,29 +52,6 @@ const STEPS: Readonly<Record<GuestState, Step>> = {
   Ignored: fromIgnored,
 };
 
-function to(record: GuestRecord, state: GuestState, reason: string, change: Partial<GuestRecord> = {}): Next {
-  return { record: moveGuest(record, state, change), reason };
-}
-
-/** Without what belongs to a move or to failed starts. */
-function settled(record: GuestRecord): GuestRecord {
-  return without(record, 'target', 'move', 'tried', 'relocations', 'unstarted');
-}
-
-/** No move is under way any more; where moves have failed says nothing of starts. */
-function moved(record: GuestRecord): GuestRecord {
-  return without(record, 'target', 'move', 'tried');
-}
-
-/** Its host is lost: starts that have failed still count, unless it has run since. */
-function bereft(record: GuestRecord): GuestRecord {
-  return record.state === 'Starting' ? without(record, 'target', 'move', 'unstarted') : settled(record);
-}
-
-function isLeaving({ wanted }: GuestView): boolean {
-  return wanted === 'Stopped' || wanted === 'Disabled';
-}
-
 function fromStopped(guest: GuestView, round: Round): Next {
   const { record, wanted, lock } = guest;
   if (wanted === 'Disabled') return to(record, 'Disabled', 'disabled');
@@ -94,74 +77,6 @@ function followFate(guest: GuestView, round: Round): Next {
   const placement = other === undefined ? undefined : placeOn(guest, other);
   if (placement === undefined) return waitFor(guest, `NoHost: ${'reason' in choice ? choice.reason : ''}`);
   return { record: { ...without(guest.record, 'reason'), placement }, reason: 'its host was lost' };
-}
-
-function adopt({ record }: GuestView, host: HostView, epoch: number): Next {
-  const { life } = host.record;
-  if (life === undefined) return undefined;
-  // Never back: after a restore of the API it may have been claimed under one that it does not have yet.
-  const latest = Math.max(epoch, record.placement?.epoch ?? 0);
-  const placement = { host: host.name, ...life, epoch: latest };
-  return to(settled(record), 'Started', 'adopted where it runs', { placement });
-}
-
-/** What holds for every guest that is placed and may run: its host's fate goes first. */
-function byFate(guest: GuestView, host: HostView | undefined, round: Round): Next {
-  const { record } = guest;
-  switch (host?.record.state) {
-    case undefined:
-      return undefined;
-    case 'Suspect': {
-      const why = host === undefined ? undefined : heldUpBy(host, round.view);
-      return why === undefined ? undefined : waitFor(guest, why);
-    }
-    case 'Fencing':
-    case 'Fenced':
-      return to(bereft(record), 'Fencing', `${host?.name} is ${host?.record.state}`, {
-        ...unstarted(guest, host),
-        reason: 'WaitingForProof',
-      });
-    case 'Offline':
-      return afterOrderlyStop(guest, host as HostView, round);
-    default:
-      return host === undefined ? undefined : outlived(guest, host, round);
-  }
-}
-
-/** What its host did not guard outlives a self-fence: found again under the new term, it is the same guest. */
-function outlived(guest: GuestView, { name, record: { life } }: HostView, round: Round): Next {
-  const { record } = guest;
-  if (life === undefined || record.placement === undefined || isSameLife(record.placement, life))
-    return undefined;
-  if (foundOn(guest, round)?.host.name !== name) return undefined;
-  return {
-    record: { ...record, placement: { ...record.placement, ...life } },
-    reason: 'found in the new life',
-  };
-}
-
-/** Its host had not said that it runs: if its Lease does not list it either, it has not come so far, also when its volumes were being opened. */
-function unstarted(guest: GuestView, host: HostView | undefined): Partial<GuestRecord> {
-  const isStarting = guest.record.state === 'Starting' && reportOf(guest, host)?.state !== 'Running';
-  return isStarting ? { unstarted: true } : {};
-}
-
-function afterOrderlyStop(guest: GuestView, host: HostView, round: Round): Next {
-  const { record } = guest;
-  const { view } = round;
-  if (record.state === 'Stopping')
-    return to(settled(record), guest.wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
-  if (!covers(host.record.proof, guest)) return waitFor(guest, 'WaitingForProof');
-  if (shutdownCourse(host, view.policy.shutdownPolicy) === 'Freeze')
-    return to(bereft(record), 'Frozen', 'its host restarts', { origin: host.name });
-  const grace = host.shutdown?.kind === 'Reboot' ? view.policy.rebootGraceMs : 0;
-  if (waited('grace', guest, view) < grace) return undefined;
-  return to(bereft(record), 'Recovering', 'its host was stopped');
-}
-
-/** How long it has waited for the host of this placement: it may have waited for one before, and may again. */
-function waited(what: 'grace' | 'frozen', { id, record: { placement } }: GuestView, { since }: View): number {
-  return since(`${what}/${id}/${placement?.bootID}/${placement?.term}`, true);
 }
 
 /** It is off on a host that starts nobody any more. Maintenance goes before what becomes of those of a host that is down, which may take for ever. */
@@ -247,59 +162,6 @@ function fromMove(guest: GuestView, round: Round): Next {
     return to({ ...moved(record), tried }, 'Started', 'the move failed');
   }
   return isGoneWithItsLife(guest, host) ? to(settled(record), 'Started', 'its host lives anew') : undefined;
-}
-
-function fromFencing(guest: GuestView, round: Round): Next {
-  const { record } = guest;
-  const host = hostOf(guest, round);
-  if (host === undefined || round.flaw === 'NoProof') return to(record, 'Recovering', 'its host is gone');
-  if (covers(host.record.proof, guest)) return to(record, 'Recovering', `proof ${host.record.proof?.kind}`);
-  if (!isPresent(host)) {
-    if (host.record.proof?.kind === 'StorageRevoked')
-      return waitFor(guest, 'WaitingForProof: not all of its storage could be revoked');
-    return host.record.state === 'Fenced' ? waitFor(guest, 'WaitingForProof: not guarded') : undefined;
-  }
-  if (isSameLife(record.placement, host.record.life)) {
-    // Where starts failed before it was lost still counts, unless it runs.
-    return reportOf(guest, host)?.state === 'Running'
-      ? to(settled(record), 'Started', 'its host is back')
-      : to(without(record, 'target', 'move', 'unstarted'), 'Starting', 'its host is back');
-  }
-  if (record.placement?.bootID !== host.record.life?.bootID || isGoneWithItsLife(guest, host))
-    return to(record, 'Recovering', 'its host lives anew');
-  const found = foundOn(guest, round);
-  return found === undefined ? undefined : adopt(guest, found.host, found.report.epoch);
-}
-
-function fromRecovering(guest: GuestView, round: Round): Next {
-  const { record, wanted, lock } = guest;
-  if (wanted === 'Stopped') return to(settled(record), 'Stopped', 'to stay off');
-  if (wanted === 'Disabled') return to(settled(record), 'Disabled', 'disabled');
-  if (lock === 'Create') return to(record, 'Error', 'CreateInterrupted: it was never made whole');
-  return start(guest, round, 'recovered', { stays: false, avoid: new Set(record.tried ?? []) });
-}
-
-function fromFrozen(guest: GuestView, round: Round): Next {
-  const { record, wanted } = guest;
-  const host = hostOf(guest, round);
-  if (host === undefined) return to(record, 'Recovering', 'its host is gone');
-  if (isLeaving(guest)) return to(record, wanted === 'Disabled' ? 'Disabled' : 'Stopped', 'stopped');
-  if (host.record.state === 'Fencing' || host.record.state === 'Fenced')
-    return to(record, 'Fencing', 'its host is lost');
-  if (isPresent(host) && !isSettling(host, round)) {
-    if (!isGoneWithItsLife(guest, host)) return undefined;
-    return host.record.state === 'Online' && round.chooser.refusal(guest, host) === undefined
-      ? startOn(atHome(guest), host, round, 'its host is back')
-      : to(record, 'Recovering', 'its host takes nobody');
-  }
-  return waited('frozen', guest, round.view) >= round.view.policy.freezeDeadlineMs
-    ? to(record, 'Recovering', 'FreezeDeadline: its host did not come back')
-    : undefined;
-}
-
-/** Back home: nothing is to be undone later. */
-function atHome(guest: GuestView): GuestView {
-  return { ...guest, record: without(guest.record, 'origin') };
 }
 
 function fromDisabled(guest: GuestView): Next {

@@ -32,6 +32,9 @@ export type ProofKind = 'PowerOff' | 'SelfFence' | 'NewBoot' | 'OrderlyStop' | '
 /** One boot of a host between two self-fences: what a guest's placement and a proof are bound to. */
 export type Life = { bootID: string; term: number };
 
+/** Of a guest that was placed where nobody has told it the host's life: it is that of no host, and no proof speaks of it. */
+export const NO_LIFE: Life = { bootID: '', term: 0 };
+
 /** Nothing of `life` runs any more, or writes any more. `covers`: only these guests, as `<uid>@<epoch>`; absent: everything. */
 export type Proof = Life & { kind: ProofKind; incident: string; covers?: readonly string[] };
 

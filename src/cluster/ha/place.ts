@@ -3,7 +3,8 @@ import { guardedUid } from '../../api/keeperLease.ts';
 import type { GuestView, HostView, Life, Proof } from './model.ts';
 import { guardKey, isSameLife } from './model.ts';
 import { provesEnd } from './proofs.ts';
-import { hostOf, isPresent, type Next, type Round, startOn, waitFor } from './round.ts';
+import { hostOf, isPresent, type Next, type Round, startOn, to, waitFor } from './round.ts';
+import { settled } from './states.ts';
 
 /** States of guests that have a place others of their set must come to. */
 const SETTLED = new Set(['Starting', 'Started', 'Stopping', 'Migrating', 'Relocating', 'Fencing', 'Frozen']);
@@ -181,4 +182,14 @@ export function isStoppedForSure(guest: GuestView, { view, listing, flaw }: Roun
 function writesNothing(keys: readonly string[], proof: Proof | undefined, life: Life | undefined): boolean {
   if (proof?.kind !== 'StorageRevoked' || !isSameLife(proof, life)) return false;
   return keys.every((key) => proof.covers?.includes(key));
+}
+
+/** It runs there already, whoever began it: the record says so. */
+export function adopt({ record }: GuestView, host: HostView, epoch: number): Next {
+  const { life } = host.record;
+  if (life === undefined) return undefined;
+  // Never back: after a restore of the API it may have been claimed under one that it does not have yet.
+  const latest = Math.max(epoch, record.placement?.epoch ?? 0);
+  const placement = { host: host.name, ...life, epoch: latest };
+  return to(settled(record), 'Started', 'adopted where it runs', { placement });
 }

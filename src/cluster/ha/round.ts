@@ -2,7 +2,16 @@
 import { guardedUid } from '../../api/keeperLease.ts';
 import { type Chooser, createChooser } from './choose.ts';
 import { createLedger, type Ledger } from './ledger.ts';
-import type { EngineFlaw, GuestRecord, GuestReport, GuestView, HostView, Placement, View } from './model.ts';
+import type {
+  EngineFlaw,
+  GuestRecord,
+  GuestReport,
+  GuestState,
+  GuestView,
+  HostView,
+  Placement,
+  View,
+} from './model.ts';
 import { isSameLife } from './model.ts';
 import { createRules, hostLists, type Rules } from './rules.ts';
 import { moveGuest } from './states.ts';
@@ -132,4 +141,19 @@ export function startOn(
 /** The same state with another reason to wait. */
 export function waitFor(guest: GuestView, reason: string): Next {
   return guest.record.reason === reason ? undefined : { record: { ...guest.record, reason }, reason };
+}
+
+/** The guest in its next state. */
+export function to(
+  record: GuestRecord,
+  state: GuestState,
+  reason: string,
+  change: Partial<GuestRecord> = {},
+): Next {
+  return { record: moveGuest(record, state, change), reason };
+}
+
+/** It is not to run any more. */
+export function isLeaving({ wanted }: GuestView): boolean {
+  return wanted === 'Stopped' || wanted === 'Disabled';
 }

@@ -76,3 +76,18 @@ export function without<T extends object, K extends keyof T>(record: T, ...names
   const gone: readonly PropertyKey[] = names;
   return Object.fromEntries(Object.entries(record).filter(([name]) => !gone.includes(name))) as Omit<T, K>;
 }
+
+/** Without what belongs to a move or to failed starts. */
+export function settled(record: GuestRecord): GuestRecord {
+  return without(record, 'target', 'move', 'tried', 'relocations', 'unstarted');
+}
+
+/** No move is under way any more; where moves have failed says nothing of starts. */
+export function moved(record: GuestRecord): GuestRecord {
+  return without(record, 'target', 'move', 'tried');
+}
+
+/** Its host is lost: starts that have failed still count, unless it has run since. */
+export function bereft(record: GuestRecord): GuestRecord {
+  return record.state === 'Starting' ? without(record, 'target', 'move', 'unstarted') : settled(record);
+}

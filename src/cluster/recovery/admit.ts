@@ -8,6 +8,7 @@ import {
   type HostView,
   isSameLife,
   type Life,
+  NO_LIFE,
   type Placement,
   type View,
 } from '../ha/model.ts';
@@ -15,7 +16,6 @@ import { machineOf } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
 import { isDeadBy } from './evidence.ts';
 import { guestId, guestView, isToRun } from './guestViews.ts';
-import { NO_LIFE } from './stored.ts';
 
 /** The record to store, or undefined when nothing is to be said. */
 export function admit(
@@ -33,10 +33,12 @@ export function admit(
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
   const attempts = guest.status?.ha?.attempts;
   const kept = attempts === undefined ? {} : { attempts };
-  if (record === undefined)
-    return spoken === undefined
-      ? undefined
-      : firstRecord(guest, host, { ...kept, state, placement: { host: name, epoch, ...spoken } });
+  if (record === undefined) {
+    // The life of a host that is lost by now will not be known: the guest waits and says so, and the host is fenced for it, so that it comes back.
+    if (spoken === undefined)
+      return isPresent(host) ? undefined : { ...kept, state, placement: { host: name, epoch, ...NO_LIFE } };
+    return firstRecord(guest, host, { ...kept, state, placement: { host: name, epoch, ...spoken } });
+  }
   if (spoken?.bootID !== life.bootID) return undefined;
   if (!isPresent(host) || observer.isSuspect(host.name, now)) return undefined;
   if (record.state === 'Error')

@@ -1,9 +1,16 @@
 /** Whether it is certain that a guest's placement runs nowhere any more: without that no guest gets another host. Pure. */
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
-import { type GuestRecord, guardKey, type HostRecord, isSameLife, type Placement } from '../ha/model.ts';
+import {
+  type GuestRecord,
+  guardKey,
+  type HostRecord,
+  isSameLife,
+  NO_LIFE,
+  type Placement,
+} from '../ha/model.ts';
 import { speaksOf } from '../ha/proofs.ts';
-import { hostRecordOf, NO_LIFE } from './stored.ts';
+import { hostRecordOf } from './stored.ts';
 
 /** `host` must be a consistent read. */
 export function isCertainlyDead({ placement }: GuestRecord, uid: string, host: Stored<Host>): boolean {

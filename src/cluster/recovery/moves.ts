@@ -4,7 +4,7 @@
  */
 import type { HAGroupSpec } from '../../api/kinds/haGroup.ts';
 import type { StoredGuest } from '../guests.ts';
-import type { View } from '../ha/model.ts';
+import { NO_LIFE, type View } from '../ha/model.ts';
 import { isPresent } from '../ha/round.ts';
 import { without } from '../ha/states.ts';
 import { howItMoves } from '../migration/how.ts';
@@ -14,7 +14,6 @@ import { planFailback } from './failback.ts';
 import { guestId, guestView, isDeleted } from './guestViews.ts';
 import { othersOf, type SetSources } from './sets.ts';
 import { explainAttempts, limitsOf, planStart, runs } from './starts.ts';
-import { NO_LIFE } from './stored.ts';
 import { type WriteContext, writeGuest, writeMove } from './write.ts';
 
 /** A run that has lasted so long is no failed start any more. */

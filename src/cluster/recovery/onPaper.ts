@@ -5,14 +5,13 @@ import type { HAGroup } from '../../api/kinds/haGroup.ts';
 import type { Host } from '../../api/kinds/host.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
-import type { GuestView, View } from '../ha/model.ts';
+import { type GuestView, NO_LIFE, type View } from '../ha/model.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
 import type { Objection } from '../ha/round.ts';
 import type { Membership } from '../placement/membership.ts';
 import { createSorter, withGroup } from './crowd.ts';
 import { createObjection, type DestinationFacts } from './destinations.ts';
 import { guestId, viewWith } from './guestViews.ts';
-import { NO_LIFE } from './stored.ts';
 import { groupsOf, hostView, policyOf } from './views.ts';
 
 export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {

@@ -4,10 +4,7 @@ import type { HostHaStatus } from '../../api/ha.ts';
 import type { HostStatus } from '../../api/kinds/host.ts';
 import { timeOf } from '../../base/clock.ts';
 import { type JsonObject, mergePatchOf } from '../../client/patch.ts';
-import type { GuestRecord, HostRecord, Life, Placement } from '../ha/model.ts';
-
-/** Of a guest whose host has never been told its life: it is that of no host. */
-export const NO_LIFE: Life = { bootID: '', term: 0 };
+import { type GuestRecord, type HostRecord, NO_LIFE, type Placement } from '../ha/model.ts';
 
 export function hostRecordOf({ ha }: HostStatus = {}): HostRecord {
   if (ha === undefined) return { state: 'Online' };

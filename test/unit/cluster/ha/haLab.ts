@@ -2,7 +2,8 @@
  * The manager with all its controllers over an API in memory, on one fake clock with hosts: their machines (haMachines.ts), what keepers and agents do
  * on these (haAgents.ts), and what cuts them off (haFences.ts).
  */
-import { STARTED_ANNOTATION } from '../../../../src/api/cluster.ts';
+import { keeperLeaseName, STARTED_ANNOTATION, SYSTEM_NAMESPACE } from '../../../../src/api/cluster.ts';
+import { Lease } from '../../../../src/api/core.ts';
 import { ClusterPolicy, type ClusterPolicySpec } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { FenceAction } from '../../../../src/api/kinds/fenceAction.ts';
 import { FenceDevice } from '../../../../src/api/kinds/fenceDevice.ts';
@@ -117,6 +118,8 @@ export async function createHaLab(names: readonly string[] = ['a', 'b', 'c'], em
     host: (name: string) => api.state.get(Host, name) as Stored<Host> | undefined,
     ha: (name: string) => (api.state.get(Host, name) as Stored<Host> | undefined)?.status?.ha,
     policy,
+    lease: (name: string) =>
+      api.state.get(Lease, `${SYSTEM_NAMESPACE}/${keeperLeaseName(name)}`) as Stored<Lease>,
     actions: () => api.state.list(FenceAction).map((action) => action as Stored<FenceAction>),
     /** Names of hosts on which the guest executes. */
     whereRuns: (name: string) =>

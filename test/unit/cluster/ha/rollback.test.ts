@@ -1,5 +1,6 @@
 /** The API was restored from an older copy: what it says of guests may be long over, and nobody is fenced or started elsewhere by it. */
 import { describe, expect, it } from 'vitest';
+import { Lease } from '../../../../src/api/core.ts';
 import { ClusterPolicy } from '../../../../src/api/kinds/clusterPolicy.ts';
 import { Host } from '../../../../src/api/kinds/host.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
@@ -130,6 +131,38 @@ describe('an API that was rolled back', () => {
     lab.mend('a');
     await lab.until('it runs there again', () => lab.whereRuns('db').includes('a'));
     expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', epoch: 4, bootID: 'a2boot-0000' });
+    await lab.resign();
+  });
+
+  it('and whose host is lost when its agent alone has spoken: the guest waits, says so, and goes on once it is back', async () => {
+    const lab = await createHaLab();
+    await lab.lead();
+    await lab.switchOn();
+    await lab.addGuest('db', 'a');
+    const old = { host: lab.host('a'), guest: lab.guest('db'), lease: lab.lease('a') };
+    lab.powerOff('a');
+    lab.powerOn('a');
+    await lab.until('it runs again', () => lab.whereRuns('db').includes('a'));
+    lab.cutOff('a');
+    lab.api.seed(Lease, old.lease);
+    const ha = old.host?.status?.ha ?? { state: 'Online' as const };
+    lab.api.seed(Host, { ...(lab.host('a') as Stored<Host>), status: { ...lab.host('a')?.status, ha } });
+    const placement = { host: 'a', epoch: 3, since: '2026-01-01T00:01:00Z' };
+    const { ha: _said, ...status } = old.guest.status ?? {};
+    lab.api.seed(VirtualMachine, { ...lab.guest('db'), status: { ...status, placement } });
+    await lab.until('the boot of its Lease is proven to be over', () => lab.ha('a')?.proof !== undefined);
+    await lab.until('it says what it waits for', () => lab.guest('db').status?.ha?.message !== undefined);
+    await lab.advance(60_000);
+    expect(lab.twice).toEqual([]);
+    expect(lab.guest('db').status).toMatchObject({
+      placement: { ...placement, bootID: '' },
+      ha: { state: 'Fencing', reason: 'WaitingForProof', message: expect.stringContaining('in which boot') },
+    });
+    lab.mend('a');
+    await lab.until('it runs there again', () => lab.whereRuns('db').includes('a'));
+    await lab.until('it is watched again', () => lab.guest('db').status?.ha?.state === 'Started');
+    expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', bootID: 'a2boot-0000' });
+    expect(lab.twice).toEqual([]);
     await lab.resign();
   });
 });

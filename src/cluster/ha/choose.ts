@@ -107,12 +107,15 @@ export function createChooser(
       searches += 1;
       const reasons = new Map<string, string[]>();
       const parties = partiesOf(guests);
+      // Most have neither: of them nothing is to be added up for each host.
+      const choosy = guests.filter(({ id }) => rules.apart(id, false).size + rules.likes(id).size > 0);
+      const grouped = guests.filter((guest) => groupOf(guest, view.groups) !== undefined);
       let best: { host: string; rank: readonly number[] } | undefined;
       for (const host of view.hosts.values()) {
         const rank = [
           avoid?.has(host.name) ? 1 : 0,
-          sum(guests, (guest) => discomfort(guest, host.name)),
-          -sum(guests, (guest) => preference(guest, host.name)),
+          sum(choosy, (guest) => discomfort(guest, host.name)),
+          -sum(grouped, (guest) => preference(guest, host.name)),
           fill(host, ledger, view),
           host.name === first ? 0 : 1,
         ];
@@ -161,7 +164,9 @@ function sum<T>(items: readonly T[], of: (item: T) => number): number {
 
 /** Ties keep the first, and hosts come by name. */
 function isLess(a: readonly number[], b: readonly number[]): boolean {
-  for (const [index, value] of a.entries()) {
+  // By index: it is asked for each guest and host, and an iterator takes as long as all else that is weighed.
+  for (let index = 0; index < a.length; index += 1) {
+    const value = a[index] ?? 0;
     const other = b[index] ?? 0;
     if (value !== other) return value < other;
   }

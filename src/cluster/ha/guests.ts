@@ -118,15 +118,20 @@ function fromStarted(guest: GuestView, round: Round): Next {
   const fate = byFate(guest, host, round);
   if (fate !== undefined || host === undefined) return fate;
   if (isLeaving(guest)) return to(settled(record), 'Stopping', 'to stop');
-  const anew = { ...guest, record: moved(record) };
-  if (isGoneWithItsLife(guest, host)) return again(anew, host, round, 'its host lives anew');
-  const report = reportOf(guest, host);
-  if (report?.state === 'Off')
-    return isShuttingDown(host) ? leftBehind(anew, host, round) : again(anew, host, round, 'it ended');
+  if (isGoneWithItsLife(guest, host)) return again(toBegin(guest), host, round, 'its host lives anew');
+  if (reportOf(guest, host)?.state === 'Off')
+    return isShuttingDown(host)
+      ? leftBehind(toBegin(guest), host, round)
+      : again(toBegin(guest), host, round, 'it ended');
   // What it waited for has passed.
   return record.reason === undefined || !isPresent(host) || holds(record.reason, host)
     ? undefined
     : { record: without(record, 'reason'), reason: 'its host is back' };
+}
+
+/** What it was about to do is over: it begins again. */
+function toBegin(guest: GuestView): GuestView {
+  return { ...guest, record: moved(guest.record) };
 }
 
 /** Who plans moves takes care of these, as long as there is something to plan. */

@@ -74,6 +74,7 @@ function check<S extends string>(
 /** The record without a field: absent, not undefined, as it is stored. */
 export function without<T extends object, K extends keyof T>(record: T, ...names: readonly K[]): Omit<T, K> {
   const gone: readonly PropertyKey[] = names;
+  if (!gone.some((name) => name in record)) return record;
   return Object.fromEntries(Object.entries(record).filter(([name]) => !gone.includes(name))) as Omit<T, K>;
 }
 

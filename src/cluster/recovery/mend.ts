@@ -7,6 +7,7 @@ import { isOver } from '../../api/kinds/migration.ts';
 import type { StoredGuest } from '../guests.ts';
 import { RULE_BROKEN, type View } from '../ha/model.ts';
 import { without } from '../ha/states.ts';
+import { GUESTS_A_ROUND } from '../ha/turns.ts';
 import { howItMoves } from '../migration/how.ts';
 import { reasonsOf, type Verdict } from '../placement/choose.ts';
 import { type Bound, indexBonds } from './bonds.ts';
@@ -54,36 +55,42 @@ export async function mendRules(
 ): Promise<void> {
   if (view.policy.haPaused !== undefined) return;
   if (view.since('rules', true) < AGAIN_MS) return;
-  view.since('rules', false);
-  const breaches = restless.flatMap((guest) => {
-    const breach = isDeleted(guest) ? undefined : sources.breach(guest);
-    return breach === undefined ? [] : [{ guest, breach }];
-  });
-  const bonds = breaches.length === 0 ? undefined : indexBonds(watched, sources.membership.groupOf);
-  const broken = breaches.map((one) => ({ ...one, ...concernsOf(one.guest, bonds?.of(one.guest) ?? []) }));
-  const ids = new Set(broken.map(({ guest }) => guestId(guest)));
-  for (const guest of restless) {
-    if (ids.has(guestId(guest))) continue;
-    view.since(`ruled/${guestId(guest)}`, false);
-    await note(guest, undefined);
+  let left = GUESTS_A_ROUND;
+  await mendOrNote();
+  // The next round says the rest.
+  if (left > 0) view.since('rules', false);
+
+  async function mendOrNote(): Promise<void> {
+    const breaches = restless.flatMap((guest) => {
+      const breach = isDeleted(guest) ? undefined : sources.breach(guest);
+      return breach === undefined ? [] : [{ guest, breach }];
+    });
+    const bonds = breaches.length === 0 ? undefined : indexBonds(watched, sources.membership.groupOf);
+    const broken = breaches.map((one) => ({ ...one, ...concernsOf(one.guest, bonds?.of(one.guest) ?? []) }));
+    const ids = new Set(broken.map(({ guest }) => guestId(guest)));
+    for (const guest of restless) {
+      if (ids.has(guestId(guest))) continue;
+      view.since(`ruled/${guestId(guest)}`, false);
+      await note(guest, undefined);
+    }
+    if (broken.some(({ guest }) => migrationsOf(guest).some((one) => !isOver(one)))) return;
+    const obstacles = new Map<StoredGuest, string>();
+    let best: Mending | undefined;
+    for (const one of broken.toSorted(rather)) {
+      const found = mendingOf(one);
+      if (typeof found === 'string') obstacles.set(one.guest, `${one.breach}${among(one)}: ${found}`);
+      else if (found !== undefined && (best === undefined || isRather(found, best))) best = found;
+      if (best?.moves === 1 && best.gain >= 0) break;
+    }
+    if (best !== undefined) {
+      const { guest, breach, to, name, type } = best;
+      await writeMove(guest, { to, name, type }, context);
+      ears.event('Normal', 'RuleMended', `${guestId(guest)} goes to ${to}: its host ${breach}`);
+      return;
+    }
+    for (const [guest, message] of obstacles)
+      await note(guest, `${RULE_BROKEN}: ${guest.status?.placement?.host} ${message}`.slice(0, 1_000));
   }
-  if (broken.some(({ guest }) => migrationsOf(guest).some((one) => !isOver(one)))) return;
-  const obstacles = new Map<StoredGuest, string>();
-  let best: Mending | undefined;
-  for (const one of broken.toSorted(rather)) {
-    const found = mendingOf(one);
-    if (typeof found === 'string') obstacles.set(one.guest, `${one.breach}${among(one)}: ${found}`);
-    else if (found !== undefined && (best === undefined || isRather(found, best))) best = found;
-    if (best?.moves === 1 && best.gain >= 0) break;
-  }
-  if (best !== undefined) {
-    const { guest, breach, to, name, type } = best;
-    await writeMove(guest, { to, name, type }, context);
-    ears.event('Normal', 'RuleMended', `${guestId(guest)} goes to ${to}: its host ${breach}`);
-    return;
-  }
-  for (const [guest, message] of obstacles)
-    await note(guest, `${RULE_BROKEN}: ${guest.status?.placement?.host} ${message}`.slice(0, 1_000));
 
   /** The move, or why there is none; undefined: it is looked at again later. */
   function mendingOf({ guest, breach, isContradictory }: Broken): Mending | string | undefined {
@@ -125,7 +132,8 @@ export async function mendRules(
   async function note(guest: StoredGuest, reason: string | undefined): Promise<void> {
     const record = guestView(guest)?.record;
     const known = record?.reason?.startsWith(RULE_BROKEN) === true ? record.reason : undefined;
-    if (record?.state !== 'Started' || known === reason) return;
+    if (record?.state !== 'Started' || known === reason || left === 0) return;
+    left -= 1;
     const next = reason === undefined ? without(record, 'reason') : { ...record, reason };
     if ((await writeGuest(guest, next, context)) === 'Written') ears.wrote(guest);
   }

@@ -14,7 +14,7 @@ import type { StoragePool } from '../../api/kinds/storagePool.ts';
 import type { Stored } from '../../api/meta.ts';
 import type { StoredGuest } from '../guests.ts';
 import { decide } from '../ha/engine.ts';
-import type { Decision, GuestRecord, Since, View } from '../ha/model.ts';
+import type { Decision, GuestRecord, GuestView, Since, View } from '../ha/model.ts';
 import type { Observer } from '../ha/observer.ts';
 import { isQuorate } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
@@ -279,13 +279,16 @@ function viewOf(
       return host === undefined ? [] : [[name, hostView(host, facts)] as const];
     }),
   );
-  // A Host that was deleted with a guest on it has left no proof: the guest stays as it is until a person decides.
-  const guestViews = crowd.views.filter(({ record }) => hostViews.has(record.placement?.host ?? ''));
   const loads =
     policy.spec.rebalancing?.by === 'Load'
       ? measuredLoads({ hosts: hosts.values(), guests: crowd.views, demand: sources.demand })
       : undefined;
   if (loads !== undefined) for (const [name, host] of hostViews) hostViews.set(name, loads.host(host));
+  const guestViews = new Map<string, GuestView>();
+  // A Host that was deleted with a guest on it has left no proof: the guest stays as it is until a person decides.
+  for (const guest of crowd.views)
+    if (hostViews.has(guest.record.placement?.host ?? ''))
+      guestViews.set(guest.id, loads?.guest(guest) ?? guest);
   const counts = (id: string) => {
     const guest = crowd.watched.get(id);
     return guest !== undefined && !isDeleted(guest);
@@ -293,7 +296,7 @@ function viewOf(
   return {
     ...{ now, observer, since, rules: setRules(crowd.restless, sources, counts) },
     hosts: hostViews,
-    guests: new Map(guestViews.map((guest) => [guest.id, loads?.guest(guest) ?? guest])),
+    guests: guestViews,
     groups: groupsOf(sources.groups()),
     fences: fencesOf(actions, hostViews),
     revocations: revocationsOf(actions, hostViews),

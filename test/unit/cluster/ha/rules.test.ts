@@ -82,6 +82,20 @@ describe('guests that must keep apart and run on one host', () => {
     await lab.resign();
   });
 
+  it('are all told so, also where that takes more than one round', async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `g${index}`);
+    const bound = (index: number) => {
+      const other = [names[(index + 1) % names.length] ?? ''];
+      return { on: 'a', apart: other, together: other };
+    };
+    const lab = await cluster(Object.fromEntries(names.map((name, index) => [name, bound(index)])));
+    const told = () => names.filter((name) => ruleBroken(lab, name)?.reason === 'RuleBroken').length;
+    await lab.until('the first are told', () => told() > 0, WHILE);
+    await lab.until('all are told', () => told() === names.length, 3_000);
+    expect(moves(lab)).toEqual([]);
+    await lab.resign();
+  });
+
   it('are moved by nobody while high availability is paused', async () => {
     const lab = await cluster({ one: { on: 'a', apart: ['two'] }, two: { on: 'a' } });
     await lab.api.mergePatch(ClusterPolicy, { name: 'default' }, { spec: { haPaused: 'Freeze' } });

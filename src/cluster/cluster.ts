@@ -134,7 +134,7 @@ export function addClusterControllers(options: ClusterOptions): void {
     ...{ guest: guestOf, policy: () => policies.list()[0], membership },
     ...{ hosts: () => hosts.list(), groups: () => groups.list(), pool: (name) => pools.get(name) },
     guests: () => [...machines.byIndex('ha', 'yes'), ...containers.byIndex('ha', 'yes')],
-    judge: (guest) => scheduler.judge(guest),
+    scheduler,
     allocatedBytes: (host) => ledger.allocated(host).memoryBytes,
   });
   const sources: PlacementSources = { hosts, ...declared, ...decisions, refusal };

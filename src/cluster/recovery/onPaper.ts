@@ -9,12 +9,14 @@ import { type GuestView, NO_LIFE, type View } from '../ha/model.ts';
 import { createObserver, type Observer } from '../ha/observer.ts';
 import type { Objection } from '../ha/round.ts';
 import type { Membership } from '../placement/membership.ts';
+import type { Scheduler } from '../placement/scheduler.ts';
 import { createSorter, withGroup } from './crowd.ts';
 import { createObjection, type DestinationFacts } from './destinations.ts';
-import { guestId, viewWith } from './guestViews.ts';
+import { guestId, isDeleted, viewWith } from './guestViews.ts';
+import { setRules } from './sets.ts';
 import { groupsOf, hostView, policyOf } from './views.ts';
 
-export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {
+export type PaperSources = Pick<DestinationFacts, 'pool'> & {
   /** Undefined while there is no high availability. */
   policy(): Stored<ClusterPolicy> | undefined;
   hosts(): readonly Stored<Host>[];
@@ -22,6 +24,7 @@ export type PaperSources = Pick<DestinationFacts, 'pool' | 'judge'> & {
   guests(): readonly StoredGuest[];
   groups(): readonly Stored<HAGroup>[];
   membership: Pick<Membership, 'groupOf' | 'version'>;
+  scheduler: Pick<Scheduler, 'judge' | 'bound'>;
   allocatedBytes(host: string): number;
 };
 
@@ -46,21 +49,37 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
   };
   const names = [...hosts.values()].filter(({ status }) => status?.witness !== true);
   const views = names.map((host) => [host.metadata.name, hostView(host, facts)] as const);
+  const guests = new Map(
+    [...crowd.views, ...newcomers.map((one) => viewOf(one, sources))].map((guest) => [guest.id, guest]),
+  );
+  const arriving = new Map(newcomers.map(({ guest }) => [guestId(guest), guest]));
+  const find = (id: string) => arriving.get(id) ?? crowd.watched.get(id);
+  const bound = (guest: StoredGuest) => sources.scheduler.bound(guest).map(({ key }) => key);
+  const goes = (id: string) => {
+    const guest = find(id);
+    return guest !== undefined && !isDeleted(guest);
+  };
+  const mayBeBound = [...crowd.restless, ...arriving.values()];
   const view: View = {
     ...{ now: 0, observer: HEARD, since: () => 0 },
-    ...{ rules: [], fences: [], revocations: [], revocable: new Set<string>(), witnesses: new Map() },
+    rules: setRules(mayBeBound, { bound, membership: sources.membership }, goes),
+    ...{ fences: [], revocations: [], revocable: new Set<string>(), witnesses: new Map() },
     hosts: new Map(views.sort(([a], [b]) => (a < b ? -1 : 1))),
-    guests: new Map(
-      [...crowd.views, ...newcomers.map((one) => viewOf(one, sources))].map((guest) => [guest.id, guest]),
-    ),
+    guests,
     groups: groupsOf(sources.groups()),
     policy: policyOf(policy.spec, DEFAULT_HA_TIMINGS),
   };
-  const arriving = new Map(newcomers.map(({ guest }) => [guestId(guest), guest]));
   const objection = createObjection({
-    guest: (id) => arriving.get(id) ?? crowd.watched.get(id),
+    guest: find,
     host: (name) => hosts.get(name),
-    ...{ pool: sources.pool, judge: sources.judge },
+    pool: sources.pool,
+    // As on the day: where its set is now binds none of it, and all of them need room.
+    judge: (guest) =>
+      sources.scheduler.judge(
+        guest,
+        undefined,
+        bound(guest).flatMap((id) => (goes(id) ? (find(id) ?? []) : [])),
+      ),
   });
   return { view, objection };
 }

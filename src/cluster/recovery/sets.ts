@@ -35,7 +35,7 @@ export function othersOf(guest: StoredGuest, sources: SetSources): Member[] {
 /** The sets among these guests, for the choice of where they start: all of them fit there, or none goes. */
 export function setRules(
   guests: readonly StoredGuest[],
-  { bound, membership }: SetSources,
+  { bound, membership }: Pick<SetSources, 'bound' | 'membership'>,
   counts: (id: string) => boolean,
 ): Rule[] {
   const known = new Set<string>();

@@ -85,7 +85,7 @@ export function addRecovery(manager: Manager, wiring: RecoveryWiring): void {
       ...{ groups, hosts, policies, clock, allocatedBytes, membership, guests: protectedGuests },
       guestInformers: [machines as Informer<Guest>, containers as Informer<Guest>],
       pool: (name) => pools.get(name),
-      judge: (guest) => scheduler.judge(guest),
+      scheduler,
     }),
   );
   manager.add(groupNameController(VirtualMachine, machines, groups));

@@ -83,6 +83,21 @@ describe('an HAGroup that is to tolerate the loss of a host', () => {
     await lab.resign();
   });
 
+  it('sends guests that it keeps together where all of them fit, and lets all of them wait where they do not', async () => {
+    const lab = await cluster({ keepTogether: { policy: 'Required' } });
+    await lab.addMember('app', 'a', 7);
+    await lab.addMember('db', 'a', 7);
+    await lab.addGuest('other', 'b', { ha: { mode: 'Ignored' }, memory: { size: '4Gi' } });
+    await lab.advance(SETTLED);
+    expect(lab.losses()?.[0]?.moves.map(({ to }) => to)).toEqual(['c', 'c']);
+    expect(lab.tolerated()).toMatchObject({ status: 'True' });
+    await lab.addGuest('late', 'c', { ha: { mode: 'Ignored' }, memory: { size: '4Gi' } });
+    await lab.advance(SETTLED);
+    expect(lab.losses()?.[0]).toMatchObject({ host: 'a', guests: 2, waiting: 2 });
+    expect(lab.tolerated()).toMatchObject({ status: 'False', reason: 'GuestsWouldWait' });
+    await lab.resign();
+  });
+
   it('looks at each two hosts when it is to tolerate the loss of two', async () => {
     const lab = await cluster({ hostFailuresToTolerate: 2 });
     await lab.addMember('a1', 'a', 9);
@@ -141,6 +156,22 @@ describe('a guest of such a group', () => {
     await lab.advance(SETTLED);
     expect(lab.hostOf('late')).toBe('c');
     expect(lab.tolerated()).toMatchObject({ status: 'True' });
+    await lab.resign();
+  });
+
+  it('joins those it is kept together with as long as another host could take all of them', async () => {
+    const lab = await cluster({ keepTogether: { policy: 'Required' } });
+    await lab.addMember('db', 'a', 4);
+    for (const on of ['b', 'c'])
+      await lab.addGuest(`other-${on}`, on, { ha: { mode: 'Ignored' }, memory: { size: '6Gi' } });
+    lab.make('app', 4);
+    await lab.advance(SETTLED);
+    expect(lab.hostOf('app')).toBe('a');
+    expect(lab.tolerated()).toMatchObject({ status: 'True' });
+    lab.make('third', 4);
+    await lab.advance(SETTLED);
+    expect(lab.hostOf('third')).toBeUndefined();
+    expect(lab.scheduled('third')).toMatchObject({ reason: 'HostFailuresNotTolerated' });
     await lab.resign();
   });
 

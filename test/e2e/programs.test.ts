@@ -18,8 +18,24 @@ import { must } from './harness/commands.ts';
 const { signal } = new AbortController();
 const GUEST = 'g1';
 
-describe('a restore of a guest that is off', () => {
-  const world: World = { ...realWorld(), log: silentLog };
+const world: World = { ...realWorld(), log: silentLog };
+
+/** The same machine, as one sees it that has mounted version 2 and nothing else. */
+async function withVersion2(): Promise<World> {
+  const mounts = (await world.files.readText('/proc/self/mounts')) ?? '';
+  const unified = mounts.split('\n').filter((line) => line.split(' ')[2] === 'cgroup2');
+  const readText: World['files']['readText'] = async (path) =>
+    path === '/proc/self/mounts' ? unified.join('\n') : world.files.readText(path);
+  return { ...world, files: { ...world.files, readText } };
+}
+
+const version2 = await withVersion2();
+const hasVersion2 = (await version2.files.readText('/proc/self/mounts')) !== '';
+
+describe.each([
+  ['as they are mounted', world],
+  ...(hasVersion2 ? [['of version 2 alone', version2] as const] : []),
+] as const)('a restore of a guest that is off, with control groups %s', (_name, seen) => {
   let path: string;
   let cgroups: Cgroups;
   let pool: StoragePool;
@@ -27,7 +43,7 @@ describe('a restore of a guest that is off', () => {
 
   beforeEach(async () => {
     path = await mkdtemp(join(tmpdir(), 'vireo-programs-'));
-    cgroups = await createCgroups({ world, root: `vireo-programs-${process.pid}` });
+    cgroups = await createCgroups({ world: seen, root: `vireo-programs-${process.pid}` });
     const { admission, programs } = programGroups(cgroups);
     if (programs === undefined) throw new Error('this host has no control groups');
     const admit: Admission = async () => ({

@@ -6,7 +6,7 @@ import { runOrFail } from './command.ts';
 import { writeCpio } from './cpio.ts';
 import { directory, type Entry, file } from './entries.ts';
 import { machineInit } from './init.ts';
-import { collectKernel, type Kernel } from './kernel.ts';
+import { collectKernel, type Kernel, type KernelModule } from './kernel.ts';
 import { downloadPackages, kernelPackages } from './packages.ts';
 import { userland } from './userland.ts';
 
@@ -91,10 +91,18 @@ async function firstRoot(
     ...(await userland(world, { issue: 'Vireo demo machine. Type poweroff to end it.', signal })),
     { kind: 'CharDevice', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     directory('lib/modules'),
-    ...kernel.modules.map((module) => file(`lib/modules/${module.name}.ko`, module.content)),
-    file('lib/modules/order', kernel.modules.map((module) => `${module.name}.ko\n`).join('')),
+    ...[...kernel.modules, ...kernel.others].map(({ name, content }) =>
+      file(`lib/modules/${name}.ko`, content),
+    ),
+    file('lib/modules/first', inOrder(kernel.modules)),
+    file('lib/modules/others', inOrder(kernel.others)),
     file('init', machineInit(service), 0o755),
   ];
+}
+
+/** What `/init` reads line by line. */
+function inOrder(modules: readonly KernelModule[]): string {
+  return modules.map(({ name }) => `${name}.ko\n`).join('');
 }
 
 async function writeDisk(world: World, kernelImage: string, options: DemoDiskOptions): Promise<void> {

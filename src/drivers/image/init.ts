@@ -48,7 +48,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=vt100
 
 /**
  * `/init` of the demo disk: file systems, modules in order, power button, addresses, and a shell on each console. `service` is shell
- * text that runs beside all that.
+ * text that runs beside all that as soon as there are disks and network cards.
  */
 export function machineInit(service?: string): string {
   return `${start}mount -t proc proc /proc
@@ -56,9 +56,11 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /run
-while read -r module; do insmod "/lib/modules/$module"; done </lib/modules/order 2>/dev/null
+load() { while read -r module; do insmod "/lib/modules/$module"; done <"/lib/modules/$1" 2>/dev/null; }
+load first
 hostname vireo
-${powerHandling}${service === undefined ? '' : `{\n${service}\n} &\n`}${respawn}for event in /sys/class/input/event*; do
+${powerHandling}${service === undefined ? '' : `{\n${service}\n} &\n`}load others
+${respawn}for event in /sys/class/input/event*; do
   case "$(cat "$event/device/name" 2>/dev/null)" in
     *"Power Button"*) { dd if="/dev/input/\${event##*/}" of=/dev/null bs=24 count=1 2>/dev/null && kill -PWR 1; } & ;;
   esac

@@ -4,21 +4,16 @@ import type { World } from '../../base/world.ts';
 import { runOrFail } from './command.ts';
 
 export type KernelModule = { name: string; content: Uint8Array };
-export type Kernel = { image: string; modules: KernelModule[] };
+/** `modules` are those that the guest's service waits for; `others` may need them. */
+export type Kernel = { image: string; modules: KernelModule[]; others: KernelModule[] };
 
 /** Without these the guest has no disk, no network or no way to be shut down. */
 const requiredModules = ['virtio_pci', 'virtio_blk', 'virtio_net', 'button', 'evdev'];
-const optionalModules = [
-  'virtio_scsi',
-  'sd_mod',
-  'virtio_balloon',
-  'virtio_console',
-  'virtio_rng',
-  'i8042',
-  'atkbd',
-];
+/** A service of the guest may speak to its host by it. */
+const portModule = 'virtio_console';
+const optionalModules = ['virtio_scsi', 'sd_mod', 'virtio_balloon', 'virtio_rng', 'i8042', 'atkbd'];
 
-/** The kernel image's path and its modules, dependencies first. Throws ReasonedError BuildFailed when a required module is absent. */
+/** The kernel image's path and its modules, dependencies of each before it. Throws ReasonedError BuildFailed when a required module is absent. */
 export async function collectKernel(world: World, unpacked: string, signal: AbortSignal): Promise<Kernel> {
   const found = await runOrFail(
     world,
@@ -47,17 +42,17 @@ export async function collectKernel(world: World, unpacked: string, signal: Abor
   const builtin = builtinPath === undefined ? '' : await world.files.readText(builtinPath);
   return {
     image,
-    modules: await collectModules(world, {
+    ...(await collectModules(world, {
       paths: byModuleName(paths.filter((path) => /\.ko(\.\w+)?$/.test(path))),
       builtin: new Set(byModuleName((builtin ?? '').split('\n')).keys()),
       signal,
-    }),
+    })),
   };
 }
 
 type Modules = { paths: ReadonlyMap<string, string>; builtin: ReadonlySet<string>; signal: AbortSignal };
 
-async function collectModules(world: World, from: Modules): Promise<KernelModule[]> {
+async function collectModules(world: World, from: Modules): Promise<Omit<Kernel, 'image'>> {
   const ordered = new Map<string, KernelModule>();
   const add = async (name: string, required: boolean): Promise<void> => {
     if (ordered.has(name) || from.builtin.has(name)) return;
@@ -71,8 +66,10 @@ async function collectModules(world: World, from: Modules): Promise<KernelModule
     ordered.set(name, { name, content });
   };
   for (const name of requiredModules) await add(name, true);
+  await add(portModule, false);
+  const modules = [...ordered.values()];
   for (const name of optionalModules) await add(name, false);
-  return [...ordered.values()];
+  return { modules, others: [...ordered.values()].slice(modules.length) };
 }
 
 /** Module names use `_` where file names may use `-` (modprobe(8)). */

@@ -1,6 +1,6 @@
 /**
- * `npm run soak:labs [-- ROUNDS [LABS [OUTAGE_SECONDS]]]`: the end-to-end stories of high availability round after round, in several labs side by
- * side and with an outage of the API server at full length. Goes on after a failure, and tells at the end how often each story held and what was
+ * `npm run soak:labs [-- ROUNDS [LABS [OUTAGE_SECONDS]]]`: the end-to-end stories of high availability round after round (`VIREO_SOAK=ha,ha-witness`: only these), in
+ * several labs side by side and with an outage of the API server at full length. Goes on after a failure, and tells at the end how often each story held and what was
  * measured in it.
  */
 import { spawn } from 'node:child_process';
@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { checkout } from '../e2e/harness/commands.ts';
 
-const FILES = ['ha', 'ha-shutdown', 'ha-selffence', 'ha-witness'].map((name) => `test/e2e/${name}.test.ts`);
+const STORIES = process.env.VIREO_SOAK?.split(',') ?? ['ha', 'ha-shutdown', 'ha-selffence', 'ha-witness'];
+const FILES = STORIES.map((name) => `test/e2e/${name}.test.ts`);
 const rounds = Number(process.argv[2] ?? 10);
 const labs = Number(process.argv[3] ?? 1);
 const outageSeconds = Number(process.argv[4] ?? 600);
@@ -55,8 +56,14 @@ async function tell(file: string, lab: number, round: number): Promise<void> {
   if (told.length === 0)
     failed.push({ fullName: file, status: 'failed', failureMessages: ['nothing was told'] });
   results.push(...[...told, ...(told.length === 0 ? failed : [])].map((one) => ({ ...one, where })));
-  for (const [, what = '', ms] of printed.matchAll(/([a-z][\w :-]*?) (?:after )?(\d+) ms/g))
+  // What programs log says of other times.
+  const lines = printed.split('\n').filter((line) => !line.startsWith('{'));
+  for (const [, what = '', ms] of lines.join('\n').matchAll(/([a-z][\w :-]*?) (?:after )?(\d+) ms/g))
     note(what.trim(), Number(ms));
+  for (const line of lines) {
+    const [, what, seconds] = /^(\w.*\S) {2,}([\d.]+) s\b/.exec(line) ?? [];
+    if (what !== undefined) note(what, Math.round(1_000 * Number(seconds)));
+  }
   say(`${where}: ${file}: ${told.length - failed.length} of ${told.length} held`);
   if (failed.length > 0) process.stdout.write(`${printed}\n`);
 }

@@ -10,6 +10,7 @@ import { createObserver, type Observer } from '../ha/observer.ts';
 import type { Objection } from '../ha/round.ts';
 import type { Membership } from '../placement/membership.ts';
 import type { Scheduler } from '../placement/scheduler.ts';
+import { indexBonds, rulesApart } from './bonds.ts';
 import { createSorter, withGroup } from './crowd.ts';
 import { createObjection, type DestinationFacts } from './destinations.ts';
 import { guestId, isDeleted, viewWith } from './guestViews.ts';
@@ -59,10 +60,15 @@ export function onPaper(sources: PaperSources, newcomers: readonly Newcomer[] = 
     const guest = find(id);
     return guest !== undefined && !isDeleted(guest);
   };
-  const mayBeBound = [...crowd.restless, ...arriving.values()];
+  const mayBeBound = [...crowd.restless, ...arriving.values()].filter((guest) => goes(guestId(guest)));
+  const { membership } = sources;
+  const apart = rulesApart(
+    mayBeBound,
+    indexBonds(new Map([...crowd.watched, ...arriving]), membership.groupOf),
+  );
   const view: View = {
     ...{ now: 0, observer: HEARD, since: () => 0 },
-    rules: setRules(mayBeBound, { bound, membership: sources.membership }, goes),
+    rules: [...setRules(mayBeBound, { bound, membership }, goes), ...apart],
     ...{ fences: [], revocations: [], revocable: new Set<string>(), witnesses: new Map() },
     hosts: new Map(views.sort(([a], [b]) => (a < b ? -1 : 1))),
     guests,

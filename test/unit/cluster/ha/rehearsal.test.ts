@@ -98,6 +98,19 @@ describe('an HAGroup that is to tolerate the loss of a host', () => {
     await lab.resign();
   });
 
+  it('puts no two on one host that it keeps apart, also when both of them have lost theirs', async () => {
+    const lab = await cluster({ keepApart: { policy: 'Required' }, hostFailuresToTolerate: 2 });
+    await lab.addMember('one', 'a', 1);
+    await lab.addMember('two', 'b', 1);
+    await lab.advance(SETTLED);
+    expect(lab.losses()?.map(({ waiting }) => waiting)).toEqual([0, 0]);
+    expect(lab.tolerated()).toMatchObject({
+      status: 'False',
+      message: expect.stringMatching(/^if a and b were lost .*two \(keeps apart from .*one \(c\)\)/),
+    });
+    await lab.resign();
+  });
+
   it('looks at each two hosts when it is to tolerate the loss of two', async () => {
     const lab = await cluster({ hostFailuresToTolerate: 2 });
     await lab.addMember('a1', 'a', 9);

@@ -2,7 +2,7 @@
  * Guests of the model that were claimed on a host and have not been told yet in which of its lives they may run, as on real hosts after the claim of
  * src/cluster/placement and before the word of src/cluster/recovery/admit.ts: nothing is decided of them, and others reckon with them.
  */
-import { type GuestRecord, type Life, NO_LIFE, type Rule } from '../../cluster/ha/model.ts';
+import { type GuestRecord, type Life, NO_LIFE, type Rule, waitsUntold } from '../../cluster/ha/model.ts';
 import type { Observer } from '../../cluster/ha/observer.ts';
 import type { Objection } from '../../cluster/ha/round.ts';
 import type { Objects } from './api.ts';
@@ -22,14 +22,15 @@ export function isUntold({ placement }: GuestRecord): boolean {
 export function wordsOf({ guests, hosts, statements }: Objects, observer: Pick<Observer, 'lease'>): Claim[] {
   return [...guests].flatMap(([guest, { version, value }]) => {
     const { placement } = value.record;
-    if (placement === undefined || !isUntold(value.record)) return [];
+    if (placement === undefined) return [];
     const { host } = placement;
+    const state = hosts.get(host)?.value.state;
+    const isLost = state !== undefined && state !== 'Online' && state !== 'Maintenance';
+    if (!isUntold(value.record) && (isLost || !waitsUntold(value.record))) return [];
     const said = statements.get(host)?.value.life;
     const boots = [said?.bootID, observer.lease(host)?.bootID];
     const known = hosts.get(host)?.value.life;
     const isKnown = boots.every((boot) => boot === undefined || boot === known?.bootID);
-    const state = hosts.get(host)?.value.state;
-    const isLost = state !== undefined && state !== 'Online' && state !== 'Maintenance';
     const spoken = isKnown ? known : boots[0] === boots[1] ? said : undefined;
     const life = spoken ?? (isLost ? NO_LIFE : undefined);
     if (life === undefined) return [];

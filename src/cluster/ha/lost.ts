@@ -89,6 +89,8 @@ export function fromFencing(guest: GuestView, round: Round): Next {
       return waitFor(guest, 'WaitingForProof: not all of its storage could be revoked');
     return host.record.state === 'Fenced' ? waitFor(guest, uncovered(record, host)) : undefined;
   }
+  // Which boot has it is not known, so that no other one says that it is over: its host is told of it first.
+  if (isSameLife(record.placement, NO_LIFE)) return undefined;
   if (isSameLife(record.placement, host.record.life)) {
     // Where starts failed before it was lost still counts, unless it runs.
     return reportOf(guest, host)?.state === 'Running'

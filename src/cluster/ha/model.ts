@@ -298,3 +298,8 @@ export type EngineFlaw =
 export function isSameLife(a: Life | undefined, b: Life | undefined): boolean {
   return a !== undefined && b !== undefined && a.bootID === b.bootID && a.term === b.term;
 }
+
+/** Its host was lost before it was known in which boot it has the guest: once that is back, it is told of it as if nothing had been said. */
+export function waitsUntold({ state, placement }: GuestRecord): boolean {
+  return isSameLife(placement, NO_LIFE) && state !== 'Recovering' && state !== 'Error';
+}

@@ -12,7 +12,7 @@ import type {
   Placement,
   View,
 } from './model.ts';
-import { isSameLife } from './model.ts';
+import { isSameLife, NO_LIFE } from './model.ts';
 import { createRules, hostLists, type Rules } from './rules.ts';
 import { moveGuest } from './states.ts';
 
@@ -84,10 +84,10 @@ export function reportOf(guest: GuestView, host: HostView | undefined): GuestRep
     : undefined;
 }
 
-/** The host lives, and has said in its present life, which is not the placement's, that nothing of the guest runs. */
+/** The host lives, and has said in its present life, which is not the placement's, that nothing of the guest runs. The placement's is known. */
 export function isGoneWithItsLife(guest: GuestView, host: HostView): boolean {
   const { placement } = guest.record;
-  if (placement === undefined || !isPresent(host)) return false;
+  if (placement === undefined || isSameLife(placement, NO_LIFE) || !isPresent(host)) return false;
   if (isSameLife(placement, host.record.life) || !isSameLife(host.reportedIn, host.record.life)) return false;
   return (host.reported.get(guest.id)?.state ?? 'Off') === 'Off';
 }

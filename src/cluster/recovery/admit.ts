@@ -11,6 +11,7 @@ import {
   NO_LIFE,
   type Placement,
   type View,
+  waitsUntold,
 } from '../ha/model.ts';
 import { machineOf } from '../ha/proofs.ts';
 import { isPresent } from '../ha/round.ts';
@@ -33,8 +34,8 @@ export function admit(
   const state = isToRun(guest) ? 'Starting' : 'Stopped';
   const attempts = guest.status?.ha?.attempts;
   const kept = attempts === undefined ? {} : { attempts };
-  if (record === undefined) {
-    // The life of a host that is lost by now will not be known: the guest waits and says so, and the host is fenced for it, so that it comes back.
+  if (record === undefined || (waitsUntold(record) && isPresent(host))) {
+    // The life of a host that is lost by now is not known before it is back: the guest waits and says so, and the host is fenced for it.
     if (spoken === undefined)
       return isPresent(host) ? undefined : { ...kept, state, placement: { host: name, epoch, ...NO_LIFE } };
     return firstRecord(guest, host, { ...kept, state, placement: { host: name, epoch, ...spoken } });

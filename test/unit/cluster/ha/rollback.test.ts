@@ -134,7 +134,8 @@ describe('an API that was rolled back', () => {
     await lab.resign();
   });
 
-  it('and whose host is lost when its agent alone has spoken: the guest waits, says so, and goes on once it is back', async () => {
+  /** db runs on a in its second boot, and a is cut off: the API knows the first, from its Lease too, and only the agent has spoken since. */
+  async function lostInAnUnknownBoot() {
     const lab = await createHaLab();
     await lab.lead();
     await lab.switchOn();
@@ -150,6 +151,11 @@ describe('an API that was rolled back', () => {
     const placement = { host: 'a', epoch: 3, since: '2026-01-01T00:01:00Z' };
     const { ha: _said, ...status } = old.guest.status ?? {};
     lab.api.seed(VirtualMachine, { ...lab.guest('db'), status: { ...status, placement } });
+    return { lab, placement };
+  }
+
+  it('and whose host is lost when its agent alone has spoken: the guest waits, says so, and goes on once it is back', async () => {
+    const { lab, placement } = await lostInAnUnknownBoot();
     await lab.until('the boot of its Lease is proven to be over', () => lab.ha('a')?.proof !== undefined);
     await lab.until('it says what it waits for', () => lab.guest('db').status?.ha?.message !== undefined);
     await lab.advance(60_000);
@@ -163,6 +169,17 @@ describe('an API that was rolled back', () => {
     await lab.until('it is watched again', () => lab.guest('db').status?.ha?.state === 'Started');
     expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', bootID: 'a2boot-0000' });
     expect(lab.twice).toEqual([]);
+    await lab.resign();
+  });
+
+  it('and whose host is back before it has ended anything: the guest runs on there, and nowhere else', async () => {
+    const { lab } = await lostInAnUnknownBoot();
+    await lab.until('it is waited for', () => lab.guest('db').status?.ha?.state === 'Fencing');
+    lab.mend('a');
+    await lab.until('it is watched again', () => lab.guest('db').status?.ha?.state === 'Started');
+    await lab.advance(60_000);
+    expect([lab.whereRuns('db'), lab.twice]).toEqual([['a'], []]);
+    expect(lab.guest('db').status?.placement).toMatchObject({ host: 'a', bootID: 'a2boot-0000' });
     await lab.resign();
   });
 });

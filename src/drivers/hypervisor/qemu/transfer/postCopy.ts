@@ -10,6 +10,7 @@ import { type OutgoingRecord, writeRecord } from '../record.ts';
 import { listenOn, tlsOf, unlessRefused, uriOf, useCertificates } from './channel.ts';
 import { type StandingGuest, standingGuest } from './conductor.ts';
 import { type MigrationFacts, migrationFacts } from './facts.ts';
+import { passSwitch } from './switch.ts';
 
 /** Both ends have heard each other within this, milliseconds, or are not connected. */
 const reconnectMs = 5_000;
@@ -59,7 +60,7 @@ export async function switchOver(context: QemuContext, guest: GuestHandle): Prom
   const { status } = await migrationFacts(seen.monitor);
   if (status !== 'pre-switchover') return;
   await note(context, guest, seen, { postCopy: 'Switched' });
-  await seen.monitor.execute('migrate-continue', { state: 'pre-switchover' });
+  await passSwitch(seen.monitor);
 }
 
 /** A connection over which nothing comes is ended, so that another can be made: TCP alone would wait for a quarter of an hour. */

@@ -10,6 +10,7 @@ import type { OutgoingRecord } from '../record.ts';
 import { agreeOn, tlsOf, uriOf, useCertificates } from './channel.ts';
 import { beginMirrors, completeMirrors, copyFailed, keepUp, limitMirrors } from './disks.ts';
 import { type MigrationFacts, type MirrorFacts, migrationFacts, mirrorFacts } from './facts.ts';
+import { passSwitch } from './switch.ts';
 
 /** QEMU's own limit without a word from us is 128 MiB/s; this is none. */
 const unlimited = 2 ** 40;
@@ -71,7 +72,7 @@ export async function advance(deps: AdvanceDeps, sending: Sending): Promise<Adva
   if (failed !== undefined) throw copyFailed(failed.error);
   if (status === 'pre-switchover') {
     await completeMirrors(monitor, mirrors, deps.clock);
-    if (outgoing.postCopy !== 'Begun') await monitor.execute('migrate-continue', { state: 'pre-switchover' });
+    if (outgoing.postCopy !== 'Begun') await passSwitch(monitor);
     return 'Done';
   }
   // One that ends while the guest still runs has not got its last writes.

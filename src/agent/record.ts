@@ -145,6 +145,8 @@ export type GuestLock = {
   };
   /** Rollback, Restore: volumes may have changed already; from here on it can only be finished. */
   changing?: true;
+  /** The guest was placed on another host since: its disks are that one's, and what was begun with them here is finished by nobody. */
+  away?: true;
 };
 
 /** A snapshot of this guest that stands, with all its volumes. */

@@ -51,15 +51,17 @@ export function backupController(world: BackupWorld): Controller<Backup> {
       trigger(backups, ({ before, after }) => (after === undefined ? goingBases(backups, before) : [])),
     ],
     concurrency: 8,
-    reconcile: (pass) =>
-      inTurn(world, pass.object, async () => {
+    reconcile: async (pass) => {
+      // Before its turn, as for `remove`.
+      if (isEndedByOthers(world, pass.object)) await giveUpWork(world, pass.object);
+      return inTurn(world, pass.object, async () => {
         const { more, ...step } = await settle(world, pass);
         return jobResult(pass.object, step, pass.now, more);
-      }),
+      });
+    },
     remove: async (pass) => {
       // Before its turn: the work may be waiting for one.
-      await guests.jobs.cancel(groupOf(pass.object));
-      world.working.delete(pass.object.metadata.uid);
+      await giveUpWork(world, pass.object);
       return inTurn(world, pass.object, async () => removeBackup(world, pass));
     },
   };
@@ -80,6 +82,18 @@ function goingBases(backups: Informer<Backup>, gone: Stored<Backup> | undefined)
 
 function groupOf({ metadata }: Stored<Backup>): string {
   return `backup/${metadata.uid}`;
+}
+
+/** Its guest was recovered on another host: this one may have lived through that, and be at it still. */
+function isEndedByOthers(world: BackupWorld, backup: Stored<Backup>): boolean {
+  const { lock } = recordOf(world, backup) ?? {};
+  const isAway = lock?.away === true && lock.by.uid === backup.metadata.uid;
+  return (isAway || backup.status?.completedAt !== undefined) && world.working.has(backup.metadata.uid);
+}
+
+async function giveUpWork({ guests, working }: BackupWorld, backup: Stored<Backup>): Promise<void> {
+  await guests.jobs.cancel(groupOf(backup));
+  working.delete(backup.metadata.uid);
 }
 
 function poolOf({ guests }: BackupWorld, { spec, metadata }: Stored<Backup>): BackupFacts['pool'] {
@@ -230,8 +244,7 @@ async function work(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep>
 
 /** The guest was removed from this host in the middle: nobody holds its turn any more. */
 async function giveUp(world: BackupWorld, pass: Pass<Backup>): Promise<JobEnd> {
-  await world.guests.jobs.cancel(groupOf(pass.object));
-  world.working.delete(pass.object.metadata.uid);
+  await giveUpWork(world, pass.object);
   const pool = world.guests.pools.get(pass.object.spec.pool);
   if (pool?.type === 'Open') await pool.driver.archives.remove(keyOfBackup(pass.object));
   const message = 'the guest has gone before its backup was whole';

@@ -44,11 +44,14 @@ export type BackupDecision =
   | { type: 'begin'; hold: boolean }
   /** Begin to fill the archive, or see how far that is. */
   | { type: 'work' }
-  /** An earlier agent died in it: as if nothing had been, then anew. */
+  /** An earlier agent died in it, or it is over: as if nothing had been; then anew, if it is not. */
   | { type: 'undo' };
 
 export function decideBackup(facts: BackupFacts): BackupDecision {
-  const { backup, record, whole, guest } = facts;
+  const { backup, record, whole, guest, own } = facts;
+  // Others have ended it, or may end it at any moment, as the guest is another host's.
+  if (own !== undefined && (own.away === true || backup.status?.completedAt !== undefined))
+    return { type: 'undo' };
   if (backup.status?.completedAt !== undefined) return { type: 'rest' };
   if (whole !== undefined) return { type: 'say', manifest: whole };
   // The guest may have gone meanwhile: then the work is to be ended.

@@ -56,6 +56,7 @@ export async function makeBackup(
   };
   const taken = await takeAll(work);
   const guest = await hands.read(record, signal);
+  insistOnPlacement(work, guest?.status?.placement?.host);
   await insistOnVolumes(work, guest?.metadata.uid);
   const { uid, uuid, kind, namespace, name } = record;
   const { takenAt, ...rest } = taken;
@@ -161,6 +162,13 @@ function save(work: Work, source: ArchiveSource): Promise<void> {
 function limited({ bytesPerSecond, follow }: Work, source: ArchiveSource): ArchiveSource {
   const followed = { ...source, follow: follow(source.name) };
   return bytesPerSecond === undefined ? followed : { ...followed, bytesPerSecond };
+}
+
+/** On shared storage another host may have written to what was read here last: of it no archive is shown. */
+function insistOnPlacement({ world, record }: Work, host: string | undefined): void {
+  if (host === undefined || host === world.guests.host) return;
+  const message = `${record.name} was placed on ${host} before its backup was whole`;
+  throw new ReasonedError('HostLost', message, { stalled: true });
 }
 
 /** A guest that is removed meanwhile takes its volumes along, and a copy of half of a tree looks like a whole one. */

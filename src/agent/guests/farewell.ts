@@ -65,11 +65,12 @@ export async function noteOrphan(world: GuestWorld, record: GuestRecord, isOrpha
   if (isOrphan) await updateRecord(world, id, (before) => ({ ...before, orphaned: true }));
 }
 
-/** The guest is another host's: its record stays for its volumes, and nothing is started by it. */
+/** The guest is another host's: its record stays for its volumes, and nothing is started, nor what was begun with its disks finished, by it. */
 export async function releaseRecord(world: GuestWorld, id: string): Promise<void> {
   await updateRecord(world, id, (before) => {
     const { live: _live, stop: _stop, ...run } = before.run;
-    return { ...before, run, released: true };
+    const lock = before.lock === undefined ? {} : { lock: { ...before.lock, away: true as const } };
+    return { ...before, ...lock, run, released: true };
   });
   world.presence.setRunning(id, false);
 }

@@ -38,9 +38,12 @@ export function locked(record: GuestRecord, lock: GuestLock): GuestRecord {
   return { ...record, lock };
 }
 
-/** Gives it back; `more` changes in the same write. A guest that was held off starts again if it ran before, and what for stays known. */
+/**
+ * Gives it back; `more` changes in the same write. A guest that was held off starts again if it ran before and is still this host's, and what for
+ * stays known.
+ */
 export function unlocked({ lock, ...record }: GuestRecord, more: Partial<GuestRecord> = {}): GuestRecord {
-  if (lock?.held?.wasOn !== true) return { ...record, ...more };
+  if (lock?.held?.wasOn !== true || lock.away === true) return { ...record, ...more };
   const stopped = lock.operation === 'Backup' ? { stoppedFor: lock.by.uid } : {};
   return { ...record, ...stopped, ...more, run: { ...record.run, restart: true } };
 }

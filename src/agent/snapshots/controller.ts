@@ -71,7 +71,7 @@ async function factsOf(
 async function settle(world: Taking, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
   const facts = await factsOf(world, pass);
   const decision = decideSnapshot(facts);
-  const { object, now } = pass;
+  const { object, now, signal } = pass;
   switch (decision.type) {
     case 'rest':
       return jobResult(object, decision, now);
@@ -90,7 +90,7 @@ async function settle(world: Taking, pass: Pass<Snapshot>): Promise<PassResult<S
       if (decision.phase !== 'Skipped') pass.event('Warning', decision.reason, decision.message);
       return { outcome: done, status: snapshotStatus(object, decision, { now }) };
     case 'undo':
-      await undoOwn(world, object);
+      await undoOwn(world, object, signal);
       return { outcome: waiting('Again', 'it was interrupted and is begun anew', 0) };
     case 'take':
       return take(world, pass);
@@ -129,7 +129,7 @@ async function take(world: Taking, pass: Pass<Snapshot>): Promise<PassResult<Sna
   } catch (error) {
     world.taking.delete(object.metadata.uid);
     if (signal.aborted) throw error;
-    await undoOwn(world, object);
+    await undoOwn(world, object, signal);
     const outcome = outcomeOf(error, 'SnapshotFailed');
     if (outcome.type === 'done') return { outcome };
     const { reason, message } = outcome;
@@ -171,16 +171,16 @@ async function takeBeside(
 }
 
 /** While it cannot be undone the lock stays, and the pass is tried again with back-off. */
-async function undoOwn(world: SnapshotWorld, snapshot: Stored<Snapshot>): Promise<void> {
+async function undoOwn(world: SnapshotWorld, snapshot: Stored<Snapshot>, signal: AbortSignal): Promise<void> {
   const record = recordOf(world, snapshot);
   if (record?.lock?.by.uid !== snapshot.metadata.uid) return;
-  await undo(world, record, record.lock);
+  await undo(world, record, record.lock, signal);
   wakeGuest(world, record);
 }
 
 /** `done` when nothing of it is left here. */
 async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<Snapshot>): Promise<Outcome> {
-  await undoOwn(world, snapshot);
+  await undoOwn(world, snapshot, signal);
   const record = recordOf(world, snapshot);
   const taken = record?.snapshots?.find(({ uid }) => uid === snapshot.metadata.uid);
   if (record === undefined || taken === undefined) return done;

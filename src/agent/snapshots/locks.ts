@@ -71,8 +71,10 @@ async function end(
   lock: GuestLock,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if (lock.operation === 'Snapshot') await undo(world, record, lock);
+  if (lock.operation === 'Snapshot') await undo(world, record, lock, signal);
   else if (lock.operation === 'Backup') await undoBackup(world, record, lock);
+  else if (lock.away === true && lock.changing === true)
+    await updateRecord(world.guests, record.id, (before) => unlocked(before));
   else if (lock.operation === 'Restore')
     await (lock.changing === true ? giveDisks(world, record, signal) : undoRestore(world, record));
   else if (lock.changing !== true) await updateRecord(world.guests, record.id, (before) => unlocked(before));

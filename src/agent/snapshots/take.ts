@@ -6,6 +6,7 @@ import type { Snapshot } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
 import { ReasonedError } from '../../base/outcome.ts';
 import type { GuestHandle, GuestObservation } from '../../drivers/hypervisor/contract.ts';
+import { GateClosed } from '../guests/gate.ts';
 import { handleOf } from '../guests/gather.ts';
 import { locked, unlocked } from '../guests/locks.ts';
 import { updateRecord } from '../guests/wiring.ts';
@@ -124,18 +125,47 @@ export async function letGo(
   if (freezes === true && record.thawOwed !== true) await thawInTime(world, record);
 }
 
-/** Lets the guest go on and removes what was taken so far; then the lock goes. Repeatable. */
-export async function undo(world: SnapshotWorld, record: GuestRecord, lock: GuestLock): Promise<void> {
+/** Lets the guest go on and removes what was taken so far; then the lock goes. Repeatable. Throws GateClosed as `areOwn` does. */
+export async function undo(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  lock: GuestLock,
+  signal: AbortSignal,
+): Promise<void> {
   await letGo(world, record, lock);
   const hands = world.hands(record.kind);
   const handle = handleOf(world.guests.stateDirectory, record);
   const isKept = record.snapshots?.some(({ key }) => key === lock.key) === true;
   const open = isOpen(await hands.observe(handle));
   if (!isKept) {
-    await removeVolumes({ hands, handle }, lock.key, await volumesOf(world, record.volumes), open);
+    const volumes = await volumesOf(world, record.volumes);
+    if (open || (await areOwn(world, record, volumes, signal)))
+      await removeVolumes({ hands, handle }, lock.key, volumes, open);
     if (lock.memory === true) await hands.memory?.remove(handle, lock.key);
   }
   await updateRecord(world.guests, record.id, (before) => unlocked(before));
+}
+
+/**
+ * Whether the disks of a guest that is off here may be written: on shared storage another host may have them open by now, and what was taken
+ * of them stays then. Throws GateClosed while nobody can tell.
+ */
+async function areOwn(
+  { guests, hands }: SnapshotWorld,
+  record: GuestRecord,
+  volumes: readonly KeptVolume[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!volumes.some(({ driver }) => driver.capabilities.shared === true)) return true;
+  const found = await hands(record.kind)
+    .read(record, signal)
+    .catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      throw new GateClosed('ApiServerAway', `whose the guest is cannot be read: ${String(error)}`);
+    });
+  if (!guests.lease.isValid())
+    throw new GateClosed('LeaseNotHeld', "this host's lease is not valid: others may have the guest");
+  return found?.metadata.uid === record.uid && found.status?.placement?.host === guests.host;
 }
 
 /** Removes a snapshot that stands; those that came from it come from its parent from then on. Repeatable. */

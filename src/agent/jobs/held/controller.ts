@@ -235,7 +235,7 @@ async function callOff<T extends ChangingJob>(
   await world.guests.jobs.cancel(groupOf(object));
   const record = recordOf(world, object);
   if (record?.lock?.by.uid === object.metadata.uid) {
-    // Half of the volumes of a guest that is going have changed: they go with it.
+    // Half of the volumes have changed of a guest that is going, and they go with it, or of one that is another host's.
     if (record.lock.changing === true)
       await updateRecord(world.guests, record.id, (before) => unlocked(before));
     else await work.undo(record);

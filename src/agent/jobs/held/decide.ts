@@ -48,6 +48,10 @@ export function decideHeld(facts: HeldFacts): HeldDecision {
 function decideOwn({ guest, record, observation, noun }: HeldFacts, own: GuestLock): HeldDecision {
   if (guest === 'Deleting')
     return { type: 'callOff', end: jobEnd('Failed', 'GuestDeleted', 'the guest is being deleted') };
+  if (own.away === true) {
+    const message = `this host was lost before the ${noun} was over, and the guest was placed on another`;
+    return { type: 'callOff', end: jobEnd('Failed', 'HostLost', message) };
+  }
   if (own.changing === true) return { type: 'act' };
   if (own.held === undefined) return { type: 'prepare' };
   if (observation === 'Off' && record?.isOn === false) return { type: 'act' };

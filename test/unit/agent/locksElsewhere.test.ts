@@ -1,0 +1,157 @@
+/** What becomes of work on a guest whose host was lost in the middle: it is another host's by then, and perhaps comes back later with what it wrote there. */
+import { describe, expect, it } from 'vitest';
+import { Backup } from '../../../src/api/kinds/backup.ts';
+import { Rollback } from '../../../src/api/kinds/rollback.ts';
+import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import type { KindRef } from '../../../src/api/meta.ts';
+import { type Crasher, createCrasher } from './crasher.ts';
+import { createLab, type Lab } from './lab.ts';
+
+const WEB = { kind: 'VirtualMachine', name: 'web' } as const;
+const POOL = '/state/pools/nas/pool.json';
+const webId = (lab: Lab) => lab.idOf('VirtualMachine', 'web');
+const lockOf = (lab: Lab) => lab.record(webId(lab))?.lock as { changing?: true } | undefined;
+const isReady = (lab: Lab) => lab.conditionOf(lab.machine('web'), 'Ready')?.status === 'True';
+
+/** What the shared pool holds of the disk: how much of it is written is what tells its data apart. */
+const poolOf = (lab: Lab) =>
+  JSON.parse(lab.disk.get(POOL) ?? '{}') as {
+    volumes: { usedBytes: number }[];
+    prepared?: object;
+    snapshots?: Record<string, object>;
+  };
+const written = (lab: Lab) => poolOf(lab).volumes.map(({ usedBytes }) => usedBytes);
+
+/** Whoever has the guest now writes to its disk. */
+function write(lab: Lab, usedBytes: number) {
+  const pool = poolOf(lab);
+  const volumes = pool.volumes.map((volume) => ({ ...volume, usedBytes }));
+  lab.disk.set(POOL, JSON.stringify({ ...pool, volumes }));
+}
+
+async function labWithWeb(
+  spec: object = {},
+  options: Parameters<typeof createLab>[0] = {},
+  crasher = createCrasher(),
+) {
+  const lab = createLab(options);
+  lab.createPool('nas', { shared: true });
+  lab.createMachine('web', { disks: [{ name: 'data', pool: 'nas', size: '1Gi', format: 'qcow2' }], ...spec });
+  const agent = await lab.start(crasher);
+  await lab.until('web is made', () => lab.machine('web')?.status?.phase !== undefined);
+  return { lab, agent, crasher };
+}
+
+const place = (lab: Lab, host: string, epoch: number) =>
+  lab.patchStatus(VirtualMachine, 'web', lab.placed(epoch, host));
+
+/** As the manager does once the guest was recovered. */
+function endJob(lab: Lab, kind: KindRef, name: string) {
+  const completedAt = new Date(lab.clock.now()).toISOString();
+  return lab.patchStatus(kind, name, { phase: 'Failed', completedAt, message: 'the host h1 was lost' });
+}
+
+/** Its host dies at this very moment. */
+async function diesWhen(lab: Lab, crasher: Crasher, what: string, condition: () => boolean) {
+  await lab.until(what, () => {
+    const isSo = condition();
+    if (isSo) crasher.kill();
+    return isSo;
+  });
+}
+
+describe('work on a guest whose host was lost in the middle', () => {
+  it('rolls nothing back when the guest comes back later with what it wrote elsewhere', async () => {
+    const { lab, agent, crasher } = await labWithWeb({}, { poolLatencyMs: 2_000 });
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createSnapshot('first', WEB);
+    await lab.until('it is taken', () => lab.snapshot('first')?.status?.phase === 'Ready');
+    lab.createRollback('back', 'first', WEB, { ifRunning: 'Stop' });
+    await diesWhen(lab, crasher, 'it is about to change the disk', () => lockOf(lab)?.changing === true);
+    await agent.stop();
+    expect(lockOf(lab)?.changing).toBe(true);
+    await place(lab, 'other', 2);
+    await endJob(lab, Rollback, 'back');
+    const returned = await lab.start();
+    await lab.until('nothing is locked here', () => lockOf(lab) === undefined, 30_000);
+    await returned.stop();
+    write(lab, 777);
+    await place(lab, 'h1', 3);
+    const again = await lab.start();
+    await lab.until(
+      'web runs here again',
+      () => isReady(lab) && lab.machine('web')?.status?.phase === 'Running',
+    );
+    await lab.clock.advance(30_000);
+    expect(written(lab)).toEqual([777]);
+    await again.stop();
+  });
+
+  it('gives it no disks of a Restore either, and leaves none of them behind', async () => {
+    const { lab, agent, crasher } = await labWithWeb({}, { latency: { shutdownMs: 20_000 } });
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createBackup('first', WEB, { pool: 'nas' });
+    await lab.until('it is backed up', () => lab.backup('first')?.status?.phase === 'Succeeded');
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await diesWhen(
+      lab,
+      crasher,
+      'the disk is made',
+      () => Object.keys(poolOf(lab).prepared ?? {}).length === 1,
+    );
+    await agent.stop();
+    expect(lockOf(lab)).toBeDefined();
+    expect(lockOf(lab)?.changing).toBeUndefined();
+    // Its Host was there again before the manager looked: nobody has ended the Restore.
+    await place(lab, 'other', 2);
+    const returned = await lab.start();
+    await lab.until('it is over', () => lab.restore('back')?.status?.completedAt !== undefined, 60_000);
+    expect(lab.conditionOf(lab.restore('back'), 'Ready')?.reason).toBe('HostLost');
+    expect(lockOf(lab)).toBeUndefined();
+    expect(Object.keys(poolOf(lab).prepared ?? {})).toEqual([]);
+    await returned.stop();
+  });
+
+  it('of a Backup is let go of by an agent that has lived through it, so that the guest may come back', async () => {
+    const { lab, agent } = await labWithWeb({}, { poolLatencyMs: 30_000 });
+    await lab.until('web is Ready', () => isReady(lab));
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
+    await lab.until('it is off', () => lab.machine('web')?.status?.phase === 'Stopped');
+    lab.createBackup('long', WEB, { pool: 'nas' });
+    await lab.until('it is under way', () => lockOf(lab) !== undefined, 600_000);
+    await place(lab, 'other', 2);
+    await endJob(lab, Backup, 'long');
+    await lab.until('nothing is locked here', () => lockOf(lab) === undefined, 600_000);
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Always' });
+    await place(lab, 'h1', 3);
+    await lab.until('web runs here', () => lab.machine('web')?.status?.phase === 'Running', 600_000);
+    expect(lab.backup('long')?.status?.phase).toBe('Failed');
+    await agent.stop();
+  });
+
+  it('removes no snapshot from a disk that another host may have open by now', async () => {
+    const snapshotsOf = (lab: Lab) => Object.values(poolOf(lab).snapshots ?? {}).flatMap(Object.keys);
+    const story = async (crasher: Crasher) => {
+      const { lab, agent } = await labWithWeb({}, {}, crasher);
+      await lab.until('web is Ready', () => isReady(lab));
+      lab.createSnapshot('first', WEB);
+      await lab.until(
+        'it is taken',
+        () => crasher.isDead() || lab.snapshot('first')?.status?.phase === 'Ready',
+      );
+      await agent.stop();
+      return lab;
+    };
+    const whole = createCrasher();
+    await story(whole);
+    const lab = await story(createCrasher(whole.effects().indexOf('snapshots.take') + 1, 'after'));
+    expect(lockOf(lab)).toBeDefined();
+    // With its host everything on it died.
+    lab.disk.delete('/host/machines.json');
+    await place(lab, 'other', 2);
+    const returned = await lab.start();
+    await lab.until('nothing is locked here', () => lockOf(lab) === undefined, 30_000);
+    expect(snapshotsOf(lab)).toHaveLength(1);
+    await returned.stop();
+  });
+});

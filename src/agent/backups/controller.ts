@@ -3,7 +3,7 @@ import { BACKUP_FINALIZER } from '../../api/cluster.ts';
 import { startedStamp } from '../../api/job.ts';
 import { Backup, type BackupStatus } from '../../api/kinds/backup.ts';
 import { keyOf, type Stored } from '../../api/meta.ts';
-import { outcomeOf } from '../../base/outcome.ts';
+import { done, outcomeOf } from '../../base/outcome.ts';
 import type { Informer } from '../../client/contract.ts';
 import type { ArchiveManifest } from '../../drivers/storage/contract.ts';
 import type { Controller, Pass } from '../../runtime/contract.ts';
@@ -16,6 +16,7 @@ import { updateRecord } from '../guests/wiring.ts';
 import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
 import { type JobEnd, type JobStep, jobEnd, jobResult } from '../jobs/status.ts';
 import type { GuestLock, GuestRecord } from '../record.ts';
+import { settleLock } from '../snapshots/locks.ts';
 import { guestOf, wakeGuest } from '../snapshots/world.ts';
 import { backupOf } from '../verifies/controller.ts';
 import { tidyMarks } from './bases.ts';
@@ -63,6 +64,12 @@ export function backupController(world: BackupWorld): Controller<Backup> {
       // Before its turn: the work may be waiting for one.
       await giveUpWork(world, pass.object);
       return inTurn(world, pass.object, async () => removeBackup(world, pass));
+    },
+    // Another host looks after it by now.
+    gone: async (_key, last, { signal }) => {
+      await giveUpWork(world, last);
+      const record = recordOf(world, last);
+      return record?.lock?.by.uid === last.metadata.uid ? settleLock(world, record, signal) : done;
     },
   };
 }

@@ -46,9 +46,9 @@ const place = (lab: Lab, host: string, epoch: number) =>
   lab.patchStatus(VirtualMachine, 'web', lab.placed(epoch, host));
 
 /** As the manager does once the guest was recovered. */
-function endJob(lab: Lab, kind: KindRef, name: string) {
+function endJob(lab: Lab, kind: KindRef, name: string, more: object = {}) {
   const completedAt = new Date(lab.clock.now()).toISOString();
-  return lab.patchStatus(kind, name, { phase: 'Failed', completedAt, message: 'the host h1 was lost' });
+  return lab.patchStatus(kind, name, { phase: 'Failed', completedAt, message: 'h1 was lost', ...more });
 }
 
 /** Its host dies at this very moment. */
@@ -112,22 +112,28 @@ describe('work on a guest whose host was lost in the middle', () => {
     await returned.stop();
   });
 
-  it('of a Backup is let go of by an agent that has lived through it, so that the guest may come back', async () => {
-    const { lab, agent } = await labWithWeb({}, { poolLatencyMs: 30_000 });
-    await lab.until('web is Ready', () => isReady(lab));
-    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
-    await lab.until('it is off', () => lab.machine('web')?.status?.phase === 'Stopped');
-    lab.createBackup('long', WEB, { pool: 'nas' });
-    await lab.until('it is under way', () => lockOf(lab) !== undefined, 600_000);
-    await place(lab, 'other', 2);
-    await endJob(lab, Backup, 'long');
-    await lab.until('nothing is locked here', () => lockOf(lab) === undefined, 600_000);
-    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Always' });
-    await place(lab, 'h1', 3);
-    await lab.until('web runs here', () => lab.machine('web')?.status?.phase === 'Running', 600_000);
-    expect(lab.backup('long')?.status?.phase).toBe('Failed');
-    await agent.stop();
-  });
+  it.each([
+    ['the Backup has failed', {}],
+    ['another host looks after it by now, as its archive would lie in a shared pool', { host: 'other' }],
+  ])(
+    'of a Backup is let go of by an agent that has lived through it, so that the guest may come back: %s',
+    async (_, more) => {
+      const { lab, agent } = await labWithWeb({}, { poolLatencyMs: 30_000 });
+      await lab.until('web is Ready', () => isReady(lab));
+      await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
+      await lab.until('it is off', () => lab.machine('web')?.status?.phase === 'Stopped');
+      lab.createBackup('long', WEB, { pool: 'nas' });
+      await lab.until('it is under way', () => lockOf(lab) !== undefined, 600_000);
+      await place(lab, 'other', 2);
+      await endJob(lab, Backup, 'long', more);
+      await lab.until('nothing is locked here', () => lockOf(lab) === undefined, 600_000);
+      await lab.edit(VirtualMachine, 'web', { runStrategy: 'Always' });
+      await place(lab, 'h1', 3);
+      await lab.until('web runs here', () => lab.machine('web')?.status?.phase === 'Running', 600_000);
+      expect(lab.backup('long')?.status?.phase).toBe('Failed');
+      await agent.stop();
+    },
+  );
 
   it('removes no snapshot from a disk that another host may have open by now', async () => {
     const snapshotsOf = (lab: Lab) => Object.values(poolOf(lab).snapshots ?? {}).flatMap(Object.keys);

@@ -18,6 +18,7 @@ import { archivesOf, importController } from './imports/imports.ts';
 import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
 import { verificationController } from './schedules/verification.ts';
+import { wantedBackups } from './schedules/wanted.ts';
 import type { Kept } from './snapshots/decide.ts';
 import { backupsOfPools, isLost } from './snapshots/heirs.ts';
 import { createQueue } from './snapshots/queue.ts';
@@ -69,7 +70,9 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
     keptOfHosts(hosts, jobs),
   ];
   const rollbacks = informers.informer(Rollback, { indexes: keptIndexes });
-  const restores = informers.informer(Restore, { indexes: keptIndexes });
+  const restores = informers.informer(Restore, {
+    indexes: { ...keptIndexes, namespace: ({ metadata }) => [metadata.namespace ?? 'default'] },
+  });
   const verifies = informers.informer(Verify, { indexes: verifyIndexes });
   const schedules = informers.informer(BackupSchedule);
   const isHostLost = (name: string) => isLost(hosts.get(name));
@@ -92,7 +95,9 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
   ];
   const snapshotTimes = informers.informer(SnapshotSchedule);
   manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
-  manager.add(backupSchedules({ schedules, children: backups, guestsIn, clusterId }));
+  const wantedIn = (namespace: string) =>
+    wantedBackups(restores.byIndex('namespace', namespace), guestsIn(namespace));
+  manager.add(backupSchedules({ schedules, children: backups, guestsIn, clusterId, wantedIn }));
 
   const keysIn = (guests: Informer<Guest>) => (namespace: string) =>
     guests.byIndex('namespace', namespace).map(({ metadata }) => keyOf(metadata));

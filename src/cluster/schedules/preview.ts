@@ -10,15 +10,15 @@ const NAMES_AT_MOST = 20;
 
 type Preview = NonNullable<BackupScheduleStatus['retention']>;
 
-/** `guests`: of each what its schedule made, and all there is. `next`: ms since the epoch. */
+/** `guests`: of each what its schedule made, and all there is. `next`: ms since the epoch; `wanted`: as for the rules. */
 export function previewOf(
   guests: readonly { children: readonly Stored<Backup>[]; all: readonly Stored<Backup>[] }[],
   retention: Retention,
-  { zone, next }: { zone: Intl.DateTimeFormat; next: number },
+  { zone, next, wanted }: { zone: Intl.DateTimeFormat; next: number; wanted: ReadonlySet<string> },
 ): Preview {
   const goes = guests.flatMap(({ children, all }) => {
     const made = nextOf(children, next);
-    return surplusBackups([...children, ...made], retention, { zone, all: [...all, ...made] });
+    return surplusBackups([...children, ...made], retention, { zone, all: [...all, ...made], wanted });
   });
   const standing = guests
     .flatMap(({ children }) => children)

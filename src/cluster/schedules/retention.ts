@@ -50,12 +50,17 @@ export function pruned(times: readonly number[], retention: Retention, zone: Int
 
 /**
  * Of the children of one guest those that go: good ones by the rules, protected ones never, failures that a later good one has made good, and
- * what was found damaged likewise where there are rules. `all` of the guest: what one that stays needs stays too.
+ * what was found damaged likewise where there are rules. `all` of the guest: what one that stays needs stays too. `wanted`: names of those that
+ * somebody is about to have back.
  */
 export function surplusBackups(
   children: readonly Stored<Backup>[],
   retention: Retention,
-  { zone, all }: { zone: Intl.DateTimeFormat; all: readonly Stored<Backup>[] },
+  {
+    zone,
+    all,
+    wanted = new Set(),
+  }: { zone: Intl.DateTimeFormat; all: readonly Stored<Backup>[]; wanted?: ReadonlySet<string> },
 ): Stored<Backup>[] {
   const standing = children.filter(
     ({ metadata, spec }) => metadata.deletionTimestamp === undefined && spec.protected !== true,
@@ -66,6 +71,7 @@ export function surplusBackups(
   const newest = Math.max(0, ...good.map(tickOf));
   const gone = new Set(pruned(good.map(tickOf), retention, zone));
   const surplus = standing.filter((child) => {
+    if (wanted.has(child.metadata.name)) return false;
     if (isGood(child)) return gone.has(tickOf(child));
     // Where all are kept, so is what may be left of it.
     if (child.status?.phase === 'Succeeded' && isWithoutRules(retention)) return false;

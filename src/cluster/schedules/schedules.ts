@@ -28,6 +28,8 @@ export type ScheduleSources<S extends AnySchedule, C extends Child> = {
   /** All guests of a namespace. */
   guestsIn(namespace: string): readonly StoredGuest[];
   clusterId(): string;
+  /** Names of the children in a namespace that somebody is about to have back. */
+  wantedIn?(namespace: string): ReadonlySet<string>;
 };
 
 /** Of one guest: what its schedule made, and all there is. */
@@ -48,13 +50,13 @@ type Rules<S extends AnySchedule, C extends Child> = {
   surplus(
     children: readonly Stored<C>[],
     schedule: S,
-    of: { zone: Intl.DateTimeFormat; all: readonly Stored<C>[] },
+    of: { zone: Intl.DateTimeFormat; all: readonly Stored<C>[]; wanted: ReadonlySet<string> },
   ): readonly Stored<C>[];
   /** What more its status says. */
   more?(
     guests: readonly OfGuest<C>[],
     schedule: S,
-    of: { zone: Intl.DateTimeFormat; next: number },
+    of: { zone: Intl.DateTimeFormat; next: number; wanted: ReadonlySet<string> },
   ): Pick<Told, 'retention'>;
 };
 
@@ -136,7 +138,7 @@ async function look<S extends AnySchedule, C extends Child>(
     const times = {
       ...(tick === undefined ? {} : { lastTick: timeOf(tick) }),
       nextTick: timeOf(next),
-      ...rules.more?.(guestsOf(pass, sources), object, { zone, next }),
+      ...rules.more?.(guestsOf(pass, sources), object, { zone, next, wanted: wantedBy(object, sources) }),
     };
     const state = tired.size === 0 ? done : stalled('TooManyFailures', tooManyFailures(tired));
     return { ...say(pass, state, times), outcome: waiting('Scheduled', '', next - now) };
@@ -192,11 +194,19 @@ async function prune<S extends AnySchedule, C extends Child>(
   zone: Intl.DateTimeFormat,
 ): Promise<void> {
   const { object, client, signal } = pass;
+  const wanted = wantedBy(object, sources);
   for (const { children, all } of guestsOf(pass, sources)) {
-    for (const { metadata } of surplusOf(children, object, { zone, all })) {
+    for (const { metadata } of surplusOf(children, object, { zone, all, wanted })) {
       await client.delete(kind, metadata, { uid: metadata.uid, signal }).catch(unless(404, 409));
     }
   }
+}
+
+function wantedBy<S extends AnySchedule, C extends Child>(
+  { metadata }: S,
+  { wantedIn }: ScheduleSources<S, C>,
+): ReadonlySet<string> {
+  return wantedIn?.(metadata.namespace ?? 'default') ?? new Set();
 }
 
 function guestsOf<S extends AnySchedule, C extends Child>(

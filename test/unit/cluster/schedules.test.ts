@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Backup } from '../../../src/api/kinds/backup.ts';
 import { BackupSchedule, type BackupScheduleSpec } from '../../../src/api/kinds/backupSchedule.ts';
+import { Restore } from '../../../src/api/kinds/restore.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { SnapshotSchedule, type SnapshotScheduleSpec } from '../../../src/api/kinds/snapshotSchedule.ts';
 import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
@@ -314,6 +315,53 @@ describe('a BackupSchedule', () => {
     } as BackupSchedule);
     return lab;
   };
+
+  it('deletes none that somebody is about to have back, nor what that one needs', async () => {
+    const lab = await labWithSchedule();
+    const tick = async () => {
+      await lab.advance(10 * MINUTE);
+      await finishAll(lab, 'Succeeded');
+      await lab.advance(1_000);
+    };
+    await tick();
+    await tick();
+    const [first = '', second = ''] = backups(lab).map(({ metadata }) => metadata.name);
+    const [asked, made, based] = [
+      {
+        spec: { guest: { kind: 'VirtualMachine', name: 'a' }, backup: second },
+        status: { phase: 'Running' },
+      },
+      { spec: { disks: [{ name: 'root', pool: 'p', source: { backup: { name: first } } }] } },
+      { status: { archive: 'base' } },
+    ];
+    lab.api.seed(Restore, {
+      ...{
+        apiVersion: 'vireo.dev/v1alpha1',
+        kind: 'Restore',
+        metadata: { namespace: 'default', name: 'back' },
+      },
+      ...asked,
+    } as Restore);
+    const ref = (name: string) => ({ namespace: 'default', name });
+    await lab.api.mergePatch(Backup, ref(first), based, { subresource: 'status' });
+    await lab.api.mergePatch(Backup, ref(second), { status: { needs: ['base'] } }, { subresource: 'status' });
+    for (let time = 0; time < 3; time += 1) await tick();
+    const names = () => backups(lab).map(({ metadata }) => metadata.name);
+    expect(names()).toEqual(expect.arrayContaining([first, second]));
+    // It is over, but now a machine is made of the other.
+    const over = { phase: 'Succeeded', completedAt: new Date(lab.clock.now()).toISOString() };
+    await lab.api.mergePatch(Restore, ref('back'), { status: over }, { subresource: 'status' });
+    const copy = machine('copy');
+    lab.api.seed(VirtualMachine, { ...copy, spec: { ...copy.spec, ...made.spec } } as VirtualMachine);
+    await tick();
+    expect(names()).toContain(first);
+    expect(names()).not.toContain(second);
+    const volumes = [{ name: 'root', pool: 'p', id: 'copy-root' }];
+    await lab.api.mergePatch(VirtualMachine, ref('copy'), { status: { volumes } }, { subresource: 'status' });
+    await tick();
+    expect(names()).not.toContain(first);
+    await lab.resign();
+  });
 
   it('makes one of each guest at each time, and deletes those that no rule keeps', async () => {
     const lab = await labWithSchedule();

@@ -14,7 +14,7 @@ import { jobResult } from '../jobs/status.ts';
 import type { GuestRecord, RecordedSnapshot } from '../record.ts';
 import { decideSnapshot, type SnapshotFacts } from './decide.ts';
 import { beginWithMemory, keepsMemory, takeWithMemory } from './memory.ts';
-import { SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
+import { goingStatus, SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
 import { removeSnapshot, takeSnapshot, undo } from './take.ts';
 import { guestOf, type SnapshotWorld, wakeGuest } from './world.ts';
 
@@ -23,6 +23,8 @@ type Taking = SnapshotWorld & { taking: Set<string> };
 
 /** How far memory is nobody tells: it is looked at again after this. */
 const FOLLOW_MS = 10_000;
+/** A guest that comes here wakes its Snapshots. */
+const ELSEWHERE_MS = 600_000;
 
 export function snapshotController(given: SnapshotWorld): Controller<Snapshot> {
   const world: Taking = { ...given, taking: new Set() };
@@ -41,7 +43,7 @@ export function snapshotController(given: SnapshotWorld): Controller<Snapshot> {
       // Before its turn: the work may be waiting for one.
       await world.guests.jobs.cancel(groupOf(pass.object));
       world.taking.delete(pass.object.metadata.uid);
-      return inTurn(world, pass.object, async () => ({ outcome: await remove(world, pass) }));
+      return inTurn(world, pass.object, async () => sayGoing(pass, await remove(world, pass)));
     },
   };
 }
@@ -178,6 +180,11 @@ async function undoOwn(world: SnapshotWorld, snapshot: Stored<Snapshot>, signal:
   wakeGuest(world, record);
 }
 
+/** What keeps it from going is said where whoever deleted it looks. */
+function sayGoing({ object, now }: Pass<Snapshot>, outcome: Outcome): PassResult<Snapshot> {
+  return outcome.type === 'done' ? { outcome } : { outcome, status: goingStatus(object, outcome, now) };
+}
+
 /** `done` when nothing of it is left here. */
 async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<Snapshot>): Promise<Outcome> {
   await undoOwn(world, snapshot, signal);
@@ -190,6 +197,11 @@ async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<S
   if (guest?.metadata.uid !== record.uid) return done;
   if (guest.metadata.deletionTimestamp !== undefined)
     return waiting('GuestDeleted', 'it goes with the volumes of its guest', 5_000);
+  const { host = world.guests.host } = guest.status?.placement ?? {};
+  if (host !== world.guests.host) {
+    const message = `the guest is on the host ${host} by now, with the disks that hold it: it goes when the guest is here again, or is deleted`;
+    return waiting('GuestElsewhere', message, ELSEWHERE_MS);
+  }
   if (lockFor(record, snapshot.metadata.uid) === 'Other')
     return waiting('GuestLocked', 'other work is under way: see status.lock of the guest', 2_000);
   try {

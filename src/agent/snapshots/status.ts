@@ -2,7 +2,9 @@
 import type { Snapshot, SnapshotStatus } from '../../api/kinds/snapshot.ts';
 import type { Stored } from '../../api/meta.ts';
 import { timeOf } from '../../base/clock.ts';
+import type { Outcome } from '../../base/outcome.ts';
 import { formatBytes } from '../../base/quantity.ts';
+import { readiness } from '../../runtime/conditions.ts';
 import { jobConditions, jobEnd } from '../jobs/status.ts';
 import type { RecordedSnapshot } from '../record.ts';
 import type { SnapshotDecision } from './decide.ts';
@@ -47,6 +49,19 @@ export function snapshotStatus(
     ...(parent === undefined ? {} : { parent }),
   };
 }
+
+/** Of one that is deleted and cannot go yet: it stays what it is. */
+export function goingStatus(
+  { status = {}, metadata: { generation } }: Stored<Snapshot>,
+  outcome: Exclude<Outcome, { type: 'done' }>,
+  now: number,
+): SnapshotStatus {
+  const conditions = readiness(status.conditions ?? [], outcome, GOING, { now, generation });
+  return { ...status, conditions, message: outcome.message.slice(0, 1_024) };
+}
+
+/** Only for what is gone by then. */
+const GOING = { status: 'False', reason: 'Deleted', message: '' } as const;
 
 function takenFields({
   takenAt,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Backup } from '../../../src/api/kinds/backup.ts';
 import { Rollback } from '../../../src/api/kinds/rollback.ts';
+import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef } from '../../../src/api/meta.ts';
 import { type Crasher, createCrasher } from './crasher.ts';
@@ -134,6 +135,21 @@ describe('work on a guest whose host was lost in the middle', () => {
       await agent.stop();
     },
   );
+
+  it('leaves a Snapshot that is deleted where it lies, which says so until the guest comes back', async () => {
+    const { lab, agent } = await labWithWeb();
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createSnapshot('first', WEB);
+    await lab.until('it is taken', () => lab.snapshot('first')?.status?.phase === 'Ready');
+    await place(lab, 'other', 2);
+    await lab.remove(Snapshot, 'first');
+    const ready = () => lab.conditionOf(lab.snapshot('first'), 'Ready');
+    await lab.until('it says why', () => ready()?.reason === 'GuestElsewhere');
+    expect(ready()?.message).toContain('the host other');
+    await place(lab, 'h1', 3);
+    await lab.until('it is gone', () => lab.snapshot('first') === undefined);
+    await agent.stop();
+  });
 
   it('removes no snapshot from a disk that another host may have open by now', async () => {
     const snapshotsOf = (lab: Lab) => Object.values(poolOf(lab).snapshots ?? {}).flatMap(Object.keys);

@@ -68,7 +68,8 @@ export async function noteOrphan(world: GuestWorld, record: GuestRecord, isOrpha
 /** The guest is another host's: its record stays for its volumes, and nothing is started, nor what was begun with its disks finished, by it. */
 export async function releaseRecord(world: GuestWorld, id: string): Promise<void> {
   await updateRecord(world, id, (before) => {
-    const { live: _live, stop: _stop, ...run } = before.run;
+    // Its disks go on elsewhere: a memory that was kept for its next start here is of others by then.
+    const { live: _live, stop: _stop, memory: _memory, ...run } = before.run;
     const lock = before.lock === undefined ? {} : { lock: { ...before.lock, away: true as const } };
     return { ...before, ...lock, run, released: true };
   });

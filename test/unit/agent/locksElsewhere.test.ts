@@ -151,6 +151,24 @@ describe('work on a guest whose host was lost in the middle', () => {
     await agent.stop();
   });
 
+  it('has it not go on from a memory either that was kept for its next start, over what its disks hold by then', async () => {
+    const { lab, agent } = await labWithWeb();
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createSnapshot('first', WEB, { memory: 'Include' });
+    await lab.until('it is taken', () => lab.snapshot('first')?.status?.phase === 'Ready');
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });
+    await lab.until('it is off', () => lab.machine('web')?.status?.phase === 'Stopped');
+    lab.createRollback('back', 'first', WEB);
+    await lab.until('it is rolled back', () => lab.rollback('back')?.status?.phase === 'Succeeded');
+    await place(lab, 'other', 2);
+    await lab.until('it was let go', () => lab.record(webId(lab))?.released === true);
+    await lab.edit(VirtualMachine, 'web', { runStrategy: 'Always' });
+    await place(lab, 'h1', 3);
+    await lab.until('it runs here', () => lab.machine('web')?.status?.phase === 'Running');
+    expect(lab.lives('machines').find(({ id }) => id === webId(lab))).not.toHaveProperty('woke');
+    await agent.stop();
+  });
+
   it('removes no snapshot from a disk that another host may have open by now', async () => {
     const snapshotsOf = (lab: Lab) => Object.values(poolOf(lab).snapshots ?? {}).flatMap(Object.keys);
     const story = async (crasher: Crasher) => {

@@ -15,8 +15,8 @@ import {
   diskId,
   nicId,
   rngId,
-  rootPortCount,
   rootPortId,
+  rootPortIds,
   scsiController,
   serialController,
   vgaId,
@@ -28,6 +28,12 @@ import {
  * https://gitlab.com/qemu-project/qemu/-/commit/03bfc2188f061aa8381403f9280555f4e22c35a2
  */
 const oddMemoryKib = 8;
+
+/** A port costs the guest's firmware and kernel time at each start, up to 0.1 s under emulation: a machine of little memory has fewer, as in KubeVirt. */
+const rootPorts = { small: 8, other: 16 };
+const smallBytes = 2 * 1024 ** 3;
+/** Of its ports, those that a small machine must have left at its first start. */
+const freePorts = 4;
 
 /** The hardware of this request. Throws ReasonedError QemuMissing, TooManyDevices. */
 export function resolveHardware(
@@ -68,9 +74,10 @@ function resolveCpu(wanted: string | undefined, pinned: string | undefined, fact
 type Addresses = Readonly<Record<string, string>>;
 
 function resolveAddresses(request: MachineRequest, pinned: Addresses): Addresses {
-  const builtIn = builtInAddresses(request.machine);
-  const addresses: Record<string, string> = { ...builtIn };
-  const wishes = [...request.disks.map(diskWish(request)), ...request.networks.map(nicWish(request))];
+  const ports = range(0, portsOf(request, pinned) - 1, rootPortId);
+  const slots = request.machine === 'q35' ? [...ports, ...besidePorts] : legacySlots;
+  const addresses: Record<string, string> = builtInAddresses(request.machine, ports);
+  const wishes = [...request.disks.map(diskWish(slots)), ...request.networks.map(nicWish(slots))];
   for (const { id, slots } of wishes) {
     const known = pinned[id];
     if (known !== undefined && slots.includes(known)) addresses[id] = known;
@@ -87,41 +94,46 @@ function resolveAddresses(request: MachineRequest, pinned: Addresses): Addresses
   return addresses;
 }
 
+/** As many as at its first start, for what stands behind a port is found by its number. */
+function portsOf(request: MachineRequest, pinned: Addresses): number {
+  const kept = rootPortIds(pinned).length;
+  if (kept > 0) return kept;
+  const devices = request.disks.length + request.networks.length;
+  const isSmall = request.memoryBytes <= smallBytes && devices <= rootPorts.small - freePorts;
+  return isSmall ? rootPorts.small : rootPorts.other;
+}
+
 type Wish = { id: string; slots: readonly string[] };
 
-function diskWish(request: MachineRequest): (disk: DiskRequest) => Wish {
+function diskWish(slots: readonly string[]): (disk: DiskRequest) => Wish {
   return ({ name, bus }) => ({
     id: diskId(name),
-    slots:
-      bus === 'scsi' ? range(0, 255, (target) => `${scsiController}:${target}`) : slotsOf(request.machine),
+    slots: bus === 'scsi' ? range(0, 255, (target) => `${scsiController}:${target}`) : slots,
   });
 }
 
 /** Old models have port registers, which the root ports do not pass on: they sit beside them. */
-function nicWish(request: MachineRequest): (nic: NicRequest) => Wish {
-  return ({ name, model }) => {
-    const slots = slotsOf(request.machine);
-    const usable = model === 'virtio' ? slots : slots.filter((slot) => slot.includes(':'));
-    return { id: nicId(name), slots: usable };
-  };
+function nicWish(slots: readonly string[]): (nic: NicRequest) => Wish {
+  const beside = slots.filter((slot) => slot.includes(':'));
+  return ({ name, model }) => ({ id: nicId(name), slots: model === 'virtio' ? slots : beside });
 }
 
-/** Free places in the order they are given away; on q35 those that can be plugged while the guest runs come first. */
-function slotsOf(machine: MachineRequest['machine']): string[] {
-  if (machine === 'pc') return range(7, 31, (slot) => `pci.0:${slot.toString(16)}`);
-  const ports = range(0, rootPortCount - 1, rootPortId);
-  const beside = [...range(6, 15, (slot) => slot), ...range(18, 30, (slot) => slot)];
-  return [...ports, ...beside.map((slot) => `pcie.0:${slot.toString(16)}`)];
-}
+/** Free places in the order they are given away; on q35 the ports, where devices can be plugged while the guest runs, come before. */
+const legacySlots = range(7, 31, (slot) => `pci.0:${slot.toString(16)}`);
+const besidePorts = [...range(6, 15, (slot) => slot), ...range(18, 30, (slot) => slot)].map(
+  (slot) => `pcie.0:${slot.toString(16)}`,
+);
 
-function builtInAddresses(machine: MachineRequest['machine']): Record<string, string> {
+function builtInAddresses(
+  machine: MachineRequest['machine'],
+  ports: readonly string[],
+): Record<string, string> {
   const [bus, first] = machine === 'q35' ? ['pcie.0', 1] : ['pci.0', 2];
   const devices = [vgaId, scsiController, serialController, balloonId, rngId];
   const controllers = devices.map((id, index) => [id, `${bus}:${first + index}`] as const);
   if (machine === 'pc') return Object.fromEntries(controllers);
-  const port = (index: number) => `pcie.0:${(16 + (index >> 3)).toString(16)}.${index & 7}`;
-  const ports = range(0, rootPortCount - 1, (index) => [rootPortId(index), port(index)] as const);
-  return Object.fromEntries([...controllers, ...ports]);
+  const place = (index: number) => `pcie.0:${(16 + (index >> 3)).toString(16)}.${index & 7}`;
+  return Object.fromEntries([...controllers, ...ports.map((id, index) => [id, place(index)] as const)]);
 }
 
 function range<T>(first: number, last: number, make: (value: number) => T): T[] {

@@ -54,6 +54,19 @@ describe('the first resolution', () => {
     expect(addresses['nic-lan']).toMatch(/^rp\d+$/);
   });
 
+  it('gives a machine of little memory and few devices half of the root ports: each costs its start time', () => {
+    const ports = (change: Partial<MachineRequest>) => {
+      const { addresses } = first(machine(change));
+      return Object.keys(addresses).filter((id) => /^rp\d+$/.test(id)).length;
+    };
+    const gib = 1024 ** 3;
+    expect(ports({ memoryBytes: 2 * gib })).toBe(8);
+    expect(ports({ memoryBytes: 2 * gib + 1 })).toBe(16);
+    expect(ports({ disks: [disk('a'), disk('b'), disk('c')], networks: [nic('n')] })).toBe(8);
+    expect(ports({ disks: [disk('a'), disk('b'), disk('c'), disk('d')], networks: [nic('n')] })).toBe(16);
+    expect(ports({ machine: 'pc' })).toBe(0);
+  });
+
   it('says when there are too many', () => {
     const many = machine({ disks: Array.from({ length: 60 }, (_, index) => disk(`d${index}`)) });
     expect(() => first(many)).toThrow(expect.objectContaining({ reason: 'TooManyDevices', stalled: true }));
@@ -89,6 +102,17 @@ describe('later resolutions', () => {
     expect(again.addresses['disk-a']).toBe(pinned.addresses['disk-a']);
     expect(again.addresses['disk-c']).toBe(pinned.addresses['disk-c']);
     expect(again.addresses['disk-x']).toBe(pinned.addresses['disk-b']);
+  });
+
+  it('keep the root ports when memory and devices grow, and put what has no port any more beside them', () => {
+    const grown = machine({
+      memoryBytes: 64 * 1024 ** 3,
+      disks: Array.from({ length: 9 }, (_, index) => disk(`d${index}`)),
+    });
+    const { addresses } = resolveHardware(grown, first(smallMachine), tcgHost);
+    expect(addresses).toHaveProperty('rp7');
+    expect(addresses).not.toHaveProperty('rp8');
+    expect(addresses['disk-d8']).toMatch(/^pcie\.0:/);
   });
 
   it('move a disk whose bus was changed', () => {

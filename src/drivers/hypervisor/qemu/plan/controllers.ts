@@ -1,5 +1,5 @@
 /** What cannot be added to a running machine and is therefore there from the first start: root ports and controllers. Pure. */
-import { balloonId, rngId, rootPortCount, rootPortId, scsiController, serialController } from './ids.ts';
+import { balloonId, rngId, rootPortIds, scsiController, serialController } from './ids.ts';
 import { type PlanInput, placement } from './input.ts';
 import { device } from './options.ts';
 
@@ -18,13 +18,13 @@ export function planControllers(input: PlanInput): string[] {
 
 /** Eight ports share one slot as its functions. No port windows: sixteen of 4 KiB would be all the I/O space there is. */
 function planRootPorts(input: PlanInput): string[] {
-  return Array.from({ length: rootPortCount }, (_, index) =>
-    device('pcie-root-port', rootPortId(index), {
-      ...placement(input, rootPortId(index)),
+  return rootPortIds(input.hardware.addresses).flatMap((id, index) =>
+    device('pcie-root-port', id, {
+      ...placement(input, id),
       chassis: index + 1,
       port: index,
       multifunction: index % 8 === 0 ? true : undefined,
       'io-reserve': 0,
     }),
-  ).flat();
+  );
 }

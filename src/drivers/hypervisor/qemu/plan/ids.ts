@@ -29,8 +29,12 @@ function nodeName(prefix: string, name: string): string {
 }
 
 /** Devices that every machine has from its first start, because they cannot be added while it runs. */
-export const rootPortCount = 16;
 export const rootPortId = (index: number): string => `rp${index}`;
+/** The ports of a machine whose devices have these addresses, in order. */
+export const rootPortIds = (addresses: Readonly<Record<string, string>>): string[] =>
+  Object.keys(addresses)
+    .filter((id) => /^rp\d+$/.test(id))
+    .sort((a, b) => Number(a.slice(2)) - Number(b.slice(2)));
 export const scsiController = 'scsi0';
 export const serialController = 'vserial0';
 export const balloonId = 'balloon0';

@@ -10,9 +10,9 @@ import { parseDuration } from '../../base/duration.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { trustedLevelsOf } from '../fencing/levels.ts';
 import type { StoredGuest } from '../guests.ts';
-import type { Fence, Group, GuestReport, HostRecord, HostView, Policy, Rebalancing } from '../ha/model.ts';
+import type { Fence, Group, GuestReport, HostView, Policy, Rebalancing } from '../ha/model.ts';
 import { DEFAULT_REBALANCING, isSameLife } from '../ha/model.ts';
-import { NO_OVERCOMMIT, type Offer, offerOf } from '../placement/offer.ts';
+import { NO_OVERCOMMIT, offerOf } from '../placement/offer.ts';
 import { type GuestIndex, guestId, guestView } from './guestViews.ts';
 import { hostRecordOf } from './stored.ts';
 
@@ -28,27 +28,46 @@ export type HostFacts = {
 };
 
 export function hostView(host: Stored<Host>, facts: HostFacts): HostView {
-  const { name, resourceVersion } = host.metadata;
-  const { spec, status } = host;
-  const { record, offer } = fixedOf(host, facts.memoryOvercommit ?? NO_OVERCOMMIT);
-  const life =
-    status?.keeper === undefined ? undefined : { bootID: status.keeper.bootID, term: status.keeper.term };
-  const { machineID: id, bootID } = status ?? {};
+  const own = ownOnce(host, facts.memoryOvercommit ?? NO_OVERCOMMIT);
+  const { name, record } = own;
   const confirmed = confirmedIncident(record.incident, facts.actions);
   return {
-    ...{ name, record, version: resourceVersion, votes: facts.votes.get(name) ?? 0 },
+    ...own,
+    votes: facts.votes.get(name) ?? 0,
+    fencing: trustedLevelsOf(host, facts.devicesOf(name)),
+    memoryBytes: own.memoryBytes - promisedToOthers(name, facts),
+    reported: reportsOnce(host, facts.guests),
+    ...(confirmed === undefined ? {} : { confirmed }),
+  };
+}
+
+/** What the object of the host says by itself; its memory before anything is promised. */
+type OwnView = Omit<HostView, 'votes' | 'fencing' | 'reported' | 'confirmed'>;
+
+/** Objects of informers are never changed: what is read out of one alone is read once. */
+const own = new WeakMap<Stored<Host>, { view: OwnView; memoryOvercommit: number }>();
+
+function ownOnce(host: Stored<Host>, memoryOvercommit: number): OwnView {
+  const known = own.get(host);
+  if (known?.memoryOvercommit === memoryOvercommit) return known.view;
+  const view = ownView(host, memoryOvercommit);
+  own.set(host, { view, memoryOvercommit });
+  return view;
+}
+
+function ownView(host: Stored<Host>, memoryOvercommit: number): OwnView {
+  const { metadata, spec, status } = host;
+  const { keeper, machineID: id, bootID } = status ?? {};
+  const offer = offerOf(host, memoryOvercommit);
+  return {
+    ...{ name: metadata.name, version: metadata.resourceVersion, record: hostRecordOf(status) },
     ready: findCondition(status?.conditions, 'AgentReady')?.status === 'True',
     maintenance: spec.maintenance?.enabled === true,
     ...shutdownOf(host),
-    ...(confirmed === undefined ? {} : { confirmed }),
-    fencing: trustedLevelsOf(host, facts.devicesOf(name)),
     ...(spec.fencing?.delay === undefined ? {} : { fencingDelayMs: parseDuration(spec.fencing.delay) }),
-    cpus: offer.cpus,
-    memoryBytes: offer.memoryBytes - promisedToOthers(name, facts),
+    ...{ cpus: offer.cpus, memoryBytes: offer.memoryBytes, real: offer.real },
     ...(offer.memoryInWords === undefined ? {} : { memoryInWords: offer.memoryInWords }),
-    real: offer.real,
-    reported: reportsOnce(host, facts.guests),
-    ...(life === undefined ? {} : { reportedIn: life }),
+    ...(keeper === undefined ? {} : { reportedIn: { bootID: keeper.bootID, term: keeper.term } }),
     ...(id === undefined || bootID === undefined ? {} : { machine: { id, bootID } }),
   };
 }
@@ -61,20 +80,6 @@ function shutdownOf({ spec, status }: Stored<Host>): Pick<HostView, 'shutdown' |
   const { kind, bootID, term, stoppedAt } = status.shutdown;
   const stopped = stoppedAt === undefined ? {} : { stopped: true as const };
   return { ...own, shutdown: { kind, bootID, term, ...stopped } };
-}
-
-type Fixed = { record: HostRecord; offer: Offer; memoryOvercommit: number };
-
-/** Objects of informers are never changed: what is read out of one alone is read once. */
-const fixed = new WeakMap<Stored<Host>, Fixed>();
-
-function fixedOf(host: Stored<Host>, memoryOvercommit: number): Fixed {
-  const known = fixed.get(host);
-  if (known?.memoryOvercommit === memoryOvercommit) return known;
-  const record = known?.record ?? hostRecordOf(host.status);
-  const next = { record, offer: offerOf(host, memoryOvercommit), memoryOvercommit };
-  fixed.set(host, next);
-  return next;
 }
 
 type Reports = {

@@ -62,7 +62,7 @@ describe('a Btrfs pool', () => {
     const from = { volume: tree.id, snapshot: 's-1' };
     await pool.create({ ...tree, id: 'g2-rootfs', owner: other, from }, signal);
     expect(await readFile(join(rootOf('g2-rootfs'), 'hosts'), 'utf8')).toBe('then');
-    await pool.snapshots.rollBack(tree.id, 's-1');
+    await pool.snapshots.rollBack([tree.id], 's-1');
     expect(await readdir(rootOf())).toEqual(['hosts']);
     expect(await readFile(join(rootOf(), 'hosts'), 'utf8')).toBe('then');
     expect(await pool.observe('g2-rootfs')).toMatchObject({ owner: other });
@@ -281,7 +281,7 @@ describe('a Btrfs pool', () => {
     for (let step = opening.count() + 1, survived = false; !survived; step += 1) {
       await writeFile(join(rootOf(), 'hosts'), 'now');
       const mortal = await open(path, mortalWorld(step));
-      survived = await mortal.snapshots.rollBack(tree.id, 's-1').then(
+      survived = await mortal.snapshots.rollBack([tree.id], 's-1').then(
         () => true,
         () => false,
       );

@@ -31,8 +31,10 @@ export async function rollBack(
   const gate = () => world.hands(record.kind).gate(record, signal);
   await gate();
   await updateRecord(guests, record.id, (before) => ({ ...before, lock: { ...lock, changing: true } }));
-  for (const { driver, id, pool } of volumes) {
-    await driver.snapshots.rollBack(id, to.key, gate);
+  for (const pool of new Set(volumes.map((volume) => volume.pool))) {
+    const together = volumes.filter((volume) => volume.pool === pool);
+    const ids = together.map(({ id }) => id);
+    for (const { driver } of together.slice(0, 1)) await driver.snapshots.rollBack(ids, to.key, gate);
     guests.pools.used.tell(pool);
   }
   guests.volumesChanged.tell(record.id);

@@ -16,8 +16,11 @@ export type VolumeSnapshots = {
   list(id: string): Promise<string[]>;
   /** On disk when it resolves; there already is no error. Throws ReasonedError SnapshotUnsupported, VolumeMissing, PoolFull. */
   take(id: string, name: string): Promise<void>;
-  /** The volume becomes what it was, its size included; nobody has it open. Finished after a crash. Throws ReasonedError SnapshotMissing. */
-  rollBack(id: string, name: string, permitted?: Permission): Promise<void>;
+  /**
+   * These volumes of one guest become what they were, their sizes included, all or none, whatever dies and whoever uses the pool next; nobody has them
+   * open. Throws ReasonedError SnapshotMissing.
+   */
+  rollBack(ids: readonly string[], name: string, permitted?: Permission): Promise<void>;
   /** Nothing there is no error. */
   remove(id: string, name: string): Promise<void>;
   /** Where one that is kept in the pool can be read. Throws ReasonedError SnapshotMissing, SnapshotUnsupported. */

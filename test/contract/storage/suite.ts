@@ -355,7 +355,7 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         await pool.snapshots.remove('g1-data', 's-2');
         const reopened = await lab.open();
         expect(await reopened.snapshots.list('g1-data')).toEqual(['s-1', 's-3']);
-        await reopened.snapshots.rollBack('g1-data', 's-1');
+        await reopened.snapshots.rollBack(['g1-data'], 's-1');
         expect(await reopened.snapshots.list('g1-data')).toEqual(['s-1', 's-3']);
       });
 
@@ -363,11 +363,30 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         await pool.snapshots.take('g1-data', 's-small');
         await pool.resize('g1-data', 192 * MIB, { running: false });
         await pool.snapshots.take('g1-data', 's-large');
-        await pool.snapshots.rollBack('g1-data', 's-small');
+        await pool.snapshots.rollBack(['g1-data'], 's-small');
         expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 96 * MIB, owner: anna });
-        await pool.snapshots.rollBack('g1-data', 's-large');
+        await pool.snapshots.rollBack(['g1-data'], 's-large');
         expect(await pool.observe('g1-data')).toMatchObject({ sizeBytes: 192 * MIB, owner: anna });
         expect(await pool.attach('g1-data')).toMatchObject({ type: 'File' });
+      });
+
+      it('rolls several volumes back together, and none when one of them has not got it', async () => {
+        await pool.create(disk('g1-logs'), signal);
+        const both = ['g1-data', 'g1-logs'];
+        const grow = () => Promise.all(both.map((id) => pool.resize(id, 192 * MIB, { running: false })));
+        for (const id of both) await pool.snapshots.take(id, 's-1');
+        await pool.snapshots.take('g1-data', 's-alone');
+        await grow();
+        expect((await reasonOf(pool.snapshots.rollBack(both, 's-alone'))).reason).toBe('SnapshotMissing');
+        for (const id of both) expect(await pool.observe(id)).toMatchObject({ sizeBytes: 192 * MIB });
+        await pool.snapshots.rollBack(both, 's-1');
+        for (const id of both) expect(await pool.observe(id)).toMatchObject({ sizeBytes: 96 * MIB });
+        await grow();
+        const reopened = await lab.open();
+        for (const id of both) {
+          await reopened.attach(id);
+          expect(await reopened.observe(id)).toMatchObject({ sizeBytes: 192 * MIB });
+        }
       });
 
       it('rolls nothing back that is not permitted any more when all is read', async () => {
@@ -376,7 +395,7 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         const forbidden = async () => {
           throw new ReasonedError('PlacementChanged', 'the guest is elsewhere');
         };
-        const refused = pool.snapshots.rollBack('g1-data', 's-small', forbidden);
+        const refused = pool.snapshots.rollBack(['g1-data'], 's-small', forbidden);
         expect((await reasonOf(refused)).reason).toBe('PlacementChanged');
         const reopened = await lab.open();
         await reopened.attach('g1-data');
@@ -400,7 +419,7 @@ export function storageSuite(name: string, makeLab: () => Promise<PoolLab>): voi
         await pool.remove('g1-data', anna);
         await pool.create(disk('g1-data'), signal);
         expect(await pool.snapshots.list('g1-data')).toEqual([]);
-        expect((await reasonOf(pool.snapshots.rollBack('g1-data', 's-1'))).reason).toBe('SnapshotMissing');
+        expect((await reasonOf(pool.snapshots.rollBack(['g1-data'], 's-1'))).reason).toBe('SnapshotMissing');
       });
 
       it('says what is missing, and lets nothing out of its directory by name', async () => {

@@ -186,8 +186,8 @@ export function createLab(options: LabOptions = {}) {
           ...(options.poolLatencyMs === undefined ? {} : { latencyMs: options.poolLatencyMs }),
         });
         const { programs } = options;
-        const rollBack: typeof pool.snapshots.rollBack = async (id, name, permitted) => {
-          await pool.snapshots.rollBack(id, name, permitted);
+        const rollBack: typeof pool.snapshots.rollBack = async (ids, name, permitted) => {
+          await pool.snapshots.rollBack(ids, name, permitted);
           await programs?.run('rollBack');
         };
         const prepare: typeof pool.replacements.prepare = async (replacement, signal) => {

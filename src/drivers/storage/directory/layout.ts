@@ -17,8 +17,10 @@ export type Layout = {
   partial: string;
   /** Volumes that come from other hosts, until they are whole. They outlive restarts: the second copy is short because of the first. */
   arriving: string;
-  /** Rollbacks under way, one file each: a crash in one is finished, never forgotten. */
+  /** Volumes that are being rolled back, one file each: a crash in that is finished, never forgotten. */
   rollbacks: string;
+  /** One file for each rollback of several volumes that has begun, until each of them has its own. */
+  rollbackSets: string;
   /** What volumes are to hold one day, by volume and name: whole. */
   prepared: string;
   /** What is on its way into the place of a volume: a crash in that is finished, never forgotten. */
@@ -27,6 +29,7 @@ export type Layout = {
   swaps: string;
   volume(id: string): string;
   rollback(id: string): string;
+  rollbackSet(name: string): string;
   arrival(id: string): string;
   /** Of one volume, each under its name. */
   preparedFor(id: string): string;
@@ -45,6 +48,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
   const staging = `${root}/.staging${own}`;
   const arriving = `${root}/.arriving`;
   const rollbacks = `${root}/.rollbacks`;
+  const rollbackSets = `${root}/.rollback-sets`;
   const prepared = `${root}/.prepared`;
   const replacing = `${root}/.replacing`;
   const swaps = `${root}/.swaps`;
@@ -58,6 +62,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
     partial: `${root}/.partial${own}`,
     arriving,
     rollbacks,
+    rollbackSets,
     prepared,
     replacing,
     swaps,
@@ -65,6 +70,7 @@ export function layoutOf(root: string, sharedBy?: string): Layout {
     preparedFor: (id) => `${prepared}/${checkedName(id)}`,
     replacement: (id) => `${replacing}/${checkedName(id)}`,
     rollback: (id) => `${rollbacks}/${checkedName(id)}`,
+    rollbackSet: (name) => `${rollbackSets}/${checkedName(name)}`,
     arrival: (id) => `${arriving}/${checkedName(id)}`,
     volume: (id) => `${volumes}/${checkedName(id)}`,
     image: (name) => `${images}/${checkedName(name)}`,

@@ -7,8 +7,8 @@ import { checkedName } from '../names.ts';
 import { replacementMissing, volumeMissing } from '../refusals.ts';
 import { fillVolume, flushVolume, type Sources } from './filling.ts';
 import { readVolumeRecord, type VolumeRecord } from './records.ts';
+import { finishRollback } from './rollbacks.ts';
 import { mark, moveIfThere, type PoolRoom, renameIfThere } from './room.ts';
-import { finishRollback } from './snapshots.ts';
 
 /** The replacements of one pool's volumes. */
 export function createReplacements(sources: Sources): VolumeReplacements {

@@ -61,7 +61,7 @@ export async function openRoom(
   await ground.check(path);
   await claim(world, layout, { name, isShared, type: config.type });
   const { volumes, images, archives, staging, partial, arriving } = layout;
-  const { rollbacks, prepared, replacing, swaps } = layout;
+  const { rollbacks, rollbackSets, prepared, replacing, swaps } = layout;
   const places = [
     volumes,
     images,
@@ -70,6 +70,7 @@ export async function openRoom(
     partial,
     arriving,
     rollbacks,
+    rollbackSets,
     prepared,
     replacing,
     swaps,
@@ -138,6 +139,12 @@ export async function mark(room: PoolRoom, path: string, text: string): Promise<
   const unseen = room.partialPath('mark');
   await room.world.files.writeAtomic(unseen, text, { mode: 0o600 });
   await room.move(unseen, path);
+}
+
+/** Ends it: after a power cut the mark must not be there again, over what the guest has written since. */
+export async function unmark({ world: { files } }: PoolRoom, path: string): Promise<void> {
+  await files.remove(path);
+  await files.sync(dirname(path));
 }
 
 async function ifThere(files: Files, from: string, rename: () => Promise<void>): Promise<boolean> {

@@ -5,8 +5,8 @@ import { snapshotMissing, snapshotUnsupported, volumeMissing } from '../refusals
 import type { SnapshotKeeper } from './ground.ts';
 import { dataName } from './layout.ts';
 import { attachmentAt, readVolumeRecord, type VolumeRecord } from './records.ts';
-import { finishSwap, swapsBegun } from './replacing.ts';
-import { mark, type PoolRoom } from './room.ts';
+import { beginRollback, finishRollback } from './rollbacks.ts';
+import type { PoolRoom } from './room.ts';
 
 /** The snapshots of one pool's volumes. */
 export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeSnapshots {
@@ -29,15 +29,17 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
         if (volume === undefined) throw await whyNot(room, id);
         if (!(await keeper.list(volume)).includes(checkedName(name))) await keeper.take(volume, name);
       }),
-    rollBack: (id, name, permitted) =>
-      room.lock(id, async () => {
+    rollBack: (ids, name, permitted) =>
+      lockAll(room, ids, async () => {
         await room.checkPresent();
-        const volume = await supported(id);
-        if (volume === undefined) throw await whyNot(room, id);
-        if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
+        for (const id of ids) {
+          const volume = await supported(id);
+          if (volume === undefined) throw await whyNot(room, id);
+          if (!(await keeper.list(volume)).includes(checkedName(name))) throw snapshotMissing(id, name);
+        }
         await permitted?.();
-        await mark(room, room.layout.rollback(id), name);
-        await finishRollback(room, keeper, id);
+        await beginRollback(room, ids, name);
+        for (const id of ids) await finishRollback(room, keeper, id);
       }),
     remove: (id, name) =>
       room.lock(id, async () => {
@@ -58,35 +60,11 @@ export function createSnapshots(room: PoolRoom, keeper: SnapshotKeeper): VolumeS
   };
 }
 
-/** Ends a rollback or a replacement that was begun, if there is one; the caller holds the lock of the volume. */
-export async function finishRollback(room: PoolRoom, keeper: SnapshotKeeper, id: string): Promise<void> {
-  await finishSwap(room, id);
-  const begun = room.layout.rollback(id);
-  const name = await room.world.files.readText(begun);
-  if (name === undefined) return;
-  await keeper.rollBack(id, name);
-  await room.world.files.remove(begun);
-}
-
-/**
- * Ends what a crash interrupted; what cannot be ended keeps its volume from being attached, not the pool from opening. What lies on shared
- * storage may be under way on another host: there it is ended by whoever uses the volume next.
- */
-export async function finishRollbacks(room: PoolRoom, keeper: SnapshotKeeper): Promise<void> {
-  const { files, log } = room.world;
-  const { rollbacks, replacing } = room.layout;
-  if (room.isShared) return;
-  const swaps = await swapsBegun(room);
-  const swapped = swaps.flatMap(({ ids }) => ids);
-  const begun = [...(await files.list(rollbacks)), ...(await files.list(replacing)), ...swapped];
-  for (const id of new Set(begun)) {
-    await room
-      .lock(id, () => finishRollback(room, keeper, id))
-      .catch((error: unknown) => {
-        log.warn('what was begun with a volume cannot be finished', { volume: id, error: String(error) });
-      });
-  }
-  for (const { name } of swaps) await files.remove(room.layout.swap(name));
+/** In one order, so that no two wait for each other. */
+function lockAll<T>(room: PoolRoom, ids: readonly string[], deed: () => Promise<T>): Promise<T> {
+  return [...new Set(ids)]
+    .sort()
+    .reduceRight<() => Promise<T>>((inner, id) => () => room.lock(id, inner), deed)();
 }
 
 async function whyNot({ world, layout }: PoolRoom, id: string) {

@@ -18,9 +18,9 @@ import {
   volumeRecordName,
   writeRecord,
 } from './records.ts';
+import { finishRollback } from './rollbacks.ts';
 import { type PoolRoom, renameIfThere } from './room.ts';
 import { sendVolume } from './sending.ts';
-import { finishRollback } from './snapshots.ts';
 
 /** More copies at once only take each other's disk time. */
 const copiesAtOnce = 4;

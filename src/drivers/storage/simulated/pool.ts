@@ -150,13 +150,18 @@ export async function createSimulatedPool(options: SimulatedPoolOptions): Promis
           checkSpace(0);
           await change(() => state.snapshots.set(id, new Map(snapshotsOf(state, id)).set(name, volume)));
         }),
-      rollBack: (id, name, permitted) =>
-        lock(id, async () => {
+      rollBack: async (ids, name, permitted) => {
+        const then = ids.map((id) => {
           needed(id);
-          const then = snapshotsOf(state, id).get(name);
-          if (then === undefined) throw snapshotMissing(id, name);
-          await change(() => state.volumes.set(id, then), undefined, permitted);
-        }),
+          const found = snapshotsOf(state, id).get(name);
+          if (found === undefined) throw snapshotMissing(id, name);
+          return found;
+        });
+        const apply = () => {
+          for (const volume of then) state.volumes.set(volume.id, volume);
+        };
+        await change(apply, undefined, permitted);
+      },
       remove: (id, name) =>
         lock(id, async () => {
           const left = new Map(snapshotsOf(state, id));

@@ -249,7 +249,7 @@ describe('a disk whose changes are recorded', () => {
   it('forgets them when it is rolled back: what was marked says nothing of what it was', async () => {
     const path = await makeDisk();
     await pool.snapshots.take('g1-data', 's-1');
-    await pool.snapshots.rollBack('g1-data', 's-1');
+    await pool.snapshots.rollBack(['g1-data'], 's-1');
     expect(await bitmapsOf(path)).toEqual([]);
   });
 

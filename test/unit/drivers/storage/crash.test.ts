@@ -154,7 +154,7 @@ describe('a host that dies while its pool', () => {
     await first.snapshots.take('g1-data', 's-1');
     await first.resize('g1-data', 3 * MIB, { running: false });
     const steps = await dieAtEachStep(
-      (pool) => pool.snapshots.rollBack('g1-data', 's-1'),
+      (pool) => pool.snapshots.rollBack(['g1-data'], 's-1'),
       async (pool) => {
         const shown = await pool.observe('g1-data');
         expect([2 * MIB, 3 * MIB]).toContain(shown?.sizeBytes);
@@ -166,6 +166,38 @@ describe('a host that dies while its pool', () => {
     );
     expect(steps).toBeGreaterThan(5);
   });
+
+  it('rolls two disks back has both as they were, or both as they were then, and finishes each once', async () => {
+    const names = ['g2-data', 'g2-logs'];
+    const now = () =>
+      Promise.all(names.map(async (name) => (await openHealthy()).resize(name, 3 * MIB, { running: false })));
+    const first = await openHealthy();
+    for (const id of names) {
+      await first.create({ id, owner, kind: 'Disk', format: 'qcow2', sizeBytes: 2 * MIB }, signal);
+      await first.snapshots.take(id, 's-1');
+    }
+    await now();
+    const seen = new Set<string>();
+    const steps = await dieAtEachStep(
+      (pool) => pool.snapshots.rollBack(names, 's-1'),
+      async (pool) => {
+        const sizes = [];
+        for (const name of names) {
+          expect(await pool.attach(name)).toMatchObject({ type: 'File' });
+          sizes.push(((await pool.observe(name))?.sizeBytes ?? 0) / MIB);
+        }
+        expect(new Set(sizes).size).toBe(1);
+        seen.add(sizes.join());
+        for (const left of ['.rollbacks', '.rollback-sets'])
+          expect(await readdir(join(path, left))).toEqual([]);
+        await now();
+        // What came after it stays.
+        expect(await (await openHealthy()).observe('g2-data')).toMatchObject({ sizeBytes: 3 * MIB });
+      },
+    );
+    expect(seen).toEqual(new Set(['3,3', '2,2']));
+    expect(steps).toBeGreaterThan(15);
+  }, 120_000);
 
   it('restores two disks has both as they were, or both as they were in the archive, and whole', async () => {
     const names = ['g2-data', 'g2-logs'];

@@ -136,7 +136,7 @@ describe('a directory that two hosts share', () => {
     const c = await openDirectoryPool({ world, admission, config });
     await c.create({ ...disk, format: 'qcow2' }, signal);
     await c.snapshots.take('g1-data', 'then');
-    const rollBack = c.snapshots.rollBack('g1-data', 'then', async () => {
+    const rollBack = c.snapshots.rollBack(['g1-data'], 'then', async () => {
       isLost = true;
     });
     await expect(rollBack).rejects.toBe(lost);
@@ -144,6 +144,42 @@ describe('a directory that two hosts share', () => {
     expect(await readdir(join(path, '.rollbacks'))).toEqual([]);
     expect(await a.snapshots.list('g1-data')).toEqual(['then']);
   });
+
+  it('has two disks rolled back, or none, for the host that has their guest next, whatever the first had done when it was lost', async () => {
+    const names = ['g1-data', 'g1-logs'];
+    const seen = new Set<string>();
+    for (let programs = 0; !seen.has('done'); programs += 1) {
+      let left = Number.POSITIVE_INFINITY;
+      const admission = async () => {
+        left -= 1;
+        if (left < 0)
+          throw new ReasonedError('GateClosed', 'the keeper has ended all that counts as the guest');
+        return { prefix: [], ended: () => {} };
+      };
+      const config = { type: 'Directory', name: 'nfs', path, sharedBy: 'c' } as const;
+      const c = await openDirectoryPool({ world, admission, config });
+      for (const id of names) {
+        await c.create({ ...disk, id, format: 'qcow2' }, signal);
+        await c.snapshots.take(id, 'then');
+        await c.resize(id, 2 * MIB, { running: false });
+      }
+      const rolledBack = c.snapshots.rollBack(names, 'then', async () => {
+        left = programs;
+      });
+      const ended = await rolledBack.then(
+        () => 'done',
+        () => 'lost',
+      );
+      const sizes = [];
+      for (const id of names) {
+        await a.attach(id);
+        sizes.push(((await a.observe(id))?.sizeBytes ?? 0) / MIB);
+      }
+      seen.add(ended).add(sizes.join());
+      for (const id of names) await a.remove(id, owner);
+    }
+    expect(seen).toEqual(new Set(['lost', 'done', '2,2', '1,1']));
+  }, 60_000);
 
   it('is refused to a host that takes it for its own', async () => {
     await expect(open()).rejects.toMatchObject({ reason: 'PoolInUse', stalled: true });

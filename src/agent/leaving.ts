@@ -199,7 +199,11 @@ async function remaining({ world, drivers, records, turns, jobs, signal }: Leavi
   };
   const atWork = records
     .all()
-    .filter(({ lock, incoming, outgoing }) => lock ?? incoming ?? outgoing)
+    // Of a guest whose object is gone nobody goes on: what was begun with its disks waits here, and is no work.
+    .filter(
+      ({ lock, incoming, outgoing, orphaned }) =>
+        (orphaned === true ? undefined : lock) ?? incoming ?? outgoing,
+    )
     .map(({ id }) => `work on ${nameOf(id)}`);
   return [...found.flat().map(nameOf), ...atWork, ...(jobs.isBusy() ? ['work on volumes'] : [])];
 }

@@ -5,6 +5,7 @@ import { ClusterPolicy } from '../../../src/api/kinds/clusterPolicy.ts';
 import { Host } from '../../../src/api/kinds/host.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { Life } from '../../../src/keeper/contract.ts';
+import { createCrasher } from './crasher.ts';
 import { createLab, type Lab, type RunningAgent } from './lab.ts';
 
 const LIFE = { bootID: 'boot-1', term: 1 };
@@ -50,7 +51,7 @@ const record = (lab: Lab, state: string, life: Life) =>
   lab.user.mergePatch(Host, { name: 'h1' }, { status: { ha: { state, life } } }, { subresource: 'status' });
 
 /** `db` with ha and `web` without it run. */
-async function running(spec = {}, writeOutShared?: () => Promise<void>) {
+async function running(spec = {}, writeOutShared?: () => Promise<void>, crasher = createCrasher()) {
   const found: { lab?: Lab } = {};
   const { keeper, link } = createKeeper(() => found.lab?.executing() ?? 0);
   const lab = createLab({ keeper: link, ...(writeOutShared === undefined ? {} : { writeOutShared }) });
@@ -58,10 +59,11 @@ async function running(spec = {}, writeOutShared?: () => Promise<void>) {
   lab.user.seed(ClusterPolicy, {
     ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'ClusterPolicy', metadata: { name: 'default' }, spec: {} },
   });
+  lab.createPool('local');
   lab.createMachine('db', { ha: {} });
   lab.createMachine('web', spec);
   await admit(lab, 'db', LIFE, 1);
-  const agent = await lab.start();
+  const agent = await lab.start(crasher);
   await lab.until('both run', () => isUp(lab, 'db')() && isUp(lab, 'web')());
   return { lab, keeper, agent };
 }
@@ -122,6 +124,33 @@ describe('a host that goes down', () => {
     expect([lab.executing(), keeper.stoodAtEnd]).toEqual([1, []]);
     expect(shutdown(lab)).toMatchObject(LIFE);
     expect(shutdown(lab)?.stoppedAt).toBeUndefined();
+  });
+
+  it('says it although a rollback has begun that nobody can finish, for the object of its guest was torn out', async () => {
+    const crasher = createCrasher();
+    const { lab, keeper, agent } = await running(
+      { disks: [{ name: 'data', pool: 'local', size: '1Gi', format: 'qcow2' }] },
+      undefined,
+      crasher,
+    );
+    const web = lab.idOf('VirtualMachine', 'web');
+    const isChanging = () => (lab.record(web)?.lock as { changing?: true } | undefined)?.changing === true;
+    lab.createSnapshot('first', { kind: 'VirtualMachine', name: 'web' });
+    await lab.until('it is taken', () => lab.snapshot('first')?.status?.phase === 'Ready');
+    lab.createRollback('back', 'first', { kind: 'VirtualMachine', name: 'web' }, { ifRunning: 'Stop' });
+    await lab.until('it has begun', () => {
+      if (isChanging()) crasher.kill();
+      return isChanging();
+    });
+    await agent.stop();
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.user.mergePatch(VirtualMachine, ref, { metadata: { finalizers: null } });
+    await lab.remove(VirtualMachine, 'web');
+    const next = await lab.start();
+    await lab.until('the Host names it', () => lab.conditionOf(lab.host(), 'OrphanedGuests') !== undefined);
+    await goDown(lab, next);
+    expect([isChanging(), lab.executing(), keeper.stoodAtEnd]).toEqual([true, 0, [0]]);
+    expect(shutdown(lab)?.stoppedAt).toBeDefined();
   });
 
   it('says it when what its guests wrote to shared storage is there, not before', async () => {

@@ -145,7 +145,7 @@ export function connectControllers(parts: Parts): Connected {
   manager.add(restoreController(keeping, restores));
   const jobsOf = { Snapshot: snapshots, Rollback: rollbacks, Backup: backups, Restore: restores };
   const isAttended = ({ lock }: GuestRecord) =>
-    lock === undefined || isHolder(jobsOf[lock.by.kind].get(keyOf(lock.by)), lock);
+    lock === undefined || isHolder(jobsOf[lock.by.kind].get(keyOf(lock.by)), lock, host);
 
   /** A guest whose process has changed is looked at again; ids without a record are nobody's. */
   const wake = (id: string) => {

@@ -64,7 +64,7 @@ export function jobController<T extends Job>(
 export function sayOfJob<T extends KubeObject<unknown, JobStatus>>(
   { object, now }: Pick<Pass<T>, 'object' | 'now'>,
   decision: JobDecision,
-  atEnd: { completedAt?: string } = {},
+  atEnd: { completedAt?: string; host?: string } = {},
 ): PassResult<T> {
   const { generation } = object.metadata;
   const observed = generation === undefined ? {} : { observedGeneration: generation };

@@ -77,12 +77,12 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
   const schedules = informers.informer(BackupSchedule);
   const isHostLost = (name: string) => isLost(hosts.get(name));
   const queue = createQueue({ backups, schedules, pool: sources.pool, isHostLost });
-  manager.add(snapshotController(snapshots, kept, triggersOf(snapshots)));
+  const { pool } = sources;
+  manager.add(snapshotController(snapshots, { ...kept, pool }, triggersOf(snapshots)));
   manager.add(
     keptJobController('rollbacks', Rollback, rollbacks, { ...kept, triggers: triggersOf(rollbacks) }),
   );
   manager.add(keptJobController('restores', Restore, restores, { ...kept, triggers: triggersOf(restores) }));
-  const { pool } = sources;
   const backupTriggers = [...triggersOf(backups), backupsOfPools({ hosts, pool }, backups)];
   manager.add(backupController(backups, { ...kept, pool, queue }, backupTriggers));
   manager.add(importController({ hosts, backups }));

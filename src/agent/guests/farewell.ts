@@ -53,7 +53,11 @@ export function departDeps<T extends GuestObject, Request, Hardware>(
     readGuest: () => readGuest(world, kind, { namespace, name }, signal),
     observe: () => kind.driver.observe(handle),
     kill: (guest) => kind.driver.kill(guest),
-    release: () => releaseRecord(world, id),
+    release: async () => {
+      for (const { key, memoryBytes } of record.snapshots ?? [])
+        if (memoryBytes !== undefined) await kind.memory?.remove(handle, key);
+      await releaseRecord(world, id);
+    },
     noteOrphan: (isOrphan) => noteOrphan(world, record, isOrphan),
   };
 }
@@ -65,9 +69,12 @@ export async function noteOrphan(world: GuestWorld, record: GuestRecord, isOrpha
   if (isOrphan) await updateRecord(world, id, (before) => ({ ...before, orphaned: true }));
 }
 
-/** The guest is another host's: its record stays for its volumes, and nothing is started, nor what was begun with its disks finished, by it. */
+/**
+ * The guest is another host's: its record stays for its volumes, and nothing is started, nor what was begun with its disks finished, by it. Its snapshots
+ * are in those disks: whoever has it next finds them there, this host too.
+ */
 export async function releaseRecord(world: GuestWorld, id: string): Promise<void> {
-  await updateRecord(world, id, (before) => {
+  await updateRecord(world, id, ({ snapshots: _snapshots, head: _head, ...before }) => {
     // Its disks go on elsewhere: a memory that was kept for its next start here is of others by then.
     const { live: _live, stop: _stop, memory: _memory, ...run } = before.run;
     const lock = before.lock === undefined ? {} : { lock: { ...before.lock, away: true as const } };

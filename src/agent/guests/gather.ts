@@ -7,6 +7,7 @@ import type { GuestHandle } from '../../drivers/hypervisor/contract.ts';
 import type { Pass } from '../../runtime/contract.ts';
 import type { GuestRecord } from '../record.ts';
 import { guestsDirectory } from '../records.ts';
+import { stayingSnapshots } from '../snapshots/staying.ts';
 import type { GuestKind, GuestObject } from './kind.ts';
 import type { GuestMemory, GuestScope, Scope } from './scope.ts';
 import type { GuestWorld } from './world.ts';
@@ -70,6 +71,7 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     immovablePools: [...new Set(volumePlans.map(({ pool }) => pool))].filter((name) =>
       isImmovable(world, name),
     ),
+    stayingSnapshots: record === undefined ? [] : stayingSnapshots(record, (name) => isShared(world, name)),
     nicWishes: kind.nics(object.spec, uuid),
     elsewhere,
     takenAfter,
@@ -116,4 +118,9 @@ function isImmovable({ pools }: GuestWorld, name: string): boolean {
   const pool = pools.get(name);
   if (pool?.type !== 'Open' || pool.driver.capabilities.shared === true) return false;
   return pool.driver.exportVolume === undefined;
+}
+
+/** Other hosts have what is in it, too. */
+export function isShared({ poolInformer }: Pick<GuestWorld, 'poolInformer'>, name: string): boolean {
+  return poolInformer.get(name)?.spec.shared === true;
 }

@@ -14,13 +14,18 @@ export type Movable = {
   observation:
     | { state: Exclude<GuestObservation['state'], 'Unmanageable'> }
     | { state: 'Unmanageable'; message: string };
-  record: { snapshots?: readonly unknown[] } | undefined;
   nicWishes: readonly Pick<NicWish, 'name' | 'to'>[];
   immovablePools: readonly string[];
+  /** Names of snapshots that would be lost. */
+  stayingSnapshots: readonly string[];
 };
 
 /** Said by the condition, and by a Migration that is refused for it. */
-export const HAS_SNAPSHOTS = 'its snapshots lie on this host and would be lost: delete its Snapshots first';
+export function hasSnapshots(names: readonly string[]): Obstacle {
+  const some = `${names.slice(0, 8).join(', ')}${names.length > 8 ? ' and others' : ''}`;
+  const message = `snapshots of it lie on this host, with memory or in a pool of this host alone, and would be lost: delete the Snapshots ${some} first`;
+  return { reason: 'HasSnapshots', message };
+}
 
 const OFFLINE = 'a Migration of type Offline stops it, moves it and starts it there';
 
@@ -34,13 +39,12 @@ export function migratableFinding(guest: Movable): Finding {
   return { type: 'Migratable', status: 'False', reason: first.reason, message };
 }
 
-function ofAny({ observation, record }: Movable): Obstacle[] {
-  const kept = record?.snapshots?.length ?? 0;
+function ofAny({ observation, stayingSnapshots }: Movable): Obstacle[] {
   return [
     ...(observation.state === 'Unmanageable'
       ? [{ reason: 'Unmanageable', message: observation.message }]
       : []),
-    ...(kept > 0 ? [{ reason: 'HasSnapshots', message: HAS_SNAPSHOTS }] : []),
+    ...(stayingSnapshots.length > 0 ? [hasSnapshots(stayingSnapshots)] : []),
   ];
 }
 

@@ -110,6 +110,8 @@ export type GuestScope = {
   readonly nicWishes: readonly NicWish[];
   /** Pools of the guest whose volumes are neither shared nor can be copied to another host. */
   readonly immovablePools: readonly string[];
+  /** Names of snapshots that would be lost if it moved. */
+  readonly stayingSnapshots: readonly string[];
   /** `done`: no host was given the guest later than the API says, or it is certain without asking. */
   readonly elsewhere: Outcome;
   /** The restore of the API after which that was asked. */

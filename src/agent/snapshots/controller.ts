@@ -12,10 +12,11 @@ import { lockFor } from '../guests/locks.ts';
 import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
 import { jobResult } from '../jobs/status.ts';
 import type { GuestRecord, RecordedSnapshot } from '../record.ts';
-import { decideSnapshot, type SnapshotFacts } from './decide.ts';
+import { adoptSnapshot, isHalfTaken } from './adopt.ts';
+import { decideSnapshot, LOST, type SnapshotFacts } from './decide.ts';
 import { beginWithMemory, keepsMemory, takeWithMemory } from './memory.ts';
 import { goingStatus, SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
-import { removeSnapshot, takeSnapshot, undo } from './take.ts';
+import { keyOfSnapshot, removeSnapshot, takeSnapshot, undo } from './take.ts';
 import { guestOf, type SnapshotWorld, wakeGuest } from './world.ts';
 
 /** Uids of those whose memory this agent is writing. */
@@ -59,14 +60,16 @@ async function factsOf(
   const { uid, namespace = 'default' } = snapshot.metadata;
   const { kind, name } = snapshot.spec.guest;
   const record = recordOf(world, snapshot);
-  const asksForLost = record === undefined && snapshot.status?.phase === 'Ready';
+  const facts = await guestFacts(world, snapshot);
+  const taken = record?.snapshots?.find((one) => one.uid === uid);
+  const isSought = taken === undefined && facts.guest === 'Away' && snapshot.status?.phase === 'Ready';
   return {
-    ...(await guestFacts(world, snapshot)),
+    ...facts,
     snapshot,
     now,
     isWorking: world.taking.has(uid),
-    taken: record?.snapshots?.find((taken) => taken.uid === uid),
-    isGone: asksForLost && (await world.hands(kind).read({ namespace, name }, signal)) === undefined,
+    taken,
+    isGone: isSought && (await world.hands(kind).read({ namespace, name }, signal)) === undefined,
   };
 }
 
@@ -94,8 +97,33 @@ async function settle(world: Taking, pass: Pass<Snapshot>): Promise<PassResult<S
     case 'undo':
       await undoOwn(world, object, signal);
       return { outcome: waiting('Again', 'it was interrupted and is begun anew', 0) };
+    case 'adopt':
+      return adopt(world, pass);
     case 'take':
       return take(world, pass);
+  }
+}
+
+async function adopt(world: SnapshotWorld, pass: Pass<Snapshot>): Promise<PassResult<Snapshot>> {
+  const { object, now, signal } = pass;
+  const record = recordOf(world, object);
+  if (record === undefined) return { outcome: waiting('GuestNotHere', 'the guest has just gone', 1_000) };
+  try {
+    const taken = await adoptSnapshot(world, record, object, signal);
+    if (taken === undefined) {
+      pass.event('Warning', LOST.reason, LOST.message);
+      return { outcome: done, status: snapshotStatus(object, LOST, { now }) };
+    }
+    const behind = object.status?.memory === undefined ? '' : '; the memory it had stayed behind';
+    pass.event('Normal', 'Adopted', `it is in the disks that its guest came here with${behind}`);
+    world.guests.settled.tell(guestOf(object).text);
+    const parent = nameOfParent(world, object, taken.parent);
+    return { outcome: done, status: snapshotStatus(object, { type: 'say', taken }, { now, parent }) };
+  } catch (error) {
+    const outcome = outcomeOf(error, 'NotAdopted');
+    if (signal.aborted || outcome.type === 'done') throw error;
+    // It stays Ready: nothing says that it is not there.
+    return { outcome: waiting(outcome.reason, outcome.message, 2_000) };
   }
 }
 
@@ -189,12 +217,14 @@ function sayGoing({ object, now }: Pass<Snapshot>, outcome: Outcome): PassResult
 async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<Snapshot>): Promise<Outcome> {
   await undoOwn(world, snapshot, signal);
   const record = recordOf(world, snapshot);
-  const taken = record?.snapshots?.find(({ uid }) => uid === snapshot.metadata.uid);
-  if (record === undefined || taken === undefined) return done;
-  const hands = world.hands(record.kind);
-  const guest = await hands.read(record, signal);
+  const known = record?.snapshots?.find(({ uid }) => uid === snapshot.metadata.uid);
+  const mayBeHere = snapshot.status?.phase === 'Ready' || isHalfTaken(snapshot);
+  if (known === undefined && !mayBeHere) return done;
+  const { kind, name } = snapshot.spec.guest;
+  const { namespace = 'default' } = snapshot.metadata;
+  const guest = await world.hands(kind).read({ namespace, name }, signal);
   // Whoever removes the guest removes its volumes; those that are retained keep what is in them.
-  if (guest?.metadata.uid !== record.uid) return done;
+  if (guest === undefined || (known !== undefined && guest.metadata.uid !== record?.uid)) return done;
   if (guest.metadata.deletionTimestamp !== undefined)
     return waiting('GuestDeleted', 'it goes with the volumes of its guest', 5_000);
   const { host = world.guests.host } = guest.status?.placement ?? {};
@@ -202,6 +232,13 @@ async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<S
     const message = `the guest is on the host ${host} by now, with the disks that hold it: it goes when the guest is here again, or is deleted`;
     return waiting('GuestElsewhere', message, ELSEWHERE_MS);
   }
+  if (record === undefined || guest.metadata.uid !== record.uid)
+    return waiting('GuestNotHere', 'the guest has still to come here', 2_000);
+  const taken = known ?? {
+    uid: snapshot.metadata.uid,
+    key: keyOfSnapshot(snapshot),
+    volumes: record.volumes,
+  };
   if (lockFor(record, snapshot.metadata.uid) === 'Other')
     return waiting('GuestLocked', 'other work is under way: see status.lock of the guest', 2_000);
   try {

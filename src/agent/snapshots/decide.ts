@@ -23,6 +23,8 @@ export type SnapshotDecision =
   | { type: 'rest'; afterMs?: number }
   | JobWait
   | JobEnd<Exclude<SnapshotPhase, 'Pending' | 'Taking' | 'Ready'>>
+  /** It came here with the disks of its guest, or is lost. */
+  | { type: 'adopt' }
   /** An earlier agent died in it. */
   | { type: 'undo' }
   | { type: 'take' };
@@ -32,16 +34,19 @@ export function decideSnapshot(facts: SnapshotFacts): SnapshotDecision {
   if (taken !== undefined) return { type: 'say', taken };
   if (facts.isWorking) return { type: 'take' };
   if (record?.lock === 'Own') return { type: 'undo' };
-  if (snapshot.status?.phase === 'Ready') return decideLost(facts);
+  if (snapshot.status?.phase === 'Ready') return decideUnknown(facts);
   if (isTaken(snapshot)) return { type: 'rest' };
   return inTime(snapshot, { now: facts.now, noun: 'snapshot' }, () => decideNew(facts));
 }
 
-function decideLost({ record, isGone }: SnapshotFacts): SnapshotDecision {
-  // Its guest has left this host, and its object perhaps only begins to go.
-  if (record === undefined && !isGone) return { type: 'rest', afterMs: 5_000 };
-  return jobEnd('Lost', 'SnapshotLost', 'the volumes that held it are gone');
+function decideUnknown({ guest, isGone }: SnapshotFacts): SnapshotDecision {
+  if (guest === 'Here') return { type: 'adopt' };
+  if (isGone) return LOST;
+  // Its guest has left this host or has still to come, or its object perhaps only begins to go.
+  return { type: 'rest', afterMs: 5_000 };
 }
+
+export const LOST = jobEnd('Lost', 'SnapshotLost', 'the volumes that held it are gone');
 
 function decideNew(facts: SnapshotFacts): SnapshotDecision {
   return unlessHere(facts) ?? unlessFree(facts) ?? unlessSettled(facts) ?? { type: 'take' };

@@ -33,11 +33,12 @@ export async function releaseInterrupted(world: SnapshotWorld): Promise<void> {
   }
 }
 
-type Holder = { metadata: { uid: string }; status?: { phase?: string; completedAt?: string } };
+type Holder = { metadata: { uid: string }; status?: { host?: string; completedAt?: string } };
 
-/** The object has the lock, and is not over: of a host that was lost others end what it was at. */
-export function isHolder(found: Holder | undefined, { by }: GuestLock): boolean {
-  return found?.metadata.uid === by.uid && found.status?.completedAt === undefined;
+/** The object has the lock, and is not over: of a host that was lost others end what it was at, or look after it by now. */
+export function isHolder(found: Holder | undefined, { by }: GuestLock, host: string): boolean {
+  if (found?.metadata.uid !== by.uid || found.status?.completedAt !== undefined) return false;
+  return found.status?.host === undefined || found.status.host === host;
 }
 
 /** Ends the lock of a record unless its object is still there and at it. */
@@ -62,7 +63,7 @@ async function isHeld({ guests }: SnapshotWorld, lock: GuestLock, signal: AbortS
     Backup: () => guests.client.find(Backup, ref, read(signal)),
     Restore: () => guests.client.find(Restore, ref, read(signal)),
   };
-  return isHolder(await find[kind](), lock);
+  return isHolder(await find[kind](), lock, guests.host);
 }
 
 async function end(

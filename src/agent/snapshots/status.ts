@@ -35,9 +35,12 @@ export function snapshotStatus(
 ): SnapshotStatus {
   const { generation } = metadata;
   const step = said.type === 'say' ? READY : said;
-  const { parent: _, ...before } = status;
+  const { parent: _, memory, ...before } = status;
+  // Of one that stands the record says whether it has any.
+  const kept = said.type === 'say' || memory === undefined ? {} : { memory };
   return {
     ...before,
+    ...kept,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     conditions: jobConditions(status.conditions, step.type === 'follow' ? { ...step, afterMs: 0 } : step, {
       now,

@@ -168,11 +168,16 @@ async function areOwn(
   return found?.metadata.uid === record.uid && found.status?.placement?.host === guests.host;
 }
 
+/** A snapshot that stands, or that no record knows of: then it is looked for in all volumes of the guest. */
+type Removable = Pick<RecordedSnapshot, 'uid' | 'key' | 'parent' | 'memoryBytes'> & {
+  volumes: readonly Pick<RecordedSnapshot['volumes'][number], 'name' | 'pool' | 'id'>[];
+};
+
 /** Removes a snapshot that stands; those that came from it come from its parent from then on. Repeatable. */
 export async function removeSnapshot(
   world: SnapshotWorld,
   record: GuestRecord,
-  { snapshot, taken }: { snapshot: Stored<Snapshot>; taken: RecordedSnapshot },
+  { snapshot, taken }: { snapshot: Stored<Snapshot>; taken: Removable },
   signal: AbortSignal,
 ): Promise<void> {
   const hands = world.hands(record.kind);
@@ -192,14 +197,11 @@ export async function removeSnapshot(
   for (const { pool } of taken.volumes) world.guests.pools.used.tell(pool);
 }
 
-function recorded({ name, pool, id }: RecordedSnapshot['volumes'][number]) {
+function recorded({ name, pool, id }: Removable['volumes'][number]) {
   return { name, pool, id, reclaim: 'Delete' as const };
 }
 
-function withoutSnapshot(
-  { head, snapshots = [], ...record }: GuestRecord,
-  gone: RecordedSnapshot,
-): GuestRecord {
+function withoutSnapshot({ head, snapshots = [], ...record }: GuestRecord, gone: Removable): GuestRecord {
   const up = (uid: string | undefined) => (uid === gone.uid ? gone.parent : uid);
   const left = snapshots
     .filter(({ uid }) => uid !== gone.uid)

@@ -12,10 +12,11 @@ import type { Informer } from '../../client/contract.ts';
 import type { Controller, Pass, PassResult, Trigger } from '../../runtime/contract.ts';
 import { trigger } from '../../runtime/trigger.ts';
 import type { Guest, StoredGuest } from '../guests.ts';
-import { jobController, sayOfJob } from '../jobs.ts';
+import { type JobDecision, jobController, sayOfJob } from '../jobs.ts';
 import { guestKey } from '../placement/placement.ts';
 import { conditionsFor } from '../readiness.ts';
 import { decideKept, type Kept, type KeptDecision } from './decide.ts';
+import { hostAfterGuest } from './followers.ts';
 import { type HeirSources, heirOf, isLost } from './heirs.ts';
 import type { Queue } from './queue.ts';
 
@@ -37,7 +38,7 @@ function guestText({ metadata, spec }: Kept): string {
 
 export function snapshotController(
   snapshots: Informer<Snapshot>,
-  sources: KeptSources,
+  sources: KeptSources & Pick<HeirSources, 'pool'>,
   triggers: readonly Trigger[],
 ): Controller<Snapshot> {
   return {
@@ -48,11 +49,15 @@ export function snapshotController(
     access: [{ kind: Snapshot, verbs: ['patch'] }],
     triggers,
     reconcile: async (pass) => {
-      const decision = decide(pass, isTaken(pass.object), sources);
+      const { object } = pass;
+      const guest = sources.guest(guestText(object));
+      const host = hostAfterGuest(object, guest, sources.pool);
+      if (host !== undefined) return { outcome: done, status: { ...object.status, host } };
+      const decision = decide(pass, isTaken(object), sources);
       if (decision.type === 'kept') return sayKept(pass, decision);
       return decision.type === 'release'
         ? release(pass, Snapshot, SNAPSHOT_FINALIZER)
-        : sayOfJob(pass, decision);
+        : sayOfJob(pass, decision, lookedAfterBy(decision, guest));
     },
   };
 }
@@ -81,6 +86,13 @@ export function backupController(
         : sayOfJob(pass, decision, { completedAt: timeOf(pass.now) });
     },
   };
+}
+
+/** What was half-taken where its host was lost is in the disks of the guest. */
+function lookedAfterBy(decision: JobDecision, guest: StoredGuest | undefined): { host?: string } {
+  const host = guest?.status?.placement?.host;
+  const isHalf = decision.type === 'end' && decision.reason === 'HostLost';
+  return isHalf && host !== undefined ? { host } : {};
 }
 
 /** Of Rollbacks and of Restores: `name` of the controller. */

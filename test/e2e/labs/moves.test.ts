@@ -43,6 +43,19 @@ metadata: {name: shared-writer}
 spec: {kind: Disk, pool: shared, source: {path: {path: ${join(images, WRITER_IMAGE)}}}}
 `;
 
+const SNAPSHOT = `
+apiVersion: vireo.dev/v1alpha1
+kind: Snapshot
+metadata: {name: moved, namespace: default}
+spec: {guest: {kind: VirtualMachine, name: common}}
+`;
+const ROLLBACK = `
+apiVersion: vireo.dev/v1alpha1
+kind: Rollback
+metadata: {name: moved, namespace: default}
+spec: {guest: {kind: VirtualMachine, name: common}, snapshot: moved, ifRunning: Stop}
+`;
+
 describe('two hosts', () => {
   let lab: Lab;
   let empty: Map<string, Traces>;
@@ -126,15 +139,26 @@ describe('two hosts', () => {
     await untilEmpty(broken.name);
   });
 
-  it('move a machine on a shared pool without its disks, while it runs', async () => {
+  it('move a machine on a shared pool without its disks, while it runs, and its snapshots are where it is', async () => {
     await lab.apply(writer('common', { pool: 'shared', image: 'shared-writer' }));
     const { host: from } = await settles(common);
+    await lab.apply(SNAPSHOT);
+    await lab.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'snap/moved');
     const wrote = await common.writing();
     const volumes = await volumesIn(shared);
     const asked = await move(lab, common, 'common', { to: otherThan(from), type: 'Live' });
     expect(await asked.ends()).toMatchObject({ phase: 'Succeeded', type: 'Live' });
     expect(await settles(common)).toMatchObject({ host: otherThan(from) });
     expect((await common.writesOn(wrote)).boot).toBe(wrote.boot);
+    expect(await volumesIn(shared)).toEqual(volumes);
+    const field = (path: string) => lab.kubectl('get', 'snap/moved', '-o', `jsonpath={.status.${path}}`);
+    await until('its host has the snapshot', async () => (await field('host')) === otherThan(from));
+    await lab.apply(ROLLBACK);
+    await lab.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=120s', 'rb/moved');
+    // It boots from what its disk was.
+    await until('it writes again', async () => (await common.writing()).boot !== wrote.boot, 120_000);
+    expect(await field('phase')).toBe('Ready');
+    await lab.kubectl('delete', 'snap/moved', 'rb/moved', '--timeout=60s');
     expect(await volumesIn(shared)).toEqual(volumes);
   });
 

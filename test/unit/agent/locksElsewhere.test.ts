@@ -6,45 +6,8 @@ import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
 import type { KindRef } from '../../../src/api/meta.ts';
 import { type Crasher, createCrasher } from './crasher.ts';
-import { createLab, type Lab } from './lab.ts';
-
-const WEB = { kind: 'VirtualMachine', name: 'web' } as const;
-const POOL = '/state/pools/nas/pool.json';
-const webId = (lab: Lab) => lab.idOf('VirtualMachine', 'web');
-const lockOf = (lab: Lab) => lab.record(webId(lab))?.lock as { changing?: true } | undefined;
-const isReady = (lab: Lab) => lab.conditionOf(lab.machine('web'), 'Ready')?.status === 'True';
-
-/** What the shared pool holds of the disk: how much of it is written is what tells its data apart. */
-const poolOf = (lab: Lab) =>
-  JSON.parse(lab.disk.get(POOL) ?? '{}') as {
-    volumes: { usedBytes: number }[];
-    prepared?: object;
-    snapshots?: Record<string, object>;
-  };
-const written = (lab: Lab) => poolOf(lab).volumes.map(({ usedBytes }) => usedBytes);
-
-/** Whoever has the guest now writes to its disk. */
-function write(lab: Lab, usedBytes: number) {
-  const pool = poolOf(lab);
-  const volumes = pool.volumes.map((volume) => ({ ...volume, usedBytes }));
-  lab.disk.set(POOL, JSON.stringify({ ...pool, volumes }));
-}
-
-async function labWithWeb(
-  spec: object = {},
-  options: Parameters<typeof createLab>[0] = {},
-  crasher = createCrasher(),
-) {
-  const lab = createLab(options);
-  lab.createPool('nas', { shared: true });
-  lab.createMachine('web', { disks: [{ name: 'data', pool: 'nas', size: '1Gi', format: 'qcow2' }], ...spec });
-  const agent = await lab.start(crasher);
-  await lab.until('web is made', () => lab.machine('web')?.status?.phase !== undefined);
-  return { lab, agent, crasher };
-}
-
-const place = (lab: Lab, host: string, epoch: number) =>
-  lab.patchStatus(VirtualMachine, 'web', lab.placed(epoch, host));
+import type { Lab } from './lab.ts';
+import { isReady, labWithWeb, lockOf, place, poolOf, WEB, webId, write, written } from './sharedGuest.ts';
 
 /** As the manager does once the guest was recovered. */
 function endJob(lab: Lab, kind: KindRef, name: string, more: object = {}) {

@@ -4,9 +4,9 @@ import { type Movable, migratableFinding } from '../../../src/agent/guests/migra
 const machine: Movable = {
   kind: { plugs: 'Tap', transfer: {} },
   observation: { state: 'Running' },
-  record: {},
   nicWishes: [{ name: 'eth0', to: { type: 'Bridge', bridge: 'br0' } }],
   immovablePools: [],
+  stayingSnapshots: [],
 };
 const container: Movable = { ...machine, kind: { plugs: 'Veth' } };
 const reasonOf = (guest: Movable) => migratableFinding(guest).reason;
@@ -30,7 +30,7 @@ describe('whether a guest could move', () => {
     ['NotSupported', { ...machine, kind: { plugs: 'Tap' } }],
     ['PoolNotMovable', { ...container, immovablePools: ['local'] }],
     ['PoolNotMovable', { ...machine, observation: { state: 'Off' }, immovablePools: ['local'] }],
-    ['HasSnapshots', { ...container, record: { snapshots: [{ name: 's', uid: 'u' }] } }],
+    ['HasSnapshots', { ...container, stayingSnapshots: ['s'] }],
   ] satisfies [string, Movable][])('is denied as %s', (reason, guest) => {
     expect(reasonOf(guest)).toBe(reason);
   });

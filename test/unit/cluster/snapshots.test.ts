@@ -91,6 +91,40 @@ describe('a Snapshot and a Rollback', () => {
     await lab.resign();
   });
 
+  it('in shared pools goes with its guest, also deleted or half-taken; one in a pool of its host alone stays', async () => {
+    const lab = await labWithHosts('h1', 'h2');
+    for (const [name, shared] of [
+      ['nas', true],
+      ['local', false],
+    ] as const)
+      lab.api.seed(StoragePool, {
+        ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'StoragePool', metadata: { name } },
+        spec: { type: 'Directory', shared, directory: { path: `/srv/${name}` } },
+      });
+    lab.api.seed(VirtualMachine, machine('web', { placement: { host: 'h1' } }));
+    const on = (pool: string) => [
+      { name: 'root', pool: 'nas' },
+      { name: 'data', pool },
+    ];
+    seedSnapshot(lab, 'ours', { phase: 'Ready', host: 'h1', volumes: on('nas') });
+    seedSnapshot(lab, 'going', { phase: 'Ready', host: 'h1', volumes: on('nas') }, [SNAPSHOT_FINALIZER]);
+    seedSnapshot(lab, 'mixed', { phase: 'Ready', host: 'h1', volumes: on('local') });
+    seedSnapshot(lab, 'half', { phase: 'Taking', host: 'h1' });
+    await lab.advance(1_000);
+    await lab.api.delete(Snapshot, { namespace: 'default', name: 'going' });
+    lab.silent.add('h1');
+    await lab.advance(60_000);
+    const placement = { host: 'h2', epoch: 2, since: '2026-01-01T00:00:00Z' };
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.api.mergePatch(VirtualMachine, ref, { status: { placement } }, { subresource: 'status' });
+    await lab.advance(2_000);
+    const hosts = ['ours', 'going', 'mixed', 'half'].map((name) => snapshotOf(lab, name)?.status?.host);
+    expect(hosts).toEqual(['h2', 'h2', 'h1', 'h2']);
+    expect(snapshotOf(lab, 'half')?.status?.phase).toBe('Failed');
+    expect(ready(snapshotOf(lab, 'half'))).toBe('HostLost');
+    await lab.resign();
+  });
+
   it('are lost with the host they lie on, and held by nobody then', async () => {
     const lab = await labWithHosts('h1');
     seedSnapshot(lab, 's', { phase: 'Ready', host: 'h1' }, [SNAPSHOT_FINALIZER]);

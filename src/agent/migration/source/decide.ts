@@ -4,7 +4,7 @@
  */
 import type { MigrationStatus } from '../../../api/kinds/migration.ts';
 import type { GuestObservation, TransferProgress } from '../../../drivers/hypervisor/contract.ts';
-import { HAS_SNAPSHOTS } from '../../guests/migratable.ts';
+import { hasSnapshots } from '../../guests/migratable.ts';
 import type { GivenUp, Outgoing } from '../../record.ts';
 import type { Belonging } from '../placement.ts';
 
@@ -29,7 +29,9 @@ export type SourceFacts = {
       }
     | undefined;
   /** `moved`: the record has a move of another Migration, the guest is only coming here, or other work locks it. */
-  record: { outgoing: Outgoing | undefined; moved: boolean; runs: boolean; snapshots: number } | undefined;
+  record:
+    | { outgoing: Outgoing | undefined; moved: boolean; runs: boolean; staying: readonly string[] }
+    | undefined;
   observation: GuestObservation['state'];
   transfer: TransferProgress;
   belonging: Belonging;
@@ -145,7 +147,10 @@ function decideUnbegun({ migration, record, observation, belonging, wantedOff }:
     );
   }
   if (record.moved) return { type: 'none' };
-  if (record.snapshots > 0) return refuse('HasSnapshots', HAS_SNAPSHOTS);
+  if (record.staying.length > 0) {
+    const { reason, message } = hasSnapshots(record.staying);
+    return refuse(reason, message);
+  }
   if (wantedOff !== undefined) return refuse(wantedOff.reason, wantedOff.message);
   if (observation === 'Unmanageable') {
     return refuse('Unmanageable', 'the guest does not answer on its host: see its condition Running');

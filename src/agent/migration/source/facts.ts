@@ -3,10 +3,12 @@ import { strategyOf } from '../../../api/guest.ts';
 import { isOver, type Migration } from '../../../api/kinds/migration.ts';
 import type { Stored } from '../../../api/meta.ts';
 import type { GuestObservation, TransferProgress } from '../../../drivers/hypervisor/contract.ts';
+import { isShared } from '../../guests/gather.ts';
 import type { GuestObject } from '../../guests/kind.ts';
 import { lockFor } from '../../guests/locks.ts';
 import { wantedPower } from '../../guests/power.ts';
 import type { GuestRecord, Outgoing } from '../../record.ts';
+import { stayingSnapshots } from '../../snapshots/staying.ts';
 import { type Belonging, belongingOf } from '../placement.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 import type { SourceFacts } from './decide.ts';
@@ -80,7 +82,7 @@ export async function sourceFacts(
         : {
             outgoing,
             moved: outgoing === undefined && lockFor(record, pass.name.uid) === 'Other',
-            snapshots: record.snapshots?.length ?? 0,
+            staying: stayingSnapshots(record, (name) => isShared(world.guests, name)),
             runs: record.run.live !== undefined,
           },
     wantedOff: wantedOff(found, record, outgoing ?? pass.migration?.status),

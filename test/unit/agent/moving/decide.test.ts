@@ -72,7 +72,7 @@ function* sourceFacts(): Generator<SourceFacts & { outgoing: Outgoing }> {
     yield* combinations<SourceFacts & { outgoing: Outgoing }>({
       outgoing: [outgoing],
       migration: sourceMigrations,
-      record: [{ outgoing, moved: false, runs: false, snapshots: 0 }],
+      record: [{ outgoing, moved: false, runs: false, staying: [] }],
       observation: STATES,
       transfer: [
         { phase: 'Idle' },

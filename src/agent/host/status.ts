@@ -10,6 +10,7 @@ import type { Trust } from '../cluster/controlPlane.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ImageState } from '../images/table.ts';
 import type { Place } from '../peers/peers.ts';
+import { TOLD_AT_MOST } from '../pools/archives.ts';
 import type { PoolState } from '../pools/table.ts';
 import { hostConditions } from './conditions.ts';
 import type { HostFacts } from './facts.ts';
@@ -149,7 +150,7 @@ function archiveFields(before: HostStatus, { pools, beginning }: HostView): Pick
   if (beginning && found.length === 0)
     return before.archives === undefined ? {} : { archives: before.archives };
   if (found.length === 0) return before.archives === undefined ? {} : { archives: [] };
-  const newest = found.toSorted((a, b) => byTime(b.takenAt, a.takenAt)).slice(0, 256);
+  const newest = found.toSorted((a, b) => byTime(b.takenAt, a.takenAt)).slice(0, TOLD_AT_MOST);
   return { archives: newest.toSorted((a, b) => (a.archive < b.archive ? -1 : 1)) };
 }
 

@@ -10,10 +10,12 @@ export type FoundArchive = {
 
 /** Most that a host tells of in one pool at a time. */
 const MOST = 128;
+/** Most that a host tells of at all. */
+export const TOLD_AT_MOST = 256;
 /** Names that this program gives. */
 const OURS = /^backup-[0-9a-f-]{36}$/;
 
-/** Those that can be read and that are not `known` to have a Backup: of more than a host tells of the others follow. A damaged one is passed over. */
+/** Those that can be read and that are not `known` to have a Backup, newest first. A damaged one is passed over. */
 export async function findArchives(
   archives: Pick<Archives, 'list' | 'read'>,
   known: ReadonlySet<string>,
@@ -27,5 +29,30 @@ export async function findArchives(
     if (kind !== 'VirtualMachine' && kind !== 'Container') continue;
     found.push({ archive, guest: { kind, namespace, name }, takenAt: manifest.takenAt });
   }
-  return found.toSorted((a, b) => byTime(b.takenAt, a.takenAt)).slice(0, MOST);
+  return found.toSorted(newestFirst);
+}
+
+/** Which of those found in a pool its host tells of at this time, monotonic ms. `pools`: so many share what a host tells. */
+export type Telling = (found: readonly FoundArchive[], of: { now: number; pools: number }) => FoundArchive[];
+
+/**
+ * Of more than a host tells of at a time others are told after `turnMs`, and all come round: those told first may stay for ever without a Backup that
+ * this host knows, as one of another host or one of a namespace that has gone, and must not keep others from having theirs.
+ */
+export function createTelling(turnMs: number): Telling {
+  let last: FoundArchive | undefined;
+  let turn: { after: FoundArchive | undefined; since: number } | undefined;
+  return (found, { now, pools }) => {
+    const most = Math.min(MOST, Math.max(1, Math.floor(TOLD_AT_MOST / pools)));
+    if (turn === undefined || now - turn.since >= turnMs) turn = { after: last, since: now };
+    const { after } = turn;
+    const next = after === undefined ? 0 : found.findIndex((each) => newestFirst(each, after) > 0);
+    const told = [...found.slice(Math.max(0, next)), ...found.slice(0, Math.max(0, next))].slice(0, most);
+    last = told.at(-1);
+    return told.toSorted(newestFirst);
+  };
+}
+
+function newestFirst(a: FoundArchive, b: FoundArchive): number {
+  return byTime(b.takenAt, a.takenAt) || (a.archive < b.archive ? -1 : Number(a.archive > b.archive));
 }

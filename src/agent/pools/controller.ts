@@ -13,7 +13,7 @@ import type { Controller, Pass, Trigger } from '../../runtime/contract.ts';
 import { CONTROLLERS } from '../access.ts';
 import { isAllowedPath } from '../allowlist.ts';
 import { STORAGE_REVOKED, type Upkeep, withoutWrites } from '../fencing/upkeep.ts';
-import { findArchives } from './archives.ts';
+import { createTelling, type FoundArchive, findArchives, type Telling } from './archives.ts';
 import { readBackupKey } from './backupKey.ts';
 import type { PoolTable } from './table.ts';
 
@@ -21,6 +21,8 @@ import type { PoolTable } from './table.ts';
 export const POOL_POLL_MS = 60_000;
 /** After volumes were made or removed they are read this much later, once for all of a burst. */
 export const POOL_USED_MS = 3_000;
+/** Of very many archives others are told after this: a look at the pool that comes a little early counts. */
+const TELLING_MS = POOL_POLL_MS / 2;
 /** What was taken from this host, or by it, is looked at so often. */
 const TAKEN_POLL_MS = 5_000;
 
@@ -39,7 +41,7 @@ export type PoolControllerOptions = {
   /** Directories of the allow-list. */
   poolPaths: readonly string[];
   files: Pick<Files, 'realPath'>;
-  clock: Pick<Clock, 'after'>;
+  clock: Pick<Clock, 'after' | 'monotonic'>;
   client: Pick<Client, 'find'>;
   informer: Informer<StoragePool>;
   pools: PoolTable;
@@ -53,6 +55,8 @@ export type PoolControllerOptions = {
 };
 
 type OpenPool = (place: Omit<PoolPlace, 'sharedBy' | 'backupKey'>, shared: boolean) => Promise<PoolDriver>;
+/** The archives in it that are to have Backups again, of which the host tells now. */
+type LostIn = (name: string, driver: PoolDriver) => Promise<FoundArchive[]>;
 
 /** Directory of pools without a path of their own. */
 export function ownPoolsDirectory(stateDirectory: string): string {
@@ -63,6 +67,7 @@ export function ownPoolsDirectory(stateDirectory: string): string {
 export function poolController(options: PoolControllerOptions): Controller<StoragePool> {
   const { informer, pools } = options;
   const opened = new Map<string, { path: string; shared: boolean; driver: PoolDriver }>();
+  const tellings = new Map<string, Telling>();
 
   const open: OpenPool = async (place, shared) => {
     const { name, path } = place;
@@ -77,6 +82,14 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
     return driver;
   };
 
+  const lost: LostIn = async (name, driver) => {
+    const telling = tellings.get(name) ?? createTelling(TELLING_MS);
+    tellings.set(name, telling);
+    const asked = informer.list().filter(({ spec }) => spec.importArchives === true);
+    const found = await findArchives(driver.archives, options.archives());
+    return telling(found, { now: options.clock.monotonic(), pools: asked.length });
+  };
+
   return {
     name: CONTROLLERS.pools,
     kind: StoragePool,
@@ -85,10 +98,11 @@ export function poolController(options: PoolControllerOptions): Controller<Stora
     concurrency: 2,
     triggers: [afterUse(options)],
     reconcile: async ({ object, signal, log }) => ({
-      outcome: await settlePool(options, open, { object, signal, log }),
+      outcome: await settlePool(options, { open, lost }, { object, signal, log }),
     }),
     gone: async (name) => {
       opened.delete(name);
+      tellings.delete(name);
       pools.set(name, undefined);
       return done;
     },
@@ -117,10 +131,10 @@ function afterUse({ pools, clock }: PoolControllerOptions): Trigger {
 
 async function settlePool(
   options: PoolControllerOptions,
-  open: OpenPool,
+  { open, lost }: { open: OpenPool; lost: LostIn },
   pass: Pick<Pass<StoragePool>, 'object' | 'signal' | 'log'>,
 ): Promise<Outcome> {
-  const { host, stateDirectory, poolPaths, files, pools, archives: known } = options;
+  const { host, stateDirectory, poolPaths, files, pools } = options;
   const { metadata, spec } = pass.object;
   const { name } = metadata;
   if (spec.hosts !== undefined && !spec.hosts.includes(host)) {
@@ -137,8 +151,7 @@ async function settlePool(
   try {
     const driver = await open({ type: spec.type, name, path }, spec.shared === true);
     const { facts, isSoon } = await lookAfter(driver, options, pass);
-    const archives =
-      spec.importArchives === true ? { archives: await findArchives(driver.archives, known()) } : {};
+    const archives = spec.importArchives === true ? { archives: await lost(name, driver) } : {};
     pools.set(name, { type: 'Open', driver, facts, allowedNamespaces: spec.allowedNamespaces, ...archives });
     return waiting('Watching', 'fill and health are read again', isSoon ? TAKEN_POLL_MS : POOL_POLL_MS);
   } catch (error) {

@@ -39,6 +39,7 @@ async function importAll(
   backups: Informer<Backup>,
 ): Promise<PassResult<Host>> {
   let isMissing = false;
+  let refused: { error: unknown } | undefined;
   for (const found of object.status?.archives ?? []) {
     if (backups.byIndex('archive', found.archive).length > 0) continue;
     await client
@@ -47,9 +48,11 @@ async function importAll(
         if (!(error instanceof ApiError)) throw error;
         // Its namespace is not there, or is about to go.
         if (error.code === 404 || error.code === 403) isMissing = true;
-        else if (error.code !== 409) throw error;
+        // One that is refused, as by an admission policy, is not in the way of the others.
+        else if (error.code !== 409) refused ??= { error };
       });
   }
+  if (refused !== undefined) throw refused.error;
   return { outcome: isMissing ? waiting('NamespaceMissing', '', RECHECK_MS) : done };
 }
 

@@ -1,6 +1,6 @@
 /** Backups of guests on a simulated host: what becomes of the guest meanwhile, and of the backup when anything dies. */
 import { describe, expect, it } from 'vitest';
-import { findArchives } from '../../../src/agent/pools/archives.ts';
+import { createTelling, findArchives } from '../../../src/agent/pools/archives.ts';
 import { decideVerify } from '../../../src/agent/verifies/decide.ts';
 import { Namespace } from '../../../src/api/core.ts';
 import { Backup, type BackupSpec } from '../../../src/api/kinds/backup.ts';
@@ -508,21 +508,47 @@ describe('an archive whose Backup was lost', () => {
     await agent.stop();
   });
 
-  it('is told of in its turn where there are very many: when the newest have Backups again', async () => {
-    const names = Array.from({ length: 130 }, (_, index) => {
+  const manyOf = (count: number) => {
+    const names = Array.from({ length: count }, (_, index) => {
       const number = String(index).padStart(12, '0');
       return `backup-00000000-0000-4000-8000-${number}`;
     });
-    const found = (known: readonly string[]) => {
-      const read = async (name: string) => {
-        const takenAt = new Date(names.indexOf(name) * 1_000).toISOString();
-        return { guest: { ...WEB, namespace: 'default' }, takenAt } as unknown as ArchiveManifest;
-      };
-      return findArchives({ list: async () => names, read }, new Set(known));
+    const read = async (name: string) => {
+      const takenAt = new Date(names.indexOf(name) * 1_000).toISOString();
+      return { guest: { ...WEB, namespace: 'default' }, takenAt } as unknown as ArchiveManifest;
     };
-    const newest = (await found([])).map(({ archive }) => archive);
-    expect(newest).toHaveLength(128);
-    expect((await found(newest)).map(({ archive }) => archive)).toEqual(names.slice(0, 2).reverse());
+    return { names, read, list: async () => names };
+  };
+
+  it('is told of in its turn where there are very many: when the newest have Backups again', async () => {
+    const { names, ...pool } = manyOf(130);
+    const telling = createTelling(30_000);
+    const told = async (known: readonly string[], now: number) =>
+      telling(await findArchives(pool, new Set(known)), { now, pools: 1 }).map(({ archive }) => archive);
+    const newest = await told([], 0);
+    expect(newest).toEqual(names.slice(2).reverse());
+    expect(await told([], 3_000)).toEqual(newest);
+    expect(await told(newest, 60_000)).toEqual(names.slice(0, 2).reverse());
+  });
+
+  it('is told of in its turn where the newest stay without a Backup that the host knows: they are those of another host', async () => {
+    const { names, ...pool } = manyOf(300);
+    const backups = { h1: new Set(names.slice(172)), h2: new Set(names.slice(44, 172)) };
+    const telling = { h1: createTelling(30_000), h2: createTelling(30_000) };
+    for (const now of [0, 60_000, 120_000])
+      for (const host of ['h1', 'h2'] as const)
+        for (const { archive } of telling[host](await findArchives(pool, backups[host]), { now, pools: 1 }))
+          if (!backups.h1.has(archive) && !backups.h2.has(archive)) backups[host].add(archive);
+    expect(backups.h1.size + backups.h2.size).toBe(300);
+  });
+
+  it('is told of in its turn also where many pools share what a host can tell', async () => {
+    const { names, ...pool } = manyOf(300);
+    const found = await findArchives(pool, new Set());
+    const telling = createTelling(30_000);
+    const told = Array.from({ length: 5 }, (_, at) => telling(found, { now: at * 60_000, pools: 4 }));
+    expect(told.map(({ length }) => length)).toEqual([64, 64, 64, 64, 64]);
+    expect(new Set(told.flat()).size).toBe(300);
   });
 
   it('is a Backup again by import, from which guests are made and restored, and goes with it', async () => {

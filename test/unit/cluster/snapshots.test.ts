@@ -8,6 +8,7 @@ import { Snapshot, type SnapshotStatus } from '../../../src/api/kinds/snapshot.t
 import { StoragePool } from '../../../src/api/kinds/storagePool.ts';
 import { Verify } from '../../../src/api/kinds/verify.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
+import { ApiError } from '../../../src/client/contract.ts';
 import { host, machine } from './builders.ts';
 import { createClusterLab } from './clusterLab.ts';
 
@@ -327,6 +328,26 @@ describe('a Backup', () => {
     await lab.lead();
     await lab.advance(61_000);
     expect(lab.api.state.list(Backup)).toHaveLength(2);
+    await lab.resign();
+  });
+
+  it('is made again of those archives that an admission policy does not refuse', async () => {
+    const lab = await labWithHosts('h1');
+    const archives = ['a1', 'a2'].map((end, index) => ({
+      archive: `backup-00000000-0000-4000-8000-0000000000${end}`,
+      pool: 'local',
+      guest: { kind: 'VirtualMachine', namespace: 'default', name: index === 0 ? 'refused' : 'web' } as const,
+      takenAt: '2026-01-02T00:00:00Z',
+    }));
+    const create = lab.api.create.bind(lab.api);
+    lab.api.create = (async (kind, object, options) => {
+      if (object.metadata.name?.startsWith('refused') === true)
+        throw new ApiError(422, 'Invalid', 'a policy says no');
+      return create(kind, object, options);
+    }) as typeof create;
+    await lab.api.mergePatch(Host, { name: 'h1' }, { status: { archives } }, { subresource: 'status' });
+    await lab.advance(1_000);
+    expect(lab.get(Backup, 'default/web-20260102-000000a2')?.status?.host).toBe('h1');
     await lab.resign();
   });
 

@@ -13,8 +13,8 @@ import { poolWithoutVolume } from './storage.ts';
 export type MigrationFacts = {
   migration: Stored<Migration>;
   guest: StoredGuest | undefined;
-  /** Gone: there is no such Host. Silent: it does not renew its Lease. */
-  host(name: string): 'Ready' | 'NotReady' | 'Silent' | 'Gone';
+  /** Gone: there is no such Host. Dead: it is proven that nothing runs there. Silent: it does not renew its Lease. */
+  host(name: string): 'Ready' | 'NotReady' | 'Silent' | 'Dead' | 'Gone';
   /** Of one that follows another: how that stands. */
   lead?: Lead | undefined;
   /** The guest has come along with its set since this was asked for. */
@@ -145,7 +145,7 @@ function begin(facts: MigrationFacts): MigrationDecision {
       message: `the host ${placement.host} is not ready: it begins when it is`,
     });
   }
-  if (asked !== undefined && facts.host(asked) === 'NotReady') {
+  if (asked !== undefined && ['NotReady', 'Dead'].includes(facts.host(asked))) {
     return wait({
       reason: 'TargetNotReady',
       message: `the host ${asked} is not ready: it begins when it is`,
@@ -174,6 +174,8 @@ function watchOver(facts: MigrationFacts): MigrationDecision {
         )
       : end('Failed', 'SourceGone', 'the source host has been removed');
   }
+  const ended = endWithoutSource(facts);
+  if (ended !== undefined) return ended;
   if (migration.status?.startedAt === undefined) {
     const assignedAt = Date.parse(migration.status?.assignedAt ?? '');
     const leftMs = assignedAt + (migration.spec.startDeadlineSeconds ?? 600) * 1_000 - now;
@@ -181,8 +183,23 @@ function watchOver(facts: MigrationFacts): MigrationDecision {
       return end('Failed', 'Expired', `the host ${source} did not begin within startDeadlineSeconds`);
   }
   const state = facts.host(target);
-  const lost = !arrived && cancel === undefined && (state === 'Gone' || state === 'Silent');
+  const lost = !arrived && cancel === undefined && ['Gone', 'Dead', 'Silent'].includes(state);
   if (lost)
     return { type: 'cancel', reason: 'TargetLost', message: `the host ${target} is away: the guest stays` };
   return { type: 'follow', afterMs: RECHECK_MS };
+}
+
+/**
+ * The source will say nothing for as long as it is lost, and the next move of the guest is not to wait for that. On the target its agent knows what to do
+ * without the source, and says when the guest is at home.
+ */
+function endWithoutSource({ migration, guest, host }: MigrationFacts): MigrationDecision | undefined {
+  const { sourceHost: source = '', targetHost, target } = migration.status ?? {};
+  const placed = guest?.status?.placement?.host;
+  if (host(source) !== 'Dead' || placed === undefined || placed === source) return undefined;
+  if (placed !== targetHost)
+    return end('Failed', 'SourceLost', `the source host was lost, and the guest is on ${placed} now`);
+  return target?.state === 'Settled'
+    ? end('Succeeded', 'SourceLost', 'the guest is on its target; the source host was lost meanwhile')
+    : undefined;
 }

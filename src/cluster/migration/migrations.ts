@@ -157,6 +157,7 @@ function limitsOf({ hosts, inCluster = DEFAULT_LIMITS.inCluster }: MigrationSour
 function stateOf(host: Stored<Host> | undefined): ReturnType<MigrationFacts['host']> {
   if (host === undefined) return 'Gone';
   if (host.status?.state === 'Offline') return 'Silent';
+  if (host.status?.state === 'Fenced') return 'Dead';
   return findCondition(host.status?.conditions, 'Ready')?.status === 'True' ? 'Ready' : 'NotReady';
 }
 

@@ -17,6 +17,7 @@ function labWithWeb() {
   return { lab, manager: lab.lead() };
 }
 
+type Lab = ReturnType<typeof createMigrationLab>;
 const NAT = { kind: 'VirtualMachine', name: 'nat' } as const;
 
 describe('a migration gets its hosts', () => {
@@ -319,18 +320,44 @@ describe('the cluster ends', () => {
     await lab.end();
   });
 
-  it('asks the source to give up when the target falls silent, unless the guest is there already', async () => {
+  const say = (lab: Lab, name: string, state: 'Offline' | 'Fenced' | 'Online') => {
+    const conditions = state === 'Online' ? [] : notReady(state);
+    return lab.api.mergePatch(Host, { name }, { status: { state, conditions } }, { subresource: 'status' });
+  };
+
+  it.each(['Offline', 'Fenced'] as const)(
+    'asks the source to give up when the target is lost (%s), unless the guest is there already',
+    async (state) => {
+      const { lab } = labWithWeb();
+      await lab.ask('m', { targetHost: 'h2' });
+      await say(lab, 'h2', state);
+      await lab.clock.advance(1_000);
+      expect(lab.migration('m')?.status).toMatchObject({ cancel: { reason: 'TargetLost' } });
+      expect(lab.migration('m')?.status?.completedAt).toBeUndefined();
+      await lab.end();
+    },
+  );
+
+  it.each([
+    ['h3', 'Failed'],
+    ['h2', 'Succeeded'],
+  ] as const)('one whose source was lost, when its guest was recovered on %s: it may move again', async (at, phase) => {
     const { lab } = labWithWeb();
     await lab.ask('m', { targetHost: 'h2' });
-    await lab.api.mergePatch(
-      Host,
-      { name: 'h2' },
-      { status: { state: 'Offline' } },
-      { subresource: 'status' },
-    );
+    await lab.say('m', { startedAt: '2026-01-01T00:00:00Z', phase: 'Copying', source: { state: 'Offering' } });
+    await say(lab, 'h1', 'Fenced');
     await lab.clock.advance(1_000);
-    expect(lab.migration('m')?.status).toMatchObject({ cancel: { reason: 'TargetLost' } });
     expect(lab.migration('m')?.status?.completedAt).toBeUndefined();
+    const ref = { namespace: 'default', name: 'web' };
+    await lab.api.mergePatch(VirtualMachine, ref, { status: movable(at, 5) }, { subresource: 'status' });
+    await lab.clock.advance(1_000);
+    if (at === 'h2') {
+      expect(lab.migration('m')?.status?.completedAt).toBeUndefined();
+      await lab.say('m', { target: { state: 'Settled' } });
+    }
+    expect(lab.migration('m')?.status).toMatchObject({ phase });
+    await lab.ask('next');
+    expect(lab.migration('next')?.status?.sourceHost).toBe(at);
     await lab.end();
   });
 

@@ -52,8 +52,8 @@ export async function gather<T extends GuestObject, Request, Hardware>(
   const observation = memory.announced?.observation ?? (await kind.driver.observe(handle));
   world.presence.setRunning(handle.id, observation.state !== 'Off');
   const { elsewhere, takenAfter } = await whereElse(world, record, { uuid, object, signal });
-  const made = new Map(record?.volumes.map((volume) => [volume.name, volume.pool]));
-  // A volume stays in the pool where it was made.
+  const made = poolsByVolume(world, object, record);
+  // A volume stays in the pool where it was made, or where a move has put it.
   const volumePlans = kind
     .volumes(object.spec)
     .map((plan) => ({ ...plan, pool: made.get(plan.name) ?? plan.pool }));
@@ -87,6 +87,33 @@ export async function gather<T extends GuestObject, Request, Hardware>(
     changes: { type: 'Skipped' },
     power: { type: 'Unknown' },
   };
+}
+
+/**
+ * Where the volumes lie that there are. Of a guest that comes from another host its status says so, if all hosts see them: its spec may name a pool of
+ * before a move, and a record of an earlier stay too. Another volume there would be blank.
+ */
+function poolsByVolume(
+  { poolInformer }: Pick<GuestWorld, 'poolInformer'>,
+  { metadata, status }: Stored<GuestObject>,
+  record: GuestRecord | undefined,
+): ReadonlyMap<string, string> {
+  const recorded = (record?.volumes ?? []).map(({ name, pool }) => [name, pool] as const);
+  const { epoch = 0 } = status?.placement ?? {};
+  const isKnownHere =
+    record !== undefined &&
+    record.released !== true &&
+    (record.uid !== metadata.uid || isMoving(record) || record.epoch >= epoch);
+  if (isKnownHere) return new Map(recorded);
+  const said = (status?.volumes ?? [])
+    .filter(({ pool }) => poolInformer.get(pool)?.spec.shared === true)
+    .map(({ name, pool }) => [name, pool] as const);
+  return new Map([...recorded, ...said]);
+}
+
+/** What a move knows of its volumes is newer than its status. */
+function isMoving({ incoming, outgoing }: GuestRecord): boolean {
+  return incoming !== undefined || outgoing !== undefined;
 }
 
 /**

@@ -65,12 +65,12 @@ function recordedVolume(guestId: string, { name, pool, reclaim }: VolumePlan): R
   return { name, pool, id: volumeId(guestId, name), reclaim };
 }
 
-/** A volume stays in the pool where it was made: a changed pool in the spec does not move data by itself. */
+/** The plans say where each lies: a changed pool in the spec does not move data by itself. */
 function unite(known: readonly RecordedVolume[], wanted: readonly RecordedVolume[]): RecordedVolume[] {
   const names = new Set(known.map(({ name }) => name));
-  const reclaims = new Map(wanted.map(({ name, reclaim }) => [name, reclaim]));
+  const plans = new Map(wanted.map((volume) => [volume.name, volume]));
   return [
-    ...known.map((volume) => ({ ...volume, reclaim: reclaims.get(volume.name) ?? volume.reclaim })),
+    ...known.map((volume) => plans.get(volume.name) ?? volume),
     ...wanted.filter(({ name }) => !names.has(name)),
   ];
 }

@@ -151,7 +151,9 @@ async function release(world: MoveWorld, pass: MovePass, memory: SourceMemory): 
         : (outgoing.stoodStillMs ?? now - (outgoing.stillSince ?? now));
     memory.measured ??= { totalMs: now - outgoing.since, downtimeMs };
   }
-  const blocked = await releaseGuest(world, pass);
+  const at = world.guests.world.clock.monotonic();
+  memory.releasingSince ??= at;
+  const blocked = await releaseGuest(world, pass, at - memory.releasingSince);
   return blocked === undefined ? again : after(blocked.afterMs);
 }
 

@@ -32,6 +32,8 @@ export type SourceMemory = {
   least?: { remainingBytes: number; at: number };
   downtimeLimitMs?: number;
   measured?: { totalMs: number; downtimeMs: number | undefined };
+  /** Monotonic: since when what is left of it is being removed. */
+  releasingSince?: number;
   /** The hand-over was tried, or it was looked whether it may be. */
   handOverTried?: true;
   /** It was tried to prepare the hand-over. */

@@ -2,13 +2,25 @@
 import type { RecordedVolume } from '../../record.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
 
-/** What could not be removed yet; undefined when nothing is left. Repeatable. */
+/** So long its new host has to say where its volumes lie. */
+const SAID_MS = 60_000;
+const SAID_RECHECK_MS = 1_000;
+
+/** What could not be removed yet; undefined when nothing is left. `lastedMs`: since it was tried first. Repeatable. */
 export async function releaseGuest(
   { guests }: MoveWorld,
-  { mover, handle }: MovePass,
+  { mover, handle, guest, signal }: MovePass,
+  lastedMs: number,
 ): Promise<{ afterMs: number } | undefined> {
   const record = guests.records.get(handle.id);
   if (record === undefined) return undefined;
+  // One that was recovered there, as this host was lost, uses what it had: nothing was copied of it then.
+  const used = (await mover.read(guest, signal))?.status?.volumes ?? [];
+  const leaves = ({ pool }: RecordedVolume) => record.outgoing?.storage?.[pool] !== undefined;
+  const isUsed = ({ pool, id }: RecordedVolume) =>
+    used.some((volume) => volume.pool === pool && volume.id === id);
+  const isDoubtful = record.volumes.some((volume) => leaves(volume) && isUsed(volume));
+  if (isDoubtful && lastedMs < SAID_MS) return { afterMs: SAID_RECHECK_MS };
   await guests.jobs.cancel(handle.id);
   const { state } = await mover.observe(handle);
   if (state !== 'Off') await mover.kill(handle);
@@ -19,7 +31,7 @@ export async function releaseGuest(
       guests.pools,
       volume,
       handle.uuid,
-      record.outgoing?.storage?.[volume.pool] !== undefined,
+      leaves(volume) && !isUsed(volume),
     );
     if (!isGone) return { afterMs: POOL_RECHECK_MS };
   }

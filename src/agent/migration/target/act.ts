@@ -6,12 +6,13 @@ import { updateRecord } from '../../guests/wiring.ts';
 import { HOST_GUEST_LIMIT } from '../../host/inventory.ts';
 import { askAhead } from '../ahead.ts';
 import type { MovePass, MoveWorld } from '../world.ts';
-import { type Beside, beside } from './beside.ts';
+import { type Beside, beside, type TargetMemory } from './beside.ts';
 import type { TargetDeed } from './decide.ts';
 import { earlierStay, type TargetView } from './facts.ts';
 import { listenAnew, startAnew } from './postCopy.ts';
 import { copyAhead, copyOffline, prepareLive } from './prepare.ts';
 import { after, again, change, RECHECK_MS, type TargetSays, type TargetStep } from './record.ts';
+import { isNeverToCome, recover } from './recover.ts';
 
 /** The guest stands still between two looks. */
 const ARRIVAL_RECHECK_MS = 250;
@@ -46,7 +47,7 @@ export async function actAsTarget(
         return { state: deed.pass === 'First' ? 'Precopied' : 'Ready' };
       });
     case 'arrive':
-      return arrive(world, pass, view);
+      return arrive(world, pass, view, memory);
     case 'settle':
       return settle(world, pass, view);
     case 'finish':
@@ -58,6 +59,8 @@ export async function actAsTarget(
       return listenAnew(world, pass, memory);
     case 'startAnew':
       return startAnew(world, pass);
+    case 'recover':
+      return recover(world, pass, view);
     case 'say':
       return after(
         RECHECK_MS,
@@ -130,8 +133,10 @@ function reported({ address, port, disks }: TransferPlace): NonNullable<TargetSa
 async function arrive(
   world: MoveWorld,
   pass: MovePass,
-  { found, incoming }: TargetView,
+  view: TargetView,
+  memory: TargetMemory,
 ): Promise<TargetStep> {
+  const { found, incoming } = view;
   const { mover, handle, guest, signal } = pass;
   const { clock } = world.guests.world;
   const epoch = found?.status?.placement?.epoch;
@@ -168,9 +173,11 @@ async function arrive(
       if (controlPlane.highest() !== seen)
         throw new GateClosed('ControlPlaneChanged', 'a new leader has begun meanwhile: it is asked again');
     });
+    delete memory.missedSince;
   } catch (error) {
-    if (error instanceof ReasonedError && error.reason === 'NotArrived' && incoming.postCopy === true)
-      return after(SWITCH_RECHECK_MS);
+    const hasNotCome = error instanceof ReasonedError && error.reason === 'NotArrived';
+    if (hasNotCome && (await isNeverToCome(world, pass, view, memory))) return recover(world, pass, view);
+    if (hasNotCome && incoming.postCopy === true) return after(SWITCH_RECHECK_MS);
     if (!(error instanceof GateClosed)) throw error;
     return after(ARRIVAL_RECHECK_MS);
   }

@@ -13,6 +13,8 @@ const ASK_AGAIN_MS = 1_000;
 export type TargetMemory = {
   /** Monotonic: since when the source has not answered. */
   silentSince?: number;
+  /** Monotonic: since when the guest is placed here and has not come. */
+  missedSince?: number;
   /** At the last look the process waited for the guest. */
   waits?: true;
   /** Monotonic: when it was asked last where the guest belongs. */

@@ -60,6 +60,8 @@ export type TargetDeed =
   | { type: 'listenAnew' }
   /** Post-copy: the rest of its memory is gone, and it starts from its disks. */
   | { type: 'startAnew' }
+  /** It was not handed over: its source was lost, and it was recovered here. It starts from what the source had. */
+  | { type: 'recover' }
   | { type: 'say'; state: 'Arrived' | 'Settled' | 'Cleaned' }
   | { type: 'fail'; reason: string; message: string }
   /** Remove what was made for it; its record last. */
@@ -122,6 +124,7 @@ function decideArrived(facts: TargetFacts, incoming: Incoming): TargetDeed {
   const isGivenBack = incoming.failed !== undefined && incoming.arriving === undefined;
   if (isGivenBack && observation === 'Off' && sourceHost !== 'Gone')
     return sourceHost === 'There' ? { type: 'giveBack' } : { type: 'await' };
+  if (observation === 'Off' && isRecovered(facts, incoming)) return { type: 'recover' };
   if (incoming.type === 'Live') {
     if (observation === 'Incoming')
       return migration?.source === 'Lost' ? { type: 'startAnew' } : { type: 'arrive' };
@@ -134,6 +137,13 @@ function decideArrived(facts: TargetFacts, incoming: Incoming): TargetDeed {
     return { type: 'settle' };
   }
   return { type: 'settle' };
+}
+
+/** What was copied of it may be half of it: nothing of it ever ran here, and its source is dead, or had not got it off yet. */
+function isRecovered({ sourceHost, migration }: TargetFacts, { type, arriving }: Incoming): boolean {
+  if (arriving === true) return false;
+  const isWhole = migration === undefined || migration.target === 'Ready';
+  return sourceHost === 'Gone' || (type === 'Offline' && !isWhole);
 }
 
 /** It runs here, and not all its memory is here. One that does not answer may itself wait for memory. */

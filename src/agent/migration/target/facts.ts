@@ -175,7 +175,7 @@ async function memoryOf(
 }
 
 /** Not known is away: then nothing is given back. */
-async function hostState(
+export async function hostState(
   { guests }: MoveWorld,
   name: string,
   signal: AbortSignal,

@@ -178,7 +178,7 @@ function* targetFacts(): Generator<TargetFacts & { incoming: Incoming | undefine
       belonging: BELONGINGS,
       settling: ['Settled', 'Starting', 'StartFailed'],
       memory: followed ? ['Coming', 'Whole', undefined] : [undefined],
-      sourceHost: followed ? ['There', 'Away', 'Gone'] : ['There', 'Away'],
+      sourceHost: ['There', 'Away', 'Gone'],
     });
   }
 }
@@ -212,6 +212,13 @@ describe('the table of the target, whatever the facts', () => {
           belonging === 'Target' &&
           (incoming?.postCopy !== true || observation === 'Off' || memory === 'Whole'),
         startAnew: belonging === 'Target' && (current?.source === 'Lost' || sourceHost === 'Gone'),
+        // What has come of it is thrown away only where nothing of it ever ran, and nobody can send the rest.
+        recover:
+          belonging === 'Target' &&
+          observation === 'Off' &&
+          incoming?.arriving === undefined &&
+          incoming?.home === undefined &&
+          (sourceHost === 'Gone' || (incoming?.type === 'Offline' && current?.target !== 'Ready')),
         // Everything made for the guest stays as long as it may still become this host's.
         clean: belonging !== 'Target' && belonging !== 'Unknown' && sourceIsDone,
         // What may have run here does not go back: the source has not what it wrote since.

@@ -142,7 +142,7 @@ export function movableMachines(
     },
     arrive: async (guest, gate) => {
       if (ether.waiting(host, guest.id) === undefined) return;
-      if (!ether.isComplete(host, guest.id)) throw new Error('the memory is not there');
+      if (!ether.isComplete(host, guest.id)) throw new ReasonedError('NotArrived', 'the memory is not there');
       await gate(Promise.resolve());
       ether.stopWaiting(host, guest.id);
       ether.begin(host, guest.id, 'continued');

@@ -1,13 +1,23 @@
 /** The source of a move is lost in the middle, with all it ran, and the guest is recovered on the move's target. */
 import { describe, expect, it } from 'vitest';
 import { Host } from '../../../../src/api/kinds/host.ts';
+import type { MigrationSpec } from '../../../../src/api/kinds/migration.ts';
+import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
-import { createHosts, type Hosts } from './hosts.ts';
+import { createHosts, type Hosts, type RunningHost } from './hosts.ts';
 import { isReady } from './stories.ts';
 
+const stay = (hosts: Hosts, state: 'Online' | 'Fenced') =>
+  hosts.user.mergePatch(Host, { name: 'a' }, { status: { state } }, { subresource: 'status' });
+
 /** As a manager's recovery leaves it: proven to be dead there, and placed here. */
-async function recover(hosts: Hosts) {
-  await hosts.user.mergePatch(Host, { name: 'a' }, { status: { state: 'Fenced' } }, { subresource: 'status' });
+async function recover(hosts: Hosts, a: RunningHost, id: string) {
+  hosts.ether.cut.add('a');
+  await a.kill();
+  hosts.ether.end('a', id);
+  await stay(hosts, 'Fenced');
+  // Its disk is one and the same for both.
+  hosts.ether.data.set(`b/${id}`, hosts.ether.latest());
   await hosts.user.mergePatch(
     VirtualMachine,
     { namespace: 'default', name: 'web' },
@@ -19,7 +29,12 @@ async function recover(hosts: Hosts) {
 async function labWithWeb() {
   const hosts = createHosts();
   hosts.createPool('local');
-  hosts.createPool('shared');
+  hosts.user.seed(StoragePool, {
+    apiVersion: 'vireo.dev/v1alpha1',
+    kind: 'StoragePool',
+    metadata: { name: 'shared' },
+    spec: { type: 'Directory', shared: true },
+  } as StoragePool);
   hosts.createMachine({ disks: [{ name: 'root', pool: 'shared', size: '1Gi' }] });
   const a = await hosts.start('a');
   const b = await hosts.start('b');
@@ -28,22 +43,45 @@ async function labWithWeb() {
   return { hosts, a, b, id };
 }
 
+const STAYS: Partial<MigrationSpec> = {};
+const LEAVES: Partial<MigrationSpec> = { storage: [{ pool: 'shared', target: 'local' }] };
+
 describe('a guest whose source is lost in the middle of its move, recovered on the target', () => {
   it.each([
-    ['that stays in its pool', {}],
-    ['to another pool', { storage: [{ pool: 'shared', target: 'local' }] }],
-  ] as const)('starts there from its disks: %s', async (_, more) => {
+    ['Live', STAYS, 'its process waits for ever'],
+    ['Live', LEAVES, 'its process waits for ever'],
+    ['Live', LEAVES, 'its process has ended'],
+    ['Live', LEAVES, 'its source had written down that it asks'],
+    ['Offline', LEAVES, 'half of it is copied'],
+  ] as const)('starts there from the disk that it had: %s, %j, %s', async (type, more, what) => {
     const { hosts, a, b, id } = await labWithWeb();
-    hosts.migrate('VirtualMachine', 'web', 'Live', more);
-    await hosts.until('it is being sent', () => hosts.ether.transfer('a', id)?.phase === 'Disks');
-    hosts.ether.cut.add('a');
-    await a.kill();
-    hosts.ether.end('a', id);
-    await recover(hosts);
-    hosts.ether.data.set(`b/${id}`, hosts.ether.latest());
-    await hosts.until('it runs on b', () => hosts.ether.isRunning('b', id), 120_000);
-    expect(hosts.record('b', id)).toMatchObject({ volumes: [{ name: 'root', pool: 'shared' }] });
+    if (type === 'Offline') hosts.ether.takeMs.push(60_000);
+    hosts.migrate('VirtualMachine', 'web', type, more);
+    const isOnItsWay = () => {
+      const record = hosts.record('a', id) as { outgoing?: { handOver?: string } } | undefined;
+      if (what.includes('asks')) return record?.outgoing?.handOver === 'Asked';
+      return type === 'Live'
+        ? hosts.ether.transfer('a', id)?.phase === 'Memory'
+        : hosts.ether.passes.length > 0;
+    };
+    await hosts.until('it is on its way', isOnItsWay);
+    await recover(hosts, a, id);
+    if (what === 'its process has ended') hosts.ether.stopWaiting('b', id);
+    await hosts.until('it runs on b', () => hosts.ether.isRunning('b', id) && isReady(hosts, 'VirtualMachine'));
+    expect(hosts.record('b', id)).toMatchObject({ epoch: 2, volumes: [{ name: 'root', pool: 'shared' }] });
+    expect(hosts.record('b', id)).not.toHaveProperty('incoming');
     expect(hosts.volumes('b')).toEqual([]);
+    await hosts.until('it is said', () => hosts.migration()?.status?.target?.state === 'Settled');
+
+    // The lost host is back, in another life, and leaves the disk to whoever has it.
+    hosts.ether.forgetTransfer('a', id);
+    hosts.ether.cut.delete('a');
+    const again = await hosts.start('a');
+    await hosts.clock.advance(120_000);
+    expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
+    expect(hosts.ether.violations).toEqual([]);
+    expect(hosts.ether.runsOn(id)).toEqual([`b/${id}`]);
+    await again.stop();
     await b.stop();
   });
 });

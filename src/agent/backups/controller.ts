@@ -31,6 +31,8 @@ import { type BackupWorld, keyOfBackup } from './world.ts';
 
 /** How far it is is said again after this. */
 const FOLLOW_MS = 5_000;
+/** What the gate said is asked again after this. */
+const GATE_MS = 2_000;
 /** A host that is busy with other backups is asked again after this. */
 const BUSY_MS = 5_000;
 
@@ -173,10 +175,17 @@ function end({ event }: Pass<Backup>, said: JobEnd): JobEnd {
 }
 
 async function begin(world: BackupWorld, pass: Pass<Backup>, hold: boolean): Promise<BackupStep> {
-  const { object, now } = pass;
+  const { object, now, signal } = pass;
   const record = recordOf(world, object);
   if (record === undefined)
     return { type: 'wait', reason: 'GuestNotHere', message: 'the guest has just gone', afterMs: 1_000 };
+  try {
+    // One that is shut down while nobody can tell whose it is could not be started again either.
+    await world.hands(record.kind).gate(record, signal);
+  } catch (error) {
+    if (!(error instanceof GateClosed)) throw error;
+    return { type: 'wait', reason: error.reason, message: error.message, afterMs: GATE_MS };
+  }
   const { uid, namespace = 'default', name } = object.metadata;
   const observation = await world.hands(record.kind).observe(handleOf(world.guests.stateDirectory, record));
   const wasOn = observation.state !== 'Off' || record.run.live !== undefined;
@@ -244,7 +253,7 @@ async function work(world: BackupWorld, pass: Pass<Backup>): Promise<BackupStep>
     if (outcome.type === 'done') return { type: 'rest' };
     const { reason, message } = outcome;
     return error instanceof GateClosed || reason === 'StoragePoolNotReady'
-      ? { type: 'wait', reason, message, afterMs: 2_000 }
+      ? { type: 'wait', reason, message, afterMs: GATE_MS }
       : end(pass, jobEnd('Failed', reason, message));
   }
 }

@@ -99,6 +99,27 @@ describe('a backup', () => {
     await agent.stop();
   });
 
+  it.each(['Stop', 'Snapshot'] as const)(
+    'by %s whose time comes while the API server is away waits: its guest could not be started again',
+    async (mode) => {
+      const { lab, agent } = await labWithWeb();
+      const notBefore = new Date(lab.clock.now() + 60_000).toISOString();
+      lab.createBackup('later', WEB, { mode, notBefore });
+      await lab.until('it waits', () => reasonOf(lab, 'later') === 'NotYet');
+      lab.api.intercept = async ({ verb, kind }) => {
+        if (verb === 'get' && kind.kind === 'VirtualMachine') throw new Error('the API server is away');
+      };
+      for (let step = 0; step < 30; step += 1) {
+        await lab.clock.advance(3_000);
+        expect(life(lab)).toMatchObject({ state: 'Running' });
+      }
+      delete lab.api.intercept;
+      await lab.until('it is made', () => statusOf(lab, 'later')?.phase === 'Succeeded', 120_000);
+      expect(statusOf(lab, 'later')?.mode).toBe(mode);
+      await agent.stop();
+    },
+  );
+
   it('of a container, and of a machine, says every few seconds how much is copied', async () => {
     const { lab, agent } = await labWithWeb({ latency: { disksMs: 40_000 }, poolLatencyMs: 20_000 });
     lab.createImage('root', { kind: 'ContainerRootfs', source: { build: { recipe: 'BusyboxRootfs' } } });

@@ -113,6 +113,25 @@ describe('a restore', () => {
     await agent.stop();
   });
 
+  it('does not shut the machine down, once its disks are made, while the API server is away: it could not be started again', async () => {
+    const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 2_000 });
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    await lab.until('a disk is made', () => disksOf(lab).prepared.length === 1);
+    lab.api.intercept = async ({ verb, kind }) => {
+      if (verb === 'get' && kind.kind === 'VirtualMachine') throw new Error('the API server is away');
+    };
+    for (let step = 0; step < 20; step += 1) {
+      await lab.clock.advance(3_000);
+      expect(life(lab)?.state).toBe('Running');
+    }
+    expect(disksOf(lab).prepared).toHaveLength(2);
+    delete lab.api.intercept;
+    await lab.until('it is over', () => isOver(lab));
+    expect(disksOf(lab).restored).toEqual(['data', 'root']);
+    await lab.until('it runs again', () => isReady(lab));
+    await agent.stop();
+  });
+
   it('of a machine that is off holds it off meanwhile, and leaves it off', async () => {
     const { lab, agent } = await labWithBackup({}, { poolLatencyMs: 2_000 });
     await lab.edit(VirtualMachine, 'web', { runStrategy: 'Halted' });

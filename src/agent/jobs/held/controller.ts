@@ -26,6 +26,9 @@ import type { ChangingJob, HeldWork, OwnLock } from './contract.ts';
 import { decideHeld, FOLLOW_MS } from './decide.ts';
 import { createPatience, type Patience } from './patience.ts';
 
+/** What the gate said before a guest was stopped is asked again after this. */
+const GATE_MS = 2_000;
+
 type Held<T extends ChangingJob> = { world: SnapshotWorld; work: HeldWork<T>; patience: Patience };
 
 export function heldJobController<T extends ChangingJob>(
@@ -121,12 +124,18 @@ function isObjection(judged: OwnLock | Objection): judged is Objection {
 
 async function begin<T extends ChangingJob>(
   { world, work }: Held<T>,
-  { object, now, event }: Pass<T>,
+  { object, now, event, signal }: Pass<T>,
   record: GuestRecord,
   { isOn, ...own }: OwnLock & { isOn: boolean },
 ): Promise<JobStep> {
   const { uid, namespace = 'default', name } = object.metadata;
   const prepares = work.prepare !== undefined;
+  try {
+    if (isOn && !prepares) await mayBeHeld(world, record, signal);
+  } catch (error) {
+    if (!(error instanceof GateClosed)) throw error;
+    return { type: 'wait', reason: error.reason, message: error.message, afterMs: GATE_MS };
+  }
   const lock: GuestLock = {
     operation: work.operation,
     by: { kind: work.operation, uid, namespace, name },
@@ -154,7 +163,10 @@ async function act<T extends ChangingJob>(
   try {
     if (record.lock?.changing !== true && !(await isPrepared(held, object, record)))
       return { type: 'follow', message: work.words.preparing, afterMs: FOLLOW_MS };
-    if (step === 'prepare') return await hold(held, record);
+    if (step === 'prepare') {
+      await mayBeHeld(world, record, signal);
+      return await hold(held, record);
+    }
     await work.change(record, signal);
   } catch (error) {
     if (signal.aborted) throw error;
@@ -185,6 +197,11 @@ async function isPrepared<T extends ChangingJob>(
     () => enqueue(work.name, keyOf(job.metadata)),
   );
   return made !== undefined;
+}
+
+/** A guest that is shut down while nobody can tell whose it is could not be started again either. Throws GateClosed. */
+function mayBeHeld(world: SnapshotWorld, record: GuestRecord, signal: AbortSignal): Promise<void> {
+  return world.hands(record.kind).gate(record, signal);
 }
 
 /** All is prepared: from now on the guest is to be off. */

@@ -4,6 +4,7 @@ import type { Backup, BackupSpec } from '../../api/kinds/backup.ts';
 import type { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
 import type { Stored } from '../../api/meta.ts';
 import { timeOf } from '../../base/clock.ts';
+import { findCondition } from '../../runtime/conditions.ts';
 import { nextTick, parseCron, zoneNamed } from './cron.ts';
 import { tickOf } from './plan.ts';
 
@@ -63,13 +64,17 @@ function lateness(what: string, most: number): number {
   return createHash('sha256').update(what).digest().readUInt32BE(0) % (most + 1);
 }
 
-/** The last `most` that have ended, by their times, all failed. */
+/** Why one ended that its host could not make. */
+const LOST: readonly string[] = ['HostLost', 'HostGone'];
+
+/** The last `most` that have ended, by their times, all failed. That a host was lost says nothing of the backups that are to come. */
 export function isExhausted(children: readonly Stored<Backup>[], most: number | undefined): boolean {
   if (most === undefined) return false;
   const last = children
     .filter(
       ({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.completedAt !== undefined,
     )
+    .filter(({ status }) => !LOST.includes(findCondition(status?.conditions, 'Ready')?.reason ?? ''))
     .toSorted((a, b) => tickOf(b) - tickOf(a))
     .slice(0, most);
   return last.length === most && last.every(({ status }) => status?.phase === 'Failed');

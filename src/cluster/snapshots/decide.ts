@@ -65,14 +65,17 @@ function hasBegun({ status }: Kept): boolean {
   return status?.phase === 'Taking' || status?.phase === 'Running';
 }
 
-function begin({ job, guest, now }: KeptFacts): KeptDecision {
+function begin({ job, guest, now, isHostLost }: KeptFacts): KeptDecision {
   const { spec, status } = job;
   if (isRestoredCopy(job))
     return jobEnd('Skipped', 'RestoredCopy', 'this is a restored copy: it is never executed');
   const afterMs = startDeadlineOf(job) - now;
   const placed = guest?.status?.placement?.host;
-  // Its host ends it itself; one that does not answer is waited for until its guest is elsewhere.
-  if (status?.host !== undefined && (placed === undefined || placed === status.host)) return { type: 'rest' };
+  // Its host ends it itself; one that does not answer is waited for until its guest is elsewhere, and one that is lost no longer than it may begin.
+  if (status?.host !== undefined && (placed === undefined || placed === status.host))
+    return isHostLost(status.host) && (status.phase ?? 'Pending') === 'Pending'
+      ? waitForLost(status.host, afterMs)
+      : { type: 'rest' };
   if (afterMs <= 0) return jobEnd('Failed', 'Expired', 'it could not begin within startDeadlineSeconds');
   if (placed !== undefined) return { type: 'assign', host: placed };
   const { kind, name } = spec.guest;
@@ -84,4 +87,11 @@ function begin({ job, guest, now }: KeptFacts): KeptDecision {
         afterMs,
       }
     : { type: 'wait', reason: 'WaitingForPlacement', message: 'the guest has no host yet', afterMs };
+}
+
+function waitForLost(host: string, afterMs: number): KeptDecision {
+  const message = `its host ${host} is lost`;
+  if (afterMs > 0)
+    return { type: 'wait', reason: 'HostLost', message: `${message}: it is waited for`, afterMs };
+  return jobEnd('Failed', 'HostLost', `${message}: it could not begin within startDeadlineSeconds`);
 }

@@ -540,6 +540,22 @@ describe('a BackupSchedule', () => {
     await lab.resign();
   });
 
+  it('gives up no guest for the time in which its host was lost', async () => {
+    const lab = await labWithSchedule({ maxFailures: 2 });
+    const conditions = [
+      { type: 'Ready', status: 'False', reason: 'HostLost', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' },
+    ] as const;
+    for (let time = 0; time < 4; time += 1) {
+      await lab.advance(10 * MINUTE);
+      await finishAll(lab, 'Failed');
+      for (const { metadata } of backups(lab))
+        await lab.api.mergePatch(Backup, metadata, { status: { conditions } }, { subresource: 'status' });
+      await lab.advance(1_000);
+    }
+    expect(backups(lab)).toHaveLength(4);
+    await lab.resign();
+  });
+
   it('has each of its Backups looked at after so many days, once, and again after each look', async () => {
     const lab = await labWithSchedule({ schedule: '0 0 29 2 *', verifyAfterDays: 1 });
     const now = () => new Date(lab.clock.now()).toISOString();

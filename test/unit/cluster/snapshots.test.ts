@@ -126,6 +126,31 @@ describe('a Snapshot and a Rollback', () => {
     await lab.resign();
   });
 
+  it('say that their host is lost, and end in time when it does not come back', async () => {
+    const lab = await labWithHosts('h1');
+    lab.api.seed(VirtualMachine, machine('web', { placement: { host: 'h1' } }));
+    seedSnapshot(lab);
+    seedRollback(lab);
+    seedBackup(lab);
+    await lab.advance(1_000);
+    await lab.api.mergePatch(
+      Host,
+      { name: 'h1' },
+      { status: { ha: { state: 'Fenced' } } },
+      { subresource: 'status' },
+    );
+    await lab.advance(2_000);
+    const all = () => [snapshotOf(lab), rollbackOf(lab), lab.get(Backup, 'default/b')];
+    expect(all().map((job) => [job?.status?.phase, ready(job)])).toEqual(
+      Array.from({ length: 3 }, () => ['Pending', 'HostLost']),
+    );
+    await lab.advance(601_000);
+    expect(all().map((job) => [job?.status?.phase, ready(job)])).toEqual(
+      Array.from({ length: 3 }, () => ['Failed', 'HostLost']),
+    );
+    await lab.resign();
+  });
+
   it('are lost with the host they lie on, and held by nobody then', async () => {
     const lab = await labWithHosts('h1');
     seedSnapshot(lab, 's', { phase: 'Ready', host: 'h1' }, [SNAPSHOT_FINALIZER]);

@@ -164,6 +164,9 @@ function decideUnbegun({ migration, record, observation, belonging, wantedOff }:
 /** The placement names another host: nothing here may run any more. */
 function decideLeft(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
   const { settledThere, belonging, migration, transfer } = facts;
+  // This host, or the target, was lost in the middle: what was asked for came to nothing, or went on without it.
+  if (belonging === 'Elsewhere' && migration?.over === true && migration.target !== 'Settled')
+    return { type: 'giveUp', end: failed('GuestMoved', 'the guest was recovered on a third host') };
   if (outgoing.handOver === 'Done') {
     // The guest runs nowhere until then.
     if (transfer.phase === 'AwaitingSwitch' && belonging === 'Target') return { type: 'switchOver' };

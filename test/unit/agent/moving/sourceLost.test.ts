@@ -1,7 +1,7 @@
 /** The source of a move is lost in the middle, with all it ran, and the guest is recovered on the move's target. */
 import { describe, expect, it } from 'vitest';
 import { Host } from '../../../../src/api/kinds/host.ts';
-import type { MigrationSpec } from '../../../../src/api/kinds/migration.ts';
+import { Migration, type MigrationSpec } from '../../../../src/api/kinds/migration.ts';
 import { StoragePool } from '../../../../src/api/kinds/storagePool.ts';
 import { VirtualMachine } from '../../../../src/api/kinds/virtualMachine.ts';
 import { createHosts, type Hosts, type RunningHost } from './hosts.ts';
@@ -11,7 +11,7 @@ const stay = (hosts: Hosts, state: 'Online' | 'Fenced') =>
   hosts.user.mergePatch(Host, { name: 'a' }, { status: { state } }, { subresource: 'status' });
 
 /** As a manager's recovery leaves it: proven to be dead there, and placed here. */
-async function recover(hosts: Hosts, a: RunningHost, id: string) {
+async function recover(hosts: Hosts, a: RunningHost, id: string, host = 'b') {
   hosts.ether.cut.add('a');
   await a.kill();
   hosts.ether.end('a', id);
@@ -21,7 +21,7 @@ async function recover(hosts: Hosts, a: RunningHost, id: string) {
   await hosts.user.mergePatch(
     VirtualMachine,
     { namespace: 'default', name: 'web' },
-    { status: { placement: { host: 'b', epoch: 2, since: '2026-01-01T00:00:00Z' } } },
+    { status: { placement: { host, epoch: 2, since: '2026-01-01T00:00:00Z' } } },
     { subresource: 'status' },
   );
 }
@@ -81,6 +81,30 @@ describe('a guest whose source is lost in the middle of its move, recovered on t
     expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
     expect(hosts.ether.violations).toEqual([]);
     expect(hosts.ether.runsOn(id)).toEqual([`b/${id}`]);
+    await again.stop();
+    await b.stop();
+  });
+
+  it('leaves nothing of its move on either host when a third one has it', async () => {
+    const { hosts, a, b, id } = await labWithWeb();
+    hosts.migrate('VirtualMachine', 'web', 'Live', LEAVES);
+    const asked = () => (hosts.record('a', id) as { outgoing?: { handOver?: string } } | undefined)?.outgoing;
+    await hosts.until('it is about to ask', () => asked()?.handOver === 'Asked');
+    await recover(hosts, a, id, 'c');
+    await hosts.user.mergePatch(
+      Migration,
+      { namespace: 'default', name: 'move' },
+      { status: { phase: 'Failed', completedAt: '2026-01-01T00:00:00Z' } },
+      { subresource: 'status' },
+    );
+    await hosts.until('the target is clean', () => hosts.record('b', id) === undefined);
+    expect(hosts.volumes('b')).toEqual([]);
+    hosts.ether.forgetTransfer('a', id);
+    hosts.ether.cut.delete('a');
+    const again = await hosts.start('a');
+    await hosts.until('its source has let it go', () => hosts.record('a', id)?.released === true);
+    expect(hosts.record('a', id)).not.toHaveProperty('outgoing');
+    expect(hosts.volumes('shared', 'shared')).toHaveLength(1);
     await again.stop();
     await b.stop();
   });

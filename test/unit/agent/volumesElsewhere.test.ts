@@ -7,7 +7,8 @@ const poolOf = (lab: Lab, pool: string) =>
   JSON.parse(lab.disk.get(`/state/pools/${pool}/pool.json`) ?? '{}') as {
     volumes?: { id: string; usedBytes: number }[];
   };
-const usedIn = (lab: Lab, pool: string) => (poolOf(lab, pool).volumes ?? []).map(({ usedBytes }) => usedBytes);
+const usedIn = (lab: Lab, pool: string) =>
+  (poolOf(lab, pool).volumes ?? []).map(({ usedBytes }) => usedBytes);
 const webId = (lab: Lab) => lab.idOf('VirtualMachine', 'web');
 const runs = (lab: Lab) => lab.machine('web')?.status?.phase === 'Running';
 

@@ -341,25 +341,32 @@ describe('the cluster ends', () => {
   it.each([
     ['h3', 'Failed'],
     ['h2', 'Succeeded'],
-  ] as const)('one whose source was lost, when its guest was recovered on %s: it may move again', async (at, phase) => {
-    const { lab } = labWithWeb();
-    await lab.ask('m', { targetHost: 'h2' });
-    await lab.say('m', { startedAt: '2026-01-01T00:00:00Z', phase: 'Copying', source: { state: 'Offering' } });
-    await say(lab, 'h1', 'Fenced');
-    await lab.clock.advance(1_000);
-    expect(lab.migration('m')?.status?.completedAt).toBeUndefined();
-    const ref = { namespace: 'default', name: 'web' };
-    await lab.api.mergePatch(VirtualMachine, ref, { status: movable(at, 5) }, { subresource: 'status' });
-    await lab.clock.advance(1_000);
-    if (at === 'h2') {
+  ] as const)(
+    'one whose source was lost, when its guest was recovered on %s: it may move again',
+    async (at, phase) => {
+      const { lab } = labWithWeb();
+      await lab.ask('m', { targetHost: 'h2' });
+      await lab.say('m', {
+        startedAt: '2026-01-01T00:00:00Z',
+        phase: 'Copying',
+        source: { state: 'Offering' },
+      });
+      await say(lab, 'h1', 'Fenced');
+      await lab.clock.advance(1_000);
       expect(lab.migration('m')?.status?.completedAt).toBeUndefined();
-      await lab.say('m', { target: { state: 'Settled' } });
-    }
-    expect(lab.migration('m')?.status).toMatchObject({ phase });
-    await lab.ask('next');
-    expect(lab.migration('next')?.status?.sourceHost).toBe(at);
-    await lab.end();
-  });
+      const ref = { namespace: 'default', name: 'web' };
+      await lab.api.mergePatch(VirtualMachine, ref, { status: movable(at, 5) }, { subresource: 'status' });
+      await lab.clock.advance(1_000);
+      if (at === 'h2') {
+        expect(lab.migration('m')?.status?.completedAt).toBeUndefined();
+        await lab.say('m', { target: { state: 'Settled' } });
+      }
+      expect(lab.migration('m')?.status).toMatchObject({ phase });
+      await lab.ask('next');
+      expect(lab.migration('next')?.status?.sourceHost).toBe(at);
+      await lab.end();
+    },
+  );
 
   it('a move whose source Host is gone, and lets its object go', async () => {
     const { lab } = labWithWeb();

@@ -543,7 +543,13 @@ describe('a BackupSchedule', () => {
   it('gives up no guest for the time in which its host was lost', async () => {
     const lab = await labWithSchedule({ maxFailures: 2 });
     const conditions = [
-      { type: 'Ready', status: 'False', reason: 'HostLost', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' },
+      {
+        type: 'Ready',
+        status: 'False',
+        reason: 'HostLost',
+        message: '',
+        lastTransitionTime: '2026-01-01T00:00:00Z',
+      },
     ] as const;
     for (let time = 0; time < 4; time += 1) {
       await lab.advance(10 * MINUTE);

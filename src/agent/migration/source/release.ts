@@ -27,12 +27,7 @@ export async function releaseGuest(
   await mover.remove(handle);
   for (const { name } of record.nics) await guests.network.detach(handle.id, name);
   for (const volume of record.volumes) {
-    const isGone = await removeCopy(
-      guests.pools,
-      volume,
-      handle.uuid,
-      leaves(volume) && !isUsed(volume),
-    );
+    const isGone = await removeCopy(guests.pools, volume, handle.uuid, leaves(volume) && !isUsed(volume));
     if (!isGone) return { afterMs: POOL_RECHECK_MS };
   }
   if (record.idBase !== undefined) guests.idRanges.release(record.idBase);

@@ -58,7 +58,11 @@ export async function recover(
     volumes: before.volumes.map((volume) => ({ ...volume, pool: left.get(volume.name) ?? volume.pool })),
     run: incoming?.type === 'Live' ? { ...run, restart: true } : run,
   }));
-  pass.event('Warning', 'SourceLost', 'its source was lost before it was handed over: it starts from its disks');
+  pass.event(
+    'Warning',
+    'SourceLost',
+    'its source was lost before it was handed over: it starts from its disks',
+  );
   guests.enqueue(mover.controller, `${guest.namespace}/${guest.name}`);
   return again;
 }

@@ -121,8 +121,7 @@ describe('the table of the source, whatever the facts', () => {
           !current.over &&
           current.stop === undefined,
         // After a request that may be under way it is never simply given up, unless the cluster has ended the move and another host has the guest.
-        giveUp:
-          outgoing.handOver === undefined || (belonging === 'Elsewhere' && current?.over === true),
+        giveUp: outgoing.handOver === undefined || (belonging === 'Elsewhere' && current?.over === true),
         // Lets the target go on only after the placement has surely changed.
         switchOver: belonging === 'Target' && outgoing.handOver === 'Done' && outgoing.givenUp === undefined,
         startAnew: outgoing.givenUp !== undefined && !['Target', 'Elsewhere', 'Gone'].includes(belonging),

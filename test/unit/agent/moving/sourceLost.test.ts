@@ -67,7 +67,10 @@ describe('a guest whose source is lost in the middle of its move, recovered on t
     await hosts.until('it is on its way', isOnItsWay);
     await recover(hosts, a, id);
     if (what === 'its process has ended') hosts.ether.stopWaiting('b', id);
-    await hosts.until('it runs on b', () => hosts.ether.isRunning('b', id) && isReady(hosts, 'VirtualMachine'));
+    await hosts.until(
+      'it runs on b',
+      () => hosts.ether.isRunning('b', id) && isReady(hosts, 'VirtualMachine'),
+    );
     expect(hosts.record('b', id)).toMatchObject({ epoch: 2, volumes: [{ name: 'root', pool: 'shared' }] });
     expect(hosts.record('b', id)).not.toHaveProperty('incoming');
     expect(hosts.volumes('b')).toEqual([]);

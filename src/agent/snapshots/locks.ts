@@ -46,8 +46,11 @@ export function settleLock(world: SnapshotWorld, { id }: GuestRecord, signal: Ab
   const { records, turns } = world.guests;
   return turns.take(id, async () => {
     const record = records.get(id);
-    if (record?.lock === undefined || (await isHeld(world, record.lock, signal))) return done;
+    if (record?.lock === undefined) return done;
+    const holder = await holderOf(world, record.lock, signal);
+    if (isHolder(holder, record.lock, world.guests.host)) return done;
     try {
+      if (isBegunElsewhere(holder, record.lock)) return await leave(world, record, record.lock);
       return await end(world, record, record.lock, signal);
     } catch (error) {
       return outcomeOf(error, 'LockStays');
@@ -55,7 +58,11 @@ export function settleLock(world: SnapshotWorld, { id }: GuestRecord, signal: Ab
   });
 }
 
-async function isHeld({ guests }: SnapshotWorld, lock: GuestLock, signal: AbortSignal): Promise<boolean> {
+function holderOf(
+  { guests }: SnapshotWorld,
+  lock: GuestLock,
+  signal: AbortSignal,
+): Promise<Holder | undefined> {
   const { kind, uid: _, ...ref } = lock.by;
   const find: Record<typeof kind, () => Promise<Holder | undefined>> = {
     Snapshot: () => guests.client.find(Snapshot, ref, read(signal)),
@@ -63,7 +70,21 @@ async function isHeld({ guests }: SnapshotWorld, lock: GuestLock, signal: AbortS
     Backup: () => guests.client.find(Backup, ref, read(signal)),
     Restore: () => guests.client.find(Restore, ref, read(signal)),
   };
-  return isHolder(await find[kind](), lock, guests.host);
+  return find[kind]();
+}
+
+/** Another host was given it, whose names for what it makes in a shared pool are the same. */
+function isBegunElsewhere(found: Holder | undefined, { by, operation, changing }: GuestLock): boolean {
+  const isSame = found?.metadata.uid === by.uid && found.status?.completedAt === undefined;
+  return isSame && changing !== true && (operation === 'Backup' || operation === 'Restore');
+}
+
+/** What was made of it so far is that host's by now: it uses it, or removes it. */
+async function leave(world: SnapshotWorld, record: GuestRecord, lock: GuestLock): Promise<Outcome> {
+  if (lock.held === undefined) await letGo(world, record, lock);
+  await updateRecord(world.guests, record.id, (before) => unlocked(before));
+  wakeGuest(world, record);
+  return done;
 }
 
 async function end(

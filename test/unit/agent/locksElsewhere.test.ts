@@ -1,6 +1,7 @@
 /** What becomes of work on a guest whose host was lost in the middle: it is another host's by then, and perhaps comes back later with what it wrote there. */
 import { describe, expect, it } from 'vitest';
 import { Backup } from '../../../src/api/kinds/backup.ts';
+import { Restore } from '../../../src/api/kinds/restore.ts';
 import { Rollback } from '../../../src/api/kinds/rollback.ts';
 import { Snapshot } from '../../../src/api/kinds/snapshot.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
@@ -73,6 +74,25 @@ describe('work on a guest whose host was lost in the middle', () => {
     expect(lab.conditionOf(lab.restore('back'), 'Ready')?.reason).toBe('HostLost');
     expect(lockOf(lab)).toBeUndefined();
     expect(Object.keys(poolOf(lab).prepared ?? {})).toEqual([]);
+    await returned.stop();
+  });
+
+  it('leaves what it had made of a Restore to the host that was given it since, which goes by the same names', async () => {
+    const { lab, agent, crasher } = await labWithWeb({}, { latency: { shutdownMs: 20_000 } });
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createBackup('first', WEB, { pool: 'nas' });
+    await lab.until('it is backed up', () => lab.backup('first')?.status?.phase === 'Succeeded');
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    const prepared = () => Object.keys(poolOf(lab).prepared ?? {});
+    await diesWhen(lab, crasher, 'the disk is made', () => prepared().length === 1);
+    await agent.stop();
+    await place(lab, 'other', 2);
+    await lab.patchStatus(Restore, 'back', { host: 'other', phase: 'Pending' });
+    const returned = await lab.start();
+    await lab.until('nothing is locked here', () => lockOf(lab) === undefined, 30_000);
+    await lab.clock.advance(10_000);
+    expect(prepared()).toHaveLength(1);
+    expect(lab.restore('back')?.status?.completedAt).toBeUndefined();
     await returned.stop();
   });
 

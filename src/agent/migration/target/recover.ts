@@ -35,15 +35,13 @@ export async function isNeverToCome(
  * It is an ordinary guest of this host from now on, with what its source had: a volume that lies in a shared pool still is taken there, and what was copied
  * of it goes. Repeatable.
  */
-export async function recover(
-  world: MoveWorld,
-  pass: MovePass,
-  { found, observation }: TargetView,
-): Promise<TargetStep> {
+export async function recover(world: MoveWorld, pass: MovePass, { found }: TargetView): Promise<TargetStep> {
   const { guests } = world;
   const { mover, handle, guest } = pass;
+  // What prepares for it may be about to start its process.
   await guests.jobs.cancel(handle.id);
-  if (observation !== 'Off') await mover.kill(handle);
+  const { state } = await mover.observe(handle);
+  if (state !== 'Off') await mover.kill(handle);
   const record = guests.records.get(handle.id);
   const left = leftBehind(world, record, found?.status?.volumes ?? []);
   for (const { name, id, pool } of record?.volumes ?? []) {

@@ -40,7 +40,7 @@ import {
   migrationsOfGuests,
   migrationTriggers,
 } from './migration/migrations.ts';
-import { operationController } from './operations/operations.ts';
+import { operationController, operationsOfHosts } from './operations/operations.ts';
 import { withoutInventory } from './placement/inventory.ts';
 import { createLedger } from './placement/ledger.ts';
 import { createLine } from './placement/line.ts';
@@ -152,10 +152,14 @@ export function addClusterControllers(options: ClusterOptions): void {
   manager.add(
     operationController(
       {
-        operations,
+        ...{ operations, hosts },
         guest: (kind, key) => (kind === 'VirtualMachine' ? machines.get(key) : containers.get(key)),
       },
-      [operationsOfGuests(machines, operations), operationsOfGuests(containers, operations)],
+      [
+        operationsOfGuests(machines, operations),
+        operationsOfGuests(containers, operations),
+        operationsOfHosts({ hosts, operations }),
+      ],
     ),
   );
   const moving = {

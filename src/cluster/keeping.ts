@@ -17,6 +17,7 @@ import type { Guest, StoredGuest } from './guests.ts';
 import { archivesOf, importController } from './imports/imports.ts';
 import { lastBackupController } from './schedules/lastBackup.ts';
 import { backupSchedules, scheduleOf, snapshotSchedules } from './schedules/schedules.ts';
+import { type IsGone, isGoneWithHost } from './schedules/sound.ts';
 import { verificationController } from './schedules/verification.ts';
 import { wantedBackups } from './schedules/wanted.ts';
 import type { Kept } from './snapshots/decide.ts';
@@ -97,11 +98,16 @@ export function addKeeping(manager: Manager, sources: KeepingSources): void {
   manager.add(snapshotSchedules({ schedules: snapshotTimes, children: snapshots, guestsIn, clusterId }));
   const wantedIn = (namespace: string) =>
     wantedBackups(restores.byIndex('namespace', namespace), guestsIn(namespace));
-  manager.add(backupSchedules({ schedules, children: backups, guestsIn, clusterId, wantedIn }));
+  const isGone: IsGone = (backup) =>
+    isGoneWithHost(backup, {
+      isHost: (name) => hosts.get(name) !== undefined,
+      isShared: (name) => pool(name)?.spec.shared === true,
+    });
+  manager.add(backupSchedules({ schedules, children: backups, guestsIn, clusterId, wantedIn, isGone }));
 
   const keysIn = (guests: Informer<Guest>) => (namespace: string) =>
     guests.byIndex('namespace', namespace).map(({ metadata }) => keyOf(metadata));
-  const promised = { backups, schedules };
+  const promised = { backups, schedules, hosts, isGone };
   manager.add(
     lastBackupController(VirtualMachine, { ...promised, guests: machines, keysIn: keysIn(machines) }),
   );

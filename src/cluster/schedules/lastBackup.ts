@@ -2,6 +2,7 @@
 import type { GuestStatus } from '../../api/guest.ts';
 import type { Backup } from '../../api/kinds/backup.ts';
 import type { BackupSchedule } from '../../api/kinds/backupSchedule.ts';
+import type { Host } from '../../api/kinds/host.ts';
 import { type KindRef, keyOf, type Stored } from '../../api/meta.ts';
 import { byTime } from '../../base/clock.ts';
 import { done, waiting } from '../../base/outcome.ts';
@@ -19,13 +20,15 @@ import { guestKey } from '../placement/placement.ts';
 import { isExhausted } from './backups.ts';
 import { isSelected, SCHEDULE_LABEL } from './plan.ts';
 import { createPromises, type Promises } from './promises.ts';
-import { soundAmong } from './sound.ts';
+import { type IsGone, soundAmong } from './sound.ts';
 
 export type LastBackupSources<T extends Guest> = {
   guests: Informer<T>;
-  /** With the index `guest`: `<kind>/<namespace>/<name>`. */
+  /** With the indexes `guest`: `<kind>/<namespace>/<name>`, and `host`. */
   backups: Informer<Backup>;
   schedules: Informer<BackupSchedule>;
+  hosts: Informer<Host>;
+  isGone: IsGone;
   /** Keys of the guests of a namespace, of this kind. */
   keysIn(namespace: string): readonly string[];
 };
@@ -54,6 +57,12 @@ export function lastBackupController<T extends Guest>(
         const isNews = before?.metadata.generation !== after?.metadata.generation;
         return schedule === undefined || !isNews ? [] : [...sources.keysIn(namespaceOf(schedule))];
       }),
+      trigger(sources.hosts, ({ before, after }) => {
+        if (before !== undefined && after !== undefined) return [];
+        const made = sources.backups.byIndex('host', (before ?? after)?.metadata.name ?? '');
+        const ours = made.filter(({ spec }) => spec.guest.kind === kind.kind);
+        return ours.map((backup) => keyOf({ namespace: namespaceOf(backup), name: backup.spec.guest.name }));
+      }),
     ],
     reconcile: async (pass) => look(pass, sources, promises),
   };
@@ -69,12 +78,12 @@ function isSame(before: Backup | undefined, after: Backup | undefined): boolean 
 
 function look<T extends Guest>(
   { object, now }: Pass<T>,
-  { backups, schedules }: LastBackupSources<T>,
+  { backups, schedules, isGone }: LastBackupSources<T>,
   promises: Promises,
 ): PassResult<T> {
   const guest = object as StoredGuest;
   const all = backups.byIndex('guest', guestKey(guest));
-  const newest = newestOf(all);
+  const newest = newestOf(all, isGone);
   const promised = schedules
     .list()
     .filter(
@@ -107,10 +116,10 @@ function isSaid({ status }: Stored<Guest>): boolean {
   return status?.lastBackup !== undefined || findCondition(status?.conditions, 'BackedUp') !== undefined;
 }
 
-/** A backup that a Verify found damaged, or that needs such a one, is none. */
-function newestOf(backups: readonly Stored<Backup>[]): Stored<Backup> | undefined {
+/** A backup that a Verify found damaged, or that nobody can read any more, or that needs such a one, is none. */
+function newestOf(backups: readonly Stored<Backup>[], isGone: IsGone): Stored<Backup> | undefined {
   return backups
-    .filter(soundAmong(backups))
+    .filter(soundAmong(backups, isGone))
     .filter(
       ({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.takenAt !== undefined,
     )

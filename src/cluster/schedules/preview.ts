@@ -4,6 +4,7 @@ import type { BackupScheduleStatus } from '../../api/kinds/backupSchedule.ts';
 import type { Stored } from '../../api/meta.ts';
 import { tickOf } from './plan.ts';
 import { type Retention, surplusBackups } from './retention.ts';
+import type { IsGone } from './sound.ts';
 
 /** Names are for people: of more than these the number is told. */
 const NAMES_AT_MOST = 20;
@@ -14,11 +15,11 @@ type Preview = NonNullable<BackupScheduleStatus['retention']>;
 export function previewOf(
   guests: readonly { children: readonly Stored<Backup>[]; all: readonly Stored<Backup>[] }[],
   retention: Retention,
-  { zone, next, wanted }: { zone: Intl.DateTimeFormat; next: number; wanted: ReadonlySet<string> },
+  { next, ...of }: { zone: Intl.DateTimeFormat; next: number; wanted: ReadonlySet<string>; isGone: IsGone },
 ): Preview {
   const goes = guests.flatMap(({ children, all }) => {
     const made = nextOf(children, next);
-    return surplusBackups([...children, ...made], retention, { zone, all: [...all, ...made], wanted });
+    return surplusBackups([...children, ...made], retention, { ...of, all: [...all, ...made] });
   });
   const standing = guests
     .flatMap(({ children }) => children)

@@ -8,7 +8,7 @@ import type { BackupScheduleSpec } from '../../api/kinds/backupSchedule.ts';
 import type { Stored } from '../../api/meta.ts';
 import { localTime } from './cron.ts';
 import { tickOf } from './plan.ts';
-import { soundAmong } from './sound.ts';
+import { type IsGone, soundAmong } from './sound.ts';
 
 export type Retention = NonNullable<BackupScheduleSpec['retention']>;
 
@@ -60,13 +60,19 @@ export function surplusBackups(
     zone,
     all,
     wanted = new Set(),
-  }: { zone: Intl.DateTimeFormat; all: readonly Stored<Backup>[]; wanted?: ReadonlySet<string> },
+    isGone = () => false,
+  }: {
+    zone: Intl.DateTimeFormat;
+    all: readonly Stored<Backup>[];
+    wanted?: ReadonlySet<string>;
+    isGone?: IsGone;
+  },
 ): Stored<Backup>[] {
   const standing = children.filter(
     ({ metadata, spec }) => metadata.deletionTimestamp === undefined && spec.protected !== true,
   );
-  // One that was found damaged takes the place of no whole one.
-  const isGood = soundAmong(all);
+  // One that was found damaged, or that nobody can read, takes the place of no whole one.
+  const isGood = soundAmong(all, isGone);
   const good = standing.filter(isGood);
   const newest = Math.max(0, ...good.map(tickOf));
   const gone = new Set(pruned(good.map(tickOf), retention, zone));

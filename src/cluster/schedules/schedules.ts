@@ -17,6 +17,7 @@ import { latestTick, nextTick, parseCron, zoneNamed } from './cron.ts';
 import { childName, isSelected, SCHEDULE_LABEL, surplus } from './plan.ts';
 import { previewOf } from './preview.ts';
 import { surplusBackups } from './retention.ts';
+import type { IsGone } from './sound.ts';
 
 type AnySchedule = SnapshotSchedule | BackupSchedule;
 type Child = Snapshot | Backup;
@@ -79,18 +80,19 @@ export function snapshotSchedules(
   });
 }
 
-export function backupSchedules(
-  sources: ScheduleSources<BackupSchedule, Backup>,
-): Controller<BackupSchedule> {
+export function backupSchedules({
+  isGone,
+  ...sources
+}: ScheduleSources<BackupSchedule, Backup> & { isGone: IsGone }): Controller<BackupSchedule> {
   return scheduleController(sources, {
     name: 'backup-schedules',
     kind: BackupSchedule,
     child: Backup,
     specFor: backupSpec,
     isExhausted: (children, { spec }) => isExhausted(children, spec.maxFailures),
-    surplus: (children, { spec }, of) => surplusBackups(children, spec.retention ?? {}, of),
+    surplus: (children, { spec }, of) => surplusBackups(children, spec.retention ?? {}, { ...of, isGone }),
     more: (guests, { spec }, of) =>
-      spec.retention === undefined ? {} : { retention: previewOf(guests, spec.retention, of) },
+      spec.retention === undefined ? {} : { retention: previewOf(guests, spec.retention, { ...of, isGone }) },
   });
 }
 

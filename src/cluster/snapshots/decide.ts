@@ -40,8 +40,11 @@ export function decideKept(facts: KeptFacts): KeptDecision {
   if (isLost && job.status?.phase === 'Ready')
     return jobEnd('Lost', 'HostGone', `it lay on the host ${host}, which has been removed`);
   if (isOver) return { type: 'rest' };
-  if ('import' in job.spec && job.spec.import !== undefined)
-    return host === undefined ? { type: 'assign', host: job.spec.import.host } : { type: 'rest' };
+  if ('import' in job.spec && job.spec.import !== undefined) {
+    const own = host ?? job.spec.import.host;
+    if (isHostGone(own)) return waitForHost(own);
+    return host === undefined ? { type: 'assign', host: own } : { type: 'rest' };
+  }
   if (isLost && hasBegun(job)) return jobEnd('Failed', 'HostGone', `the host ${host} has been removed`);
   return hasBegun(job) ? follow(facts) : begin(facts);
 }
@@ -88,6 +91,14 @@ function begin({ job, guest, now, isHostLost }: KeptFacts): KeptDecision {
       }
     : { type: 'wait', reason: 'WaitingForPlacement', message: 'the guest has no host yet', afterMs };
 }
+
+/** It may join yet, and a shared pool is looked into on another one. */
+function waitForHost(host: string): KeptDecision {
+  const message = `there is no Host ${host}, which is to have the archive: correct spec.import.host in a new Backup`;
+  return { type: 'wait', reason: 'HostNotFound', message, afterMs: HOST_RECHECK_MS };
+}
+
+const HOST_RECHECK_MS = 60_000;
 
 function waitForLost(host: string, afterMs: number): KeptDecision {
   const message = `its host ${host} is lost`;

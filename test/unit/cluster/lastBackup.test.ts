@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { Backup, type BackupStatus } from '../../../src/api/kinds/backup.ts';
 import { BackupSchedule, type BackupScheduleSpec } from '../../../src/api/kinds/backupSchedule.ts';
+import { Host } from '../../../src/api/kinds/host.ts';
 import { VirtualMachine } from '../../../src/api/kinds/virtualMachine.ts';
-import { machine } from './builders.ts';
+import { host, machine } from './builders.ts';
 import { createClusterLab } from './clusterLab.ts';
 
 type Lab = ReturnType<typeof createClusterLab>;
@@ -69,6 +70,25 @@ describe('a guest', () => {
     await lab.api.delete(Backup, ref('one'));
     await lab.advance(1_000);
     expect(statusOf(lab)?.lastBackup).toBeUndefined();
+    await lab.resign();
+  });
+
+  it('names none that lay on a host that was removed, in a pool of that host alone, until the machine has joined again', async () => {
+    const lab = createClusterLab();
+    lab.addHosts(host('h1'), host('h2'));
+    await lab.lead();
+    seedGuest(lab);
+    seedBackup(lab, 'one', { host: 'h2' });
+    await lab.advance(HOUR);
+    seedBackup(lab, 'two', { host: 'h1' });
+    await lab.advance(1_000);
+    expect(statusOf(lab)?.lastBackup?.name).toBe('two');
+    await lab.api.delete(Host, { name: 'h1' });
+    await lab.advance(10_000);
+    expect(statusOf(lab)?.lastBackup?.name).toBe('one');
+    lab.addHosts(host('h1'));
+    await lab.advance(10_000);
+    expect(statusOf(lab)?.lastBackup?.name).toBe('two');
     await lab.resign();
   });
 

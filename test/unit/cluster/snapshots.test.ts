@@ -329,6 +329,21 @@ describe('a Backup', () => {
     await lab.resign();
   });
 
+  it('that is to be imported from a host that does not exist says so, and is imported once that has joined', async () => {
+    const lab = await labWithHosts('h1');
+    lab.api.seed(Backup, {
+      ...{ apiVersion: 'vireo.dev/v1alpha1', kind: 'Backup', metadata: meta(lab, 'b') },
+      spec: { guest: GUEST, pool: 'local', import: { archive: 'backup-1', host: 'h9' } },
+    } as Backup);
+    await lab.advance(2_000);
+    expect(ready(backupOf(lab))).toBe('HostNotFound');
+    expect(backupOf(lab)?.status?.message).toContain('h9');
+    lab.addHosts(host('h9'));
+    await lab.advance(61_000);
+    expect(backupOf(lab)?.status?.host).toBe('h9');
+    await lab.resign();
+  });
+
   it('is made again of an archive that a host has found, once, where its object is lost', async () => {
     const lab = await labWithHosts('h1');
     seedBackup(lab, { phase: 'Succeeded', host: 'h1', completedAt: '2026-01-01T00:00:00Z' });

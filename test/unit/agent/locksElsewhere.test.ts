@@ -178,3 +178,22 @@ describe('work on a guest whose host was lost in the middle', () => {
     await returned.stop();
   });
 });
+
+describe('a Restore that had begun to change disks when its agent died', () => {
+  it('makes what was prepared for it again when that has gone meanwhile', async () => {
+    const { lab, agent, crasher } = await labWithWeb({}, { poolLatencyMs: 2_000 });
+    await lab.until('web is Ready', () => isReady(lab));
+    lab.createBackup('first', WEB, { pool: 'nas' });
+    await lab.until('it is backed up', () => lab.backup('first')?.status?.phase === 'Succeeded', 60_000);
+    lab.createRestore('back', 'first', WEB, { ifRunning: 'Stop' });
+    const isChanging = () => lockOf(lab)?.changing === true;
+    await diesWhen(lab, crasher, 'it is about to change the disk', isChanging);
+    await agent.stop();
+    lab.disk.set('/state/pools/nas/pool.json', JSON.stringify({ ...poolOf(lab), prepared: {} }));
+    const next = await lab.start();
+    const isOver = () => lab.restore('back')?.status?.phase === 'Succeeded';
+    await lab.until('it is over', isOver, 60_000);
+    await lab.until('web runs', () => isReady(lab));
+    await next.stop();
+  });
+});

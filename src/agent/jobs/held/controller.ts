@@ -1,7 +1,7 @@
 /** Runs jobs that change the volumes of a guest: locks it, prepares, holds it off, changes its volumes, lets it go on. */
 import { START_DEADLINE_SECONDS, startedStamp } from '../../../api/job.ts';
 import { keyOf, type Stored } from '../../../api/meta.ts';
-import { done, outcomeOf } from '../../../base/outcome.ts';
+import { done, outcomeOf, ReasonedError } from '../../../base/outcome.ts';
 import type { Informer } from '../../../client/contract.ts';
 import type { Controller, Pass } from '../../../runtime/contract.ts';
 import { PASSING } from '../../archives/bring.ts';
@@ -29,14 +29,20 @@ import { createPatience, type Patience } from './patience.ts';
 /** What the gate said before a guest was stopped is asked again after this. */
 const GATE_MS = 2_000;
 
-type Held<T extends ChangingJob> = { world: SnapshotWorld; work: HeldWork<T>; patience: Patience };
+type Held<T extends ChangingJob> = {
+  world: SnapshotWorld;
+  work: HeldWork<T>;
+  patience: Patience;
+  /** Uids of jobs of which what was prepared has gone, though the guest may have changed already. */
+  missing: Set<string>;
+};
 
 export function heldJobController<T extends ChangingJob>(
   world: SnapshotWorld,
   informer: Informer<T>,
   work: HeldWork<T>,
 ): Controller<T> {
-  const held: Held<T> = { world, work, patience: createPatience() };
+  const held: Held<T> = { world, work, patience: createPatience(), missing: new Set() };
   return {
     name: work.name,
     kind: work.kind,
@@ -55,6 +61,7 @@ export function heldJobController<T extends ChangingJob>(
     // Deleted: called off, unless volumes have changed already.
     gone: async (_key, last, { signal }) => {
       held.patience.forget(last.metadata.uid);
+      held.missing.delete(last.metadata.uid);
       await world.guests.jobs.cancel(groupOf(last));
       const record = recordOf(world, last);
       if (record?.lock?.by.uid !== last.metadata.uid) return done;
@@ -161,8 +168,10 @@ async function act<T extends ChangingJob>(
   if (record === undefined)
     return { type: 'wait', reason: 'GuestNotHere', message: 'the guest has just gone', afterMs: 1_000 };
   try {
-    if (record.lock?.changing !== true && !(await isPrepared(held, object, record)))
+    const isNeeded = record.lock?.changing !== true || held.missing.has(object.metadata.uid);
+    if (isNeeded && !(await isPrepared(held, object, record)))
       return { type: 'follow', message: work.words.preparing, afterMs: FOLLOW_MS };
+    held.missing.delete(object.metadata.uid);
     if (step === 'prepare') {
       await mayBeHeld(world, record, signal);
       return await hold(held, record);
@@ -170,6 +179,9 @@ async function act<T extends ChangingJob>(
     await work.change(record, signal);
   } catch (error) {
     if (signal.aborted) throw error;
+    // Made again: the guest is off until all of it is there.
+    if (error instanceof ReasonedError && error.reason === 'ReplacementMissing')
+      held.missing.add(object.metadata.uid);
     return refused(held, pass, error);
   }
   const end = success(work);

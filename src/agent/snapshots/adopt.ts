@@ -9,7 +9,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import { updateRecord } from '../guests/wiring.ts';
 import type { GuestRecord, RecordedSnapshot } from '../record.ts';
 import { keyOfSnapshot } from './take.ts';
-import { volumesOf } from './volumes.ts';
+import { type KeptVolume, volumesOf } from './volumes.ts';
 import type { SnapshotWorld } from './world.ts';
 
 /** Undefined: its volumes do not have it. Throws ReasonedError StoragePoolNotReady, GateClosed. */
@@ -19,17 +19,13 @@ export async function adoptSnapshot(
   snapshot: Stored<Snapshot>,
   signal: AbortSignal,
 ): Promise<RecordedSnapshot | undefined> {
-  // To look at a volume ends what was begun with it: only the host of its guest may.
-  await world.hands(record.kind).gate(record, signal);
   const said = snapshot.status?.volumes ?? [];
   const named = record.volumes.filter((volume) =>
     said.some(({ name, pool }) => name === volume.name && pool === volume.pool),
   );
   const key = keyOfSnapshot(snapshot);
-  const kept = await volumesOf(world, named);
-  const lists = await Promise.all(kept.map(({ driver, id }) => driver.snapshots.list(id)));
-  if (kept.length < said.length || said.length === 0 || !lists.every((list) => list.includes(key)))
-    return undefined;
+  const kept = await volumesWith(world, record, { key, among: named, signal });
+  if (kept.length < said.length || said.length === 0) return undefined;
   const sizes = new Map(said.map(({ name, size }) => [name, size === undefined ? 0 : parseBytes(size)]));
   const taken: RecordedSnapshot = {
     ...describe(world, snapshot),
@@ -38,6 +34,30 @@ export async function adoptSnapshot(
   };
   await updateRecord(world.guests, record.id, (before) => withAdopted(before, taken));
   return taken;
+}
+
+/** What there is of one that no record knows of, for whoever removes it. Throws as `adoptSnapshot` does. */
+export async function remainsOf(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  snapshot: Stored<Snapshot>,
+  signal: AbortSignal,
+): Promise<Pick<RecordedSnapshot, 'uid' | 'key' | 'volumes'>> {
+  const key = keyOfSnapshot(snapshot);
+  const volumes = await volumesWith(world, record, { key, among: record.volumes, signal });
+  return { uid: snapshot.metadata.uid, key, volumes };
+}
+
+async function volumesWith(
+  world: SnapshotWorld,
+  record: GuestRecord,
+  { key, among, signal }: { key: string; among: GuestRecord['volumes']; signal: AbortSignal },
+): Promise<KeptVolume[]> {
+  // To look at a volume ends what was begun with it: only the host of its guest may.
+  await world.hands(record.kind).gate(record, signal);
+  const volumes = await volumesOf(world, among);
+  const lists = await Promise.all(volumes.map(({ driver, id }) => driver.snapshots.list(id)));
+  return volumes.filter((_, index) => lists[index]?.includes(key));
 }
 
 /** It was being taken when its host was lost: some of its volumes may have it, and no record knows of it. */

@@ -12,11 +12,11 @@ import { lockFor } from '../guests/locks.ts';
 import { guestFacts, inTurn, onSettled, recordOf } from '../jobs/guest.ts';
 import { jobResult } from '../jobs/status.ts';
 import type { GuestRecord, RecordedSnapshot } from '../record.ts';
-import { adoptSnapshot, isHalfTaken } from './adopt.ts';
+import { adoptSnapshot, isHalfTaken, remainsOf } from './adopt.ts';
 import { decideSnapshot, LOST, type SnapshotFacts } from './decide.ts';
 import { beginWithMemory, keepsMemory, takeWithMemory } from './memory.ts';
 import { goingStatus, SNAPSHOT_STATUS_PATHS, snapshotStatus } from './status.ts';
-import { keyOfSnapshot, removeSnapshot, takeSnapshot, undo } from './take.ts';
+import { removeSnapshot, takeSnapshot, undo } from './take.ts';
 import { guestOf, type SnapshotWorld, wakeGuest } from './world.ts';
 
 /** Uids of those whose memory this agent is writing. */
@@ -232,16 +232,15 @@ async function remove(world: SnapshotWorld, { object: snapshot, signal }: Pass<S
     const message = `the guest is on the host ${host} by now, with the disks that hold it: it goes when the guest is here again, or is deleted`;
     return waiting('GuestElsewhere', message, ELSEWHERE_MS);
   }
-  if (record === undefined || guest.metadata.uid !== record.uid)
+  if (record === undefined || guest.metadata.uid !== record.uid) {
+    // One that has no host yet has no disks.
+    if (guest.status?.placement === undefined) return done;
     return waiting('GuestNotHere', 'the guest has still to come here', 2_000);
-  const taken = known ?? {
-    uid: snapshot.metadata.uid,
-    key: keyOfSnapshot(snapshot),
-    volumes: record.volumes,
-  };
+  }
   if (lockFor(record, snapshot.metadata.uid) === 'Other')
     return waiting('GuestLocked', 'other work is under way: see status.lock of the guest', 2_000);
   try {
+    const taken = known ?? (await remainsOf(world, record, snapshot, signal));
     await removeSnapshot(world, record, { snapshot, taken }, signal);
     world.guests.settled.tell(guestOf(snapshot).text);
     wakeGuest(world, record);

@@ -168,10 +168,8 @@ async function areOwn(
   return found?.metadata.uid === record.uid && found.status?.placement?.host === guests.host;
 }
 
-/** A snapshot that stands, or that no record knows of: then it is looked for in all volumes of the guest. */
-type Removable = Pick<RecordedSnapshot, 'uid' | 'key' | 'parent' | 'memoryBytes'> & {
-  volumes: readonly Pick<RecordedSnapshot['volumes'][number], 'name' | 'pool' | 'id'>[];
-};
+/** A snapshot that stands, or what there is of one that no record knows of. */
+type Removable = Pick<RecordedSnapshot, 'uid' | 'key' | 'parent' | 'memoryBytes' | 'volumes'>;
 
 /** Removes a snapshot that stands; those that came from it come from its parent from then on. Repeatable. */
 export async function removeSnapshot(

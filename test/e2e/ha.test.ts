@@ -20,6 +20,7 @@ import { lyingPower } from '../lab/devices/power.ts';
 import { container, type Guest, machineGuest, writer } from '../lab/guests.ts';
 import { keeperProcess } from '../lab/keeper.ts';
 import type { Lab } from '../lab/lab.ts';
+import { move } from '../lab/migrations.ts';
 import { watchRecovery } from '../lab/recovery.ts';
 import { report } from '../lab/report.ts';
 import { createService } from '../lab/service.ts';
@@ -43,7 +44,7 @@ describe('three hosts with high availability', () => {
   afterAll(() => ha?.close());
   beforeEach(({ onTestFailed }) => {
     onTestFailed(async () => {
-      process.stderr.write(`${await report(lab, ['vm', 'vpolicy', 'vhost', 'fa', 'fence'])}\n`);
+      process.stderr.write(`${await report(lab, ['vm', 'mig', 'vpolicy', 'vhost', 'fa', 'fence'])}\n`);
     });
   });
 
@@ -159,6 +160,40 @@ describe('three hosts with high availability', () => {
     expect(new Set((await web.records()).map(({ life }) => life)).size).toBe(2);
     await lab.kubectl('delete', web.name, `fence/${host}-bmc`);
     // A machine boots in it, on a busy machine of the tests slowly.
+  }, 300_000);
+
+  it('start it from its disk where it was moving to, when its host loses its power in the middle of the move', async () => {
+    const from = await hostOf(db);
+    const [to = '', third = ''] = HA_HOSTS.filter((name) => name !== from);
+    const cordon = (unschedulable: boolean) =>
+      lab.kubectl(
+        'patch',
+        `vhost/${third}`,
+        '--type=merge',
+        '-p',
+        JSON.stringify({ spec: { unschedulable } }),
+      );
+    await cordon(true);
+    await ha.addIpmi(from);
+    await deviceAnswers(`${from}-bmc`);
+    const before = await db.writing();
+    // Its memory would be on the way for a minute.
+    const asked = await move(lab, db, 'cut-short', { to, type: 'Live', bandwidth: '1Mi' });
+    await asked.reaches('Synchronizing');
+    const begun = performance.now();
+    await lab.host(from).powerCut();
+    await until('it writes again', async () => (await db.writing()).boot !== before.boot, 90_000);
+    const tookMs = Math.round(performance.now() - begun);
+    process.stdout.write(`power cut in the middle of a move, until the machine writes again: ${tookMs} ms\n`);
+    expect(await hostOf(db)).toBe(to);
+    expect(await db.instances()).toMatchObject([{ host: to }]);
+    // What waited for its memory there may have been given up before the guest was recovered.
+    expect((await asked.ends())?.message).toContain('source host was lost');
+    await lab.start(from);
+    await isBack(from);
+    expect(await db.instances()).toMatchObject([{ host: to }]);
+    await lab.kubectl('delete', 'mig/cut-short', `fence/${from}-bmc`);
+    await cordon(false);
   }, 300_000);
 
   it('are told by the next manager when the first is killed in the middle of a fence, by a power strip that speaks SNMP', async () => {

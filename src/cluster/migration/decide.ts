@@ -197,7 +197,9 @@ function endWithoutSource({ migration, guest, host }: MigrationFacts): Migration
   const { sourceHost: source = '', targetHost, target } = migration.status ?? {};
   const placed = guest?.status?.placement?.host;
   if (host(source) !== 'Dead' || placed === undefined || placed === source) return undefined;
-  if (placed !== targetHost)
+  // The target has given up what waited for the guest before that was recovered there.
+  const isAnew = target?.state === 'Cleaned';
+  if (placed !== targetHost || isAnew)
     return end('Failed', 'SourceLost', `the source host was lost, and the guest is on ${placed} now`);
   return target?.state === 'Settled'
     ? end('Succeeded', 'SourceLost', 'the guest is on its target; the source host was lost meanwhile')

@@ -165,8 +165,8 @@ function decideUnbegun({ migration, record, observation, belonging, wantedOff }:
 function decideLeft(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
   const { settledThere, belonging, migration, transfer } = facts;
   // This host, or the target, was lost in the middle: what was asked for came to nothing, or went on without it.
-  if (belonging === 'Elsewhere' && migration?.over === true && migration.target !== 'Settled')
-    return { type: 'giveUp', end: failed('GuestMoved', 'the guest was recovered on a third host') };
+  if (migration?.over === true && isRecovered(belonging, migration.target))
+    return { type: 'giveUp', end: failed('GuestMoved', 'the guest was recovered on another host') };
   if (outgoing.handOver === 'Done') {
     // The guest runs nowhere until then.
     if (transfer.phase === 'AwaitingSwitch' && belonging === 'Target') return { type: 'switchOver' };
@@ -183,6 +183,11 @@ function decideLeft(facts: SourceFacts, outgoing: Outgoing): SourceDeed {
   if (outgoing.handOver === 'Asked') return { type: 'noteHandedOver' };
   // Somebody else has moved or deleted it. What stands here is ended by the rules of a guest that has left, not by this move.
   return { type: 'giveUp', end: failed('GuestMoved', 'the guest was placed elsewhere or deleted meanwhile') };
+}
+
+/** On a third host, or on the target anew: that had removed what this move made there. */
+function isRecovered(belonging: SourceFacts['belonging'], target: TargetSays | undefined): boolean {
+  return belonging === 'Elsewhere' ? target !== 'Settled' : belonging === 'Target' && target === 'Cleaned';
 }
 
 /** The placement cannot be read. What runs runs on; what stands still goes on only if the change was surely never asked for. */
